@@ -1,0 +1,1 @@
+"""Builders of deraining data sets."""

@@ -1,0 +1,1 @@
+"""Cards, and what they point at: finding, reading, fetching, loading weights."""

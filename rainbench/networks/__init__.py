@@ -1,0 +1,1 @@
+"""Deraining networks in plain torch, one file per paper."""

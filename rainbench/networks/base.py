@@ -1,0 +1,40 @@
+"""What every network returns, and what a network class has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+from torch import Tensor
+
+
+class Restoration(NamedTuple):
+    """The outcome of one forward pass.
+
+    Attributes:
+        image: The restored image, ``(N, 3, H, W)``, same channel order and range as the input,
+            not clamped. This is what the evaluation uses.
+        stages: The restored image after each stage, in order; the last one is ``image``.
+        maps: Named attention or rain maps, ``(N, C, H, W)`` each, for losses and figures.
+    """
+
+    image: Tensor
+    stages: tuple[Tensor, ...] = ()
+    maps: Mapping[str, Tensor] = {}
+
+
+class DerainingNetwork(Protocol):
+    """The contract of a class that a baseline card names.
+
+    ``forward`` takes ``(N, 3, H, W)`` of any height and width that the card allows, and neither
+    pads, tiles, clamps nor converts: those are the runner's. ``convert_published`` turns the
+    state dict of the authors' checkpoint, nests and ``module.`` prefix already removed, into the
+    class's own keys; it raises ``KeyError`` for a key that is missing.
+    """
+
+    def forward(self, rainy: Tensor) -> Restoration:
+        """Restore a batch."""
+
+    @staticmethod
+    def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename and rearrange the authors' parameters into this class's."""

@@ -1,0 +1,1 @@
+"""Planning, predicting, scoring and storing: the benchmark engine."""
