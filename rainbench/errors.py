@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class RainbenchError(Exception):
-    """A mistake in the call or its inputs: shown as one message, without a traceback.
+    r"""A mistake in the call or its inputs: shown as one message, without a traceback.
 
     Args:
         message: What is wrong, with the file or name it is about.
@@ -14,7 +14,7 @@ class RainbenchError(Exception):
 
     Example:
         >>> str(RainbenchError("no such data set: rain10l", hint="did you mean rain100l?"))
-        'no such data set: rain10l\\n  did you mean rain100l?'
+        'no such data set: rain10l\n  did you mean rain100l?'
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:

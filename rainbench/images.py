@@ -219,5 +219,5 @@ def pixel_hash(image: Image) -> str:
     Independent of the file format and of how well it was compressed.
     """
     digest = hashlib.sha256(struct.pack(">II", *image.shape[:2]))
-    digest.update(np.ascontiguousarray(image))
+    digest.update(np.ascontiguousarray(image).data)
     return digest.hexdigest()
