@@ -163,6 +163,8 @@ class BaselineCard:
         paper: Title, venue and year.
         source: Where the authors' code lies.
         licence: The licence of the authors' code, as stated there.
+        own_paper: Whose number is preferred beside a measured one: the paper's name as it stands
+            in ``reports/papers``.
         notes: How the code differs from the paper.
     """
 
@@ -180,6 +182,7 @@ class BaselineCard:
     minimum_side: int = 1
     size_multiple: int = 1
     weights: tuple[WeightsCard, ...] = ()
+    own_paper: str = ""
     notes: str = ""
     file: Path = Path()
 
@@ -321,7 +324,7 @@ def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:
         'Did you mean "rain100l"?'
     """
     known = sorted(choices)
-    near = difflib.get_close_matches(word, known, n=2, cutoff=0.7)
+    near = difflib.get_close_matches(word, known, n=2, cutoff=0.8)
     if near:
         return "Did you mean " + " or ".join(f'"{name}"' for name in near) + "?"
     shown = ", ".join(known[:40])

@@ -1,0 +1,127 @@
+"""Finding files of weights and reading them safely: tensors only, hash checked, no code run."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rainbench.catalog.cards import WeightsCard
+from rainbench.catalog.registry import content_root
+from rainbench.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NESTS = ("state_dict", "params", "net", "model")
+_PREFIX = "module."
+
+
+def find_weights(card: WeightsCard, roots: Sequence[Path]) -> Path | None:
+    """Return the file of a card's weights below ``roots`` or among those that are shipped.
+
+    A file is looked for by each of the card's relative paths, then by its bare name anywhere
+    below a root. A file of the right hash wins over one that only has the right name.
+
+    Returns:
+        The path, or None when nothing bears such a name. The hash is checked by
+        `read_state_dict`.
+    """
+    candidates: list[Path] = []
+    for root in (*roots, content_root() / "baselines" / "weights"):
+        for name in card.files:
+            candidates += [root / name, root / Path(name).name]
+    candidates = [path for path in candidates if path.is_file()]
+    for root in roots if not candidates else ():
+        names = {Path(name).name for name in card.files}
+        candidates += sorted(path for path in root.rglob("*") if path.name in names)
+    unique = list(dict.fromkeys(path.resolve() for path in candidates))
+    right = [path for path in unique if len(unique) == 1 or file_hash(path) == card.sha256]
+    return next(iter(right or unique), None)
+
+
+@functools.cache
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal; read once per process."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_state_dict(path: Path, sha256: str = "") -> dict[str, Tensor]:
+    """Read the tensors of a checkpoint, without ever running code from it.
+
+    Args:
+        path: A ``.safetensors`` file, or a PyTorch checkpoint of tensors alone.
+        sha256: What the card says; an empty text checks nothing.
+
+    Returns:
+        The innermost state dict: the nests ``state_dict``, ``params``, ``net`` and ``model`` are
+        opened, and a leading ``module.`` is removed from every key.
+
+    Raises:
+        WeightsError: The file cannot be read, is not what the card says, or holds anything but
+            tensors.
+    """
+    try:
+        found = file_hash(path)
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
+    if start.lstrip()[:1] == b"<":
+        raise WeightsError(
+            f"{path}: is an HTML page, not weights",
+            hint="The download returned an error page: fetch the file again by hand.",
+        )
+    if sha256 and found != sha256:
+        raise WeightsError(
+            f"{path}: is not the file its card describes (sha256 {found[:12]}..., the card says "
+            f"{sha256[:12]}...)",
+            hint="It is another release or a damaged copy: fetch it again from its source.",
+        )
+    return _innermost(_load(path), path)
+
+
+def _load(path: Path) -> object:
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise WeightsError(
+            f"{path}: holds more than tensors and was refused; nothing of it was run",
+            hint="A pickle can run any code. Ask its author for a .safetensors file. "
+            f"({str(error).splitlines()[0][:120]})",
+        ) from None
+    except Exception as error:  # readers raise whatever a damaged file makes them
+        raise WeightsError(
+            f"{path}: cannot be read as weights: {type(error).__name__}: {error}",
+            hint="The file is damaged or of another kind: fetch it again.",
+        ) from None
+
+
+def _innermost(loaded: object, path: Path) -> dict[str, Tensor]:
+    import torch
+
+    state = loaded
+    while isinstance(state, Mapping):
+        nests = [name for name in NESTS if isinstance(state.get(name), Mapping)]
+        if not nests:
+            break
+        state = state[nests[0]]
+    if not isinstance(state, Mapping) or not state:
+        raise WeightsError(f"{path}: holds no state dict")
+    tensors = {str(key): value for key, value in state.items()}
+    strangers = [key for key, value in tensors.items() if not isinstance(value, torch.Tensor)]
+    if strangers:
+        raise WeightsError(f"{path}: {strangers[0]} is not a tensor, so this is no state dict")
+    if all(key.startswith(_PREFIX) for key in tensors):
+        tensors = {key.removeprefix(_PREFIX): value for key, value in tensors.items()}
+    return tensors

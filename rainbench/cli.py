@@ -1,0 +1,94 @@
+"""The command ``rainbench``: names the commands and turns a user's error into one message.
+
+Each command lives in a module of `rainbench.commands` and is imported when it is called, so that
+``--help`` needs neither torch nor numpy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from rainbench import __version__
+from rainbench.errors import RainbenchError
+
+COMMANDS = {
+    "run": "Score entries on data sets: tables beside the published ones.",
+    "list": "List data sets, baselines or protocols.",
+    "show": "Show a card, an entry or a protocol.",
+    "check": "Check data sets and weights at hand; find leaks.",
+    "compare": "Hold a run against the papers and the golden numbers.",
+    "build-mini": "Make the embedded mini data set anew.",
+}
+"""Every command with its line of help; the module is the name with underscores."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Return the names in the order in which people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"rainbench.commands.{cmd_name.replace('-', '_')}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        from rainbench.catalog.cards import did_you_mean
+
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise RainbenchError(
+                f"no such command: {args[0]}", hint=did_you_mean(args[0], COMMANDS)
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  rainbench run --all
+  rainbench run -b prenet -d rain100l --data DIR --weights DIR --out runs/x
+  rainbench show prenet.rain100l
+  rainbench check --leaks rain100l rain100h --data DIR""",
+)
+@click.version_option(__version__, prog_name="rainbench")
+def cli() -> None:
+    """Build deraining data sets, run every network on them, and regenerate the papers' tables."""
+
+
+def main() -> None:
+    """Run the command line; a user's error is one message and exit code 2."""
+    try:
+        status = cli.main(standalone_mode=False)
+    except RainbenchError as error:
+        click.secho("Error: ", fg="red", nl=False, err=True)
+        click.echo(str(error), err=True)
+        status = 2
+    except click.ClickException as error:
+        error.show()
+        status = 2
+    except click.exceptions.Abort:
+        click.echo("Interrupted. What was finished is kept: run the same command again.", err=True)
+        status = 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)

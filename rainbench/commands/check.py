@@ -1,0 +1,138 @@
+"""``rainbench check``: are the data sets and weights at hand what their cards say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rainbench.catalog.cards import DatasetCard
+from rainbench.catalog.registry import Registry, load_registry
+from rainbench.commands.options import cards_option, data_option, json_option, weights_option
+from rainbench.console import progress, say, show, show_json
+from rainbench.errors import RainbenchError
+
+SHOWN_LEAKS = 10
+
+
+@click.command(
+    "check",
+    epilog="""\b
+Examples:
+  rainbench check --data DIR --weights DIR
+  rainbench check rain100l --data DIR
+  rainbench check prenet.rain100l --weights DIR
+  rainbench check --leaks rain100l rain100h --data DIR""",
+)
+@click.argument("names", nargs=-1)
+@click.option("--leaks", nargs=2, metavar="A B", help="Find backgrounds that A and B share.")
+@click.option("--layout", default="", help="Take this packaging of the data set.")
+@data_option
+@weights_option
+@cards_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    leaks: tuple[str, str] | None,
+    layout: str,
+    data_roots: tuple[Path, ...],
+    weight_roots: tuple[Path, ...],
+    card_folders: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Check the data sets and entries called NAMES; without any, all cards and all at hand."""
+    registry = load_registry(card_folders)
+    if leaks:
+        _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
+        return
+    findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
+    for card in registry.datasets.values():
+        if not names or card.name in names:
+            findings += _check_dataset(card, list(data_roots), layout, asked=card.name in names)
+    entry_names = [name for name in names if name not in registry.datasets]
+    for entry in registry.entries(entry_names) if entry_names or not names else []:
+        findings += _check_entry(entry, list(weight_roots), asked=bool(entry_names))
+    if as_json:
+        show_json(findings)
+    else:
+        for finding in findings:
+            show(f"{finding['state']:9}{finding['name']:28}{finding['about']}")
+    ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
+
+
+def _check_dataset(
+    card: DatasetCard, roots: list[Path], layout: str, *, asked: bool
+) -> list[dict[str, str]]:
+    from rainbench.pairs import load_pairs
+    from rainbench.run.plan import copies_of, how_to_get_dataset
+
+    copies = copies_of(card, roots, only=asked)
+    if not copies:
+        absent = {"name": card.name, "state": "absent", "about": how_to_get_dataset(card)}
+        return [absent] if asked else []
+    findings = []
+    for folder in copies:
+        try:
+            with progress(card.name, card.count) as advance:
+                pairs = load_pairs(
+                    card, folder, layout=layout, progress=lambda: advance(1, "pairs")
+                )
+            variant = f", {pairs.variant.name} copy: {pairs.variant.note}" if pairs.variant else ""
+            about = f'{len(pairs.pairs)} pairs, layout "{pairs.layout}"{variant} ({folder})'
+            findings.append({"name": card.name, "state": "good", "about": about})
+        except RainbenchError as error:
+            findings.append({"name": card.name, "state": "wrong", "about": str(error)})
+    return findings
+
+
+def _check_entry(entry: object, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
+    from rainbench.catalog.registry import Entry
+    from rainbench.catalog.weights import find_weights
+    from rainbench.run.plan import how_to_get
+    from rainbench.run.predict import build_network
+
+    assert isinstance(entry, Entry)
+    file = find_weights(entry.weights, roots) if entry.weights else None
+    if entry.weights and file is None:
+        absent = {"name": entry.name, "state": "absent", "about": how_to_get(entry.weights)}
+        return [absent] if asked else []
+    try:
+        build_network(entry, file)
+    except RainbenchError as error:
+        return [{"name": entry.name, "state": "wrong", "about": str(error)}]
+    about = f"{entry.baseline.parameters:,} parameters" + (f", loads {file}" if file else "")
+    return [{"name": entry.name, "state": "good", "about": about}]
+
+
+def _show_leaks(
+    registry: Registry, names: tuple[str, str], roots: list[Path], *, as_json: bool
+) -> None:
+    from rainbench.leaks import find_leaks
+    from rainbench.pairs import load_pairs
+    from rainbench.run.plan import copies_of, how_to_get_dataset
+
+    sets = []
+    for name in names:
+        card = registry.dataset(name)
+        copies = copies_of(card, roots, only=False)
+        if not copies:
+            raise RainbenchError(f"{card.name}: {how_to_get_dataset(card)}")
+        sets.append(load_pairs(card, copies[0], allow_partial=True))
+    found = find_leaks(*sets)
+    if as_json:
+        show_json(
+            {
+                "shared": len(found),
+                "of": len(sets[0].pairs),
+                "pairs": [[leak.first, leak.second, leak.exact] for leak in found],
+            }
+        )
+        return
+    show(f"{len(found)} of {len(sets[0].pairs)} backgrounds of {names[0]} are in {names[1]}")
+    for leak in found[:SHOWN_LEAKS]:
+        how = "the same pixels" if leak.exact else "the same picture, other pixels"
+        show(f"  {names[0]} {leak.first} = {names[1]} {leak.second} ({how})")
+    if len(found) > SHOWN_LEAKS:
+        say(f"  and {len(found) - SHOWN_LEAKS} more (--json lists them all)")

@@ -1,0 +1,71 @@
+"""``rainbench compare``: are the numbers still what they were, and what the papers say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rainbench.catalog.registry import load_registry
+from rainbench.commands.options import cards_option, json_option
+from rainbench.console import say, show, show_json
+from rainbench.errors import RainbenchError
+
+
+@click.command(
+    "compare",
+    epilog="""\b
+Examples:
+  rainbench compare --out runs/latest
+  rainbench compare --out runs/latest --json""",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/latest"),
+    show_default=True,
+    help="The run's folder.",
+)
+@click.option(
+    "--golden",
+    type=click.Path(path_type=Path),
+    help="Folder of golden numbers. [default: those of the package]",
+)
+@cards_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    out: Path,
+    golden: Path | None,
+    card_folders: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Hold a run against published and golden numbers.
+
+    Exit code 1 when a number drifted from golden, a cell failed, or a gap has no reason.
+    """
+    from rainbench.report.compare import compare_run, describe
+    from rainbench.report.tables import row_dict
+
+    if not (out / "cells").is_dir():
+        raise RainbenchError(f"{out}: holds no results", hint="Run `rainbench run` first.")
+    if golden is not None and not golden.is_dir():
+        raise RainbenchError(f"{golden}: there is no such folder of golden numbers")
+    comparison = compare_run(out, load_registry(card_folders), golden)
+    if as_json:
+        show_json(
+            {
+                "passed": comparison.passed,
+                "states": comparison.states,
+                "guarded": comparison.guarded,
+                "rows": [row_dict(row) for row in comparison.rows],
+                "drifts": [str(drift) for drift in comparison.drifts],
+            }
+        )
+    else:
+        for line in describe(comparison):
+            show(line)
+        states = ", ".join(f"{count} {state}" for state, count in comparison.states.items())
+        say(f"{states}; {comparison.guarded} cells held against golden numbers")
+    ctx.exit(0 if comparison.passed else 1)

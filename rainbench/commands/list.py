@@ -1,0 +1,102 @@
+"""``rainbench list``: what there is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from rainbench.catalog.registry import Registry, load_registry
+from rainbench.commands.options import cards_option, json_option
+from rainbench.console import say, show, show_json
+
+
+@click.command(
+    "list",
+    epilog="""\b
+Examples:
+  rainbench list
+  rainbench list baselines
+  rainbench list protocols --json""",
+)
+@click.argument("kind", type=click.Choice(["datasets", "baselines", "protocols"]), required=False)
+@cards_option
+@json_option
+def command(kind: str | None, card_folders: tuple[Path, ...], as_json: bool) -> None:
+    """List data sets, baselines or protocols; without KIND, all of them."""
+    registry = load_registry(card_folders)
+    kinds = [kind] if kind else ["datasets", "baselines", "protocols"]
+    tables = {name: _TABLES[name](registry) for name in kinds}
+    if as_json:
+        show_json(tables[kind] if kind else tables)
+    else:
+        show("\n\n".join(_columns(name, table) for name, table in tables.items()))
+    for problem in registry.problems:
+        say(f"\nLeft out: {problem}")
+
+
+def _datasets(registry: Registry) -> list[dict[str, str]]:
+    return [
+        {
+            "name": card.name,
+            "pairs": str(card.count or "?"),
+            "split": card.split,
+            "rain": "+".join(card.degradation),
+            "protocol": card.protocol,
+            "title": card.title,
+        }
+        for card in registry.datasets.values()
+    ]
+
+
+def _baselines(registry: Registry) -> list[dict[str, str]]:
+    return [
+        {
+            "name": card.name,
+            "parameters": f"{card.parameters:,}",
+            "tags": " ".join(weights.tag for weights in card.weights) or "(needs no weights)",
+            "title": card.title,
+        }
+        for card in registry.baselines.values()
+    ]
+
+
+def _protocols(_registry: Registry) -> list[dict[str, str]]:
+    from rainbench.metrics.protocols import PROTOCOLS
+
+    return [
+        {"name": name, "version": str(protocol.version), "title": protocol.title}
+        for name, protocol in PROTOCOLS.items()
+    ]
+
+
+_TABLES = {"datasets": _datasets, "baselines": _baselines, "protocols": _protocols}
+
+
+def _columns(title: str, rows: Sequence[dict[str, str]]) -> str:
+    if not rows:
+        return f"{title}: none"
+    names = list(rows[0])
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    lines = [
+        "  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in [names, *(list(row.values()) for row in rows)]
+    ]
+    return "\n".join([f"{title} ({len(rows)})", *lines])
+
+
+def as_table(record: object) -> dict[str, object]:
+    """Return a record as plain types for JSON, its file apart."""
+    assert dataclasses.is_dataclass(record) and not isinstance(record, type)
+    table: dict[str, object] = {}
+    for field in dataclasses.fields(record):
+        value = getattr(record, field.name)
+        if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
+            table[field.name] = [as_table(member) for member in value]
+        elif hasattr(value, "keys"):
+            table[field.name] = dict(value)
+        else:
+            table[field.name] = str(value) if isinstance(value, Path) else value
+    return table

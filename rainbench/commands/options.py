@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def data_option(function: Function) -> Function:
+    """Add ``--data``, given several times or as the path list ``RAINBENCH_DATA``."""
+    return click.option(
+        "--data",
+        "data_roots",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        callback=_with_environment("RAINBENCH_DATA"),
+        help="Folder that holds data sets; may be repeated. Also RAINBENCH_DATA (a path list).",
+    )(function)
+
+
+def weights_option(function: Function) -> Function:
+    """Add ``--weights``, given several times or as the path list ``RAINBENCH_WEIGHTS``."""
+    return click.option(
+        "--weights",
+        "weight_roots",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        callback=_with_environment("RAINBENCH_WEIGHTS"),
+        help="Folder that holds weights; may be repeated. Also RAINBENCH_WEIGHTS (a path list).",
+    )(function)
+
+
+def cards_option(function: Function) -> Function:
+    """Add ``--cards``."""
+    return click.option(
+        "--cards",
+        "card_folders",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Folder of further cards; may be repeated. Also RAINBENCH_PATH (a path list).",
+    )(function)
+
+
+def json_option(function: Function) -> Function:
+    """Add ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(
+        function
+    )
+
+
+def _with_environment(
+    variable: str,
+) -> Callable[[click.Context, click.Parameter, tuple[Path, ...]], tuple[Path, ...]]:
+    def add(
+        _context: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]
+    ) -> tuple[Path, ...]:
+        listed = os.environ.get(variable, "").split(os.pathsep)
+        return given + tuple(Path(part) for part in listed if part)
+
+    return add

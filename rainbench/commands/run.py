@@ -1,0 +1,208 @@
+"""``rainbench run``: the main job."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from rainbench.catalog.registry import Registry, load_registry
+from rainbench.commands.options import cards_option, data_option, json_option, weights_option
+from rainbench.console import duration, progress, say, show, show_json
+from rainbench.errors import RainbenchError
+
+if TYPE_CHECKING:
+    from rainbench.report.rows import Row
+    from rainbench.run.evaluate import Outcome
+    from rainbench.run.options import RunOptions
+    from rainbench.run.plan import Plan, PlannedCell
+
+SHOWN_MISSING = 6
+
+
+@click.command(
+    "run",
+    epilog="""\b
+Examples:
+  rainbench run --all
+  rainbench run --all --data DIR --weights DIR --out runs/full
+  rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
+  rainbench run -b identity -d rain100h --data DIR --json""",
+)
+@click.option("--all", "everything", is_flag=True, help="Every entry on every data set at hand.")
+@click.option(
+    "-b",
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NAME[.TAG]",
+    help="Entry, baseline (all its tags) or pattern; may be repeated.",
+)
+@click.option(
+    "-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Data set; may be repeated."
+)
+@data_option
+@weights_option
+@cards_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/latest"),
+    show_default=True,
+    help="Folder of the results; an interrupted run continues in it.",
+)
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
+@click.option("--layout", default="", help="Take this packaging of the data set, see `show`.")
+@click.option("--allow-partial", is_flag=True, help="Leave out and list unusable pairs.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where networks run.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the networks; scoring is in float64.",
+)
+@click.option("--tile", type=int, default=0, help="Cut images into tiles of N pixels (0: never).")
+@click.option("--threads", type=int, help="Threads of a network on the CPU. [default: all cores]")
+@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    everything: bool,
+    baselines: tuple[str, ...],
+    datasets: tuple[str, ...],
+    data_roots: tuple[Path, ...],
+    weight_roots: tuple[Path, ...],
+    card_folders: tuple[Path, ...],
+    out: Path,
+    limit: int | None,
+    layout: str,
+    allow_partial: bool,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["fp32", "bf16", "fp16"],
+    tile: int,
+    threads: int | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Score entries on data sets and write table.csv and table.md, each cell beside the papers'."""
+    from rainbench.run.options import resolve_options
+    from rainbench.run.plan import make_plan
+    from rainbench.run.store import lock_run
+
+    if not (everything or baselines or datasets):
+        raise RainbenchError(
+            "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
+        )
+    options = resolve_options(device, precision, tile, threads)
+    registry = load_registry(card_folders)
+    for problem in registry.problems:
+        say(f"Left out: {problem}")
+    with lock_run(out):
+        plan = make_plan(
+            registry,
+            datasets=datasets,
+            baselines=baselines,
+            data_roots=data_roots,
+            weight_roots=weight_roots,
+            layout=layout,
+            limit=limit,
+            allow_partial=allow_partial,
+        )
+        _print_plan(plan, options, out, named=bool(datasets))
+        if dry_run:
+            return
+        outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
+    _print_summary(outcomes, rows, out, as_json=as_json)
+    failed = any(outcome.state == "failed" for outcome in outcomes)
+    unusable = plan.unusable or registry.problems or (datasets and plan.absent)
+    if not plan.runnable and unusable:
+        ctx.exit(2)
+    ctx.exit(1 if failed or unusable else 0)
+
+
+def _execute(
+    plan: Plan, out: Path, options: RunOptions, registry: Registry, *, quiet: bool
+) -> tuple[list[Outcome], list[Row]]:
+    from rainbench.report.tables import write_tables
+    from rainbench.run.evaluate import run_plan
+    from rainbench.run.store import write_run_record
+
+    write_run_record(out, plan)
+    total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
+    what = ""
+    with progress("images", total, quiet=quiet) as advance:
+
+        def started(cell: PlannedCell) -> None:
+            nonlocal what
+            what = f"{cell.entry.name} on {cell.pairs.label}"
+            write_tables(out, registry)
+
+        outcomes = run_plan(
+            plan, out, options, on_cell=started, on_image=lambda n: advance(n, what)
+        )
+    return outcomes, write_tables(out, registry)
+
+
+def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> None:
+    from rainbench.run.estimate import estimate_seconds
+    from rainbench.run.plan import how_to_get_dataset
+
+    sets = {cell.pairs.label: len(cell.pairs.pairs) for cell in plan.cells}
+    for name, images in sets.items():
+        entries = [cell for cell in plan.runnable if cell.pairs.label == name]
+        say(f"{name}: {images} images, {len(entries)} entries")
+    missing = list(dict.fromkeys((c.entry.name, c.missing) for c in plan.cells if c.missing))
+    for name, reason in missing[:SHOWN_MISSING]:
+        say(f"  missing {name}: {reason}")
+    if len(missing) > SHOWN_MISSING:
+        say(f"  and {len(missing) - SHOWN_MISSING} more entries without weights (see table.csv)")
+    for card, reason in plan.unusable:
+        say(f"cannot use {card.name}: {reason}")
+    if named:
+        for card in plan.absent:
+            say(f"cannot use {card.name}: {how_to_get_dataset(card)}")
+    elif plan.absent:
+        say(f"no copy at hand of {len(plan.absent)} data sets (`rainbench list datasets`)")
+    seconds = estimate_seconds(plan, options)
+    threads = f", {options.threads} threads" if options.device == "cpu" else ""
+    say(
+        f"{len(plan.runnable)} cells into {out} on {options.device} in {options.precision}"
+        f"{threads}: about {duration(seconds)}"
+    )
+
+
+def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:
+    from rainbench.report.tables import number, row_dict
+
+    run = {(outcome.cell.pairs.card.name, outcome.cell.entry.name) for outcome in outcomes}
+    rows = [row for row in rows if (row.dataset, row.entry) in run]
+    counts = Counter(outcome.state for outcome in outcomes)
+    if as_json:
+        show_json({"cells": dict(counts), "rows": [row_dict(row) for row in rows]})
+        return
+    for row in rows:
+        if row.customary and row.state != "missing":
+            value = f"{number(row.psnr, 2)} / {number(row.ssim, 4)}" if row.images else row.note
+            beside = ""
+            if row.published:
+                beside = (
+                    f"   {row.published.where}: {number(row.reported_psnr, 2)} / "
+                    f"{number(row.reported_ssim, 3)}  {row.state}"
+                )
+            show(f"{row.dataset:16}{row.entry:26}{value}{beside}")
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
+    say(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing ran")
+    say(f"Tables: {out / 'table.md'}, {out / 'table.csv'}")

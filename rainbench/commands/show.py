@@ -1,0 +1,102 @@
+"""``rainbench show NAME``: one card, entry or protocol in full."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rainbench.catalog.cards import did_you_mean
+from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.commands.list import as_table
+from rainbench.commands.options import cards_option, json_option
+from rainbench.console import show, show_json
+from rainbench.errors import RainbenchError
+
+
+@click.command(
+    "show",
+    epilog="""\b
+Examples:
+  rainbench show rain100h
+  rainbench show prenet.rain100l
+  rainbench show prenet-y --json""",
+)
+@click.argument("name")
+@cards_option
+@json_option
+def command(name: str, card_folders: tuple[Path, ...], as_json: bool) -> None:
+    """Show the data set, baseline, entry or protocol called NAME."""
+    content = describe(name, load_registry(card_folders))
+    if as_json:
+        show_json(content)
+    else:
+        show("\n".join(_lines(content)))
+
+
+def describe(name: str, registry: Registry) -> dict[str, object]:
+    """Return everything known of a name, as plain types.
+
+    Raises:
+        RainbenchError: Nothing bears this name.
+    """
+    from rainbench.metrics.protocols import PROTOCOLS
+
+    if name in registry.datasets:
+        return {"kind": "data set", **as_table(registry.datasets[name])}
+    if name in registry.baselines:
+        return {"kind": "baseline", **as_table(registry.baselines[name])}
+    if name in PROTOCOLS:
+        return {"kind": "protocol", **as_table(PROTOCOLS[name])}
+    by_name = {entry.name: entry for entry in registry.entries()}
+    if name in by_name:
+        return _entry(by_name[name])
+    known = [*registry.datasets, *registry.baselines, *PROTOCOLS, *by_name]
+    try:
+        return {"kind": "data set", **as_table(registry.dataset(name))}
+    except RainbenchError as error:
+        if "several" in error.message:
+            raise
+    raise RainbenchError(f"nothing is called {name}", hint=did_you_mean(name, known))
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    baseline = as_table(entry.baseline)
+    del baseline["weights"]
+    weights = as_table(entry.weights) if entry.weights else {}
+    weights.pop("arguments", None)
+    return {
+        "kind": "entry",
+        "entry": entry.name,
+        **baseline,
+        "arguments": entry.arguments,
+        "parameters": entry.baseline.parameters,
+        "weights": weights,
+    }
+
+
+def _lines(content: object, indent: str = "") -> list[str]:
+    lines = []
+    assert isinstance(content, dict)
+    for key, value in content.items():
+        if value in ("", (), [], {}, None):
+            continue
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+        elif isinstance(value, list) and isinstance(value[0], dict):
+            for member in value:
+                lines += [f"{indent}{key}:", *_lines(member, indent + "  ")]
+        elif isinstance(value, str) and "\n" in value:
+            lines.append(f"{indent}{key}:")
+            lines += [f"{indent}  {line}" for line in value.strip().splitlines()]
+        else:
+            lines.append(f"{indent}{key}: {_text(value)}")
+    return lines
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (tuple, list)):
+        if value and isinstance(value[0], tuple):
+            return ", ".join("x".join(map(str, member)) for member in value)
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)

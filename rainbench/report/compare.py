@@ -1,0 +1,94 @@
+"""Holding a run against the papers and against the golden numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rainbench.catalog.registry import Registry
+from rainbench.report.golden import Drift, find_drift, golden_file
+from rainbench.report.rows import Row, build_rows
+from rainbench.run.store import read_cell, read_images_csv
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What became of every cell that has a number to be held against.
+
+    Attributes:
+        rows: The rows with a published number, and those that failed.
+        drifts: Where a number left its golden value.
+        guarded: How many cells were held against golden numbers.
+    """
+
+    rows: tuple[Row, ...]
+    drifts: tuple[Drift, ...]
+    guarded: int
+
+    @property
+    def states(self) -> dict[str, int]:
+        """How many cells are in each state."""
+        counts = Counter(row.state for row in self.rows)
+        counts["drift"] = len(self.drifts)
+        return dict(sorted(counts.items()))
+
+    @property
+    def unexplained(self) -> tuple[Row, ...]:
+        """The gaps that no reason is written down for."""
+        return tuple(row for row in self.rows if row.state == "gap" and "no reason yet" in row.note)
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing drifted, failed, or differs without a reason."""
+        failed = any(row.state == "failed" for row in self.rows)
+        return not (self.drifts or self.unexplained or failed)
+
+
+def compare_run(out: Path, registry: Registry, golden: Path | None = None) -> Comparison:
+    """Hold every cell of a run's folder against the papers and the golden numbers.
+
+    Args:
+        out: The run's folder.
+        registry: The cards.
+        golden: A folder of golden numbers; the built-in one when None.
+    """
+    rows = [row for row in build_rows(out, registry) if row.published or row.state == "failed"]
+    drifts: list[Drift] = []
+    guarded = 0
+    for folder in sorted(out.glob("cells/*/*")):
+        summary = read_cell(folder)
+        if summary is None:
+            continue
+        label = f"{summary['dataset']}@{summary['variant']}".rstrip("@")
+        file = golden_file(label, str(summary["entry"]), golden)
+        if summary["options"] != _plain_options(summary) or not file.is_file():
+            continue
+        guarded += 1
+        scores = read_images_csv(folder / "images.csv")
+        drifts += find_drift(file, label, str(summary["entry"]), scores)
+    return Comparison(tuple(rows), tuple(drifts), guarded)
+
+
+def _plain_options(summary: dict[str, object]) -> dict[str, object]:
+    """Return a summary's options as they would be for a plain run on the same device."""
+    options = dict(summary["options"])  # type: ignore[call-overload]
+    return {**options, "precision": "fp32", "tile": 0}
+
+
+def describe(comparison: Comparison) -> Sequence[str]:
+    """Return the comparison as lines of text, what fails last."""
+    lines = []
+    for row in comparison.rows:
+        beside = f"{row.dataset} / {row.entry} / {row.protocol}"
+        reported = row.published
+        numbers = ""
+        if reported and row.delta_psnr is not None:
+            numbers = (
+                f" {row.psnr:.2f}/{row.ssim:.4f} beside {reported.psnr}/{reported.ssim} "
+                f"({reported.where}, {reported.evidence} protocol)"
+            )
+        lines.append(f"{row.state:15}{beside}{numbers}{': ' + row.note if row.note else ''}")
+    lines += [f"{'drift':15}{drift}" for drift in comparison.drifts]
+    return lines

@@ -1,0 +1,229 @@
+"""The rows of a table: every measured cell beside the published one, with a state and a reason."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rainbench.catalog.registry import Entry, Registry
+from rainbench.metrics.protocols import PROTOCOLS
+from rainbench.report.published import (
+    PublishedCell,
+    Reason,
+    load_published,
+    load_reasons,
+    preferred,
+    reason_for,
+)
+from rainbench.run.store import read_cell
+
+PSNR_TOLERANCE = 0.05
+"""dB within which a measured mean matches a published one."""
+
+SSIM_TOLERANCE = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of ``table.csv``: an entry on a data set under a protocol.
+
+    Attributes:
+        dataset: The data set's name.
+        variant: The altered copy it was scored on; empty for an original.
+        entry: The entry's name.
+        protocol: The protocol's name.
+        customary: Whether it is the data set's customary protocol.
+        trained_for: Whether the entry was trained for this data set, or needs no training.
+        images: How many images the means are over.
+        psnr: Mean PSNR in dB; None where there is none.
+        ssim: Mean SSIM.
+        published: The published number beside it.
+        state: ``match``, ``gap``, ``not-comparable``, ``measured`` (nothing published to stand
+            beside it), ``missing`` or ``failed``.
+        note: Reasons and remarks.
+        parameters: The network's parameters.
+        seconds_per_image: Median time of a prediction on the machine of the run.
+    """
+
+    dataset: str
+    variant: str
+    entry: str
+    protocol: str
+    customary: bool
+    trained_for: bool
+    images: int
+    psnr: float | None
+    ssim: float | None
+    published: PublishedCell | None
+    state: str
+    note: str
+    parameters: int
+    seconds_per_image: float | None
+
+    @property
+    def reported_psnr(self) -> float | None:
+        """The published PSNR in dB."""
+        return self.published.psnr if self.published else None
+
+    @property
+    def reported_ssim(self) -> float | None:
+        """The published SSIM."""
+        return self.published.ssim if self.published else None
+
+    @property
+    def delta_psnr(self) -> float | None:
+        """Measured minus published, in dB."""
+        return _difference(self.psnr, self.reported_psnr)
+
+    @property
+    def delta_ssim(self) -> float | None:
+        """Measured minus published."""
+        return _difference(self.ssim, self.reported_ssim)
+
+
+def build_rows(out: Path, registry: Registry) -> list[Row]:
+    """Return the rows of a run's folder, in order of data set, entry and protocol.
+
+    Args:
+        out: A folder that `rainbench.run` wrote, complete or not.
+        registry: The cards; a cell whose card is gone is left out.
+    """
+    published, reasons = load_published(), load_reasons()
+    entries = {entry.name: entry for entry in registry.entries()}
+    rows: list[Row] = []
+    for folder in sorted(out.glob("cells/*/*")):
+        entry = entries.get(folder.name)
+        if entry is None or folder.parent.name not in registry.datasets:
+            continue
+        summary = read_cell(folder)
+        if summary is not None:
+            rows += _measured(summary, entry, registry, published, reasons, folder)
+        else:
+            rows.append(_unmeasured(folder.parent.name, entry, registry, *_why(folder)))
+    known = {(row.dataset, row.entry) for row in rows}
+    for dataset, name, reason in missing_cells(out):
+        if (dataset, name) not in known and name in entries and dataset in registry.datasets:
+            rows.append(_unmeasured(dataset, entries[name], registry, "missing", reason))
+    order = list(PROTOCOLS)
+    return sorted(rows, key=lambda row: (row.dataset, row.entry, order.index(row.protocol)))
+
+
+def missing_cells(out: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield data set, entry and reason of what the last run could not start."""
+    try:
+        content = json.loads((out / "run.json").read_text(encoding="utf-8"))
+        yield from (tuple(item) for item in content["missing"])
+    except (OSError, ValueError, KeyError):
+        return
+
+
+def _measured(
+    summary: Mapping[str, Any],
+    entry: Entry,
+    registry: Registry,
+    published: Sequence[PublishedCell],
+    reasons: Sequence[Reason],
+    folder: Path,
+) -> Iterator[Row]:
+    dataset = summary["dataset"]
+    remarks = _remarks(summary)
+    comparable = summary["comparable"] and summary["complete_set"] and not summary["left_out"]
+    altered = summary["options"]["tile"] or summary["options"]["precision"] != "fp32"
+    for protocol, mean in summary["means"].items():
+        beside = preferred(published, dataset, entry, protocol)
+        state, note = "measured", ""
+        if beside is not None:
+            state = _state(mean, beside)
+            if not comparable or altered:
+                state = "not-comparable"
+            if state == "gap":
+                note = reason_for(reasons, dataset, entry.name, beside.paper) or "no reason yet"
+        if mean["identical"]:
+            note += f"; {mean['identical']} identical images, the others {mean['psnr_of_others']}"
+        yield Row(
+            dataset=dataset,
+            variant=summary["variant"],
+            entry=entry.name,
+            protocol=protocol,
+            customary=registry.datasets[dataset].protocol == protocol,
+            trained_for=_trained_for(entry, dataset),
+            images=summary["images"],
+            psnr=mean["psnr"],
+            ssim=mean["ssim"],
+            published=beside,
+            state=state,
+            note="; ".join(part for part in (note.strip("; "), *remarks) if part),
+            parameters=entry.baseline.parameters,
+            seconds_per_image=_median_seconds(folder / "timing.csv"),
+        )
+
+
+def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reason: str) -> Row:
+    return Row(
+        dataset=dataset,
+        variant="",
+        entry=entry.name,
+        protocol=registry.datasets[dataset].protocol,
+        customary=True,
+        trained_for=_trained_for(entry, dataset),
+        images=0,
+        psnr=None,
+        ssim=None,
+        published=preferred(load_published(), dataset, entry, registry.datasets[dataset].protocol),
+        state=state,
+        note=reason,
+        parameters=entry.baseline.parameters,
+        seconds_per_image=None,
+    )
+
+
+def _state(mean: Mapping[str, Any], beside: PublishedCell) -> str:
+    psnr = _difference(mean["psnr"], beside.psnr)
+    ssim = _difference(mean["ssim"], beside.ssim)
+    near = (psnr is None or abs(psnr) <= PSNR_TOLERANCE + 1e-9) and (
+        ssim is None or abs(ssim) <= SSIM_TOLERANCE + 1e-9
+    )
+    return "match" if near else "gap"
+
+
+def _remarks(summary: Mapping[str, Any]) -> list[str]:
+    remarks = []
+    if summary["variant"]:
+        remarks.append(f"copy of {summary['variant']}")
+    if summary["left_out"]:
+        remarks.append(f"{len(summary['left_out'])} problems left out")
+    if not summary["complete_set"]:
+        remarks.append(f"only {summary['images']} images")
+    if summary["options"]["tile"]:
+        remarks.append(f"tiles of {summary['options']['tile']}")
+    if summary["options"]["precision"] != "fp32":
+        remarks.append(summary["options"]["precision"])
+    return remarks
+
+
+def _trained_for(entry: Entry, dataset: str) -> bool:
+    return entry.weights is None or dataset in entry.weights.trained_on
+
+
+def _why(folder: Path) -> tuple[str, str]:
+    try:
+        return "failed", json.loads((folder / "failed.json").read_text(encoding="utf-8"))["reason"]
+    except (OSError, ValueError, KeyError):
+        return "failed", "interrupted before it was complete: run again to continue"
+
+
+def _median_seconds(file: Path) -> float | None:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()[1:]
+    except OSError:
+        return None
+    seconds = [float(line.rpartition(",")[2]) for line in lines]
+    return statistics.median(seconds) if seconds else None
+
+
+def _difference(measured: float | None, reported: float | None) -> float | None:
+    return None if measured is None or reported is None else measured - reported

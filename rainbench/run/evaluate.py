@@ -1,0 +1,202 @@
+"""The engine: every cell of a plan, each image predicted once and scored under all protocols.
+
+Reader threads decode ahead of the network and scoring threads follow behind it, so that the
+device does not wait for either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.errors import RainbenchError, StoreError
+from rainbench.images import Image
+from rainbench.layouts import Pair
+from rainbench.metrics.protocols import PROTOCOLS, mean_score, score_all
+from rainbench.pairs import load_image
+from rainbench.run.options import RunOptions, usable_cores
+from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
+from rainbench.run.predict import Predictor
+from rainbench.run.store import (
+    CellStore,
+    Scores,
+    cell_folder,
+    is_complete,
+    read_images_csv,
+)
+
+READ_AHEAD = 4
+"""Pairs that are decoded before the network asks for them."""
+
+SCORE_BEHIND = 4
+"""Images that may wait for their scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one cell.
+
+    Attributes:
+        cell: The cell.
+        state: ``done``, ``kept`` (complete from before), ``failed`` or ``missing``.
+        note: The reason for the last two.
+    """
+
+    cell: PlannedCell
+    state: str
+    note: str = ""
+
+
+def run_plan(
+    plan: Plan,
+    out: Path,
+    options: RunOptions,
+    *,
+    on_cell: Callable[[PlannedCell], None] = lambda _: None,
+    on_image: Callable[[int], None] = lambda _: None,
+) -> list[Outcome]:
+    """Run every cell of a plan; one that fails becomes an outcome with its reason.
+
+    Args:
+        plan: What to do.
+        out: The run's folder.
+        options: How to compute.
+        on_cell: Called before each cell.
+        on_image: Called with how many images have just been finished.
+
+    Raises:
+        StoreError: The run's folder cannot be written at all: everything else would fail too.
+    """
+    outcomes = []
+    for cell in plan.cells:
+        on_cell(cell)
+        if cell.missing:
+            outcomes.append(Outcome(cell, "missing", cell.missing))
+            continue
+        try:
+            outcomes.append(run_cell(cell, out, options, on_image=on_image))
+        except StoreError:
+            raise
+        except RainbenchError as error:
+            outcomes.append(Outcome(cell, "failed", error.message))
+    return outcomes
+
+
+def run_cell(
+    cell: PlannedCell,
+    out: Path,
+    options: RunOptions,
+    *,
+    on_image: Callable[[int], None] = lambda _: None,
+) -> Outcome:
+    """Score one entry on one data set, continuing where an earlier run stopped.
+
+    Raises:
+        RainbenchError: The network cannot be built, an image cannot be read or predicted, or the
+            result cannot be written. What was scored before is on disk.
+    """
+    folder = cell_folder(out, cell.pairs.card.name, cell.entry.name)
+    parts = key_parts(cell, options)
+    images = [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
+    if is_complete(folder, parts, images):
+        on_image(len(images))
+        return Outcome(cell, "kept")
+    protocols = tuple(PROTOCOLS)
+    with CellStore(folder, parts, protocols, images) as store:
+        on_image(len(store.done))
+        try:
+            predictor = Predictor(cell.entry, cell.weights, options)
+            remaining = [pair for pair in cell.pairs.pairs if pair.id not in store.done]
+            for pair, scores, seconds in _scored(remaining, predictor, protocols):
+                store.append(pair.id, scores, seconds)
+                on_image(1)
+        except RainbenchError as error:
+            store.fail(error.message)
+            raise
+        store.complete(_summary(cell, options, folder))
+    return Outcome(cell, "done")
+
+
+def _scored(
+    pairs: Sequence[Pair], predictor: Predictor, protocols: Sequence[str]
+) -> Iterator[tuple[Pair, Scores, float]]:
+    """Yield each pair's scores in order, with the seconds its prediction took."""
+    with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:
+        waiting: deque[tuple[Pair, Future[Scores], float]] = deque()
+        try:
+            for pair, rainy, clean in _read_ahead(pairs, readers):
+                started = time.perf_counter()
+                restored = predict_pair(predictor, pair, rainy)
+                seconds = time.perf_counter() - started
+                job = scorers.submit(_score, restored, clean, protocols)
+                waiting.append((pair, job, seconds))
+                while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):
+                    done, finished, its_seconds = waiting.popleft()
+                    yield done, finished.result(), its_seconds
+        except RainbenchError:
+            yield from ((done, job.result(), its) for done, job, its in waiting)
+            raise
+        yield from ((done, job.result(), its) for done, job, its in waiting)
+
+
+def predict_pair(predictor: Predictor, pair: Pair, rainy: Image) -> NDArray[np.float32]:
+    """Predict one image; an error names the image's file."""
+    try:
+        return predictor(rainy)
+    except RainbenchError as error:
+        raise RainbenchError(f"{pair.rainy.path}: {error.message}", hint=error.hint) from None
+
+
+def _score(restored: NDArray[np.float32], clean: Image, protocols: Sequence[str]) -> Scores:
+    return score_all(restored, clean, protocols)
+
+
+def _scorers(predictor: Predictor) -> int:
+    """Return how many threads score: one beside a network on the CPU, more beside a GPU."""
+    return 1 if predictor.options.device == "cpu" else max(1, min(8, usable_cores() - 2))
+
+
+def _read_ahead(
+    pairs: Sequence[Pair], readers: ThreadPoolExecutor
+) -> Iterator[tuple[Pair, Image, Image]]:
+    ahead: deque[tuple[Pair, Future[tuple[Image, Image]]]] = deque()
+    for pair in pairs:
+        ahead.append((pair, readers.submit(_read, pair)))
+        if len(ahead) > READ_AHEAD:
+            first, job = ahead.popleft()
+            yield first, *job.result()
+    for first, job in ahead:
+        yield first, *job.result()
+
+
+def _read(pair: Pair) -> tuple[Image, Image]:
+    return load_image(pair.rainy), load_image(pair.clean)
+
+
+def _summary(cell: PlannedCell, options: RunOptions, folder: Path) -> dict[str, object]:
+    """Return the cell's means, taken from the file so that a resumed run gives the same."""
+    scores = read_images_csv(folder / "images.csv")
+    means = {
+        name: mean_score(per_image[name] for per_image in scores.values()) for name in PROTOCOLS
+    }
+    variant = cell.pairs.variant
+    return {
+        "dataset": cell.pairs.card.name,
+        "variant": variant.name if variant else "",
+        "variant_note": variant.note if variant else "",
+        "comparable": variant is None or variant.comparable,
+        "entry": cell.entry.name,
+        "images": len(scores),
+        "complete_set": len(scores) == cell.pairs.card.count or not cell.pairs.card.count,
+        "left_out": list(cell.pairs.left_out),
+        "means": {name: mean._asdict() for name, mean in means.items()},
+        "options": options.key_parts(),
+        "provenance": provenance(cell, options),
+    }

@@ -1,0 +1,79 @@
+"""How a run computes: everything that may change a number, in one record."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from rainbench.errors import RainbenchError
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+Precision = Literal["fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """The part of a call that belongs into a result's key.
+
+    Attributes:
+        device: ``cpu`` or ``cuda``.
+        precision: Of the network's arithmetic; scoring is always in float64.
+        tile: Side of the tiles in pixels that an image is cut into, 0 for the whole image.
+        threads: Threads of the network on the CPU.
+    """
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Precision = "fp32"
+    tile: int = 0
+    threads: int = 1
+
+    def key_parts(self) -> dict[str, object]:
+        """Return what tells results apart: all but the number of threads."""
+        parts = asdict(self)
+        del parts["threads"]
+        return parts
+
+
+def resolve_options(
+    device: DeviceChoice = "auto",
+    precision: Precision = "fp32",
+    tile: int = 0,
+    threads: int | None = None,
+) -> RunOptions:
+    """Fill in what was left open and refuse what this machine cannot do.
+
+    Raises:
+        RainbenchError: CUDA was asked for and there is none, or a value is out of range.
+
+    Example:
+        >>> resolve_options("cpu", threads=2)
+        RunOptions(device='cpu', precision='fp32', tile=0, threads=2)
+    """
+    if tile and tile < 64:
+        raise RainbenchError(f"--tile {tile} is too small", hint="Give 64 or more, or 0 for none.")
+    if threads is not None and threads < 1:
+        raise RainbenchError(f"--threads {threads} must be at least 1")
+    return RunOptions(_resolve_device(device), precision, tile, threads or usable_cores())
+
+
+def _resolve_device(device: DeviceChoice) -> Literal["cpu", "cuda"]:
+    if device == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if device == "cuda":
+        raise RainbenchError(
+            "--device cuda: PyTorch sees no CUDA device here",
+            hint="Use --device cpu, or install a CUDA build of PyTorch and check nvidia-smi.",
+        )
+    return "cpu"
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,212 @@
+"""What a run will do, before it does it: the cells, what is missing, how long it may take."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rainbench import __version__
+from rainbench.catalog.cards import DatasetCard, WeightsCard
+from rainbench.catalog.registry import Entry, Registry, content_root
+from rainbench.catalog.weights import file_hash, find_weights
+from rainbench.errors import RainbenchError
+from rainbench.layouts import find_copies
+from rainbench.metrics.protocols import PROTOCOLS
+from rainbench.pairs import PairSet, load_pairs
+from rainbench.run.options import RunOptions
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """One entry to be scored on one data set.
+
+    Attributes:
+        pairs: The data set's copy.
+        entry: The baseline and its weights.
+        weights: Where the weights lie, or None when there are none.
+        missing: What keeps the cell from being run, and what to do about it; empty when nothing.
+    """
+
+    pairs: PairSet
+    entry: Entry
+    weights: Path | None
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All cells of a run in order, and the data sets that cannot be used.
+
+    Attributes:
+        cells: Data set by data set, so that images stay in the file cache.
+        unusable: For each data set that was found but is not right: its card and the reason.
+        absent: Data sets that no copy was found of.
+    """
+
+    cells: tuple[PlannedCell, ...]
+    unusable: tuple[tuple[DatasetCard, str], ...] = ()
+    absent: tuple[DatasetCard, ...] = field(default=())
+
+    @property
+    def runnable(self) -> tuple[PlannedCell, ...]:
+        """The cells that nothing is missing for."""
+        return tuple(cell for cell in self.cells if not cell.missing)
+
+
+def make_plan(
+    registry: Registry,
+    *,
+    datasets: Sequence[str] = (),
+    baselines: Sequence[str] = (),
+    data_roots: Sequence[Path] = (),
+    weight_roots: Sequence[Path] = (),
+    layout: str = "",
+    limit: int | None = None,
+    allow_partial: bool = False,
+    workers: int = 2,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Plan:
+    """Find the data sets and weights that a run asks for.
+
+    Args:
+        registry: All cards.
+        datasets: Names; none means every test set of which a copy is at hand.
+        baselines: Patterns of entries; none means every entry.
+        data_roots: Folders to look for data sets in.
+        weight_roots: Folders to look for weights in.
+        layout: Take this packaging, see `rainbench.pairs.load_pairs`.
+        limit: Only the first so many pairs of each data set.
+        allow_partial: Leave out unusable pairs instead of refusing the data set.
+        workers: Threads that decode.
+        progress: Called with the data set's name for each pair that was checked.
+
+    Raises:
+        RainbenchError: A name is unknown, or a root is not a folder.
+    """
+    for root in (*data_roots, *weight_roots):
+        if not root.is_dir():
+            raise RainbenchError(f"{root}: there is no such folder")
+    cards = [registry.dataset(name) for name in datasets] or [
+        card for card in registry.datasets.values() if card.split == "test"
+    ]
+    entries = registry.entries(baselines)
+    found_weights = {
+        entry.name: find_weights(entry.weights, weight_roots) if entry.weights else None
+        for entry in entries
+    }
+    cells: list[PlannedCell] = []
+    unusable: list[tuple[DatasetCard, str]] = []
+    absent: list[DatasetCard] = []
+    for card in cards:
+        copies = copies_of(card, list(data_roots), only=len(cards) == 1)
+        if not copies:
+            absent.append(card)
+            continue
+        try:
+            pairs = load_pairs(
+                card,
+                copies[0],
+                layout=layout,
+                limit=limit,
+                allow_partial=allow_partial,
+                workers=workers,
+                progress=lambda name=card.name: progress(name),  # type: ignore[misc]
+            )
+        except RainbenchError as error:
+            unusable.append((card, str(error)))
+            continue
+        cells += [
+            PlannedCell(pairs, entry, found_weights[entry.name], _missing(entry, found_weights))
+            for entry in entries
+        ]
+    return Plan(tuple(cells), tuple(unusable), tuple(absent))
+
+
+def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]:
+    """Return the folders that may hold a data set, the embedded one for a set that ships.
+
+    Args:
+        card: The data set.
+        roots: Folders to look in.
+        only: Whether it is the only one asked for, see `rainbench.layouts.find_copies`.
+    """
+    if card.embedded:
+        return [content_root() / "datasets" / card.embedded]
+    return find_copies(card, roots, only_one_wanted=only)
+
+
+def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
+    if entry.weights is None or found[entry.name] is not None:
+        return ""
+    return how_to_get(entry.weights)
+
+
+def how_to_get(weights: WeightsCard) -> str:
+    """Return the sentence that tells where a file of weights comes from."""
+    return (
+        f"weights not found: get {Path(weights.files[0]).name} from {weights.source} and give its "
+        "folder with --weights"
+    )
+
+
+def how_to_get_dataset(card: DatasetCard) -> str:
+    """Return the sentence that tells where a data set comes from."""
+    return f"no copy found: {card.sources[0]}; give the folder that holds it with --data"
+
+
+def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
+    """Return what a cell's numbers depend on, the images apart.
+
+    The network's own source is part of it and so is each protocol's version: when one of them
+    changes, just the cells that it touches are run again.
+    """
+    entry = cell.entry
+    return {
+        "dataset": cell.pairs.card.name,
+        "entry": entry.name,
+        "network": entry.baseline.network,
+        "network_source": _source_hash(entry.baseline.network.split(":")[0]),
+        "arguments": {name: entry.arguments[name] for name in sorted(entry.arguments)},
+        "channel_order": entry.baseline.channel_order,
+        "value_range": entry.baseline.value_range,
+        "size_multiple": entry.baseline.size_multiple,
+        "weights": file_hash(cell.weights) if cell.weights else "",
+        "protocols": {name: protocol.version for name, protocol in PROTOCOLS.items()},
+        "options": options.key_parts(),
+    }
+
+
+def _source_hash(module: str) -> str:
+    """Return the hash of a network's module and of what the networks share."""
+    digest = hashlib.sha256()
+    for name in (module, "rainbench.networks.blocks"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            digest.update(Path(spec.origin).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
+    """Return with what a cell was computed: versions, files, device, threads."""
+    import platform
+
+    import numpy as np
+    import torch
+
+    device = platform.machine()
+    if options.device == "cuda":
+        device = torch.cuda.get_device_name()
+    return {
+        "rainbench": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "device": device,
+        "threads": options.threads,
+        "layout": cell.pairs.layout,
+        "weights_file": cell.weights.name if cell.weights else "",
+        "parameters": cell.entry.baseline.parameters,
+    }

@@ -1,0 +1,215 @@
+"""One image through one network: build, pad, tile, run in a precision, undo."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from rainbench.catalog.cards import BaselineCard
+from rainbench.catalog.registry import Entry
+from rainbench.catalog.weights import read_state_dict
+from rainbench.errors import CardError, RainbenchError, WeightsError
+from rainbench.images import Image
+from rainbench.run.options import RunOptions
+
+TILE_OVERLAP = 32
+"""Pixels that neighbouring tiles share, blended linearly."""
+
+_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class PredictionError(RainbenchError):
+    """A network gave no usable image."""
+
+
+def build_network(entry: Entry, weights: Path | None) -> nn.Module:
+    """Build an entry's network and load its weights strictly.
+
+    Raises:
+        CardError: The card names a class that does not exist or does not take its arguments, or
+            the parameter count is another than the card says.
+        WeightsError: The weights are missing, unsafe, altered, or another network's.
+    """
+    card = entry.baseline
+    network = _construct(card, entry.arguments)
+    found = sum(parameter.numel() for parameter in network.parameters())
+    if found != card.parameters:
+        raise CardError(
+            f"{card.file}: says {card.parameters:,} parameters, but {card.network} has {found:,}"
+        )
+    if entry.weights is not None:
+        if weights is None:
+            raise WeightsError(
+                f"the weights of {entry.name} are missing", hint=how_to_get_weights(entry)
+            )
+        load_weights(network, weights, entry.weights.sha256)
+    return network.eval()
+
+
+def load_weights(network: nn.Module, file: Path, sha256: str = "") -> None:
+    """Load a checkpoint, ours or the authors', into a network; every key has to fit.
+
+    Raises:
+        WeightsError: The file is not usable, or belongs to another network.
+    """
+    state = read_state_dict(file, sha256)
+    try:
+        if file.suffix != ".safetensors":
+            state = network.convert_published(state)  # type: ignore[operator]
+        network.load_state_dict(state, strict=True)
+    except (KeyError, RuntimeError) as error:
+        reason = str(error.args[0]).replace("\n", " ")[:300]
+        raise WeightsError(
+            f"{file}: does not fit {type(network).__name__}: {reason}",
+            hint="It is the checkpoint of another network or of another version of it.",
+        ) from None
+
+
+def _construct(card: BaselineCard, arguments: dict[str, object]) -> nn.Module:
+    module_name, class_name = card.network.split(":")
+    try:
+        network = getattr(importlib.import_module(module_name), class_name)(**arguments)
+    except (ImportError, AttributeError) as error:
+        raise CardError(f"{card.file}: network {card.network} cannot be found: {error}") from None
+    except (TypeError, ValueError) as error:
+        raise CardError(
+            f"{card.file}: {class_name} does not take these arguments: {error}"
+        ) from None
+    if not isinstance(network, nn.Module):
+        raise CardError(f"{card.file}: {card.network} is not a torch module")
+    return network
+
+
+def how_to_get_weights(entry: Entry) -> str:
+    """Return the sentence that tells a user where an entry's weights come from."""
+    if entry.weights is None:
+        return ""
+    return (
+        f"Get {Path(entry.weights.files[0]).name} from {entry.weights.source} and give its folder "
+        "with --weights DIR."
+    )
+
+
+class Predictor:
+    """An entry, ready to restore images one at a time.
+
+    Args:
+        entry: The baseline and its weights.
+        weights: Where the weights lie; None for a plain method.
+        options: Device, precision, tiles, threads.
+
+    Example:
+        >>> from rainbench.catalog.registry import load_registry
+        >>> predict = Predictor(load_registry().entries(["identity"])[0], None, RunOptions())
+        >>> predict(np.full((4, 5, 3), 51, np.uint8))[0, 0].tolist()
+        [0.20000000298023224, 0.20000000298023224, 0.20000000298023224]
+    """
+
+    def __init__(self, entry: Entry, weights: Path | None, options: RunOptions) -> None:
+        self.entry = entry
+        self.options = options
+        self._device = torch.device(options.device)
+        _fix_arithmetic(options)
+        network = build_network(entry, weights)
+        self.network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def __call__(self, rainy: Image) -> NDArray[np.float32]:
+        """Return the restored image, ``(H, W, 3)`` float32 RGB, nominally in [0, 1], not clamped.
+
+        Raises:
+            PredictionError: The image is too small, memory ran out, or the result is not finite.
+        """
+        height, width = rainy.shape[:2]
+        shortest = self.entry.baseline.minimum_side
+        if min(height, width) < shortest:
+            raise PredictionError(
+                f"{self.entry.name} needs at least {shortest} pixels a side, not {width}x{height}"
+            )
+        try:
+            with torch.inference_mode(), self._autocast():
+                restored = self._restore(self._to_tensor(rainy))
+                finite = bool(torch.isfinite(restored).all())
+                result = restored[0].permute(1, 2, 0).contiguous().cpu().numpy()
+        except torch.OutOfMemoryError:
+            raise PredictionError(
+                f"{self.entry.name} ran out of memory on an image of {width}x{height}",
+                hint="Give --tile 512 (the result is then marked as tiled).",
+            ) from None
+        if not finite:
+            raise PredictionError(f"{self.entry.name} returned values that are not finite (NaN)")
+        return result
+
+    def _restore(self, rainy: Tensor) -> Tensor:
+        if self.options.tile and max(rainy.shape[-2:]) > self.options.tile:
+            return self._restore_tiled(rainy)
+        return self._restore_whole(rainy)
+
+    def _restore_whole(self, rainy: Tensor) -> Tensor:
+        """Restore ``(1, 3, H, W)`` RGB in [0, 1], the card's conventions honoured both ways."""
+        card = self.entry.baseline
+        height, width = rainy.shape[-2:]
+        bottom, right = -height % card.size_multiple, -width % card.size_multiple
+        if bottom or right:
+            rainy = functional.pad(rainy, (0, right, 0, bottom), mode="reflect")
+        if card.channel_order == "bgr":
+            rainy = rainy.flip(1)
+        rainy = rainy.contiguous(memory_format=torch.channels_last)
+        restored: Tensor = self.network(rainy * card.value_range).image.float()
+        restored = restored / card.value_range
+        if card.channel_order == "bgr":
+            restored = restored.flip(1)
+        return restored[..., :height, :width]
+
+    def _restore_tiled(self, rainy: Tensor) -> Tensor:
+        """Restore overlapping tiles and blend them with linear ramps."""
+        total = torch.zeros_like(rainy)
+        weight = torch.zeros_like(rainy[:, :1])
+        tile = self.options.tile
+        for top in _starts(rainy.shape[-2], tile):
+            for left in _starts(rainy.shape[-1], tile):
+                window = (..., slice(top, top + tile), slice(left, left + tile))
+                part = self._restore_whole(rainy[window])
+                ramp = _ramp(part.shape[-2], rainy)[:, None] * _ramp(part.shape[-1], rainy)
+                total[window] += part * ramp
+                weight[window] += ramp
+        return total / weight
+
+    def _to_tensor(self, rainy: Image) -> Tensor:
+        """Return ``(1, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""
+        tensor = torch.from_numpy(rainy).to(self._device)
+        return tensor.permute(2, 0, 1)[None].float() / 255
+
+    def _autocast(self) -> contextlib.AbstractContextManager[object]:
+        if self.options.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self._device.type, _AUTOCAST[self.options.precision])
+
+
+def _starts(length: int, tile: int) -> Iterator[int]:
+    """Yield where tiles start along an axis: the last one ends at the border."""
+    step = tile - TILE_OVERLAP
+    yield from range(0, max(1, length - tile), step)
+    if length > tile:
+        yield length - tile
+
+
+def _ramp(length: int, like: Tensor) -> Tensor:
+    rising = torch.arange(1, length + 1, device=like.device, dtype=like.dtype)
+    return torch.minimum(torch.minimum(rising, rising.flip(0)), rising.new_tensor(TILE_OVERLAP))
+
+
+def _fix_arithmetic(options: RunOptions) -> None:
+    """Make the arithmetic repeatable: fixed threads, no TF32, no choosing kernels by a race."""
+    torch.set_num_threads(options.threads)
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
