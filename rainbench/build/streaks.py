@@ -155,7 +155,8 @@ def screen(image: Image, layer: NDArray[np.uint8]) -> Image:
 
 def add(image: Image, layer: NDArray[np.uint8]) -> Image:
     """Add a layer to an image and clip at white."""
-    return np.minimum(image.astype(np.uint16) + layer[..., None], 255).astype(np.uint8)
+    total: Image = np.minimum(image.astype(np.uint16) + layer[..., None], 255).astype(np.uint8)
+    return total
 
 
 def _noise_levels(amount: float) -> NDArray[np.int64]:
