@@ -13,7 +13,6 @@ from rainbench.layouts import find_copies, match_layouts
 from rainbench.leaks import find_leaks, fingerprint
 from rainbench.pairs import load_image, load_pairs, manifest_csv
 
-
 PLAIN = Layout(name="plain", rainy="input/{id:d}.png", clean="target/{id:d}.png")
 CARD = DatasetCard(
     name="toy",

@@ -1,0 +1,122 @@
+"""Cards: every mistake in one is found, named, and does not touch the others."""
+
+import pytest
+
+from rainbench.catalog.cards import BaselineCard, DatasetCard, read_card
+from rainbench.catalog.registry import load_registry
+from rainbench.errors import CardError, RainbenchError
+
+BASELINE = """
+name = "net"
+title = "Net"
+network = "rainbench.networks.plain:Identity"
+parameters = 0
+macs_per_pixel = 0
+paper = ""
+source = ""
+licence = ""
+
+[[weights]]
+tag = "a"
+sha256 = "{sha}"
+files = ["a.pth"]
+source = "x"
+licence = "y"
+trained_on = []
+"""
+
+
+def write(folder, name, text):
+    (folder / name).write_text(text)
+    return folder / name
+
+
+def test_a_baseline_and_its_entry(tmp_path):
+    card = read_card(write(tmp_path, "net.toml", BASELINE.format(sha="0" * 64)))
+    assert isinstance(card, BaselineCard)
+    registry = load_registry([tmp_path])
+    assert [entry.name for entry in registry.entries(["net"])] == ["net.a"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "parameters = 0",
+            "parametres = 0",
+            'unknown key "parametres"\n  Did you mean "parameters"',
+        ),
+        ("parameters = 0", 'parameters = "0"', "parameters must be a whole number, but it is '0'"),
+        ("parameters = 0", "parameters = true", "must be a whole number"),
+        ("parameters = 0\n", "", 'the key "parameters" is missing'),
+        ('files = ["a.pth"]', 'files = "a.pth"', "files must be a list"),
+        ('files = ["a.pth"]', "files = [1]", r"files\[0\] must be a text"),
+        ('network = "rainbench', 'network = "rain bench', 'network must be "module:Class"'),
+        ('tag = "a"', 'tag = "a/b"', "has characters beyond"),
+        ("sha256", "sha265", 'unknown key "sha265"\n  Did you mean "sha256"'),
+        ('name = "net"', 'name = "other"', 'named "other", but its file "net"'),
+        ('title = "Net"', 'title = "Net', "not valid TOML"),
+    ],
+)
+def test_mistakes_in_a_baseline_card(tmp_path, old, new, message):
+    text = BASELINE.format(sha="0" * 64)
+    assert old in text
+    with pytest.raises(CardError, match=message):
+        read_card(write(tmp_path, "net.toml", text.replace(old, new)))
+
+
+def test_a_short_hash(tmp_path):
+    with pytest.raises(CardError, match="not 64 hexadecimal digits"):
+        read_card(write(tmp_path, "net.toml", BASELINE.format(sha="abc")))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('rainy = "input/{id:d}.png"', "", "must have either rainy and clean"),
+        ('["streaks"]', '["steaks"]', r"degradation\[0\] is 'steaks'"),
+        ("[[64, 48]]", "[[64, 48, 3]]", r"sizes\[0\] must be a list of 2"),
+        ('split = "test"', 'split = "tset"', "split is 'tset'"),
+    ],
+)
+def test_mistakes_in_a_dataset_card(cards, old, new, message):
+    file = cards / "toy.toml"
+    assert isinstance(read_card(file), DatasetCard)
+    with pytest.raises(CardError, match=message):
+        read_card(write(cards, "toy.toml", file.read_text().replace(old, new)))
+
+
+def test_one_broken_card_leaves_the_others_alone(cards):
+    write(cards, "broken.toml", 'name = "broken"\ntitel = "x"')
+    write(cards, "binary.toml", "").write_bytes(b"\xff\xfe\x00")
+    registry = load_registry([cards])
+    assert "toy" in registry.datasets and "mini-streaks" in registry.datasets
+    assert len(registry.problems) == 2
+    with pytest.raises(CardError, match='unknown key "titel"'):
+        registry.dataset("broken")
+
+
+def test_a_name_may_not_be_taken_twice(cards):
+    write(
+        cards,
+        "mini-streaks.toml",
+        (cards / "toy.toml").read_text().replace('"toy"', '"mini-streaks"'),
+    )
+    registry = load_registry([cards])
+    assert "is defined in" in str(registry.problems[0])
+    assert registry.datasets["mini-streaks"].embedded
+
+
+def test_unknown_names_are_met_with_the_nearest(cards):
+    registry = load_registry([cards])
+    with pytest.raises(RainbenchError, match='Did you mean "mini-streaks"'):
+        registry.dataset("mini-streak")
+    with pytest.raises(RainbenchError, match="no such baseline: identty"):
+        registry.entries(["identty"])
+    with pytest.raises(RainbenchError, match="no such folder of cards"):
+        load_registry([cards / "nowhere"])
+
+
+def test_search_path_from_the_environment(cards, monkeypatch):
+    monkeypatch.setenv("RAINBENCH_PATH", str(cards))
+    assert "toy" in load_registry().datasets
