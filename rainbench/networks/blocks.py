@@ -1,0 +1,202 @@
+"""Blocks that several papers share: convolutions, the residual block, the recurrent units.
+
+All of them take and return ``(N, C, H, W)`` and keep height and width. ReLUs work in place on the
+fresh output of a convolution, which autograd allows and which saves a pass over memory.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def conv3(inputs: int, outputs: int, *, dilation: int = 1, bias: bool = True) -> nn.Conv2d:
+    """Return a 3x3 convolution that keeps height and width (zero padding)."""
+    return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, bias=bias)
+
+
+class ConvReLU(nn.Module):
+    """A 3x3 convolution and a ReLU: ``(N, inputs, H, W)`` to ``(N, outputs, H, W)``.
+
+    Example:
+        >>> ConvReLU(6, 32)(torch.zeros(1, 6, 5, 7)).shape
+        torch.Size([1, 32, 5, 7])
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv = conv3(inputs, outputs)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Convolve and rectify."""
+        return F.relu_(self.conv(features))
+
+
+class ResidualBlock(nn.Module):
+    """Two rectified convolutions, the input added, rectified again: ``(N, C, H, W)`` to the same.
+
+    PReNet, BRN and SIAN publish it in this form: a ReLU stands *before and after* the sum, where
+    the papers draw the usual block with none before it.
+
+    Example:
+        >>> ResidualBlock(4)(torch.zeros(1, 4, 5, 7)).shape
+        torch.Size([1, 4, 5, 7])
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = conv3(channels, channels)
+        self.conv2 = conv3(channels, channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``relu(relu(conv2(relu(conv1(x)))) + x)``."""
+        residual = F.relu_(self.conv2(F.relu_(self.conv1(features))))
+        return F.relu_(residual + features)
+
+
+class Repeated(nn.Module):
+    """One block applied several times with the same weights: the recursive networks' ``f_res``.
+
+    Example:
+        >>> double = Repeated(nn.Identity(), times=5)
+        >>> double(torch.ones(1)).item()
+        1.0
+    """
+
+    def __init__(self, block: nn.Module, *, times: int) -> None:
+        super().__init__()
+        self.block = block
+        self.times = times
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Apply the block ``times`` times."""
+        for _ in range(self.times):
+            features = self.block(features)
+        return features
+
+
+class LSTMState(NamedTuple):
+    """What a convolutional LSTM carries: ``hidden`` and ``cell``, ``(N, C, H, W)`` each."""
+
+    hidden: Tensor
+    cell: Tensor
+
+
+class ConvLSTM(nn.Module):
+    """A convolutional LSTM (Shi 2015, without peepholes), its four gates in one convolution.
+
+    The gates convolve ``[features, hidden, other]`` and are stored in the order forget, input,
+    output, candidate. At the first step, where the state is zero, the rows and columns of the
+    weight that only meet zeros are left out. Without gradients on a CPU the step runs in strips
+    of rows, so that the four gates of a large image never leave the cache; the result is the same.
+
+    Args:
+        inputs: Channels of the features.
+        hidden: Channels of hidden state and cell.
+        others: Channels of a further input to the gates, as BRN has it.
+
+    Example:
+        >>> unit = ConvLSTM(6, 4)
+        >>> state = unit(torch.zeros(1, 6, 5, 7))
+        >>> unit(torch.zeros(1, 6, 5, 7), state).hidden.shape
+        torch.Size([1, 4, 5, 7])
+    """
+
+    strip_bytes = 8 * 1024 * 1024
+    """How large the gates of one strip may be."""
+
+    def __init__(self, inputs: int, hidden: int, *, others: int = 0) -> None:
+        super().__init__()
+        self.inputs = inputs
+        self.hidden = hidden
+        self.gates = conv3(inputs + hidden + others, 4 * hidden)
+
+    def forward(
+        self, features: Tensor, state: LSTMState | None = None, other: Tensor | None = None
+    ) -> LSTMState:
+        """Advance one step.
+
+        Args:
+            features: ``(N, inputs, H, W)``.
+            state: The state of the step before; None is the zero state.
+            other: ``(N, others, H, W)``; None is zeros.
+
+        Returns:
+            The new state; its ``hidden`` is the output.
+        """
+        parts, weight = [features], [self.gates.weight[:, : self.inputs]]
+        if state is not None:
+            parts.append(state.hidden)
+            weight.append(self.gates.weight[:, self.inputs : self.inputs + self.hidden])
+        if other is not None:
+            parts.append(other)
+            weight.append(self.gates.weight[:, self.inputs + self.hidden :])
+        rows = slice(self.hidden if state is None else 0, None)  # no cell, nothing to forget
+        gates = _Gates(torch.cat(weight, 1)[rows], self._bias[rows])
+        cell = None if state is None else state.cell
+        if torch.is_grad_enabled() or features.device.type != "cpu":
+            return _advance(gates(parts), cell)
+        return self._advance_in_strips(parts, cell, gates)
+
+    @property
+    def _bias(self) -> Tensor:
+        bias = self.gates.bias
+        assert bias is not None
+        return bias
+
+    def _advance_in_strips(
+        self, parts: list[Tensor], cell: Tensor | None, gates: _Gates
+    ) -> LSTMState:
+        height, width = parts[0].shape[2:]
+        row_bytes = gates.bias.numel() * width * parts[0].shape[0] * parts[0].element_size()
+        rows = max(1, self.strip_bytes // max(1, row_bytes))
+        if rows >= height:
+            return _advance(gates(parts), cell)
+        strips = [
+            _advance(
+                gates.of_rows(parts, top, min(top + rows, height)),
+                None if cell is None else cell[:, :, top : top + rows],
+            )
+            for top in range(0, height, rows)
+        ]
+        return LSTMState(
+            torch.cat([strip.hidden for strip in strips], 2),
+            torch.cat([strip.cell for strip in strips], 2),
+        )
+
+
+class _Gates(NamedTuple):
+    """The 3x3 convolution of several feature maps, concatenated, to the gates."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __call__(self, parts: list[Tensor]) -> Tensor:
+        return F.conv2d(_joined(parts), self.weight, self.bias, padding=1)
+
+    def of_rows(self, parts: list[Tensor], top: int, bottom: int) -> Tensor:
+        """Return rows ``top`` to ``bottom`` of the gates, computed from these rows' neighbours."""
+        height = parts[0].shape[2]
+        strip = _joined([part[:, :, max(top - 1, 0) : bottom + 1] for part in parts])
+        if top == 0 or bottom == height:
+            strip = F.pad(strip, (0, 0, int(top == 0), int(bottom == height)))
+        return F.conv2d(strip, self.weight, self.bias, padding=(0, 1))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+
+
+def _advance(gates: Tensor, cell: Tensor | None) -> LSTMState:
+    """Return the state after the gates ``(N, 4 C, H, W)``, or ``3 C`` when the cell is zero."""
+    if cell is None:
+        entering, leaving, candidate = gates.chunk(3, 1)
+        cell = torch.sigmoid(entering) * torch.tanh(candidate)
+    else:
+        kept, entering, leaving, candidate = gates.chunk(4, 1)
+        kept_cell = torch.sigmoid(kept) * cell
+        cell = torch.addcmul(kept_cell, torch.sigmoid(entering), torch.tanh(candidate))
+    return LSTMState(torch.sigmoid(leaving) * torch.tanh(cell), cell)
