@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,8 @@ from hypothesis import settings
 
 from rainbench.build.mini import mini_pairs
 from rainbench.images import write_png
+
+sys.path.insert(0, str(Path(__file__).parent / "networks_for_tests"))
 
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
@@ -60,6 +65,18 @@ clean = "target/{id:d}.png"
 """
 
 
+NETWORK_CARD = """
+name = "{name}"
+title = "{name}"
+network = "toynets:{network}"
+parameters = {parameters}
+macs_per_pixel = 0
+paper = "none"
+source = "tests"
+licence = "none"
+"""
+
+
 @pytest.fixture
 def cards(tmp_path) -> Path:
     """A folder of cards that describes the toy data set."""
@@ -70,9 +87,38 @@ def cards(tmp_path) -> Path:
 
 
 @pytest.fixture
+def add_network(cards):
+    """A function that adds the card of a test's network."""
+
+    def add(name, network, parameters=0, extra=""):
+        text = NETWORK_CARD.format(name=name, network=network, parameters=parameters)
+        (cards / f"{name}.toml").write_text(text + extra)
+
+    return add
+
+
+@pytest.fixture
+def rainbench(tmp_path, cards):
+    """Call the command line as a person would, in a process of its own."""
+
+    def call(*arguments, timeout=300, env=None, **options):
+        path = os.pathsep.join([str(Path(__file__).parent / "networks_for_tests")])
+        environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": str(cards)}
+        return subprocess.run(
+            [sys.executable, "-c", "from rainbench.cli import main; main()", *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=tmp_path,
+            env={**environment, **(env or {})},
+            **options,
+        )
+
+    return call
+
+
+@pytest.fixture
 def toy(tmp_path, pairs_on_disk) -> Path:
     """A copy of the toy data set's root folder that a test may damage."""
-    import shutil
-
     shutil.copytree(pairs_on_disk, tmp_path / "data" / "toy")
     return tmp_path / "data"

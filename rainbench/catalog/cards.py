@@ -317,15 +317,15 @@ def _check_name(name: str, file: Path) -> None:
 
 
 def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:
-    """Return "Did you mean ...?" for the nearest choices, or a list of all of them.
+    """Return "Did you mean ...?" for the nearest choice, or a list of all of them.
 
     Example:
         >>> did_you_mean("rain10l", ["rain100l", "rain12"])
         'Did you mean "rain100l"?'
     """
     known = sorted(choices)
-    near = difflib.get_close_matches(word, known, n=2, cutoff=0.8)
+    near = difflib.get_close_matches(word, known, n=1)
     if near:
-        return "Did you mean " + " or ".join(f'"{name}"' for name in near) + "?"
+        return f'Did you mean "{near[0]}"?'
     shown = ", ".join(known[:40])
     return f"Known: {shown}{', ...' if len(known) > 40 else ''}." if known else ""

@@ -64,7 +64,7 @@ class Registry:
         """
         if name in self.datasets:
             return self.datasets[name]
-        self._raise_if_broken(name)
+        self.raise_if_broken(name)
         wanted = name.casefold()
         named = [
             card
@@ -102,7 +102,7 @@ class Registry:
                 if fnmatch.fnmatchcase(entry.name, pattern) or entry.baseline.name == pattern
             ]
             if not matching:
-                self._raise_if_broken(pattern.partition(".")[0])
+                self.raise_if_broken(pattern.partition(".")[0])
                 names = {entry.name for entry in every} | set(self.baselines)
                 raise RainbenchError(
                     f"no such baseline: {pattern}", hint=did_you_mean(pattern, names)
@@ -110,7 +110,8 @@ class Registry:
             chosen.extend(entry for entry in matching if entry not in chosen)
         return chosen
 
-    def _raise_if_broken(self, name: str) -> None:
+    def raise_if_broken(self, name: str) -> None:
+        """Raise the error of the card of this name, where it is one that cannot be read."""
         for problem in self.problems:
             if f"{name}.toml" in problem.message:
                 raise problem

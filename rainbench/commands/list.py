@@ -64,7 +64,7 @@ def _baselines(registry: Registry) -> list[dict[str, str]]:
 
 
 def _protocols(_registry: Registry) -> list[dict[str, str]]:
-    from rainbench.metrics.protocols import PROTOCOLS
+    from rainbench.metrics import PROTOCOLS
 
     return [
         {"name": name, "version": str(protocol.version), "title": protocol.title}

@@ -162,11 +162,11 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
     for name, images in sets.items():
         entries = [cell for cell in plan.runnable if cell.pairs.label == name]
         say(f"{name}: {images} images, {len(entries)} entries")
-    missing = list(dict.fromkeys((c.entry.name, c.missing) for c in plan.cells if c.missing))
-    for name, reason in missing[:SHOWN_MISSING]:
-        say(f"  missing {name}: {reason}")
-    if len(missing) > SHOWN_MISSING:
-        say(f"  and {len(missing) - SHOWN_MISSING} more entries without weights (see table.csv)")
+    missing = dict.fromkeys(cell.entry.name for cell in plan.cells if cell.missing)
+    if missing:
+        shown = ", ".join(list(missing)[:SHOWN_MISSING]) + ", ..." * (len(missing) > SHOWN_MISSING)
+        say(f"  no weights at hand for {len(missing)} entries ({shown}):")
+        say("  give their folder with --weights; `rainbench show ENTRY` says where they come from")
     for card, reason in plan.unusable:
         say(f"cannot use {card.name}: {reason}")
     if named:

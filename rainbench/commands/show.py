@@ -40,7 +40,7 @@ def describe(name: str, registry: Registry) -> dict[str, object]:
     Raises:
         RainbenchError: Nothing bears this name.
     """
-    from rainbench.metrics.protocols import PROTOCOLS
+    from rainbench.metrics import PROTOCOLS
 
     if name in registry.datasets:
         return {"kind": "data set", **as_table(registry.datasets[name])}
@@ -51,6 +51,7 @@ def describe(name: str, registry: Registry) -> dict[str, object]:
     by_name = {entry.name: entry for entry in registry.entries()}
     if name in by_name:
         return _entry(by_name[name])
+    registry.raise_if_broken(name)
     known = [*registry.datasets, *registry.baselines, *PROTOCOLS, *by_name]
     try:
         return {"kind": "data set", **as_table(registry.dataset(name))}

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rainbench.catalog.registry import content_root
 from rainbench.images import write_atomically
-from rainbench.metrics.protocols import PROTOCOLS
+from rainbench.metrics import PROTOCOLS
 from rainbench.run.store import Scores
 
 PSNR_TOLERANCE = 0.005

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rainbench.catalog.registry import Entry, Registry
-from rainbench.metrics.protocols import PROTOCOLS
+from rainbench.metrics import PROTOCOLS
 from rainbench.report.published import (
     PublishedCell,
     Reason,
@@ -152,8 +152,8 @@ def _measured(
             customary=registry.datasets[dataset].protocol == protocol,
             trained_for=_trained_for(entry, dataset),
             images=summary["images"],
-            psnr=mean["psnr"],
-            ssim=mean["ssim"],
+            psnr=_number(mean["psnr"]),
+            ssim=_number(mean["ssim"]),
             published=beside,
             state=state,
             note="; ".join(part for part in (note.strip("; "), *remarks) if part),
@@ -182,8 +182,8 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
 
 
 def _state(mean: Mapping[str, Any], beside: PublishedCell) -> str:
-    psnr = _difference(mean["psnr"], beside.psnr)
-    ssim = _difference(mean["ssim"], beside.ssim)
+    psnr = _difference(_number(mean["psnr"]), beside.psnr)
+    ssim = _difference(_number(mean["ssim"]), beside.ssim)
     near = (psnr is None or abs(psnr) <= PSNR_TOLERANCE + 1e-9) and (
         ssim is None or abs(ssim) <= SSIM_TOLERANCE + 1e-9
     )
@@ -227,3 +227,8 @@ def _median_seconds(file: Path) -> float | None:
 
 def _difference(measured: float | None, reported: float | None) -> float | None:
     return None if measured is None or reported is None else measured - reported
+
+
+def _number(value: float | str | None) -> float | None:
+    """Return a number of ``cell.json``, where infinity is a text."""
+    return None if value is None else float(value)

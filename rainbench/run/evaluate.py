@@ -6,6 +6,7 @@ device does not wait for either.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from rainbench.errors import RainbenchError, StoreError
 from rainbench.images import Image
 from rainbench.layouts import Pair
-from rainbench.metrics.protocols import PROTOCOLS, mean_score, score_all
+from rainbench.metrics import PROTOCOLS, mean_score, score_all
 from rainbench.pairs import load_image
 from rainbench.run.options import RunOptions, usable_cores
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
@@ -196,7 +197,17 @@ def _summary(cell: PlannedCell, options: RunOptions, folder: Path) -> dict[str, 
         "images": len(scores),
         "complete_set": len(scores) == cell.pairs.card.count or not cell.pairs.card.count,
         "left_out": list(cell.pairs.left_out),
-        "means": {name: mean._asdict() for name, mean in means.items()},
+        "means": {
+            name: {part: _json_number(value) for part, value in mean._asdict().items()}
+            for name, mean in means.items()
+        },
         "options": options.key_parts(),
         "provenance": provenance(cell, options),
     }
+
+
+def _json_number(value: float | None) -> float | str | None:
+    """Return a number that JSON knows: none for NaN, the text ``inf`` for infinity."""
+    if value is None or math.isnan(value):
+        return None
+    return "inf" if math.isinf(value) else value

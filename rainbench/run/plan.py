@@ -14,7 +14,7 @@ from rainbench.catalog.registry import Entry, Registry, content_root
 from rainbench.catalog.weights import file_hash, find_weights
 from rainbench.errors import RainbenchError
 from rainbench.layouts import find_copies
-from rainbench.metrics.protocols import PROTOCOLS
+from rainbench.metrics import PROTOCOLS
 from rainbench.pairs import PairSet, load_pairs
 from rainbench.run.options import RunOptions
 

@@ -28,7 +28,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from rainbench.errors import StoreError
 from rainbench.images import write_atomically
-from rainbench.metrics.protocols import PROTOCOLS, Score
+from rainbench.metrics import PROTOCOLS, Score
 from rainbench.pairs import manifest_csv
 
 if TYPE_CHECKING:

@@ -1,0 +1,50 @@
+"""Networks of the tests: right, wrong and slow ones."""
+
+import time
+
+import torch
+from torch import nn
+
+from rainbench.networks.base import Restoration
+
+
+class Shift(nn.Module):
+    """Adds a learned constant to every channel: three parameters."""
+
+    def __init__(self, pause=0.0):
+        super().__init__()
+        self.amount = nn.Parameter(torch.zeros(3))
+        self.pause = pause
+
+    def forward(self, rainy):
+        time.sleep(self.pause)
+        return Restoration(rainy + self.amount[:, None, None])
+
+    @staticmethod
+    def convert_published(published):
+        return {"amount": published["shift"]}
+
+
+class NotFinite(nn.Module):
+    """Returns NaN for dark images only, so that it fails in the middle of a data set."""
+
+    def forward(self, rainy):
+        return Restoration(torch.where(rainy.mean() < 0.45, torch.nan, 1.0) * rainy)
+
+
+class Remember(nn.Module):
+    """Returns its input and keeps what it was given."""
+
+    seen: list = []  # noqa: RUF012
+
+    def forward(self, rainy):
+        Remember.seen.append(rainy.clone())
+        return Restoration(rainy)
+
+
+class Blur(nn.Module):
+    """A 9x9 mean: what a tile's border would show."""
+
+    def forward(self, rainy):
+        padded = nn.functional.pad(rainy, (4, 4, 4, 4), mode="reflect")
+        return Restoration(nn.functional.avg_pool2d(padded, 9, 1))

@@ -1,0 +1,126 @@
+"""The store: what a kill leaves is a prefix that a later run continues to the same bytes."""
+
+import errno
+import math
+
+import pytest
+
+from rainbench.errors import StoreError
+from rainbench.metrics import Score
+from rainbench.run import store as module
+from rainbench.run.store import (
+    CellStore,
+    format_rows,
+    is_complete,
+    key_of,
+    lock_run,
+    read_cell,
+    read_images_csv,
+)
+
+PROTOCOLS = ("prenet-y", "rescan-rgb")
+IMAGES = [(str(n), f"hash{n}") for n in range(1, 7)]
+PARTS = {"entry": "a", "options": {"tile": 0}}
+
+
+def scores(n):
+    return {"prenet-y": Score(20 + n / 7, 0.5 + n / 97), "rescan-rgb": Score(None, 0.25)}
+
+
+def fill(folder, upto=6, parts=PARTS, images=IMAGES):
+    with CellStore(folder, parts, PROTOCOLS, images) as store:
+        done = len(store.done)
+        for image, _ in images[done:upto]:
+            store.append(image, scores(int(image)), 0.1)
+        if upto == len(images):
+            store.complete({"images": upto})
+    return done
+
+
+def content(folder):
+    return {f.name: f.read_bytes() for f in folder.iterdir() if f.name != "timing.csv"}
+
+
+def test_cut_at_every_byte_and_resumed(tmp_path):
+    fill(tmp_path / "whole")
+    whole = content(tmp_path / "whole")
+    text = whole["images.csv"]
+    for cut in range(len(text)):
+        folder = tmp_path / f"cut{cut}"
+        fill(folder, upto=3)
+        (folder / "images.csv").write_bytes(text[:cut])
+        fill(folder)
+        assert content(folder) == whole, cut
+
+
+def test_a_finished_cell_is_complete_only_for_its_key(tmp_path):
+    fill(tmp_path / "cell")
+    assert is_complete(tmp_path / "cell", PARTS, IMAGES)
+    assert not is_complete(tmp_path / "cell", {**PARTS, "entry": "b"}, IMAGES)
+    assert not is_complete(tmp_path / "cell", PARTS, IMAGES[:5])
+    assert not is_complete(tmp_path / "none", PARTS, IMAGES)
+
+
+def test_another_key_starts_afresh(tmp_path):
+    fill(tmp_path / "cell", upto=4)
+    assert fill(tmp_path / "cell", upto=2, parts={**PARTS, "options": {"tile": 64}}) == 0
+
+
+def test_only_images_before_a_changed_one_are_kept(tmp_path):
+    fill(tmp_path / "cell")
+    changed = [(name, pixels + "!" * (name == "4")) for name, pixels in IMAGES]
+    assert fill(tmp_path / "cell", images=changed) == 3
+
+
+def test_a_longer_list_continues_a_limited_one(tmp_path):
+    fill(tmp_path / "cell", upto=3, images=IMAGES[:3])
+    assert fill(tmp_path / "cell") == 3
+    fill(tmp_path / "whole")
+    assert content(tmp_path / "cell") == content(tmp_path / "whole")
+
+
+def test_rows_read_back(tmp_path):
+    rows = {"a,b": scores(1), 'quo"te\nline': {"prenet-y": Score(math.inf, 1.0)}}
+    (tmp_path / "images.csv").write_text(format_rows(rows), newline="")
+    read = read_images_csv(tmp_path / "images.csv")
+    assert list(read) == list(rows)
+    assert read["a,b"]["rescan-rgb"].psnr is None
+    assert read['quo"te\nline']["prenet-y"].psnr == math.inf
+
+
+@pytest.mark.parametrize("text", ["", "other,header\n1,2\n", "\0\0\0"])
+def test_foreign_content_is_no_result(tmp_path, text):
+    (tmp_path / "images.csv").write_text(text)
+    assert read_images_csv(tmp_path / "images.csv") == {}
+    (tmp_path / "cell.json").write_text("[1, 2")
+    assert read_cell(tmp_path) is None
+
+
+def test_full_disk_says_so_and_keeps_what_is_there(tmp_path, monkeypatch):
+    fill(tmp_path / "cell", upto=2)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with CellStore(tmp_path / "cell", PARTS, PROTOCOLS, IMAGES) as store:
+        monkeypatch.setattr(module, "_rows_text", full)
+        with pytest.raises(StoreError, match="disk is full: free some space"):
+            store.append("3", scores(3), 0.1)
+    monkeypatch.undo()
+    assert fill(tmp_path / "cell") == 2
+
+
+def test_unwritable_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be written"), lock_run(tmp_path / "file" / "out"):
+        pass
+
+
+def test_two_runs_do_not_mix(tmp_path):
+    with lock_run(tmp_path), pytest.raises(StoreError, match="another run"), lock_run(tmp_path):
+        pass
+
+
+def test_key_depends_on_content_not_order():
+    assert key_of({"a": [1, 2], "b": "x"}) == key_of({"b": "x", "a": (1, 2)})
+    assert key_of({"a": 1}) != key_of({"a": 2})

@@ -1,0 +1,262 @@
+"""The command line as a person meets it: good input, bad input, and what is said of it."""
+
+import csv
+import json
+import os
+import resource
+
+import pytest
+import torch
+
+
+def table(out):
+    with (out / "table.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def states(out):
+    return {(row["entry"], row["dataset"]): row["state"] for row in table(out)}
+
+
+def test_run_all_without_any_data(rainbench, tmp_path):
+    done = rainbench("run", "--all", "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    rows = {(r["entry"], r["protocol"]): r for r in table(tmp_path / "out") if r["psnr"]}
+    assert ("identity", "prenet-y") in rows and ("median", "rgb") in rows
+    assert float(rows["median", "prenet-y"]["psnr"]) > float(rows["identity", "prenet-y"]["psnr"])
+    assert "no copy at hand of" in done.stderr
+    assert (tmp_path / "out/cells/mini-streaks/identity/cell.json").is_file()
+    assert "| identity |" in (tmp_path / "out" / "table.md").read_text()
+
+
+def test_second_run_keeps_what_is_complete(rainbench, tmp_path):
+    arguments = ("run", "-b", "identity", "-d", "mini-streaks", "--out", tmp_path / "out")
+    assert "1 done" in rainbench(*arguments).stderr
+    before = (tmp_path / "out/cells/mini-streaks/identity/images.csv").stat().st_mtime_ns
+    assert "1 kept" in rainbench(*arguments).stderr
+    assert (tmp_path / "out/cells/mini-streaks/identity/images.csv").stat().st_mtime_ns == before
+
+
+def test_limit_then_all_continues(rainbench, tmp_path):
+    arguments = ("run", "-b", "identity", "-d", "mini-streaks", "--out", tmp_path / "out")
+    rainbench(*arguments, "--limit", 3)
+    assert {row["images"] for row in table(tmp_path / "out")} == {"3"}
+    assert "only 3 images" in table(tmp_path / "out")[0]["note"]
+    rainbench(*arguments)
+    assert {row["images"] for row in table(tmp_path / "out")} == {"8"}
+
+
+def test_json_is_json(rainbench, tmp_path):
+    out = tmp_path / "out"
+    done = rainbench("run", "-b", "identity", "-d", "mini-streaks", "--out", out, "--json")
+    content = json.loads(done.stdout)
+    assert content["cells"] == {"done": 1} and content["rows"][0]["dataset"] == "mini-streaks"
+    for arguments in (["list"], ["list", "datasets"], ["show", "identity"], ["show", "prenet-y"],
+                      ["check", "mini-streaks"], ["compare", "--out", out]):  # fmt: skip
+        assert json.loads(rainbench(*arguments, "--json").stdout)
+
+
+def test_a_cut_png_spoils_its_data_set_alone(rainbench, tmp_path, toy):
+    file = toy / "toy" / "input" / "3.png"
+    file.write_bytes(file.read_bytes()[:500])
+    arguments = ("run", "-b", "identity", "-d", "toy", "-d", "mini-streaks", "--data", toy)
+    done = rainbench(*arguments, "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "input/3.png: is a PNG that is cut short" in done.stderr
+    assert "--allow-partial" in done.stderr and "Traceback" not in done.stderr
+    assert states(tmp_path / "out")["identity", "mini-streaks"] == "measured"
+    partial = rainbench(*arguments, "--out", tmp_path / "partial", "--allow-partial")
+    assert partial.returncode == 0
+    row = next(row for row in table(tmp_path / "partial") if row["dataset"] == "toy")
+    assert row["images"] == "4" and "left out" in row["note"]
+
+
+@pytest.mark.parametrize("damage", ["text", "gray", "deep", "size", "empty folder"])
+def test_unusable_pictures_are_named(rainbench, tmp_path, toy, damage):
+    import cv2
+    import numpy as np
+
+    file = toy / "toy" / "input" / "2.png"
+    image = cv2.imread(str(file))
+    expected = {
+        "text": "2.png: is not an image that can be decoded",
+        "gray": "2.png: is gray, not RGB",
+        "deep": "2.png: has 16 bits a channel",
+        "size": "2.png is 64x47 but",
+        "empty folder": "is empty (toy)",
+    }[damage]
+    if damage == "text":
+        file.write_text("this is not a picture")
+    elif damage == "gray":
+        cv2.imwrite(str(file), image[..., 0])
+    elif damage == "deep":
+        cv2.imwrite(str(file), image.astype(np.uint16) * 257)
+    elif damage == "size":
+        cv2.imwrite(str(file), image[:-1])
+    else:
+        for each in (*(toy / "toy/input").iterdir(), *(toy / "toy/target").iterdir()):
+            each.unlink()
+        (toy / "toy/input").rmdir()
+        (toy / "toy/target").rmdir()
+    done = rainbench("run", "-b", "identity", "-d", "toy", "--data", toy, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert expected in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_network_that_returns_nan_becomes_a_row(rainbench, tmp_path, toy, add_network):
+    add_network("broken", "NotFinite")
+    arguments = ("run", "-b", "broken", "-b", "identity", "-d", "toy", "--data", toy)
+    done = rainbench(*arguments, "--out", tmp_path / "out")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    rows = {row["entry"]: row for row in table(tmp_path / "out")}
+    assert rows["broken"]["state"] == "failed" and "not finite" in rows["broken"]["note"]
+    assert ".png" in rows["broken"]["note"]
+    assert rows["identity"]["psnr"]
+    assert rainbench("compare", "--out", tmp_path / "out").returncode == 1
+
+
+WEIGHTS = """
+[[weights]]
+tag = "x"
+sha256 = "{sha256}"
+files = ["x.pth"]
+source = "the tests"
+licence = "none"
+trained_on = ["toy"]
+"""
+
+
+def _add_weights(tmp_path, add_network, content):
+    from rainbench.catalog.weights import file_hash
+
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    torch.save(content, folder / "x.pth")
+    add_network("net", "Shift", 3, WEIGHTS.format(sha256=file_hash(folder / "x.pth")))
+    return folder
+
+
+class Evil:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.mkdir, (self.marker,)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"conv.weight": torch.ones(3)}, "does not fit Shift"),
+        ({"shift": torch.ones(3), "evil": Evil("it-ran")}, "refused; nothing of it was run"),
+    ],
+)
+def test_bad_checkpoints_cost_their_own_row(rainbench, tmp_path, add_network, content, message):
+    folder = _add_weights(tmp_path, add_network, content)
+    arguments = ("run", "-b", "net", "-b", "identity", "-d", "mini-streaks", "--weights", folder)
+    done = rainbench(*arguments, "--out", tmp_path / "out")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    rows = {row["entry"]: row for row in table(tmp_path / "out")}
+    assert rows["net.x"]["state"] == "failed" and message in rows["net.x"]["note"]
+    assert rows["identity"]["psnr"]
+    assert not (tmp_path / "it-ran").exists()
+
+
+def test_missing_weights_say_where_to_get_them(rainbench, tmp_path, add_network):
+    _add_weights(tmp_path, add_network, {"shift": torch.zeros(3)})
+    out = tmp_path / "out"
+    done = rainbench("run", "-b", "net", "-d", "mini-streaks", "--out", out)
+    assert "no weights at hand for 1 entries (net.x)" in done.stderr
+    assert states(out)["net.x", "mini-streaks"] == "missing"
+    assert "get x.pth from the tests" in table(out)[0]["note"]
+    assert "the tests" in rainbench("show", "net.x").stdout
+    done = rainbench(
+        "run", "-b", "net", "-d", "mini-streaks", "--out", out, "--weights", tmp_path / "weights"
+    )
+    assert done.returncode == 0 and states(out)["net.x", "mini-streaks"] == "measured"
+
+
+def test_a_card_with_a_typo_is_left_out_and_said(rainbench, tmp_path, cards, add_network):
+    add_network("typo", "Shift", 3, "chanel_order = 'bgr'\n")
+    done = rainbench("run", "-b", "identity", "-d", "mini-streaks", "--out", tmp_path / "out")
+    assert 'typo.toml: unknown key "chanel_order"' in done.stderr
+    assert 'Did you mean "channel_order"?' in done.stderr
+    assert states(tmp_path / "out")["identity", "mini-streaks"] == "measured"
+    assert done.returncode == 1
+    assert 'unknown key "chanel_order"' in rainbench("show", "typo").stderr
+
+
+def test_unwritable_out(rainbench, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = rainbench("run", "--all", "--out", tmp_path / "file")
+    assert done.returncode == 2 and "cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_full_disk_and_after(rainbench, tmp_path):
+    """A limit on the size of files stands for the full disk: writes fail half way."""
+    out = tmp_path / "out"
+    arguments = ("run", "-b", "identity", "-b", "median", "-d", "mini-streaks", "--out", out)
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+
+    done = rainbench(*arguments, preexec_fn=limit)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "cannot be written" in done.stderr and "what is there is kept" in done.stderr
+    kept = (out / "cells/mini-streaks/identity/images.csv").read_text()
+    assert kept.count("prenet-y,") >= 1
+    assert rainbench(*arguments).returncode == 0
+    fresh = ("run", "-b", "identity", "-b", "median", "-d", "mini-streaks", "--out", tmp_path / "b")
+    rainbench(*fresh)
+    for entry in ("identity", "median"):
+        name = f"cells/mini-streaks/{entry}/images.csv"
+        assert (out / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "nothing to run"),
+        (["rnu"], 'Did you mean "run"'),
+        (["run", "-d", "rain100"], "no such data set: rain100"),
+        (["run", "-b", "prenets"], "no such baseline: prenets"),
+        (["run", "--all", "--data", "nowhere"], "nowhere: there is no such folder"),
+        (["run", "--all", "--tile", "3"], "--tile 3 is too small"),
+        (["show", "identiti"], 'Did you mean "identity"'),
+        (["compare", "--out", "nothing"], "holds no results"),
+        (["check", "--leaks", "mini-streaks", "rain12"], "no copy found"),
+    ],
+)
+def test_wrong_calls(rainbench, arguments, message):
+    done = rainbench(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_golden_numbers_are_guarded(rainbench, tmp_path):
+    from rainbench.report.golden import golden_file, write_golden
+    from rainbench.run.store import read_images_csv
+
+    out, golden = tmp_path / "out", tmp_path / "golden"
+    golden.mkdir()
+    rainbench("run", "-b", "median", "-d", "mini-streaks", "--out", out)
+    images = out / "cells/mini-streaks/median/images.csv"
+    write_golden(golden_file("mini-streaks", "median", golden), read_images_csv(images))
+    compare = ("compare", "--out", out, "--golden", golden)
+    assert rainbench(*compare).returncode == 0
+    text = images.read_text()
+    line = next(line for line in text.splitlines() if line.startswith("4,rgb,"))
+    psnr = float(line.split(",")[2])
+    images.write_text(text.replace(line, line.replace(f"{psnr:.6f}", f"{psnr + 0.02:.6f}")))
+    done = rainbench(*compare)
+    assert done.returncode == 1
+    assert "mini-streaks / median / rgb: PSNR of image 4 was" in done.stdout
+
+
+def test_leaks(rainbench, toy, cards):
+    text = (cards / "toy.toml").read_text()
+    (cards / "toy2.toml").write_text(text.replace('"toy"', '"toy2"'))
+    (toy / "toy2").symlink_to(toy / "toy")
+    done = rainbench("check", "--leaks", "toy", "toy2", "--data", toy)
+    assert "5 of 5 backgrounds of toy are in toy2" in done.stdout

@@ -1,0 +1,62 @@
+"""The code's form: linting, formatting, strict types, imports."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]],
+    ids=" ".join,
+)
+def test_form(command):
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    code = (
+        "import sys, rainbench.cli; sys.argv = ['rainbench', '--help']\n"
+        "try: rainbench.cli.main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({'torch', 'numpy', 'cv2', 'pandas', 'numba', 'rich'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "Commands" in done.stdout
+    assert done.stdout.rstrip().endswith("[]"), done.stdout[-200:]
+
+
+def test_catalog_and_metrics_import_no_torch():
+    code = (
+        "import sys, rainbench.catalog.registry, rainbench.catalog.weights, rainbench.pairs\n"
+        "import rainbench.metrics, rainbench.report.tables, rainbench.run.plan\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "False", done.stderr
+
+
+def test_layers_import_one_way():
+    """`build` and `train` know nothing of `run` and `report`; `networks` and `metrics` neither."""
+    forbidden = {
+        "build": ("rainbench.run", "rainbench.report"),
+        "train": ("rainbench.run", "rainbench.report"),
+        "networks": ("rainbench.run", "rainbench.report", "rainbench.build", "rainbench.catalog"),
+        "metrics": ("rainbench.run", "rainbench.report", "rainbench.build", "rainbench.catalog"),
+        "catalog": ("rainbench.run", "rainbench.report", "rainbench.build", "rainbench.metrics"),
+    }
+    wrong = [
+        f"{file.relative_to(ROOT)} imports {name}"
+        for layer, names in forbidden.items()
+        for file in (ROOT / "rainbench" / layer).rglob("*.py")
+        for name in names
+        if f"from {name}" in file.read_text() or f"import {name}" in file.read_text()
+    ]
+    assert wrong == []
