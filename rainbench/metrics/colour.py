@@ -70,13 +70,35 @@ floating-point error in ``.299 r + .587 g + .114 b``, evaluated in this order on
 followed by ``* 219 / 255 + 16 / 255``; which of them MATLAB rounds down is not known.
 """
 
+_PACKING = np.array((1 << 16, 1 << 8, 1))
 
-def luma_plane(image: NDArray[np.uint8], colour: Colour) -> tuple[Plane, float]:
+
+def weigh(image: NDArray[np.uint8], colour: Colour) -> Plane:
+    """Compute the weighted sum of one of `LUMAS`, not yet divided by its unit.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, RGB.
+        colour: One of `LUMAS`. Those that differ only in rounding have the same sum.
+
+    Returns:
+        ``(H, W)`` whole numbers.
+    """
+    from rainbench.metrics import kernels
+
+    luma = LUMAS[colour]
+    plane: Plane = kernels.weigh(np.ascontiguousarray(image), luma.weights, luma.offset)
+    return plane
+
+
+def luma_plane(
+    image: NDArray[np.uint8], colour: Colour, weighed: Plane | None = None
+) -> tuple[Plane, float]:
     """Compute one luma of a picture.
 
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
         colour: One of `LUMAS`.
+        weighed: What `weigh` returns for them, where it is at hand.
 
     Returns:
         The plane ``(H, W)``, and its unit: divide by it to get grey levels, 0..255. The plane's
@@ -90,34 +112,30 @@ def luma_plane(image: NDArray[np.uint8], colour: Colour) -> tuple[Plane, float]:
     from rainbench.metrics import kernels
 
     luma = LUMAS[colour]
-    plane = kernels.weigh(np.ascontiguousarray(image), luma.weights, luma.offset)
+    if weighed is None:
+        weighed = weigh(image, colour)
     if luma.rounding == "none":
-        return plane, float(luma.unit)
-    halves = kernels.round_half_up(plane, float(luma.unit))
-    if halves and luma.rounding != "up":
-        _settle_halves(plane, image, luma)
+        return weighed, float(luma.unit)
+    plane, count = kernels.round_half_up(weighed, float(luma.unit))
+    if count and luma.rounding != "up":
+        halves = kernels.find_halves(weighed, float(luma.unit), count)
+        levels = plane.reshape(-1)
+        levels[halves] = _settle(levels[halves], image.reshape(-1, 3)[halves], luma)
     return plane, 1.0
 
 
-def _settle_halves(plane: Plane, image: NDArray[np.uint8], luma: Luma) -> None:
-    """Take one off where halves were rounded up and the rule says down."""
-    if luma.rounding == "octave":
-        packed = image.astype(np.int32) @ np.array((1 << 16, 1 << 8, 1), np.int32)
-        for red, green, blue in OCTAVE_ROUNDS_DOWN:
-            plane[packed == (red << 16 | green << 8 | blue)] -= 1
-        return
-    numerator = image.astype(np.int64) @ np.array(luma.weights) + luma.offset
-    half = 2 * numerator % (2 * luma.unit) == luma.unit
+def _settle(
+    rounded_up: Plane, colours: NDArray[np.uint8], luma: Luma
+) -> NDArray[np.float32] | NDArray[np.float64]:
+    """Round the lumas of colours ``(N, 3)`` that are half-way between two levels."""
     if luma.rounding == "even":
-        plane[half & (plane % 2 == 1)] -= 1
-    else:
-        plane[half] = _round_in_float32(image[half], luma)
-
-
-def _round_in_float32(colours: NDArray[np.uint8], luma: Luma) -> NDArray[np.float32]:
-    """Round the luma of colours ``(N, 3)`` as torch does it: float32, on pictures in 0..1."""
+        return rounded_up - rounded_up % 2
+    if luma.rounding == "octave":
+        packed = colours.astype(np.int32) @ _PACKING
+        return rounded_up - np.isin(packed, np.array(OCTAVE_ROUNDS_DOWN) @ _PACKING)
+    # As torch does it: float32, on pictures in 0..1.
     weights = np.array(luma.weights, np.float32) / np.float32(luma.unit)
     red, green, blue = (colours / np.float32(255)).astype(np.float32).T
     summed = weights[0] * red + weights[1] * green + weights[2] * blue
-    rounded: NDArray[np.float32] = np.rint(summed * np.float32(255))
-    return rounded
+    in_float32: NDArray[np.float32] = np.rint(summed * np.float32(255))
+    return in_float32

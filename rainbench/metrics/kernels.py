@@ -253,20 +253,35 @@ def weigh(image: NDArray[np.uint8], weights: tuple[int, int, int], offset: int) 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def round_half_up(plane: Plane, unit: float) -> int:
-    """Divide integers in place by ``unit`` and round, halves up; return how many halves there were.
+def round_half_up(numerators: Plane, unit: float) -> tuple[Plane, int]:
+    """Divide integers by ``unit`` and round, halves up; return how many halves there were, too.
 
     The division cannot reach the next integer by rounding: ``unit`` times the quotient stays far
     below 2^53.
     """
+    height, width = numerators.shape
+    plane = np.empty((height, width))
     halves = 0
-    for row in range(plane.shape[0]):
-        for column in range(plane.shape[1]):
-            shifted = (2.0 * plane[row, column] + unit) / (2.0 * unit)
+    for row in range(height):
+        for column in range(width):
+            shifted = (2.0 * numerators[row, column] + unit) / (2.0 * unit)
             rounded = math.floor(shifted)
-            if rounded == shifted:
-                halves += 1
+            halves += rounded == shifted
             plane[row, column] = rounded
+    return plane, halves
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def find_halves(numerators: Plane, unit: float, count: int) -> NDArray[np.int64]:
+    """Return the flat indices of the ``count`` halves that `round_half_up` counted."""
+    halves = np.empty(count, np.int64)
+    found = 0
+    for row in range(numerators.shape[0]):
+        for column in range(numerators.shape[1]):
+            shifted = (2.0 * numerators[row, column] + unit) / (2.0 * unit)
+            if math.floor(shifted) == shifted:
+                halves[found] = row * numerators.shape[1] + column
+                found += 1
     return halves
 
 

@@ -29,9 +29,10 @@ def ecnet_floor(image: Prediction) -> Image:
         >>> ecnet_floor(np.array([0, 1, 128, 255], np.uint8)).tolist()
         [0, 0, 128, 255]
     """
-    levels = UNIT_LEVELS[image] if image.dtype == np.uint8 else image
+    if image.dtype == np.uint8:
+        return cast("Image", ecnet_floor(UNIT_LEVELS)[image])
     one, two, peak = np.float32(1), np.float32(2), np.float32(255)
-    signed = (levels - one / two) / (one / two)
+    signed = (image - one / two) / (one / two)
     floored: Image = np.floor(np.clip((signed + one) / two * peak, 0, peak)).astype(np.uint8)
     return floored
 
@@ -43,8 +44,9 @@ def wrap(image: NDArray[np.float32]) -> Image:
         >>> wrap(np.array([-0.01, 0.5, 1.0, 1.01], np.float32)).tolist()
         [254, 127, 255, 1]
     """
-    scaled = np.trunc(image * np.float32(255))
-    wrapped: Image = np.mod(scaled, np.float32(256)).astype(np.uint8)
+    # Beyond 2^32 every float32 is a multiple of 256, so this clip changes nothing.
+    scaled = np.clip(image * np.float32(255), -(2.0**62), 2.0**62)
+    wrapped: Image = scaled.astype(np.int64).astype(np.uint8)
     return wrapped
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from rainbench.errors import RainbenchError
 from rainbench.images import Image
-from rainbench.metrics.colour import Plane, luma_plane
+from rainbench.metrics.colour import LUMAS, Plane, luma_plane, weigh
 from rainbench.metrics.prediction import Prediction, apply_rule, check_pair, used_rules
 from rainbench.metrics.protocols import PROTOCOLS, get_protocol
 from rainbench.metrics.psnr import mean_squared_error
@@ -60,19 +60,48 @@ def score_all(
     plan = plan_views(chosen, rules, height, width)
     measured: dict[View, Measured] = {}
     for rule, same_rule in groupby(plan, key=lambda view: view.rule):
-        pictures = apply_rule(restored, clean, rule)
+        planes = _Planes(*apply_rule(restored, clean, rule))
         for colour, views in groupby(same_rule, key=lambda view: view.colour):
-            measured |= _measure_colour(pictures, colour, {view: plan[view] for view in views})
+            measured |= _measure_colour(planes, colour, {view: plan[view] for view in views})
     return {each.name: read_score(each, measured, rules, height, width) for each in chosen}
 
 
+class _Planes:
+    """The planes of two pictures, made when asked for.
+
+    Keeps the last weighted sums: lumas that differ in rounding only follow one another.
+    """
+
+    def __init__(self, restored: Prediction, clean: Prediction) -> None:
+        self._pictures = (restored, clean)
+        self._weights: tuple[int, int, int] | None = None
+        self._weighed: tuple[Plane, ...] = ()
+
+    def pair(self, colour: Colour, channel: int) -> tuple[Plane, Plane, float]:
+        """Return a plane of both pictures, and what one of 255 grey levels is in them."""
+        if colour == "rgb":
+            restored, clean = (
+                picture[..., channel].astype(np.float64, order="C") for picture in self._pictures
+            )
+            return restored, clean, 1.0 if self._pictures[0].dtype == np.uint8 else 1 / 255
+        pictures = tuple(picture.astype(np.uint8, copy=False) for picture in self._pictures)
+        if self._weights != LUMAS[colour].weights:
+            self._weights = LUMAS[colour].weights
+            self._weighed = tuple(weigh(picture, colour) for picture in pictures)
+        (restored, unit), (clean, _) = (
+            luma_plane(picture, colour, weighed)
+            for picture, weighed in zip(pictures, self._weighed, strict=True)
+        )
+        return restored, clean, unit
+
+
 def _measure_colour(
-    pictures: tuple[Prediction, Prediction], colour: Colour, views: dict[View, Wants]
+    planes: _Planes, colour: Colour, views: dict[View, Wants]
 ) -> dict[View, Measured]:
     """Measure all views of one colour, a plane at a time so that few are held at once."""
     found: dict[View, list[Measured]] = {view: [] for view in views}
     for channel in range(3 if colour == "rgb" else 1):
-        (restored, unit), (clean, _) = (_plane(picture, colour, channel) for picture in pictures)
+        restored, clean, unit = planes.pair(colour, channel)
         for view, wants in views.items():
             pair = [
                 shrink(plane[: view.height, : view.width], view.factor, view.shrinking)
@@ -80,16 +109,6 @@ def _measure_colour(
             ]
             found[view].append(_measure(pair[0], pair[1], unit, wants))
     return {view: mean_measured(each) for view, each in found.items()}
-
-
-def _plane(picture: Prediction, colour: Colour, channel: int) -> tuple[Plane, float]:
-    """Return a plane and what one of 255 grey levels is in it."""
-    if colour == "rgb":
-        plane = picture[..., channel].astype(np.float64, order="C")
-        return plane, 1.0 if picture.dtype == np.uint8 else 1 / 255
-    if picture.dtype != np.uint8:
-        raise RainbenchError(f"there is no {colour} of a picture that is not 8-bit")
-    return luma_plane(picture.astype(np.uint8, copy=False), colour)
 
 
 def _measure(restored: Plane, clean: Plane, unit: float, wants: Wants) -> Measured:
