@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -218,6 +219,14 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
         assert card.channel_order == ("bgr" if card.name in ("spanet", "rescan") else "rgb")
     assert max(hashes.values()) == 1
     assert max(files.values()) == 1
+
+
+def test_networks_are_as_their_cards_say(registry):
+    for entry in registry.entries():
+        module, _, name = entry.baseline.network.partition(":")
+        network = getattr(importlib.import_module(module), name)(**entry.arguments)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        assert parameters == entry.baseline.parameters, entry.name
 
 
 @pytest.mark.data
