@@ -109,16 +109,17 @@ def _match(layout: Layout, folder: Path, files: dict[str, Path]) -> Match:
     rainy, rainy_problems = _find(layout.rainy, files)
     clean, clean_problems = _find(layout.clean, files)
     clean_fields = {name for name, _ in _FIELD.findall(layout.clean)}
+    by_fields = {tuple(sorted(key)): path for key, path in clean.items()}
     pairs, lonely, used = [], [], set()
     for key, path in rainy.items():
-        wanted = tuple(part for part in key if part[0] in clean_fields)
-        partner = clean.get(wanted)
+        wanted = tuple(sorted(part for part in key if part[0] in clean_fields))
+        partner = by_fields.get(wanted)
         if partner is None:
             lonely.append(f"{path} has no clean partner ({_fill(layout.clean, wanted)})")
         elif partner != path:
             used.add(wanted)
             pairs.append(Pair(_id(key), Source(path), Source(partner)))
-    unused = tuple(str(path) for key, path in clean.items() if key not in used)
+    unused = tuple(str(path) for key, path in by_fields.items() if key not in used)
     problems = rainy_problems + clean_problems + lonely
     return Match(layout, _in_order(pairs), tuple(problems), unused)
 
@@ -131,7 +132,7 @@ def _match_list(layout: Layout, folder: Path, files: dict[str, Path]) -> Match:
     except (OSError, UnicodeDecodeError):
         lines = []
     for number, line in enumerate(lines, start=1):
-        names = [name.lstrip("/") for name in line.split()]
+        names = [name.removeprefix("./").lstrip("/") for name in line.split()]
         if not names:
             continue
         where = f"{listing}, line {number}"

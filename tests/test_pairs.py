@@ -138,9 +138,24 @@ def test_many_rainy_files_of_one_clean(toy, tmp_path):
     assert pairs.pairs[13].id == "1_14" and pairs.pairs[14].clean.path.name == "2.png"
 
 
+def test_fields_may_stand_in_another_order(toy, tmp_path):
+    folder = tmp_path / "places"
+    for name in ("a/rainy", "a/clean"):
+        (folder / name).mkdir(parents=True)
+    for number in (1, 2, 3, 4, 5):
+        for name, kind in (("input", "rainy"), ("target", "clean")):
+            image = read_image(toy / "toy" / name / f"{number}.png")
+            write_png(folder / "a" / kind / f"{number}.png", image)
+    (folder / "a" / "clean").rename(folder / "clean")
+    for file in (folder / "clean").iterdir():
+        file.rename(file.with_name(f"{file.stem}-a.png"))
+    layout = Layout(name="x", rainy="{place}/rainy/{id:d}.png", clean="clean/{id:d}-{place}.png")
+    assert next(pair.id for pair in load_pairs(card(layout), folder).pairs) == "a_1"
+
+
 def test_list_file_may_not_climb_out(toy, tmp_path):
     (toy / "secret.png").write_bytes((toy / "toy" / "input" / "1.png").read_bytes())
-    listing = "/input/1.png /target/1.png\n/../secret.png /target/2.png\ninput/3.png\n"
+    listing = "./input/1.png /target/1.png\n/../secret.png /target/2.png\ninput/3.png\n"
     (toy / "toy" / "pairs.txt").write_text(listing)
     layout = Layout(name="list", list_file="pairs.txt")
     with pytest.raises(PairError) as caught:
