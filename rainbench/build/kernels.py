@@ -1,0 +1,268 @@
+"""Compiled inner loops of the clean-frame extraction; importing this module loads the compiler.
+
+Pixels (or single bytes) are lanes: a tile holds a few hundred of them in each of its rows, one row
+a frame, and every inner loop runs along a row, which the compiler turns into SIMD. All of it is
+integer arithmetic: results do not depend on the processor, the tile or the number of threads.
+
+Names used throughout: ``samples`` is ``(N, bytes)`` uint8, the frames of a band with the bytes of a
+row of pixels R G B R G B ...; ``tile`` is a ``(N, >= lanes)`` uint8 scratch array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+_Bytes = NDArray[np.uint8]
+_Rows = NDArray[np.uint16]
+_Counters = NDArray[Any]
+
+
+def _compiled(function: _F) -> _F:
+    """Compile on the first call, keep the result on disk, let other threads run meanwhile."""
+    return cast("_F", numba.njit(cache=True, nogil=True)(function))
+
+
+@_compiled
+def run_network(tile: _Bytes, network: _Rows, lanes: int) -> None:
+    """Apply a network of `rainbench.build.sorting_network` to the first ``lanes`` of a tile."""
+    for step in range(network.shape[0]):
+        kind = network[step, 0]
+        i, j, k, m = network[step, 1], network[step, 2], network[step, 3], network[step, 4]
+        if kind == 1:
+            for t in range(lanes):
+                a, b = tile[i, t], tile[j, t]
+                tile[i, t] = min(a, b)
+                tile[j, t] = max(a, b)
+        elif kind == 3:
+            for t in range(lanes):
+                a, b, c, d = tile[i, t], tile[j, t], tile[k, t], tile[m, t]
+                low, high = min(b, d), max(a, c)
+                tile[i, t] = min(a, c)
+                tile[j, t] = min(low, high)
+                tile[k, t] = max(low, high)
+                tile[m, t] = max(b, d)
+        else:
+            for t in range(lanes):
+                a, b, c, d = tile[i, t], tile[j, t], tile[k, t], tile[m, t]
+                first, second, third, fourth = min(a, b), max(a, b), min(c, d), max(c, d)
+                low, high = min(second, fourth), max(first, third)
+                tile[i, t] = min(first, third)
+                tile[j, t] = min(low, high)
+                tile[k, t] = max(low, high)
+                tile[m, t] = max(second, fourth)
+
+
+@_compiled
+def fill_bytes(samples: _Bytes, start: int, tile: _Bytes, lanes: int) -> None:
+    """Copy bytes ``start ... start + lanes`` of every frame into a tile."""
+    for n in range(samples.shape[0]):
+        row = samples[n, start : start + lanes]
+        out = tile[n]
+        for t in range(lanes):
+            out[t] = row[t]
+
+
+@_compiled
+def fill_luma(samples: _Bytes, start: int, planes: _Bytes, tile: _Bytes, lanes: int) -> None:
+    """Write the luma of ``lanes`` pixels of every frame, from pixel ``start`` on, into a tile.
+
+    ``floor((299 R + 587 G + 114 B) / 1000)``; dividing by 8, then by 125 as a product and a shift,
+    is exact up to 255000 and fits 32 bits. ``planes`` is ``(3, >= lanes)`` scratch: taking the
+    channels apart first lets both loops be SIMD.
+    """
+    red, green, blue = planes[0], planes[1], planes[2]
+    for n in range(samples.shape[0]):
+        row = samples[n, 3 * start : 3 * (start + lanes)]
+        out = tile[n]
+        for t in range(lanes):
+            red[t] = row[3 * t]
+            green[t] = row[3 * t + 1]
+            blue[t] = row[3 * t + 2]
+        for t in range(lanes):
+            out[t] = (((299 * red[t] + 587 * green[t] + 114 * blue[t]) >> 3) * 67109) >> 23
+
+
+@_compiled
+def fill_published_luma(
+    samples: _Bytes,
+    start: int,
+    products: NDArray[np.float64],
+    width: int,
+    tile: _Bytes,
+    lanes: int,
+) -> None:
+    """Write the luma of the published notebook into a tile; see `rainbench.build.notebook`.
+
+    ``products`` is ``(3, 256)``: the products of each channel's weight with 0 to 255. Here they
+    are only added, so that no processor can fuse a product with a sum and round differently.
+    ``width`` is the width of the image: its first column is luma, all others luma plus 128.
+    """
+    for n in range(samples.shape[0]):
+        row = samples[n, 3 * start : 3 * (start + lanes)]
+        for t in range(lanes):
+            luma = products[0, row[3 * t]] + products[1, row[3 * t + 1]]
+            luma += products[2, row[3 * t + 2]]
+            if (start + t) % width:
+                luma += 128.0
+            tile[n, t] = int(luma) & 255
+
+
+@_compiled
+def find_modes(tile: _Bytes, frames: int, lanes: int, counters: _Counters) -> None:
+    """Find the longest run of equal values in every sorted lane; the smallest value on ties.
+
+    Args:
+        tile: Sorted rows.
+        frames: Number of rows, N.
+        lanes: Number of lanes.
+        counters: ``(3, >= lanes)``, uint8 up to 255 frames and uint16 beyond: scratch, the length
+            of the longest run, the row where it ends.
+    """
+    run, longest, last = counters[0], counters[1], counters[2]
+    for t in range(lanes):
+        run[t] = 1
+        longest[t] = 1
+        last[t] = 0
+    for n in range(1, frames):
+        for t in range(lanes):
+            run[t] = run[t] * (tile[n, t] == tile[n - 1, t]) + 1
+            better = -(run[t] > longest[t])
+            last[t] = (last[t] & ~better) | (n & better)
+            longest[t] = max(longest[t], run[t])
+
+
+@_compiled
+def add_votes(
+    lowest: NDArray[np.int16],
+    highest: NDArray[np.int16],
+    counters: _Counters,
+    lanes: int,
+    changes: NDArray[np.int64],
+) -> None:
+    """Add the pixels of `find_modes` to the vote curve, kept as its differences ``(102,)``.
+
+    ``lowest[first]`` and ``highest[last]`` are the percentiles between which a mode of rows
+    ``first ... last`` votes.
+    """
+    for t in range(lanes):
+        last = int(counters[2, t])
+        low, high = lowest[last + 1 - int(counters[1, t])], highest[last]
+        if low <= high:
+            changes[low] += 1
+            changes[high + 1] -= 1
+
+
+@_compiled
+def count_votes(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    network: _Rows,
+    lowest: NDArray[np.int16],
+    highest: NDArray[np.int16],
+    products: NDArray[np.float64],
+    image_width: int,
+    tile: _Bytes,
+    planes: _Bytes,
+    counters: _Counters,
+    width: int,
+    changes: NDArray[np.int64],
+    first_places: _Rows,
+    last_places: _Rows,
+) -> None:
+    """Vote with pixels ``start ... stop`` of a band, ``width`` at a time.
+
+    The places of the modes go to the two last arrays, unless they are empty; ``products`` and
+    ``image_width`` are those of `fill_published_luma`, empty for the luma of `fill_luma`.
+    """
+    frames = samples.shape[0]
+    for at in range(start, stop, width):
+        lanes = min(width, stop - at)
+        if products.shape[1]:
+            fill_published_luma(samples, at, products, image_width, tile, lanes)
+        else:
+            fill_luma(samples, at, planes, tile, lanes)
+        run_network(tile, network, lanes)
+        find_modes(tile, frames, lanes, counters)
+        add_votes(lowest, highest, counters, lanes, changes)
+        if first_places.shape[0]:
+            for t in range(lanes):
+                last = int(counters[2, t])
+                first_places[at - start + t] = last + 1 - int(counters[1, t])
+                last_places[at - start + t] = last
+
+
+@_compiled
+def select_ranks(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    network: _Rows,
+    rank: int,
+    hundredths: int,
+    tile: _Bytes,
+    width: int,
+    out: NDArray[np.uint16],
+) -> None:
+    """Write the value at rank ``rank + hundredths / 100`` of each byte, in hundredths of a level.
+
+    ``network`` must put rows ``rank`` and ``rank + 1`` right (``rank`` alone if it is the last).
+    """
+    above = min(rank + 1, samples.shape[0] - 1)
+    for at in range(start, stop, width):
+        lanes = min(width, stop - at)
+        fill_bytes(samples, at, tile, lanes)
+        run_network(tile, network, lanes)
+        for t in range(lanes):
+            out[at - start + t] = tile[rank, t] * (100 - hundredths) + tile[above, t] * hundredths
+
+
+@_compiled
+def select_modes(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    network: _Rows,
+    tile: _Bytes,
+    counters: _Counters,
+    width: int,
+    out: _Bytes,
+) -> None:
+    """Write the most frequent value of each byte, the smallest on ties (SPANet, Eq. 2)."""
+    frames = samples.shape[0]
+    for at in range(start, stop, width):
+        lanes = min(width, stop - at)
+        fill_bytes(samples, at, tile, lanes)
+        run_network(tile, network, lanes)
+        find_modes(tile, frames, lanes, counters)
+        for t in range(lanes):
+            out[at - start + t] = tile[int(counters[2, t]), t]
+
+
+@_compiled
+def select_pairs(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    network: _Rows,
+    rank: int,
+    tile: _Bytes,
+    width: int,
+    table: NDArray[np.uint8],
+    out: _Bytes,
+) -> None:
+    """Write ``table[value at rank, value at rank + 1]`` of each byte; ``table`` is (256, 256)."""
+    above = min(rank + 1, samples.shape[0] - 1)
+    for at in range(start, stop, width):
+        lanes = min(width, stop - at)
+        fill_bytes(samples, at, tile, lanes)
+        run_network(tile, network, lanes)
+        for t in range(lanes):
+            out[at - start + t] = table[tile[rank, t], tile[above, t]]
