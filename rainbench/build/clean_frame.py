@@ -1,0 +1,210 @@
+"""One rain-free picture from many frames of a static scene: the clean half of a real-rain pair.
+
+Rain brightens a pixel now and then, and never the same pixel all the time. `extract_clean_frame`
+is the method of SPANet ("Spatial Attentive Single-Image Deraining with a High Quality Real Rain
+Dataset", CVPR 2019, section 3) in exact integer arithmetic, the published code for comparison, and
+the simple references. Frames whose light drifts or whose camera shakes must be corrected first
+(`rainbench.build.gains`, `rainbench.build.align`); `rainbench.build.judge` says whether to trust
+the result.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build import notebook
+from rainbench.build.sources import Frames, FrameSource, as_source
+from rainbench.build.tiles import over_bands
+from rainbench.build.voting import (
+    TieRule,
+    VoteRule,
+    Votes,
+    choose_percentile,
+    count_votes,
+    select_mode,
+    select_percentile,
+    to_image,
+    to_levels,
+    vote_limits,
+)
+from rainbench.errors import RainbenchError
+from rainbench.images import Image
+
+Method = Literal["exact", "notebook", "mode", "median", "percentile", "mean", "min"]
+"""How to choose a value among the frames; see `extract_clean_frame`."""
+
+RAIN_LEVELS = 8.0
+"""Brightening, in 8-bit levels of the mean of R, G and B, from which a pixel counts as rainy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanFrame:
+    """A clean frame and how it came about.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8, RGB.
+        levels: ``(H, W, 3)`` float32, the same in 8-bit levels (0 to 255) before rounding: several
+            dB closer to the truth when the frames are noisy.
+        method: How it was made.
+        frames: Number of frames it was made from.
+        percentile: The percentile over time that was taken, where one for all pixels was.
+        vote_curve: ``(101,)`` int64, votes for each percentile, where there was a vote.
+        vote_share: Share of the pixels that voted for the best percentile: .6 to .9 in a static
+            scene; below .5 the scene moved, drifted or is heavily compressed.
+    """
+
+    image: Image
+    levels: NDArray[np.float32]
+    method: Method
+    frames: int
+    percentile: int | None = None
+    vote_curve: NDArray[np.int64] | None = None
+    vote_share: float | None = None
+
+    def rain_mask(self, frame: Image, threshold: float = RAIN_LEVELS) -> NDArray[np.bool_]:
+        """Return where a frame is rainy: brighter than the clean frame by ``threshold`` levels.
+
+        Masks are made one at a time, since those of all frames would fill a third of a video.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8, one of the frames.
+            threshold: Least brightening of the mean of R, G and B, in 8-bit levels.
+
+        Returns:
+            ``(H, W)`` bool.
+
+        Example:
+            >>> clean = extract_clean_frame(np.full((20, 2, 2, 3), 90, np.uint8))
+            >>> rainy = clean.image.copy()
+            >>> rainy[0, 1] += 40
+            >>> clean.rain_mask(rainy).astype(int).tolist()
+            [[0, 1], [0, 0]]
+        """
+        if frame.shape != self.image.shape:
+            raise RainbenchError(
+                f"the frame has shape {frame.shape}, the clean frame {self.image.shape}",
+                hint="A mask compares a clean frame with a frame of its own sequence.",
+            )
+        brighter = frame.sum(axis=2, dtype=np.float32) - self.levels.sum(axis=2)
+        mask: NDArray[np.bool_] = brighter > 3 * threshold
+        return mask
+
+
+def extract_clean_frame(
+    frames: Frames,
+    method: Method = "exact",
+    *,
+    votes: VoteRule = "inclusive",
+    ties: TieRule = "plateau",
+    percentile: int | None = None,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> CleanFrame:
+    """Make the rain-free picture of a static scene from its rainy frames.
+
+    Args:
+        frames: ``(N, H, W, 3)`` uint8 RGB, a list of images, or a `FrameSource` such as a spool
+            on disk; at least 2 frames, 20 to 200 are usual.
+        method: ``exact`` is SPANet's vote (Eqs. 2 to 4) in integers. ``robust`` starts from it
+            and averages the rain-free samples. ``notebook`` is the published code, bit by bit.
+            References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
+            fixed one given), ``mean``, ``min``.
+        votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
+        ties: Which of several best percentiles ``exact`` takes; see `TieRule`.
+        percentile: 0 to 100, for the method ``percentile`` only.
+        threads: Threads to use; never changes the result.
+        band_rows: Rows to read at a time; never changes the result.
+
+    Raises:
+        RainbenchError: There are too few frames, of different sizes, or not uint8 RGB; the method
+            or the percentile is not a known one.
+
+    Example:
+        >>> scene = np.random.default_rng(0).integers(0, 200, (8, 12, 3), np.uint8)
+        >>> frames = np.repeat(scene[None], 20, axis=0)
+        >>> for n in range(20):  # a streak that moves
+        ...     frames[n, :, n % 12] += 50
+        >>> clean = extract_clean_frame(frames)
+        >>> bool((clean.image == scene).all()), clean.percentile, clean.vote_share
+        (True, 42, 1.0)
+    """
+    if method not in get_args(Method):
+        raise RainbenchError(
+            f"there is no clean-frame method {method!r}",
+            hint=f"Choose one of {', '.join(get_args(Method))}.",
+        )
+    if (percentile is not None) != (method == "percentile") or not 0 <= (percentile or 0) <= 100:
+        raise RainbenchError(
+            f"method {method!r} with percentile {percentile}",
+            hint="Give a whole percentile from 0 to 100 with method 'percentile', and only there.",
+        )
+    source = as_source(frames, least=2)
+    count = source.shape[0]
+    reading = _Reading(threads, band_rows)
+    if method in ("exact", "notebook"):
+        return _voted(source, method, votes, ties, reading)
+    if method == "mode":
+        image = select_mode(source, threads=threads, band_rows=band_rows)
+        return CleanFrame(image, image.astype(np.float32), method, count)
+    if method == "mean":
+        return _mean(source, reading)
+    fixed = {"median": 50, "min": 0}.get(method, percentile or 0)
+    return _at_percentile(source, fixed, method, None, reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a source is read."""
+
+    threads: int
+    band_rows: int | None
+
+
+def _voted(
+    source: FrameSource, method: Method, rule: VoteRule, ties: TieRule, reading: _Reading
+) -> CleanFrame:
+    threads, band_rows = reading.threads, reading.band_rows
+    if method == "exact":
+        limits = vote_limits(source.shape[0], rule)
+        votes = count_votes(source, limits, threads=threads, band_rows=band_rows)
+        return _at_percentile(source, choose_percentile(votes.curve, ties), method, votes, reading)
+    votes = notebook.count_published_votes(source, threads=threads, band_rows=band_rows)
+    best = choose_percentile(votes.curve, "lowest")
+    image = notebook.select_published_percentile(source, best, threads=threads, band_rows=band_rows)
+    levels, count = image.astype(np.float32), source.shape[0]
+    return CleanFrame(image, levels, method, count, best, votes.curve, votes.share)
+
+
+def _at_percentile(
+    source: FrameSource, percentile: int, method: Method, votes: Votes | None, reading: _Reading
+) -> CleanFrame:
+    hundredths = select_percentile(
+        source, percentile, threads=reading.threads, band_rows=reading.band_rows
+    )
+    return CleanFrame(
+        to_image(hundredths),
+        to_levels(hundredths),
+        method,
+        source.shape[0],
+        percentile,
+        votes.curve if votes else None,
+        votes.share if votes else None,
+    )
+
+
+def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:
+    count = source.shape[0]
+    sums = np.concatenate(
+        over_bands(
+            source,
+            lambda top, bottom: source.band(top, bottom).sum(axis=0, dtype=np.int64),
+            reading.threads,
+            reading.band_rows,
+        )
+    )
+    image = ((2 * sums + count) // (2 * count)).astype(np.uint8)
+    return CleanFrame(image, (sums / count).astype(np.float32), "mean", count)
