@@ -20,6 +20,7 @@ COMMANDS = {
     "list": "List data sets, baselines or protocols.",
     "show": "Show a card, an entry or a protocol.",
     "check": "Check data sets and weights at hand; find leaks.",
+    "fetch": "Fetch weights from their public source, checked against the card.",
     "compare": "Hold a run against the papers and the golden numbers.",
     "build-mini": "Make the embedded mini data set anew.",
 }

@@ -168,7 +168,7 @@ def test_missing_weights_say_where_to_get_them(rainbench, tmp_path, add_network)
     done = rainbench("run", "-b", "net", "-d", "mini-streaks", "--out", out)
     assert "no weights at hand for 1 entries (net.x)" in done.stderr
     assert states(out)["net.x", "mini-streaks"] == "missing"
-    assert "get x.pth from the tests" in table(out)[0]["note"]
+    assert "`rainbench fetch net.x --to DIR` gets them from the tests" in table(out)[0]["note"]
     assert "the tests" in rainbench("show", "net.x").stdout
     done = rainbench(
         "run", "-b", "net", "-d", "mini-streaks", "--out", out, "--weights", tmp_path / "weights"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rainbench.catalog.cards import WeightsCard
-from rainbench.catalog.registry import content_root
+from rainbench.catalog.registry import Entry, content_root
 from rainbench.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -41,6 +41,17 @@ def find_weights(card: WeightsCard, roots: Sequence[Path]) -> Path | None:
     unique = list(dict.fromkeys(path.resolve() for path in candidates))
     right = [path for path in unique if len(unique) == 1 or file_hash(path) == card.sha256]
     return next(iter(right or unique), None)
+
+
+def how_to_get_weights(entry: Entry) -> str:
+    """Return the sentence that tells where an entry's weights come from; empty for none needed."""
+    if entry.weights is None:
+        return ""
+    return (
+        f"weights not found: `rainbench fetch {entry.name} --to DIR` gets them from "
+        f"{entry.weights.source}; or give the folder that holds "
+        f"{Path(entry.weights.files[0]).name} with --weights"
+    )
 
 
 @functools.cache

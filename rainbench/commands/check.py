@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.cards import DatasetCard
-from rainbench.catalog.registry import Registry, load_registry
+from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, json_option, weights_option
 from rainbench.console import progress, say, show, show_json
 from rainbench.errors import RainbenchError
@@ -87,16 +87,13 @@ def _check_dataset(
     return findings
 
 
-def _check_entry(entry: object, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
-    from rainbench.catalog.registry import Entry
-    from rainbench.catalog.weights import find_weights
-    from rainbench.run.plan import how_to_get
+def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
+    from rainbench.catalog.weights import find_weights, how_to_get_weights
     from rainbench.run.predict import build_network
 
-    assert isinstance(entry, Entry)
     file = find_weights(entry.weights, roots) if entry.weights else None
     if entry.weights and file is None:
-        absent = {"name": entry.name, "state": "absent", "about": how_to_get(entry.weights)}
+        absent = {"name": entry.name, "state": "absent", "about": how_to_get_weights(entry)}
         return [absent] if asked else []
     try:
         build_network(entry, file)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rainbench import __version__
-from rainbench.catalog.cards import DatasetCard, WeightsCard
+from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Entry, Registry, content_root
-from rainbench.catalog.weights import file_hash, find_weights
+from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.errors import RainbenchError
 from rainbench.layouts import find_copies
 from rainbench.metrics import PROTOCOLS
@@ -139,17 +139,7 @@ def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]
 
 
 def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
-    if entry.weights is None or found[entry.name] is not None:
-        return ""
-    return how_to_get(entry.weights)
-
-
-def how_to_get(weights: WeightsCard) -> str:
-    """Return the sentence that tells where a file of weights comes from."""
-    return (
-        f"weights not found: get {Path(weights.files[0]).name} from {weights.source} and give its "
-        "folder with --weights"
-    )
+    return "" if found[entry.name] is not None else how_to_get_weights(entry)
 
 
 def how_to_get_dataset(card: DatasetCard) -> str:

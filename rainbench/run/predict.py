@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Entry
-from rainbench.catalog.weights import read_state_dict
+from rainbench.catalog.weights import how_to_get_weights, read_state_dict
 from rainbench.errors import CardError, RainbenchError, WeightsError
 from rainbench.images import Image
 from rainbench.run.options import RunOptions
@@ -47,9 +47,7 @@ def build_network(entry: Entry, weights: Path | None) -> nn.Module:
         )
     if entry.weights is not None:
         if weights is None:
-            raise WeightsError(
-                f"the weights of {entry.name} are missing", hint=how_to_get_weights(entry)
-            )
+            raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
         load_weights(network, weights, entry.weights.sha256)
     return network.eval()
 
@@ -86,16 +84,6 @@ def _construct(card: BaselineCard, arguments: dict[str, object]) -> nn.Module:
     if not isinstance(network, nn.Module):
         raise CardError(f"{card.file}: {card.network} is not a torch module")
     return network
-
-
-def how_to_get_weights(entry: Entry) -> str:
-    """Return the sentence that tells a user where an entry's weights come from."""
-    if entry.weights is None:
-        return ""
-    return (
-        f"Get {Path(entry.weights.files[0]).name} from {entry.weights.source} and give its folder "
-        "with --weights DIR."
-    )
 
 
 class Predictor:

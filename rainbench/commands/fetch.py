@@ -1,0 +1,62 @@
+"""``rainbench fetch``: weights from their public source, checked against the card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rainbench.catalog.registry import load_registry
+from rainbench.commands.options import cards_option
+from rainbench.console import progress, say, show
+from rainbench.errors import RainbenchError, WeightsError
+
+
+@click.command(
+    "fetch",
+    epilog="""\b
+Examples:
+  rainbench fetch prenet.rain100l --to weights
+  rainbench fetch prenet sian --to weights
+  rainbench fetch sian.rain100l --from ~/Downloads/rain100l.pth --to weights""",
+)
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=Path("weights"), show_default=True
+)
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="A file downloaded by hand."
+)
+@cards_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    names: tuple[str, ...],
+    folder: Path,
+    source: Path | None,
+    card_folders: tuple[Path, ...],
+) -> None:
+    """Fetch the weights of the entries called NAMES (a baseline's name means all its tags)."""
+    from rainbench.catalog.fetch import fetch_weights
+
+    registry = load_registry(card_folders)
+    for name in names:
+        if name in registry.datasets:
+            card = registry.datasets[name]
+            raise RainbenchError(
+                f"{name} is a data set and cannot be fetched from here",
+                hint=f"Sources: {'; '.join(card.sources)}.",
+            )
+    entries = registry.entries(names)
+    if source is not None and len(entries) != 1:
+        raise RainbenchError(f"--from gives one file, but {len(entries)} entries were named")
+    failed = False
+    with progress("fetching", len(entries)) as advance:
+        for entry in entries:
+            try:
+                show(str(fetch_weights(entry, folder, source=source)))
+            except WeightsError as error:
+                say(f"failed: {error}")
+                failed = True
+            advance(1, entry.name)
+    ctx.exit(1 if failed else 0)
