@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +14,7 @@ from rainbench.errors import RainbenchError
 from rainbench.layouts import find_copies
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs import PairSet, load_pairs
+from rainbench.run.code import code_hash
 from rainbench.run.options import RunOptions
 
 
@@ -150,7 +149,7 @@ def how_to_get_dataset(card: DatasetCard) -> str:
 def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     """Return what a cell's numbers depend on, the images apart.
 
-    The network's own source is part of it and so is each protocol's version: when one of them
+    The network's own code is part of it and so is each protocol's version: when one of them
     changes, just the cells that it touches are run again.
     """
     entry = cell.entry
@@ -158,7 +157,7 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "dataset": cell.pairs.card.name,
         "entry": entry.name,
         "network": entry.baseline.network,
-        "network_source": _source_hash(entry.baseline.network.split(":")[0]),
+        "network_code": code_hash(entry.baseline.network.split(":")[0]),
         "arguments": {name: entry.arguments[name] for name in sorted(entry.arguments)},
         "channel_order": entry.baseline.channel_order,
         "value_range": entry.baseline.value_range,
@@ -167,16 +166,6 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "protocols": {name: protocol.version for name, protocol in PROTOCOLS.items()},
         "options": options.key_parts(),
     }
-
-
-def _source_hash(module: str) -> str:
-    """Return the hash of a network's module and of what the networks share."""
-    digest = hashlib.sha256()
-    for name in (module, "rainbench.networks.blocks"):
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin is not None:
-            digest.update(Path(spec.origin).read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
