@@ -28,25 +28,8 @@ from torch import Tensor, nn
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import ConvLSTM, ConvReLU, LSTMState, conv3
-from rainbench.networks.prenet_ablations import (
-    Generator_lstm,
-    PReNet_GRU,
-    PReNet_LSTM,
-    PReNet_x,
-)
 from rainbench.networks.progressive import one_block_repeated, plan, progress, residual_blocks
 from rainbench.networks.published import convert
-
-__all__ = [
-    "PRN",
-    "Generator_lstm",
-    "PRN_r",
-    "PReNet",
-    "PReNet_GRU",
-    "PReNet_LSTM",
-    "PReNet_r",
-    "PReNet_x",
-]
 
 
 class PReNet(nn.Module):

@@ -136,7 +136,7 @@ class ScaleSpace(nn.Module):
 
     ``forward`` takes ``(N, C, H, W)`` and returns, for full, half and quarter resolution, the five
     differences of an octave's six layers as ``(N, 5 C, H / s, W / s)``, the finest first. The next
-    octave starts from the fourth layer, max-pooled (Eqs. 5-8). It has no parameters.
+    octave starts from the fourth layer, max-pooled (Eqs. 7-11). It has no parameters.
 
     Example:
         >>> [tuple(dog.shape) for dog in ScaleSpace()(torch.zeros(1, 2, 9, 8))]
