@@ -15,8 +15,6 @@ from types import MappingProxyType
 from rainbench.errors import RainbenchError
 from rainbench.metrics.record import Protocol
 
-__all__ = ["PROTOCOLS", "Protocol", "get_protocol"]
-
 _PYIQA = "pyiqa (IQA-PyTorch 01ae427f)"
 _PYIQA_REPOSITORY = "https://github.com/chaofengc/IQA-PyTorch"
 _BASICSR = "BasicSR 8d56e3a0"
