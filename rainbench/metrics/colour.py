@@ -83,10 +83,10 @@ def weigh(image: NDArray[np.uint8], colour: Colour) -> Plane:
     Returns:
         ``(H, W)`` whole numbers.
     """
-    from rainbench.metrics import kernels
+    from rainbench.metrics import plane_kernels
 
     luma = LUMAS[colour]
-    plane: Plane = kernels.weigh(np.ascontiguousarray(image), luma.weights, luma.offset)
+    plane: Plane = plane_kernels.weigh(np.ascontiguousarray(image), luma.weights, luma.offset)
     return plane
 
 
@@ -109,16 +109,16 @@ def luma_plane(
         >>> round(float(plane[0, 0] / unit), 6), unit
         (94.012953, 255000.0)
     """
-    from rainbench.metrics import kernels
+    from rainbench.metrics import plane_kernels
 
     luma = LUMAS[colour]
     if weighed is None:
         weighed = weigh(image, colour)
     if luma.rounding == "none":
         return weighed, float(luma.unit)
-    plane, count = kernels.round_half_up(weighed, float(luma.unit))
+    plane, count = plane_kernels.round_half_up(weighed, float(luma.unit))
     if count and luma.rounding != "up":
-        halves = kernels.find_halves(weighed, float(luma.unit), count)
+        halves = plane_kernels.find_halves(weighed, float(luma.unit), count)
         levels = plane.reshape(-1)
         levels[halves] = _settle(levels[halves], image.reshape(-1, 3)[halves], luma)
     return plane, 1.0

@@ -2,8 +2,7 @@
 
 The same two words hide more than a dozen computations. A protocol names one of them completely: how
 a float prediction is quantised, which plane is compared, cropped and shrunk how, which window and
-dynamic range SSIM has, and what two identical pictures score. Values under two protocols are never
-compared.
+dynamic range SSIM has, and what two identical pictures score. Never compare across protocols.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ _ALL = (
         source="PReNet 6d908d1e (statistic/), RCDNet c6e15396 (Performance_evaluation/)",
         repository="https://github.com/csdwren/PReNet",
         conventions=("prenet_matlab_y", "rcdnet_matlab_y"),
-        warning="SSIM is taken at reduced size once the shorter side reaches 384 pixels, which"
-        " raises it. PReNet truncates its predictions to 8 bits, RCDNet rounds its own.",
+        warning="SSIM is taken at reduced size, and rises, once the shorter side reaches 384"
+        " pixels. PReNet truncates its predictions, RCDNet rounds its own.",
     ),
     Protocol(
         name="mprnet-y8",
@@ -57,7 +56,7 @@ _ALL = (
         prediction="round",
         colour="y601",
         window="gaussian",
-        source="SIAN (luminance is stated, the formula inferred); scikit-image on its own luma",
+        source="SIAN (luminance stated, formula inferred); scikit-image on its own luma",
         conventions=("skimage_y_gauss",),
     ),
     Protocol(

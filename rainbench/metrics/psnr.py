@@ -20,11 +20,11 @@ def mean_squared_error(restored: Plane, clean: Plane) -> float:
         >>> mean_squared_error(np.zeros((2, 2)), np.full((2, 2), 3.0))
         9.0
     """
-    from rainbench.metrics import kernels
+    from rainbench.metrics import plane_kernels
 
     if clean.size == 0:
         return math.nan
-    total = kernels.squared_error(np.ascontiguousarray(restored), np.ascontiguousarray(clean))
+    total = plane_kernels.squared_error(np.ascontiguousarray(restored), np.ascontiguousarray(clean))
     return float(total) / clean.size
 
 

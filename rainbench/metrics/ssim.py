@@ -129,12 +129,14 @@ def shrink(plane: Plane, factor: int, shrinking: Shrinking) -> Plane:
         >>> shrink(ramp, 3, "wang")[0].tolist(), shrink(ramp, 3, "avg-pool")[0].tolist()
         ([0.3333333333333333, 3.0], [1.0, 4.0])
     """
-    from rainbench.metrics import kernels
+    from rainbench.metrics import plane_kernels
 
     if factor == 1:
         return plane
     whole = shrinking == "avg-pool"
     height, width = (side // factor if whole else -(-side // factor) for side in plane.shape)
     start = 0 if whole else -((factor - 1) // 2)
-    means: Plane = kernels.block_means(np.ascontiguousarray(plane), factor, start, height, width)
+    means: Plane = plane_kernels.block_means(
+        np.ascontiguousarray(plane), factor, start, height, width
+    )
     return means
