@@ -136,7 +136,7 @@ def _scored(
                 started = time.perf_counter()
                 restored = predict_pair(predictor, pair, rainy)
                 seconds = time.perf_counter() - started
-                job = scorers.submit(_score, restored, clean, protocols)
+                job = scorers.submit(score, restored, clean, protocols, predictor.options.device)
                 waiting.append((pair, job, seconds))
                 while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):
                     done, finished, its_seconds = waiting.popleft()
@@ -155,13 +155,26 @@ def predict_pair(predictor: Predictor, pair: Pair, rainy: Image) -> NDArray[np.f
         raise RainbenchError(f"{pair.rainy.path}: {error.message}", hint=error.hint) from None
 
 
-def _score(restored: NDArray[np.float32], clean: Image, protocols: Sequence[str]) -> Scores:
-    return score_all(restored, clean, protocols)
+def score(
+    restored: NDArray[np.float32], clean: Image, protocols: Sequence[str], device: str
+) -> Scores:
+    """Score one image where its network ran: in NumPy on the CPU, by the torch twin on a GPU."""
+    if device == "cpu":
+        return score_all(restored, clean, protocols)
+    import torch
+
+    from rainbench.metrics.twin import score_all_torch
+
+    pair = [
+        torch.from_numpy(image).to(device).permute(2, 0, 1).contiguous()
+        for image in (restored, clean)
+    ]
+    return score_all_torch(pair[0], pair[1], protocols)
 
 
 def _scorers(predictor: Predictor) -> int:
-    """Return how many threads score: one beside a network on the CPU, more beside a GPU."""
-    return 1 if predictor.options.device == "cpu" else max(1, min(8, usable_cores() - 2))
+    """Return how many threads score: one beside a network on the CPU, two beside a GPU."""
+    return 1 if predictor.options.device == "cpu" else min(2, usable_cores())
 
 
 def _read_ahead(

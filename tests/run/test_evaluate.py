@@ -1,0 +1,40 @@
+"""The engine: in order, each image once, whatever the scoring path."""
+
+import numpy as np
+import pytest
+import toynets
+
+from rainbench.catalog.registry import load_registry
+from rainbench.metrics import PROTOCOLS
+from rainbench.run.evaluate import run_plan, score
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import make_plan
+from rainbench.run.store import read_images_csv
+
+
+def test_each_image_is_predicted_once_and_scored_under_every_protocol(cards, add_network, tmp_path):
+    add_network("net", "Remember")
+    toynets.Remember.seen.clear()
+    plan = make_plan(load_registry([cards]), datasets=["mini-streaks"], baselines=["net"])
+    counted = []
+    outcomes = run_plan(plan, tmp_path, RunOptions(), on_image=counted.append)
+    assert [outcome.state for outcome in outcomes] == ["done"]
+    assert len(toynets.Remember.seen) == 8 and sum(counted) == 8
+    scores = read_images_csv(tmp_path / "cells/mini-streaks/net/images.csv")
+    assert list(scores) == [str(number) for number in range(1, 9)]
+    assert all(list(per_image) == list(PROTOCOLS) for per_image in scores.values())
+
+
+def test_both_scoring_paths_agree():
+    chance = np.random.default_rng(3)
+    clean = chance.integers(0, 256, (64, 80, 3), dtype=np.uint8)
+    restored = (clean / 255 + chance.normal(0, 0.03, clean.shape)).astype(np.float32)
+    plain = score(restored, clean, list(PROTOCOLS), "cpu")
+    meta = pytest.importorskip("rainbench.metrics.twin")
+    import torch
+
+    pair = [torch.from_numpy(image).permute(2, 0, 1) for image in (restored, clean)]
+    twin = meta.score_all_torch(pair[0], pair[1], list(PROTOCOLS))
+    for name, value in plain.items():
+        assert twin[name].ssim == pytest.approx(value.ssim, abs=1e-9), name
+        assert (twin[name].psnr or 0) == pytest.approx(value.psnr or 0, abs=1e-9), name
