@@ -89,6 +89,16 @@ def test_prenet_family(shared, name, weights, stem, arguments):
             network.float()
 
 
+@pytest.mark.parametrize("rows", [1, 7])
+def test_strips_of_few_rows_give_the_same_prenet(shared, rows):
+    network = build(
+        "PReNet", read_published(shared / "weights" / "prenet" / "PReNet6_Rain100H.pth")
+    )
+    expected, rainy = golden(shared, f"PReNet_Rain100H_{ODD}"), read_rainy(shared, ODD)
+    network.f_recurrent.strip_bytes = rows * rainy.shape[3] * 128 * 4
+    assert worst(stacked(run(network, rainy)), expected["stages"]) <= SINGLE
+
+
 @pytest.mark.parametrize("data", RETRAINED)
 def test_retrained_prenet(shared, data):
     file = shared / "weights" / "prenet" / f"PReNet6_{RETRAINED[data]}.pth"
