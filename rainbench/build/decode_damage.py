@@ -1,0 +1,115 @@
+"""Reading a file's outer structure: what it is if it is no video, and whether its end is missing.
+
+Decoders pass a file that was cut short without a word when the cut falls between two frames, so the
+lengths that MP4, AVI and Matroska files state of themselves are compared with the file's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_KNOWN_STARTS = {
+    b"<": "it is an HTML or XML page, probably the error page of a failed download",
+    b"PK\x03\x04": "it is a zip archive",
+    b"\x1f\x8b": "it is a gzip file",
+    b"version https://git-lfs": "it is a Git LFS pointer, not the file itself; run `git lfs pull`",
+    b"#EXTM3U": "it is a playlist; fetch the video that it points to",
+    b"\x89PNG": "it is a single PNG image; give the folder of images instead",
+    b"\xff\xd8\xff": "it is a single JPEG image; give the folder of images instead",
+    b"\x89HDF": "it is an HDF5 file",
+    b"MATLAB 5.0": "it is a MATLAB file; name it .mat",
+}
+_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+
+
+def describe_start(path: Path) -> str:
+    """Say what a file that no demuxer takes for a video looks like, or return nothing.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "a.mp4"
+        >>> _ = file.write_text("not a film")
+        >>> describe_start(file)
+        'it is a text file'
+    """
+    with path.open("rb") as file:
+        start = file.read(512)
+    for known, what in _KNOWN_STARTS.items():
+        if start.lstrip().startswith(known):
+            return what
+    if start and not any(start):
+        return "it begins with zeros only, as a download that was set aside but never written"
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError:
+        return ""
+    return "it is a text file" if text and "\0" not in text else ""
+
+
+def missing_bytes(path: Path) -> int:
+    """Return how many bytes a file lacks by its own account; 0 where it keeps none.
+
+    MP4 and MOV state the length of each box, AVI that of the first chunk, Matroska and WebM that of
+    the segment.
+
+    Example:
+        >>> import struct, tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "cut.mp4"
+        >>> _ = file.write_bytes(struct.pack(">I4s4x", 100, b"ftyp"))
+        >>> missing_bytes(file)
+        88
+    """
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(12)
+        if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
+            end = 8 + int.from_bytes(start[4:8], "little")
+        elif start[:4] == _EBML.to_bytes(4, "big"):
+            end = _matroska_end(file)
+        elif start[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
+            end = max(_box_ends(file, size), default=0)
+        else:
+            end = 0
+    return max(0, end - size)
+
+
+def _box_ends(file: BinaryIO, size: int) -> Iterator[int]:
+    position = 0
+    while position + 8 <= size:
+        file.seek(position)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == 1 and len(header) == 16:
+            length = int.from_bytes(header[8:], "big")
+        if length < 8:  # 0: to the end of the file; less: no box
+            return
+        position += length
+        yield position
+
+
+def _matroska_end(file: BinaryIO) -> int:
+    """Return where the segment ends, 0 if it is a live one of unknown length."""
+    position = 0
+    for wanted in (_EBML, _SEGMENT):
+        file.seek(position)
+        header = file.read(12)
+        if int.from_bytes(header[:4], "big") != wanted or len(header) < 12:
+            return 0
+        octets = 9 - header[4].bit_length()
+        if octets > 8:
+            return 0
+        value = int.from_bytes(header[4 : 4 + octets], "big")
+        length = value & ((1 << 7 * octets) - 1)
+        if length == (1 << 7 * octets) - 1:
+            return 0
+        position += 4 + octets + length
+    return position
+
+
+def mpeg4_index_missing(path: Path) -> bool:
+    """Return whether an MP4 or MOV file has begun but lacks its index, which is written last."""
+    with path.open("rb") as file:
+        head = file.read(1 << 16)
+    return head[4:8] == b"ftyp" and b"moov" not in head
