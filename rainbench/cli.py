@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Check data sets and weights at hand; find leaks.",
     "fetch": "Fetch weights from their public source, checked against the card.",
     "compare": "Hold a run against the papers and the golden numbers.",
+    "review": "Look at clean frames in the browser and accept or reject them.",
     "build-mini": "Make the embedded mini data set anew.",
 }
 """Every command with its line of help; the module is the name with underscores."""
