@@ -27,7 +27,7 @@ class Candidate:
         estimated_psnr: The judge's estimate of the PSNR against the unseen truth, dB.
         verdict: ``accept``, ``more`` or ``reject``: what the judge would do.
         reason: Why.
-        round: How often the sequence has been extracted, each time from more frames.
+        round: How often frames were added to the first ones.
     """
 
     video: str | None = None

@@ -29,7 +29,7 @@ _MEANINGS = {
     "Percentile": "Which value over time was taken, of all sorted from dark to bright. Rain "
     "brightens, so it usually lies below 50.",
     "Frames": "How many frames of the video were used. More help where rain is dense.",
-    "Round": "How often this sequence has been extracted; asking for more frames starts another.",
+    "Round": "How often frames were added; asking for more frames starts another round.",
     "Method": "How the clean frame was extracted.",
     "Video": "The file that the frames are from.",
 }
