@@ -1,0 +1,200 @@
+"""What a build of real pairs is told to do, and the numbers of frames it starts from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from rainbench.build.clean_frame import RAIN_LEVELS, Method
+from rainbench.build.package import safe_name
+from rainbench.errors import RainbenchError
+
+SpaLayout = Literal["spa", "pairs"]
+Density = Literal["sparse", "normal", "dense"]
+
+ROUNDS: dict[Density, tuple[int, int]] = {
+    "sparse": (20, 10),
+    "normal": (100, 10),
+    "dense": (200, 50),
+}
+"""First number of frames, and frames more in every further round, by the density of the rain."""
+
+MOST_FRAMES = 300
+"""Frames beyond which rounds end: more of them bring more movement and hardly any detail."""
+
+REVISION = 1
+"""Part of every key: raised when the same video and options give other bytes than before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaOptions:
+    """The options of ``rainbench build-spa``.
+
+    Attributes:
+        method: How the clean frame is made, see `rainbench.build.clean_frame`.
+        frames: Frames to start from; None leaves it to the density.
+        density: How dense the rain is; None estimates it.
+        align: Correct shake, drift of the camera and of the light always (True), never (False),
+            or where a sequence is found not to be static (None).
+        layout: ``spa`` for the names of SPA-Data, ``pairs`` for rainy/, clean/ and mask/.
+        crop: Side of the crops in pixels, 0 for whole frames; None for 256 with ``spa`` and whole
+            frames with ``pairs``.
+        test_share: Share of the videos whose pairs are for testing.
+        review: A person decides.
+        allow_truncated: Use the good frames before a damaged one.
+        max_frames: Most rainy frames of a sequence to make pairs of, evenly spread; None for all.
+        mask_levels: Brightening in 8-bit levels from which a pixel of the mask is rain.
+        seed: Chooses the test videos.
+        memory: Bytes that the frames of all workers may fill together.
+        workers: Processes; never changes the result.
+        name: Of the data set.
+    """
+
+    method: Method = "exact"
+    frames: int | None = None
+    density: Density | None = None
+    align: bool | None = None
+    layout: SpaLayout = "spa"
+    crop: int | None = None
+    test_share: float = 0.2
+    review: bool = False
+    allow_truncated: bool = False
+    max_frames: int | None = None
+    mask_levels: float = RAIN_LEVELS
+    seed: int = 0
+    memory: int = 2 << 30
+    workers: int = 1
+    name: str = "spa-own"
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method) or self.method == "percentile":
+            raise RainbenchError(f"there is no clean-frame method {self.method!r} for videos")
+        if self.frames is not None and self.frames < 2:
+            raise RainbenchError(
+                f"--frames {self.frames} is too few", hint="A clean frame needs 2, better 100."
+            )
+        if not 0 <= self.test_share <= 1:
+            raise RainbenchError(
+                f"--test-share {self.test_share:g} is not a share", hint="Give 0 to 1."
+            )
+        if self.crop is not None and self.crop != 0 and self.crop < SMALLEST_CROP:
+            raise RainbenchError(
+                f"--crop {self.crop} is too small",
+                hint=f"Give {SMALLEST_CROP} or more, or 0 for whole frames.",
+            )
+
+    @property
+    def crop_side(self) -> int:
+        """Side of the crops; 0 stands for whole frames."""
+        if self.crop is not None:
+            return self.crop
+        return 256 if self.layout == "spa" else 0
+
+    @property
+    def frame_budget(self) -> int:
+        """Bytes of frames that one worker may keep in memory."""
+        return max(1, self.memory // max(1, self.workers))
+
+    def candidate_key(self, sha256: str) -> str:
+        """Return what the candidates of a video depend on, as a hash."""
+        parts = {
+            "revision": REVISION,
+            "video": sha256,
+            "method": self.method,
+            "frames": self.frames,
+            "density": self.density,
+            "align": self.align,
+            "allow_truncated": self.allow_truncated,
+        }
+        return _hash(parts)
+
+    def describe(self) -> dict[str, object]:
+        """Return the options that decide what the build makes, for its record."""
+        left_out = ("workers", "memory")
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
+
+
+SMALLEST_CROP = 16
+
+
+def key_of(parts: object) -> str:
+    """Return the hash of plain values.
+
+    Example:
+        >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+        True
+    """
+    return _hash(parts)
+
+
+def _hash(parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_frames(text: str) -> int | None:
+    """Return the number that ``--frames`` gives, or None for ``auto``.
+
+    Raises:
+        RainbenchError: It is neither.
+    """
+    if text.casefold() == "auto":
+        return None
+    if not text.isascii() or not text.isdigit():
+        raise RainbenchError(f"--frames {text}: neither a number nor auto")
+    return int(text)
+
+
+def data_set_name(name: str, out: Path) -> str:
+    """Return the name of a data set as given, or made from its folder.
+
+    Raises:
+        RainbenchError: It has letters that a card's name may not have.
+
+    Example:
+        >>> data_set_name("", Path("runs/Mein Regen")), data_set_name("yard", Path("runs"))
+        ('spa-mein-regen', 'yard')
+    """
+    if not name:
+        return f"spa-{safe_name(out.resolve().name) or 'own'}"
+    if safe_name(name) != name:
+        raise RainbenchError(
+            f"--name {name}: a data set's name is made of a-z, 0-9, _ and -",
+            hint=f"For example {safe_name(name) or 'my-rain'}.",
+        )
+    return name
+
+
+def default_workers() -> int:
+    """Return how many processes to use: the cores at hand, eight at most."""
+    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+
+
+def default_memory() -> int:
+    """Return a quarter of the machine's memory in bytes, 2 GiB where that is not known."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
+    except (AttributeError, ValueError, OSError):
+        return 2 << 30
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as ``2GB`` or ``500 MB`` means (powers of 1024).
+
+    Raises:
+        RainbenchError: It is not a size.
+
+    Example:
+        >>> parse_size("2GB"), parse_size("512m"), parse_size("1.5 GiB")
+        (2147483648, 536870912, 1610612736)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.casefold())
+    size = int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " ")) if found else 0
+    if not size:
+        raise RainbenchError(f"{text!r} is not a size", hint="Write 2GB or 500MB.")
+    return size
