@@ -1,9 +1,9 @@
 """How much faster is our PReNet than the same weights run the plain way?
 
 The plain way is NCHW, eager, with separate convolutions for the four gates, as published. Ours is
-in channels-last order with the gates fused, as the runner calls it. The two are timed in turn, and
-medians compared: CPU time of the process and wall time. Other jobs on the machine disturb the wall
-time most, so the ratio of CPU times is the one to trust; use ``--threads 1`` for it.
+in channels-last order with the gates fused, as the runner calls it. The two are timed in turn; the
+ratio is the median over the turns. Other jobs on the machine disturb the wall time most, so the
+ratio of the process's CPU times is the one to trust, best with ``--threads 1``.
 
     python benchmarks/prenet_speed.py --threads 1
     python benchmarks/prenet_speed.py --checkpoint PReNet6_Rain100H.pth
@@ -111,10 +111,18 @@ def main() -> int:
     )
     for way, (cpu, wall) in medians.items():
         print(f"  {way:5}  {cpu:6.2f} s CPU  {wall:6.2f} s wall")
-    ratios = [a / b for a, b in zip(medians["plain"], medians["ours"], strict=True)]
-    print(f"  ratio  {ratios[0]:6.2f}   CPU  {ratios[1]:6.2f}   wall  (wanted: {WANTED_RATIO})")
+    cpu_ratio, wall_ratio = (
+        statistics.median(
+            plain[clock] / ours[clock]
+            for plain, ours in zip(seconds["plain"], seconds["ours"], strict=True)
+        )
+        for clock in (0, 1)
+    )
+    print(f"  ratio  {cpu_ratio:6.2f}   CPU  {wall_ratio:6.2f}   wall  (wanted: {WANTED_RATIO})")
+    best = min(seconds["plain"])[0] / min(seconds["ours"])[0]
+    print(f"  ratio of the best turns {best:.2f} CPU: what a quiet machine would show")
     print(f"  largest difference {difference:.1e}  (allowed: {TOLERANCE})")
-    return int(max(ratios) < WANTED_RATIO or difference > TOLERANCE)
+    return int(max(cpu_ratio, wall_ratio) < WANTED_RATIO or difference > TOLERANCE)
 
 
 if __name__ == "__main__":
