@@ -99,6 +99,7 @@ class ReviewServer(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 64  # of a browser in a hurry; more than wait are refused by the system
 
     def __init__(self, run: ReviewedRun, port: int = 0) -> None:
         self.run = run
