@@ -52,8 +52,13 @@ class ContainerSource:
         self._stream = self._find_stream(av)
         context = self._stream.codec_context
         context.thread_count = 1
-        context.options = {"err_detect": "explode", "max_pixels": str(LARGEST_FRAME)}
+        context.options = {"err_detect": "crccheck+explode", "max_pixels": str(LARGEST_FRAME)}
         self._check_size(context.width, context.height, 0)
+        # FFV1's decoder tells of a wrong checksum in its log only.
+        self._reads_log = context.name == "ffv1"
+        self._log = av.logging
+        if self._reads_log:
+            self._log.set_level(self._log.ERROR)
         self._converter = RgbConverter()
         self._orientation = Orientation()
         self._info: VideoInfo | None = None
@@ -140,8 +145,11 @@ class ContainerSource:
                 if packet.is_corrupt:
                     yield from self._flush(limit)
                     raise DamageError("is not complete in the file")
+                logged = self._log.get_last_error()[0]
                 for frame in packet.decode():
                     _refuse_damaged(frame)
+                    if self._reads_log and self._log.get_last_error()[0] > logged:
+                        raise DamageError("is damaged: a checksum is wrong")
                     yield frame
         except self._error as error:
             yield from self._flush(limit)

@@ -7,8 +7,9 @@ frames are in flight. How colours are converted is told in `rainbench.build.deco
 Frames are decoded in order from the first, whatever part is wanted: seeking would depend on the
 container's index and on where key frames lie. What lies before a damaged frame is handed out first.
 Missing data are always noticed in MP4, AVI, Matroska and WebM files; damage within a frame only as
-far as its codec notices: usually in H.264, HEVC, AV1, MJPEG and MPEG-4, seldom in VP9, never in raw
-video. A few wrong bytes may decode to a wrong picture without any sign.
+far as its codec notices: a broken frame in all but raw video, single wrong bytes in FFV1 always, in
+H.264 and MJPEG about half the time, in HEVC and VP9 seldom. The rest decode to a wrong picture
+without any sign.
 
 Needs a POSIX system.
 """

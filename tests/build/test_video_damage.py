@@ -312,3 +312,17 @@ def test_the_caller_never_loads_the_codecs(videos):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_checksums_of_the_codec_are_checked(tmp_path):
+    """FFV1 of version 3 protects each slice: a single wrong bit is noticed."""
+    av = pytest.importorskip("av")
+    options = {"level": "3", "slicecrc": "1", "slices": "4"}
+    video = write_video(tmp_path / "a.mkv", FRAMES[:4], "ffv1", "bgr0", options=options)
+    with av.open(str(video)) as container:
+        packets = [bytes(packet) for packet in container.demux(video=0)]
+    data = bytearray(video.read_bytes())
+    data[data.index(packets[2]) + len(packets[2]) // 2] ^= 1
+    video.write_bytes(data)
+    with pytest.raises(VideoError, match=r"frame 2: .* checksum is wrong"):
+        read_video(video)
