@@ -9,7 +9,9 @@ from pathlib import Path
 
 from rainbench.catalog.registry import Registry
 from rainbench.report.golden import Drift, find_drift, golden_file
-from rainbench.report.rows import Row, build_rows
+from rainbench.report.published import load_published, load_reasons
+from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
+from rainbench.report.tables import number
 from rainbench.run.store import read_cell, read_images_csv
 
 
@@ -37,7 +39,9 @@ class Comparison:
     @property
     def unexplained(self) -> tuple[Row, ...]:
         """The gaps that no reason is written down for."""
-        return tuple(row for row in self.rows if row.state == "gap" and "no reason yet" in row.note)
+        return tuple(
+            row for row in self.rows if row.state == "gap" and row.note.startswith(NO_REASON)
+        )
 
     @property
     def passed(self) -> bool:
@@ -54,7 +58,7 @@ def compare_run(out: Path, registry: Registry, golden: Path | None = None) -> Co
         registry: The cards.
         golden: A folder of golden numbers; the built-in one when None.
     """
-    rows = [row for row in build_rows(out, registry) if row.published or row.state == "failed"]
+    rows = _beside_every_paper(build_rows(out, registry))
     drifts: list[Drift] = []
     guarded = 0
     for folder in sorted(out.glob("cells/*/*")):
@@ -69,6 +73,22 @@ def compare_run(out: Path, registry: Registry, golden: Path | None = None) -> Co
         scores = read_images_csv(folder / "images.csv")
         drifts += find_drift(file, label, str(summary["entry"]), scores)
     return Comparison(tuple(rows), tuple(drifts), guarded)
+
+
+def _beside_every_paper(rows: Sequence[Row]) -> list[Row]:
+    """Return a row per measured cell and paper that reports it, and what failed or is missing."""
+    published, reasons = load_published(), load_reasons()
+    compared: list[Row] = []
+    for row in rows:
+        if row.state in ("failed", "missing"):
+            compared += [row] if row.published or row.state == "failed" else []
+            continue
+        compared += [
+            set_beside(row, cell, reasons)
+            for cell in published
+            if (cell.dataset, cell.entry, cell.protocol) == (row.dataset, row.entry, row.protocol)
+        ]
+    return compared
 
 
 def _plain_options(summary: dict[str, object]) -> dict[str, object]:
@@ -86,7 +106,8 @@ def describe(comparison: Comparison) -> Sequence[str]:
         numbers = ""
         if reported and row.delta_psnr is not None:
             numbers = (
-                f" {row.psnr:.2f}/{row.ssim:.4f} beside {reported.psnr}/{reported.ssim} "
+                f" {number(row.psnr, 2)}/{number(row.ssim, 4)} beside "
+                f"{number(reported.psnr, 2)}/{number(reported.ssim, 3)} "
                 f"({reported.where}, {reported.evidence} protocol)"
             )
         lines.append(f"{row.state:15}{beside}{numbers}{': ' + row.note if row.note else ''}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ PSNR_TOLERANCE = 0.05
 
 SSIM_TOLERANCE = 0.002
 
+NO_REASON = "no reason yet"
+"""The note of a gap that nobody has explained; `rainbench compare` fails on it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -47,6 +51,8 @@ class Row:
         note: Reasons and remarks.
         parameters: The network's parameters.
         seconds_per_image: Median time of a prediction on the machine of the run.
+        comparable: Whether published numbers may stand beside it: the whole set, not altered
+            beyond recognition, the network not in tiles or in reduced precision.
     """
 
     dataset: str
@@ -63,6 +69,7 @@ class Row:
     note: str
     parameters: int
     seconds_per_image: float | None
+    comparable: bool = False
 
     @property
     def reported_psnr(self) -> float | None:
@@ -130,21 +137,15 @@ def _measured(
     folder: Path,
 ) -> Iterator[Row]:
     dataset = summary["dataset"]
-    remarks = _remarks(summary)
-    comparable = summary["comparable"] and summary["complete_set"] and not summary["left_out"]
+    remarks = "; ".join(_remarks(summary))
     altered = summary["options"]["tile"] or summary["options"]["precision"] != "fp32"
+    whole = summary["comparable"] and summary["complete_set"] and not summary["left_out"]
     for protocol, mean in summary["means"].items():
-        beside = preferred(published, dataset, entry, protocol)
-        state, note = "measured", ""
-        if beside is not None:
-            state = _state(mean, beside)
-            if not comparable or altered:
-                state = "not-comparable"
-            if state == "gap":
-                note = reason_for(reasons, dataset, entry.name, beside.paper) or "no reason yet"
+        identical = ""
         if mean["identical"]:
-            note += f"; {mean['identical']} identical images, the others {mean['psnr_of_others']}"
-        yield Row(
+            others = mean["psnr_of_others"]
+            identical = f"{mean['identical']} identical images, the others {others or '-'}"
+        row = Row(
             dataset=dataset,
             variant=summary["variant"],
             entry=entry.name,
@@ -154,12 +155,28 @@ def _measured(
             images=summary["images"],
             psnr=_number(mean["psnr"]),
             ssim=_number(mean["ssim"]),
-            published=beside,
-            state=state,
-            note="; ".join(part for part in (note.strip("; "), *remarks) if part),
+            published=None,
+            state="measured",
+            note="; ".join(part for part in (identical, remarks) if part),
             parameters=entry.baseline.parameters,
             seconds_per_image=_median_seconds(folder / "timing.csv"),
+            comparable=bool(whole and not altered),
         )
+        beside = preferred(published, dataset, entry, protocol)
+        yield row if beside is None else set_beside(row, beside, reasons)
+
+
+def set_beside(row: Row, cell: PublishedCell, reasons: Sequence[Reason]) -> Row:
+    """Return a measured row with a published number beside it, its state and the reason."""
+    if not row.comparable:
+        return dataclasses.replace(row, published=cell, state="not-comparable")
+    beside = dataclasses.replace(row, published=cell, state="match")
+    off_psnr, off_ssim = abs(beside.delta_psnr or 0), abs(beside.delta_ssim or 0)
+    if off_psnr <= PSNR_TOLERANCE + 1e-9 and off_ssim <= SSIM_TOLERANCE + 1e-9:
+        return beside
+    reason = reason_for(reasons, row.dataset, row.entry, cell.paper) or NO_REASON
+    note = "; ".join(part for part in (reason, row.note) if part)
+    return dataclasses.replace(beside, state="gap", note=note)
 
 
 def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reason: str) -> Row:
@@ -179,15 +196,6 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
         parameters=entry.baseline.parameters,
         seconds_per_image=None,
     )
-
-
-def _state(mean: Mapping[str, Any], beside: PublishedCell) -> str:
-    psnr = _difference(_number(mean["psnr"]), beside.psnr)
-    ssim = _difference(_number(mean["ssim"]), beside.ssim)
-    near = (psnr is None or abs(psnr) <= PSNR_TOLERANCE + 1e-9) and (
-        ssim is None or abs(ssim) <= SSIM_TOLERANCE + 1e-9
-    )
-    return "match" if near else "gap"
 
 
 def _remarks(summary: Mapping[str, Any]) -> list[str]:
