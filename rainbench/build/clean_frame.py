@@ -10,13 +10,15 @@ the result.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.build import notebook
+from rainbench.build.gains import estimate_gains, normalise
+from rainbench.build.robust import average_rain_free
 from rainbench.build.sources import Frames, FrameSource, as_source
 from rainbench.build.tiles import over_bands
 from rainbench.build.voting import (
@@ -34,7 +36,7 @@ from rainbench.build.voting import (
 from rainbench.errors import RainbenchError
 from rainbench.images import Image
 
-Method = Literal["exact", "notebook", "mode", "median", "percentile", "mean", "min"]
+Method = Literal["exact", "robust", "notebook", "mode", "median", "percentile", "mean", "min"]
 """How to choose a value among the frames; see `extract_clean_frame`."""
 
 RAIN_LEVELS = 8.0
@@ -55,6 +57,8 @@ class CleanFrame:
         vote_curve: ``(101,)`` int64, votes for each percentile, where there was a vote.
         vote_share: Share of the pixels that voted for the best percentile: .6 to .9 in a static
             scene; below .5 the scene moved, drifted or is heavily compressed.
+        gains: ``(N,)`` float64, the brightness of each frame relative to the clean frame, where it
+            was corrected: frame n shows the clean frame times ``gains[n]``.
     """
 
     image: Image
@@ -64,8 +68,11 @@ class CleanFrame:
     percentile: int | None = None
     vote_curve: NDArray[np.int64] | None = None
     vote_share: float | None = None
+    gains: NDArray[np.float64] | None = None
 
-    def rain_mask(self, frame: Image, threshold: float = RAIN_LEVELS) -> NDArray[np.bool_]:
+    def rain_mask(
+        self, frame: Image, threshold: float = RAIN_LEVELS, gain: float = 1.0
+    ) -> NDArray[np.bool_]:
         """Return where a frame is rainy: brighter than the clean frame by ``threshold`` levels.
 
         Masks are made one at a time, since those of all frames would fill a third of a video.
@@ -73,6 +80,7 @@ class CleanFrame:
         Args:
             frame: ``(H, W, 3)`` uint8, one of the frames.
             threshold: Least brightening of the mean of R, G and B, in 8-bit levels.
+            gain: Brightness of the frame relative to the clean frame; see ``gains``.
 
         Returns:
             ``(H, W)`` bool.
@@ -89,7 +97,7 @@ class CleanFrame:
                 f"the frame has shape {frame.shape}, the clean frame {self.image.shape}",
                 hint="A mask compares a clean frame with a frame of its own sequence.",
             )
-        brighter = frame.sum(axis=2, dtype=np.float32) - self.levels.sum(axis=2)
+        brighter = frame.sum(axis=2, dtype=np.float32) / gain - self.levels.sum(axis=2)
         mask: NDArray[np.bool_] = brighter > 3 * threshold
         return mask
 
@@ -101,6 +109,7 @@ def extract_clean_frame(
     votes: VoteRule = "inclusive",
     ties: TieRule = "plateau",
     percentile: int | None = None,
+    gains: NDArray[np.float64] | None = None,
     threads: int = 1,
     band_rows: int | None = None,
 ) -> CleanFrame:
@@ -109,13 +118,16 @@ def extract_clean_frame(
     Args:
         frames: ``(N, H, W, 3)`` uint8 RGB, a list of images, or a `FrameSource` such as a spool
             on disk; at least 2 frames, 20 to 200 are usual.
-        method: ``exact`` is SPANet's vote (Eqs. 2 to 4) in integers. ``robust`` starts from it
-            and averages the rain-free samples. ``notebook`` is the published code, bit by bit.
+        method: ``exact`` is SPANet's vote (Eqs. 2 to 4) in integers. ``robust`` starts from local
+            votes, corrects the light and averages the rain-free samples: the closest to the
+            truth. ``notebook`` is the published code, bit by bit.
             References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
             fixed one given), ``mean``, ``min``.
         votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
         ties: Which of several best percentiles ``exact`` takes; see `TieRule`.
         percentile: 0 to 100, for the method ``percentile`` only.
+        gains: ``(N,)``, the brightness of the frames, by which they are divided first; see
+            `rainbench.build.gains.estimate_gains`, which ``robust`` calls where none is given.
         threads: Threads to use; never changes the result.
         band_rows: Rows to read at a time; never changes the result.
 
@@ -143,13 +155,29 @@ def extract_clean_frame(
             hint="Give a whole percentile from 0 to 100 with method 'percentile', and only there.",
         )
     source = as_source(frames, least=2)
-    count = source.shape[0]
     reading = _Reading(threads, band_rows)
+    if method == "robust":
+        return _robust(source, estimate_gains(source) if gains is None else gains, reading)
+    if gains is not None:
+        source = normalise(source, gains)
+    clean = _at_once(source, method, votes, ties, percentile, reading)
+    return replace(clean, gains=gains)
+
+
+def _at_once(
+    source: FrameSource,
+    method: Method,
+    votes: VoteRule,
+    ties: TieRule,
+    percentile: int | None,
+    reading: _Reading,
+) -> CleanFrame:
+    """Apply a method that looks at every pixel by itself."""
     if method in ("exact", "notebook"):
         return _voted(source, method, votes, ties, reading)
     if method == "mode":
-        image = select_mode(source, threads=threads, band_rows=band_rows)
-        return CleanFrame(image, image.astype(np.float32), method, count)
+        image = select_mode(source, threads=reading.threads, band_rows=reading.band_rows)
+        return CleanFrame(image, image.astype(np.float32), method, source.shape[0])
     if method == "mean":
         return _mean(source, reading)
     fixed = {"median": 50, "min": 0}.get(method, percentile or 0)
@@ -194,6 +222,13 @@ def _at_percentile(
         votes.curve if votes else None,
         votes.share if votes else None,
     )
+
+
+def _robust(source: FrameSource, gains: NDArray[np.float64], reading: _Reading) -> CleanFrame:
+    mean = average_rain_free(source, gains, threads=reading.threads, band_rows=reading.band_rows)
+    image = np.floor(mean.levels + np.float32(0.5)).astype(np.uint8)
+    curve, share = mean.votes.curve, mean.votes.share
+    return CleanFrame(image, mean.levels, "robust", source.shape[0], None, curve, share, gains)
 
 
 def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:

@@ -24,12 +24,12 @@ _Rows = NDArray[np.uint16]
 _Counters = NDArray[Any]
 
 
-def _compiled(function: _F) -> _F:
+def compiled(function: _F) -> _F:
     """Compile on the first call, keep the result on disk, let other threads run meanwhile."""
     return cast("_F", numba.njit(cache=True, nogil=True)(function))
 
 
-@_compiled
+@compiled
 def run_network(tile: _Bytes, network: _Rows, lanes: int) -> None:
     """Apply a network of `rainbench.build.sorting_network` to the first ``lanes`` of a tile."""
     for step in range(network.shape[0]):
@@ -59,7 +59,7 @@ def run_network(tile: _Bytes, network: _Rows, lanes: int) -> None:
                 tile[m, t] = max(second, fourth)
 
 
-@_compiled
+@compiled
 def fill_bytes(samples: _Bytes, start: int, tile: _Bytes, lanes: int) -> None:
     """Copy bytes ``start ... start + lanes`` of every frame into a tile."""
     for n in range(samples.shape[0]):
@@ -69,7 +69,7 @@ def fill_bytes(samples: _Bytes, start: int, tile: _Bytes, lanes: int) -> None:
             out[t] = row[t]
 
 
-@_compiled
+@compiled
 def fill_luma(samples: _Bytes, start: int, planes: _Bytes, tile: _Bytes, lanes: int) -> None:
     """Write the luma of ``lanes`` pixels of every frame, from pixel ``start`` on, into a tile.
 
@@ -89,7 +89,7 @@ def fill_luma(samples: _Bytes, start: int, planes: _Bytes, tile: _Bytes, lanes: 
             out[t] = (((299 * red[t] + 587 * green[t] + 114 * blue[t]) >> 3) * 67109) >> 23
 
 
-@_compiled
+@compiled
 def fill_published_luma(
     samples: _Bytes,
     start: int,
@@ -114,7 +114,7 @@ def fill_published_luma(
             tile[n, t] = int(luma) & 255
 
 
-@_compiled
+@compiled
 def find_modes(tile: _Bytes, frames: int, lanes: int, counters: _Counters) -> None:
     """Find the longest run of equal values in every sorted lane; the smallest value on ties.
 
@@ -138,7 +138,7 @@ def find_modes(tile: _Bytes, frames: int, lanes: int, counters: _Counters) -> No
             longest[t] = max(longest[t], run[t])
 
 
-@_compiled
+@compiled
 def add_votes(
     lowest: NDArray[np.int16],
     highest: NDArray[np.int16],
@@ -159,7 +159,7 @@ def add_votes(
             changes[high + 1] -= 1
 
 
-@_compiled
+@compiled
 def count_votes(
     samples: _Bytes,
     start: int,
@@ -199,7 +199,7 @@ def count_votes(
                 last_places[at - start + t] = last
 
 
-@_compiled
+@compiled
 def select_ranks(
     samples: _Bytes,
     start: int,
@@ -224,7 +224,7 @@ def select_ranks(
             out[at - start + t] = tile[rank, t] * (100 - hundredths) + tile[above, t] * hundredths
 
 
-@_compiled
+@compiled
 def select_modes(
     samples: _Bytes,
     start: int,
@@ -246,7 +246,7 @@ def select_modes(
             out[at - start + t] = tile[int(counters[2, t]), t]
 
 
-@_compiled
+@compiled
 def select_pairs(
     samples: _Bytes,
     start: int,
@@ -266,3 +266,32 @@ def select_pairs(
         run_network(tile, network, lanes)
         for t in range(lanes):
             out[at - start + t] = table[tile[rank, t], tile[above, t]]
+
+
+@compiled
+def select_own_ranks(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    network: _Rows,
+    ranks: NDArray[np.float32],
+    tile: _Bytes,
+    width: int,
+    out: NDArray[np.float32],
+) -> None:
+    """Write the value of each byte at the rank of its pixel, interpolated between two rows.
+
+    ``network`` must put all rows right that ``ranks``, one for each pixel, refers to.
+    """
+    highest = samples.shape[0] - 1
+    for at in range(start, stop, width):
+        lanes = min(width, stop - at)
+        fill_bytes(samples, at, tile, lanes)
+        run_network(tile, network, lanes)
+        for t in range(lanes):
+            place = at - start + t
+            rank = ranks[place // 3]
+            row = int(rank)
+            below = np.float32(tile[row, t])
+            above = np.float32(tile[min(row + 1, highest), t])
+            out[place] = below + (above - below) * (rank - np.float32(row))

@@ -5,7 +5,7 @@ from test_voting import rain_on_noise
 from rainbench.build.clean_frame import extract_clean_frame
 from rainbench.errors import RainbenchError
 
-METHODS = ["exact", "notebook", "mode", "median", "mean", "min"]
+METHODS = ["exact", "robust", "notebook", "mode", "median", "mean", "min"]
 
 
 @pytest.mark.parametrize("method", METHODS)

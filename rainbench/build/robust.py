@@ -1,0 +1,181 @@
+"""The mean of the rain-free samples: closer to the truth than any one percentile.
+
+1. Start from the percentile that each part of the picture votes for (`local_vote`).
+2. Bring the frames to one brightness (`gains`).
+3. Measure the noise below the estimate, where there is no rain, block by block.
+4. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
+   deviations; average the others of each pixel; repeat with the new estimate, the noise as it was.
+
+The noise is measured once and the threshold is not lower than three: with less, or with a noise
+estimate that shrinks from pass to pass, the picture drifts darker each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.local_vote import local_curves, percentile_map, select_local_percentile
+from rainbench.build.sources import FrameSource
+from rainbench.build.tiles import contiguous_bytes, over_bands
+from rainbench.build.voting import Votes, count_votes
+
+PASSES = 3
+DEVIATIONS = 3.0
+"""Standard deviations of the noise above which a sample is rainy."""
+
+DARKEST = 4.0 / 3.0
+"""How much farther below the estimate than above it a sample may lie."""
+
+LEAST_LIMIT = 0.15
+"""Residual (sum of R, G and B, in levels) that is never rain; matters only without any noise."""
+
+NOISE_BLOCK = 16
+NOISE_FRAMES = 32
+_BAND_ROWS = 64
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InlierMean:
+    """The result of `average_rain_free`.
+
+    Attributes:
+        levels: ``(H, W, 3)`` float32, in levels at the median brightness of the sequence.
+        votes: The vote it started from.
+        noise: Standard deviation of the noise of one channel, in levels, over the whole picture.
+    """
+
+    levels: NDArray[np.float32]
+    votes: Votes
+    noise: float
+
+
+def average_rain_free(
+    source: FrameSource,
+    gains: NDArray[np.float64],
+    *,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> InlierMean:
+    """Average the samples of every pixel that are free of rain.
+
+    Args:
+        source: The sequence, as it was filmed.
+        gains: ``(N,)``, the brightness of the frames from `rainbench.build.gains.estimate_gains`.
+        threads: Number of threads.
+        band_rows: Rows read at a time; never changes the result.
+
+    Example:
+        >>> from rainbench.build.sources import as_source
+        >>> rng = np.random.default_rng(0)
+        >>> video = rng.normal(100.3, 2, (60, 24, 24, 3))
+        >>> for n in range(60):  # a streak that moves
+        ...     video[n, :, n % 24] += 40
+        >>> mean = average_rain_free(as_source(video.round().astype(np.uint8)), np.ones(60))
+        >>> bool(np.abs(mean.levels - 100.3).mean() < 0.25), round(mean.noise)
+        (True, 2)
+    """
+    from rainbench.build.gains import normalise
+
+    count, height, width, _ = source.shape
+    steady = source if (gains == 1).all() else normalise(source, gains)
+    votes = count_votes(steady, threads=threads, keep_ranges=True, band_rows=band_rows)
+    percentiles = percentile_map(local_curves(votes, count), height, width)
+    start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
+    passes = _Passes(source, (1 / gains).astype(np.float32), threads, band_rows or _BAND_ROWS)
+    estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
+    noise = passes.measure_noise(estimate)
+    limits = _limits(noise, height, width)
+    for _ in range(PASSES):
+        estimate = passes.improve(estimate, limits)
+    levels = np.ascontiguousarray(estimate.transpose(1, 2, 0)).clip(0, 255)
+    total = noise[0].sum(axis=(1, 2))
+    return InlierMean(levels, votes, float(np.sqrt(total[1] / max(1, total[0]) / 3) / 32))
+
+
+@dataclass(frozen=True, slots=True)
+class _Passes:
+    """Passes over the bands of a sequence, each with a row of the estimate above and below."""
+
+    source: FrameSource
+    inverse_gains: NDArray[np.float32]
+    threads: int
+    band_rows: int
+
+    def measure_noise(self, estimate: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return numbers and sums of squares of `rainbench.build.robust_kernels.add_noise`."""
+        from rainbench.build import robust_kernels
+
+        count, height, width, _ = self.source.shape
+        shape = (2, 2, -(-height // NOISE_BLOCK), -(-width // NOISE_BLOCK))
+        step = max(1, count // NOISE_FRAMES)
+
+        def work(widest: float, top: int, bottom: int) -> NDArray[np.int64]:
+            samples, first_row, above, below = self._rows(top, bottom)
+            sums = np.zeros(shape, np.int64)
+            robust_kernels.add_noise(
+                samples, first_row, step, self.inverse_gains,
+                estimate[:, top - above : bottom + below], above, below,
+                np.float32(widest), NOISE_BLOCK, top, sums,
+            )  # fmt: skip
+            return sums
+
+        # Twice: the second time without what the first shows to be no noise.
+        widest = 64.0
+        for _ in range(2):
+            parts = over_bands(self.source, partial(work, widest), self.threads, self.band_rows)
+            sums: NDArray[np.int64] = np.sum(parts, axis=0)
+            number, squares = sums[0].sum(axis=(1, 2))
+            widest = max(1.0, 4 * float(np.sqrt(squares / max(1, number))) / 32)
+        return sums
+
+    def improve(
+        self, estimate: NDArray[np.float32], limits: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Return the mean of the samples within the limits."""
+        from rainbench.build import robust_kernels
+
+        improved = np.empty_like(estimate)
+
+        def work(top: int, bottom: int) -> None:
+            samples, first_row, above, below = self._rows(top, bottom)
+            robust_kernels.average_inliers(
+                samples, first_row, self.inverse_gains,
+                estimate[:, top - above : bottom + below], above, below,
+                limits[:, top:bottom], np.float32(DARKEST), improved[:, top:bottom],
+            )  # fmt: skip
+
+        over_bands(self.source, work, self.threads, self.band_rows)
+        return improved
+
+    def _rows(self, top: int, bottom: int) -> tuple[NDArray[np.uint8], int, int, int]:
+        """Return a band's bytes, which row of them it starts at, and which neighbours exist."""
+        _, height, width, _ = self.source.shape
+        above, below = int(top > 0), int(bottom < height)
+        samples, start, _ = contiguous_bytes(self.source, top - above, bottom + below)
+        return samples, start // width + above, above, below
+
+
+def _limits(noise: NDArray[np.int64], height: int, width: int) -> NDArray[np.float32]:
+    """Return the largest residual of a dry sample, alone and in 3x3 sums, ``(2, H, W)``.
+
+    The noise of a block is that of its surroundings, kept within half and three times the whole
+    picture's.
+    """
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    limits = np.empty((2, height, width), np.float32)
+    rows = (np.arange(height) + 0.5) / NOISE_BLOCK - 0.5
+    columns = (np.arange(width) + 0.5) / NOISE_BLOCK - 0.5
+    grid = np.meshgrid(rows, columns, indexing="ij")
+    for limit, (number, squares) in zip(limits, noise, strict=True):
+        whole = np.sqrt(squares.sum() / max(1, number.sum())) / 32
+        count, total = (gaussian_filter(x.astype(np.float64), 1.5) for x in (number, squares))
+        local = np.sqrt(total / np.maximum(count, 1e-9)) / 32
+        local = np.clip(local, 0.5 * whole, 3 * whole)
+        limit[:] = map_coordinates(local, grid, order=1, mode="nearest")
+    np.maximum(DEVIATIONS * limits, np.float32(LEAST_LIMIT), out=limits)
+    return limits
