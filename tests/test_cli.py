@@ -235,14 +235,12 @@ def test_wrong_calls(rainbench, arguments, message):
 
 
 def test_golden_numbers_are_guarded(rainbench, tmp_path):
-    from rainbench.report.golden import golden_file, write_golden
-    from rainbench.run.store import read_images_csv
-
     out, golden = tmp_path / "out", tmp_path / "golden"
-    golden.mkdir()
     rainbench("run", "-b", "median", "-d", "mini-streaks", "--out", out)
     images = out / "cells/mini-streaks/median/images.csv"
-    write_golden(golden_file("mini-streaks", "median", golden), read_images_csv(images))
+    accept = ("accept", "--out", out, "--golden", golden)
+    assert "new      mini-streaks / median" in rainbench(*accept).stdout
+    assert "same     mini-streaks / median" in rainbench(*accept).stdout
     compare = ("compare", "--out", out, "--golden", golden)
     assert rainbench(*compare).returncode == 0
     text = images.read_text()
@@ -252,6 +250,11 @@ def test_golden_numbers_are_guarded(rainbench, tmp_path):
     done = rainbench(*compare)
     assert done.returncode == 1
     assert "mini-streaks / median / rgb: PSNR of image 4 was" in done.stdout
+    kept = rainbench(*accept)
+    assert kept.returncode == 1 and "kept     mini-streaks / median" in kept.stdout
+    assert rainbench(*compare).returncode == 1
+    assert "replaced mini-streaks / median" in rainbench(*accept, "--replace").stdout
+    assert rainbench(*compare).returncode == 0
 
 
 def test_leaks(rainbench, toy, cards):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.registry import Registry
-from rainbench.report.golden import Drift, find_drift, golden_file
+from rainbench.report.golden import Drift, cell_label, find_drift, golden_file, is_plain
 from rainbench.report.published import load_published, load_reasons
 from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
 from rainbench.report.tables import number
@@ -65,13 +65,13 @@ def compare_run(out: Path, registry: Registry, golden: Path | None = None) -> Co
         summary = read_cell(folder)
         if summary is None:
             continue
-        label = f"{summary['dataset']}@{summary['variant']}".rstrip("@")
-        file = golden_file(label, str(summary["entry"]), golden)
-        if summary["options"] != _plain_options(summary) or not file.is_file():
+        label, entry = cell_label(summary), str(summary["entry"])
+        file = golden_file(label, entry, golden)
+        if not is_plain(summary) or not file.is_file():
             continue
         guarded += 1
         scores = read_images_csv(folder / "images.csv")
-        drifts += find_drift(file, label, str(summary["entry"]), scores)
+        drifts += find_drift(file, label, entry, scores)
     return Comparison(tuple(rows), tuple(drifts), guarded)
 
 
@@ -89,12 +89,6 @@ def _beside_every_paper(rows: Sequence[Row]) -> list[Row]:
             if (cell.dataset, cell.entry, cell.protocol) == (row.dataset, row.entry, row.protocol)
         ]
     return compared
-
-
-def _plain_options(summary: dict[str, object]) -> dict[str, object]:
-    """Return a summary's options as they would be for a plain run on the same device."""
-    options = dict(summary["options"])  # type: ignore[call-overload]
-    return {**options, "precision": "fp32", "tile": 0}
 
 
 def describe(comparison: Comparison) -> Sequence[str]:

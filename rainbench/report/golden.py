@@ -12,7 +12,7 @@ from pathlib import Path
 from rainbench.catalog.registry import content_root
 from rainbench.images import write_atomically
 from rainbench.metrics import PROTOCOLS
-from rainbench.run.store import Scores
+from rainbench.run.store import Scores, read_cell, read_images_csv
 
 PSNR_TOLERANCE = 0.005
 """dB that one image may differ by between machines: rounding to 8 bits flips single pixels."""
@@ -69,6 +69,71 @@ def write_golden(file: Path, scores: Mapping[str, Scores]) -> None:
     """Accept a cell's numbers as golden."""
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(file, format_golden(scores).encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of one cell when a run was accepted.
+
+    Attributes:
+        dataset: The data set, with its variant.
+        entry: The entry.
+        action: ``new``, ``same``, ``replaced``, ``kept`` (golden numbers differ and stay) or
+            ``passed`` over.
+        reason: Why, for the last two, in brackets.
+    """
+
+    dataset: str
+    entry: str
+    action: str
+    reason: str = ""
+
+
+def accept_run(out: Path, golden: Path, *, replace: bool = False) -> list[Accepted]:
+    """Make the complete cells of a run's folder golden.
+
+    Args:
+        out: The run's folder.
+        golden: The folder of golden numbers.
+        replace: Whether golden numbers that exist and differ are written anew.
+    """
+    return [
+        _accept_cell(folder, golden, replace=replace) for folder in sorted(out.glob("cells/*/*"))
+    ]
+
+
+def _accept_cell(folder: Path, golden: Path, *, replace: bool) -> Accepted:
+    summary = read_cell(folder)
+    if summary is None:
+        return Accepted(folder.parent.name, folder.name, "passed", " (not complete)")
+    label = cell_label(summary)
+    entry = str(summary["entry"])
+    if not is_plain(summary):
+        return Accepted(label, entry, "passed", " (tiles or reduced precision)")
+    if not summary["complete_set"]:
+        return Accepted(label, entry, "passed", " (not the whole data set)")
+    file = golden_file(label, entry, golden)
+    scores = read_images_csv(folder / "images.csv")
+    drifts = find_drift(file, label, entry, scores) if file.is_file() else []
+    if drifts and not replace:
+        return Accepted(label, entry, "kept", f" ({drifts[0].protocol}: {drifts[0].message})")
+    if file.is_file() and not drifts:
+        return Accepted(label, entry, "same")
+    action = "replaced" if drifts else "new"
+    write_golden(file, scores)
+    return Accepted(label, entry, action)
+
+
+def cell_label(summary: Mapping[str, object]) -> str:
+    """Return a cell's data set with its variant, under which its golden numbers lie."""
+    return f"{summary['dataset']}@{summary['variant']}".rstrip("@")
+
+
+def is_plain(summary: Mapping[str, object]) -> bool:
+    """Return whether a cell was run on whole images in full precision."""
+    options = summary["options"]
+    assert isinstance(options, dict)
+    return options["precision"] == "fp32" and not options["tile"]
 
 
 def find_drift(file: Path, dataset: str, entry: str, scores: Mapping[str, Scores]) -> list[Drift]:
