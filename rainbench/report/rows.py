@@ -53,6 +53,7 @@ class Row:
         seconds_per_image: Median time of a prediction on the machine of the run.
         comparable: Whether published numbers may stand beside it: the whole set, not altered
             beyond recognition, the network not in tiles or in reduced precision.
+        remarks: The part of the note that holds beside any published number.
     """
 
     dataset: str
@@ -70,6 +71,7 @@ class Row:
     parameters: int
     seconds_per_image: float | None
     comparable: bool = False
+    remarks: str = ""
 
     @property
     def reported_psnr(self) -> float | None:
@@ -137,7 +139,6 @@ def _measured(
     folder: Path,
 ) -> Iterator[Row]:
     dataset = summary["dataset"]
-    remarks = "; ".join(_remarks(summary))
     altered = summary["options"]["tile"] or summary["options"]["precision"] != "fp32"
     whole = summary["comparable"] and summary["complete_set"] and not summary["left_out"]
     for protocol, mean in summary["means"].items():
@@ -145,6 +146,7 @@ def _measured(
         if mean["identical"]:
             others = mean["psnr_of_others"]
             identical = f"{mean['identical']} identical images, the others {others or '-'}"
+        remarks = "; ".join(part for part in (identical, *_remarks(summary)) if part)
         row = Row(
             dataset=dataset,
             variant=summary["variant"],
@@ -157,10 +159,11 @@ def _measured(
             ssim=_number(mean["ssim"]),
             published=None,
             state="measured",
-            note="; ".join(part for part in (identical, remarks) if part),
+            note=remarks,
             parameters=entry.baseline.parameters,
             seconds_per_image=_median_seconds(folder / "timing.csv"),
             comparable=bool(whole and not altered),
+            remarks=remarks,
         )
         beside = preferred(published, dataset, entry, protocol)
         yield row if beside is None else set_beside(row, beside, reasons)
@@ -175,7 +178,7 @@ def set_beside(row: Row, cell: PublishedCell, reasons: Sequence[Reason]) -> Row:
     if off_psnr <= PSNR_TOLERANCE + 1e-9 and off_ssim <= SSIM_TOLERANCE + 1e-9:
         return beside
     reason = reason_for(reasons, row.dataset, row.entry, cell.paper) or NO_REASON
-    note = "; ".join(part for part in (reason, row.note) if part)
+    note = "; ".join(part for part in (reason, row.remarks) if part)
     return dataclasses.replace(beside, state="gap", note=note)
 
 
