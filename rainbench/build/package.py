@@ -32,11 +32,13 @@ from rainbench.build.card_text import card_text
 from rainbench.build.croissant import CroissantSplit, croissant_text
 from rainbench.build.shards import write_shards
 from rainbench.catalog.cards import DatasetCard
-from rainbench.errors import RainbenchError, StoreError
+from rainbench.errors import ImageError, RainbenchError, StoreError
 from rainbench.images import Image, decode_image, pixel_hash, write_atomically, write_png
 from rainbench.layouts import natural_key
 
 Parameter = str | int | float
+
+_KEPT = "What is there is kept: make room and run the same command again to continue."
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +150,7 @@ def write_package(
         if described:
             write_atomically(root / "croissant.json", croissant_text(described).encode())
     if sheet is not None:
-        write_png(root / "contact_sheet.png", sheet)
+        store_png(root / "contact_sheet.png", sheet)
     return cards
 
 
@@ -248,8 +250,16 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(
             f"{error.filename or folder}: cannot be written: {error.strerror}",
-            hint="What is there is kept: make room and run the same command again to continue.",
+            hint=_KEPT,
         ) from None
+
+
+def store_png(path: Path, image: Image) -> None:
+    """Write an image as PNG; a full disk is an error that says what to do, as in `writing`."""
+    try:
+        write_png(path, image)
+    except ImageError as error:
+        raise StoreError(error.message, hint=_KEPT) from None
 
 
 def _in_order(split: Split) -> Split:

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rainbench.build.package import FileFacts, facts_of
+from rainbench.build.package import FileFacts, facts_of, store_png
 from rainbench.build.spa_options import key_of
-from rainbench.images import Image, read_image, write_atomically, write_png
+from rainbench.images import Image, read_image, write_atomically
 
 Window = tuple[int, int, int, int]
 """Left, top, width and height, in pixels."""
@@ -164,7 +164,7 @@ def stage_pairs(
         The pairs, by frame, then by window.
 
     Raises:
-        ImageError: A file cannot be written.
+        StoreError: A file cannot be written.
         OSError: A folder cannot be made.
     """
     _prepare(folder, _key(plan, key))
@@ -209,7 +209,7 @@ def _stage_window(
 def _write(path: Path, picture: Image) -> FileFacts:
     picture = np.ascontiguousarray(picture)
     if not path.exists():
-        write_png(path, picture)
+        store_png(path, picture)
     return facts_of(picture, path.read_bytes())
 
 

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rainbench.images import Image, write_atomically, write_png
+from rainbench.build.package import store_png
+from rainbench.images import Image, write_atomically
 from rainbench.review.decisions import read_decision
 
 Verdict = Literal["accept", "more", "reject"]
@@ -89,7 +90,7 @@ def save_candidate(
     """Write a candidate; a kill at any moment leaves none or a complete one.
 
     Raises:
-        ImageError: A picture cannot be written.
+        StoreError: A picture cannot be written.
         OSError: A file or folder cannot be written.
     """
     (folder / "candidate.json").unlink(missing_ok=True)
@@ -97,9 +98,9 @@ def save_candidate(
     (folder / "rainy").mkdir(parents=True)
     for unfinished in folder.glob(".*.part"):
         unfinished.unlink()
-    write_png(folder / "clean.png", clean)
+    store_png(folder / "clean.png", clean)
     for number, sample in enumerate(samples):
-        write_png(folder / f"rainy/{number:03d}.png", sample)
+        store_png(folder / f"rainy/{number:03d}.png", sample)
     text = json.dumps(asdict(candidate), ensure_ascii=False, indent=1) + "\n"
     write_atomically(folder / "candidate.json", text.encode())
 
