@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from rainbench.networks.prenet import PReNet
+from rainbench.run.memory import keep_freed_memory
 
 WANTED_RATIO, TOLERANCE = 1.2, 5e-6
 
@@ -81,6 +82,7 @@ def main() -> int:
     call = parser.parse_args()
 
     torch.set_num_threads(call.threads)
+    keep_freed_memory()
     published = random_published()
     if call.checkpoint:
         published = torch.load(call.checkpoint, map_location="cpu", weights_only=True)

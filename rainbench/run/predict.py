@@ -18,6 +18,7 @@ from rainbench.catalog.registry import Entry
 from rainbench.catalog.weights import how_to_get_weights, read_state_dict
 from rainbench.errors import CardError, RainbenchError, WeightsError
 from rainbench.images import Image
+from rainbench.run.memory import keep_freed_memory
 from rainbench.run.options import RunOptions
 
 TILE_OVERLAP = 32
@@ -197,6 +198,8 @@ def _ramp(length: int, like: Tensor) -> Tensor:
 def _fix_arithmetic(options: RunOptions) -> None:
     """Make the arithmetic repeatable: fixed threads, no TF32, no choosing kernels by a race."""
     torch.set_num_threads(options.threads)
+    if options.device == "cpu":
+        keep_freed_memory()
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
