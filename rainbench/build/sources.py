@@ -54,8 +54,10 @@ class ArraySource:
 
     @property
     def band_rows(self) -> int:
-        """All rows: an array in memory needs no bands."""
-        return max(1, int(self.frames.shape[1]))
+        """All rows of an array that needs no copy, else as many as make about 32 MiB."""
+        if self.frames.flags.c_contiguous:
+            return max(1, int(self.frames.shape[1]))
+        return rows_within(self.shape, 32 << 20)
 
     def band(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Return a view of rows ``top`` to ``bottom`` of every frame."""
@@ -82,6 +84,43 @@ class ListSource:
     def band(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Return rows ``top`` to ``bottom`` of every frame."""
         return np.stack([frame[top:bottom] for frame in self.frames])
+
+
+@dataclass(frozen=True, slots=True)
+class PartSource:
+    """Some frames of another source: every second, or the first so many."""
+
+    source: FrameSource
+    part: slice
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(N, H, W, 3)``."""
+        count, height, width, channels = self.source.shape
+        return len(range(*self.part.indices(count))), height, width, channels
+
+    @property
+    def band_rows(self) -> int:
+        """The other source's rows, at most as many as make about 32 MiB."""
+        return min(self.source.band_rows, rows_within(self.source.shape, 32 << 20))
+
+    def band(self, top: int, bottom: int) -> NDArray[np.uint8]:
+        """Return rows ``top`` to ``bottom`` of the chosen frames."""
+        return self.source.band(top, bottom)[self.part]
+
+
+def take_frames(source: FrameSource, part: slice) -> FrameSource:
+    """Return some frames of a source, without copying them.
+
+    Example:
+        >>> take_frames(as_source(np.zeros((9, 4, 6, 3), np.uint8)), np.s_[1::2]).shape
+        (4, 4, 6, 3)
+    """
+    if isinstance(source, ArraySource):
+        return ArraySource(source.frames[part])
+    if isinstance(source, ListSource):
+        return ListSource(source.frames[part])
+    return PartSource(source, part)
 
 
 def rows_within(shape: tuple[int, int, int, int], size: int) -> int:
