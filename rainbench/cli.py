@@ -23,7 +23,6 @@ COMMANDS = {
     "fetch": "Fetch weights from their public source, checked against the card.",
     "compare": "Hold a run against the papers and the golden numbers.",
     "review": "Look at clean frames in the browser and accept or reject them.",
-    "build-spa": "Make real rain/clean pairs from static-camera videos.",
     "accept": "Make a run's numbers the golden ones.",
     "build-mini": "Make the embedded mini data set anew.",
 }
