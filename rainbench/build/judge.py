@@ -1,0 +1,164 @@
+"""How good is a clean frame, when nobody knows the truth? A score in place of a person's look.
+
+The paper asks people whether a clean frame is good and adds frames until they say yes. Here three
+things that can be seen without the truth stand for it:
+
+- ``cross``: the method on the odd frames against the exact vote on the even ones, and the other way
+  round. A method that fails does not agree with one that works.
+- ``comb``: the systematic error, taken from where the frames' residuals are most frequent in each
+  block; plus a quarter of the squared difference between odd and even frames, the random error;
+  plus 1/12 for rounding to 8 bits.
+- ``halves``: the first half of the frames against the second, which also shows slow errors, such
+  as a codec's.
+
+What all frames have in common, such as mist, colour subsampling or the light's absolute brightness,
+cannot be seen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.clean_frame import CleanFrame
+from rainbench.build.gains import normalise
+from rainbench.build.sources import Frames, FrameSource, as_source, bands, read_band
+from rainbench.build.static import StaticCheck, is_static, quarters, to_psnr
+from rainbench.errors import RainbenchError
+
+Verdict = Literal["accept", "more", "reject"]
+"""Good enough; worth another try with more frames; not a sequence to make a clean frame of."""
+
+GOOD = 40.0
+"""Estimated PSNR, in dB, from which a clean frame is accepted."""
+
+HALVING = 3.0
+"""What a clean frame of all frames gains over the comparison of two halves, in dB."""
+
+FEWEST = 4
+BLOCK = 16
+_LOOKED_AT = 40
+_REACH = 24.0
+_STEP = 0.125
+_WIDTH = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What can be said of a clean frame without the truth.
+
+    Attributes:
+        estimated_psnr: Estimate of the PSNR of the 8-bit clean frame against the truth, in dB.
+        verdict: ``accept``, ``more`` or ``reject``.
+        reason: Why not ``accept``, as a sentence without a full stop; else empty.
+        split: PSNR between odd and even frames, in dB.
+        cross: PSNR between the method on one half and the exact vote on the other, in dB.
+        comb: PSNR put together from systematic and random error, in dB.
+        halves: PSNR between the first and the second half, in dB.
+        check: Whether the sequence is static.
+    """
+
+    estimated_psnr: float
+    verdict: Verdict
+    reason: str
+    split: float
+    cross: float
+    comb: float
+    halves: float
+    check: StaticCheck
+
+
+def judge(frames: Frames, clean: CleanFrame, *, good: float = GOOD, threads: int = 1) -> Judgement:
+    """Estimate how good a clean frame is, and say what to do with it.
+
+    Args:
+        frames: The frames it was made of, as they were given to
+            `rainbench.build.clean_frame.extract_clean_frame`.
+        clean: The clean frame.
+        good: Estimated PSNR from which it is accepted, in dB.
+        threads: Threads to use.
+
+    Raises:
+        RainbenchError: There are fewer than 4 frames, or of another size or number than the clean
+            frame's.
+
+    Example:
+        >>> from rainbench.build.clean_frame import extract_clean_frame
+        >>> video = np.random.default_rng(0).normal(100, 1, (20, 32, 32, 3)).astype(np.uint8)
+        >>> judgement = judge(video, extract_clean_frame(video))
+        >>> judgement.verdict, judgement.estimated_psnr > 45
+        ('accept', True)
+    """
+    source = as_source(frames, least=FEWEST)
+    if (source.shape[0], *source.shape[1:3]) != (clean.frames, *clean.image.shape[:2]):
+        raise RainbenchError(
+            f"a clean frame of {clean.frames} frames of "
+            f"{clean.image.shape[1]}x{clean.image.shape[0]} cannot be judged by frames of shape "
+            f"{source.shape}",
+            hint="Give the very frames that the clean frame was made of.",
+        )
+    gains, fixed = clean.gains, clean.percentile if clean.method == "percentile" else None
+    check = is_static(source if gains is None else normalise(source, gains), threads=threads)
+    odd, even, first, second = quarters(source, clean.method, gains, fixed, threads=threads)
+    exact_odd, exact_even, *_ = quarters(source, "exact", gains, threads=threads)
+    random = _squared(odd, even)
+    cross = (_squared(odd, exact_even) + _squared(even, exact_odd)) / 2
+    halves = to_psnr(_squared(first, second))
+    comb = to_psnr(_systematic(source, clean) + random / 4 + 1 / 12)
+    estimate = min(comb, to_psnr(cross) + HALVING, halves + HALVING)
+    verdict, reason = _decide(estimate, good, check)
+    return Judgement(
+        estimate, verdict, reason, to_psnr(random), to_psnr(cross), comb, halves, check
+    )
+
+
+def _decide(estimate: float, good: float, check: StaticCheck) -> tuple[Verdict, str]:
+    if not check.static:
+        return "reject", check.reason
+    if estimate < good:
+        return "more", f"about {estimate:.1f} dB, less than {good:.1f}"
+    return "accept", ""
+
+
+def _squared(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.mean(np.square(one - other), dtype=np.float64))
+
+
+def _systematic(source: FrameSource, clean: CleanFrame) -> float:
+    """Return the mean square of the residuals' modes in blocks, in squared levels.
+
+    At a dry pixel a frame differs from a right clean frame by noise alone, most often by nothing.
+    """
+    count, height, width, _ = source.shape
+    few = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
+    gains = np.ones(count) if clean.gains is None else clean.gains
+    modes = []
+    for top, bottom in bands(height, BLOCK):
+        band = read_band(source, top, bottom)
+        level = clean.levels[top:bottom].mean(axis=-1)
+        bins = round(2 * _REACH / _STEP)
+        block = np.broadcast_to(np.arange(width) // BLOCK, level.shape)
+        counts = np.zeros(-(-width // BLOCK) * bins)
+        for n in few:
+            residual = band[n].mean(axis=-1, dtype=np.float32) / np.float32(gains[n]) - level
+            place = np.rint((residual + _REACH) / _STEP).astype(np.int64)
+            known = (place >= 0) & (place < bins)
+            counts += np.bincount((block * bins + place)[known], minlength=counts.size)
+        modes.append(_peaks(counts.reshape(-1, bins)) * _STEP - _REACH)
+    return float(np.mean(np.square(np.concatenate(modes))))
+
+
+def _peaks(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where each row of counts, smoothed, is largest, to a fraction of a place."""
+    from scipy.ndimage import gaussian_filter1d
+
+    smooth = gaussian_filter1d(counts, _WIDTH / _STEP, axis=1)
+    row = np.arange(len(smooth))
+    peak = np.clip(smooth.argmax(axis=1), 1, smooth.shape[1] - 2)
+    left, top, right = smooth[row, peak - 1], smooth[row, peak], smooth[row, peak + 1]
+    bend = 2 * top - left - right
+    offset = np.divide(right - left, 2 * bend, out=np.zeros(len(row)), where=bend > 0)
+    return np.asarray(peak + offset, np.float64)

@@ -1,0 +1,170 @@
+"""Is this a static sequence? Votes over time mean nothing where the camera or the light moves.
+
+Clean frames of every second frame agree with those of the others whatever happens slowly; clean
+frames of the first and the second half do not. That gap, and the share of pixels that agree on a
+percentile, raise the suspicion; the light and the shake are then measured. Video compression opens
+the same gap, since its errors last for many frames, but leaves both halves alike enough.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.align import estimate_shifts
+from rainbench.build.clean_frame import Method, extract_clean_frame
+from rainbench.build.gains import estimate_gains
+from rainbench.build.sources import Frames, FrameSource, as_source, take_frames
+from rainbench.errors import RainbenchError
+
+LEAST_SHARE = 0.5
+LARGEST_GAP = 3.0
+MOST_DRIFT = 0.03
+MOST_SHAKE = 0.2
+LEAST_LIKENESS = 34.0
+
+HIGHEST = 99.0
+"""PSNR given to pictures that are equal, in dB."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticCheck:
+    """Whether a sequence shows a still scene in steady light, and the numbers that say so.
+
+    Attributes:
+        vote_share: Share of the pixels that agree on the best percentile.
+        split: PSNR between the clean frames of every second frame and of the others, in dB.
+        halves: PSNR between the clean frames of the first and the second half, in dB.
+        drift: Range of the light, relative; ``None`` where it was not suspected.
+        shake: Root mean square shift of the frames in pixels; ``None`` where not suspected.
+        moving: What moves: ``light``, ``camera``, ``scene``; empty for a static sequence.
+    """
+
+    vote_share: float
+    split: float
+    halves: float
+    drift: float | None = None
+    shake: float | None = None
+    moving: str = ""
+
+    @property
+    def gap(self) -> float:
+        """How much less the halves agree than the interleaved frames, in dB."""
+        return self.split - self.halves
+
+    @property
+    def static(self) -> bool:
+        """Whether a clean frame may be made of the sequence as it is."""
+        return not self.moving
+
+    @property
+    def reason(self) -> str:
+        """What is wrong and what to do about it; empty for a static sequence."""
+        return {
+            "": "",
+            "light": f"the light drifts by {100 * (self.drift or 0):.0f} %: correct the gains",
+            "camera": f"the camera shakes by {self.shake or 0:.1f} pixels: align the frames",
+            "scene": "the scene itself changes, or the camera moves: use fewer frames or reject",
+        }[self.moving]
+
+
+def is_static(frames: Frames, *, threads: int = 1) -> StaticCheck:
+    """Check that a sequence shows a still scene in steady light.
+
+    Args:
+        frames: The sequence, corrected by gains and shifts if it needs to be; at least 4 frames.
+        threads: Threads to use.
+
+    Raises:
+        RainbenchError: There are fewer than 4 frames.
+
+    Example:
+        >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
+        >>> light = np.linspace(0.8, 1.2, 20)[:, None, None, None]
+        >>> still = np.repeat(scene, 20, axis=0).astype(np.uint8)
+        >>> is_static(still).static, is_static((scene * light).astype(np.uint8)).moving
+        (True, 'light')
+    """
+    source = as_source(frames, least=4)
+    share = extract_clean_frame(source, threads=threads).vote_share or 0.0
+    odd, even, first, second = quarters(source, "exact", threads=threads)
+    check = StaticCheck(share, likeness(odd, even), likeness(first, second))
+    if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
+        return check
+    gains = estimate_gains(source)
+    drift = float(np.subtract(*np.percentile(gains, (97.5, 2.5))))
+    shake = _shake(source)
+    moving = ""
+    if drift > MOST_DRIFT:
+        moving = "light"
+    elif shake > MOST_SHAKE:
+        moving = "camera"
+    elif check.halves < LEAST_LIKENESS:
+        moving = "scene"
+    return StaticCheck(share, check.split, check.halves, drift, shake, moving)
+
+
+def quarters(
+    source: FrameSource,
+    method: Method,
+    gains: NDArray[np.float64] | None = None,
+    percentile: int | None = None,
+    *,
+    threads: int = 1,
+) -> list[NDArray[np.float32]]:
+    """Return the clean frames of the odd and even frames, and of the first and second half.
+
+    Args:
+        source: The sequence.
+        method: How they are made.
+        gains: ``(N,)``, by which the frames are corrected.
+        percentile: For the method of that name.
+        threads: Threads to use.
+
+    Returns:
+        Four ``(H, W, 3)`` float32, in levels.
+    """
+    half = source.shape[0] // 2
+    parts = (np.s_[1::2], np.s_[0::2], np.s_[:half], np.s_[half:])
+    return [
+        extract_clean_frame(
+            take_frames(source, part),
+            method,
+            percentile=percentile,
+            gains=None if gains is None else gains[part],
+            threads=threads,
+        ).levels
+        for part in parts
+    ]
+
+
+def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Return the PSNR between two pictures in levels, in dB, at most 99.
+
+    Example:
+        >>> round(likeness(np.zeros((2, 2, 3), np.float32), np.ones((2, 2, 3), np.float32)), 2)
+        48.13
+    """
+    return to_psnr(float(np.mean(np.square(one - other), dtype=np.float64)))
+
+
+def to_psnr(squared_error: float) -> float:
+    """Return the PSNR of a mean squared error in levels, in dB, at most 99.
+
+    Example:
+        >>> to_psnr(255.0**2), to_psnr(0)
+        (0.0, 99.0)
+    """
+    if squared_error <= 0:
+        return HIGHEST
+    return min(HIGHEST, float(10 * np.log10(255**2 / squared_error)))
+
+
+def _shake(source: FrameSource) -> float:
+    try:
+        shifts = estimate_shifts(source)
+    except RainbenchError:
+        return float("inf")
+    return float(np.sqrt(np.square(shifts).sum(axis=1).mean()))

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from rainbench.build.static import StaticCheck, is_static, likeness
+from sequences import HELD_OUT, STATIC, Spec, make_sequence
+
+from rainbench.build.align import align_frames
+from rainbench.build.gains import estimate_gains, normalise
+from rainbench.errors import RainbenchError
+
+HEIGHT, WIDTH = 80, 112
+
+
+def check(spec, **changes):
+    return is_static(make_sequence(replace(spec, **changes), HEIGHT, WIDTH).frames)
+
+
+@pytest.mark.parametrize("spec", [*STATIC[::3], *HELD_OUT[1::3]], ids=lambda spec: spec.name)
+def test_rain_and_flicker_are_static(spec):
+    found = check(spec)
+    assert found.static
+    assert found.reason == ""
+    assert found.vote_share > 0.6
+    assert abs(found.gap) < 1
+    assert found.drift is None  # nothing was suspected, nothing measured
+
+
+@pytest.mark.parametrize("ramp", [False, True])
+@pytest.mark.parametrize("drift", [0.05, 0.15])
+def test_drifting_light_is_named_until_it_is_corrected(drift, ramp):
+    sequence = make_sequence(replace(STATIC[2], drift=drift, ramp=ramp), HEIGHT, WIDTH)
+    found = is_static(sequence.frames)
+    assert found.moving == "light"
+    assert found.drift == pytest.approx(2 * drift, rel=0.15)
+    assert "correct the gains" in found.reason
+    assert is_static(normalise(sequence.frames, estimate_gains(sequence.frames))).static
+
+
+@pytest.mark.parametrize("shake", [0.5, 2.0])
+def test_a_shaking_camera_is_named_until_it_is_aligned(shake):
+    sequence = make_sequence(replace(STATIC[2], frames=60, shake=shake), HEIGHT, WIDTH)
+    found = is_static(sequence.frames)
+    assert found.moving == "camera"
+    assert found.shake == pytest.approx(np.sqrt(2) * shake, rel=0.2)
+    assert "align" in found.reason
+    assert is_static(align_frames(sequence.frames)).static
+
+
+def test_noise_alone_is_static_though_few_agree():
+    found = check(STATIC[2], noise=5.0)
+    assert found.vote_share < 0.5
+    assert found.static
+
+
+def test_two_scenes_are_no_sequence():
+    one, two = (
+        make_sequence(Spec("Z", scene, frames=20), HEIGHT, WIDTH).frames
+        for scene in ("coffee", "astronaut")
+    )
+    found = is_static(np.concatenate([one, two]))
+    assert not found.static
+
+
+def test_too_few_frames_are_refused():
+    with pytest.raises(RainbenchError, match="3 frames, at least 4"):
+        is_static(np.zeros((3, 8, 8, 3), np.uint8))
+
+
+def test_reasons_name_a_cure():
+    numbers = {"vote_share": 0.3, "split": 40.0, "halves": 30.0, "drift": 0.1, "shake": 0.5}
+    assert "10 %" in StaticCheck(**numbers, moving="light").reason
+    assert "0.5 pixels" in StaticCheck(**numbers, moving="camera").reason
+    assert "reject" in StaticCheck(**numbers, moving="scene").reason
+
+
+def test_likeness_of_equal_pictures_is_finite():
+    picture = np.ones((4, 4, 3), np.float32)
+    assert likeness(picture, picture) == 99
