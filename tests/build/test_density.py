@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rainbench.build.density import Density, estimate_density
 from sequences import HELD_OUT, STATIC, make_sequence
 
+from rainbench.build.density import Density, estimate_density
 from rainbench.errors import RainbenchError
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rainbench.build.judge import judge
 from scipy.stats import spearmanr
 from sequences import HELD_OUT, STATIC, make_sequence, psnr
 
 from rainbench.build.clean_frame import extract_clean_frame
+from rainbench.build.judge import judge
 from rainbench.errors import RainbenchError
 
 HEIGHT, WIDTH = 80, 112

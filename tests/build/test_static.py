@@ -2,11 +2,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from rainbench.build.static import StaticCheck, is_static, likeness
 from sequences import HELD_OUT, STATIC, Spec, make_sequence
 
 from rainbench.build.align import align_frames
 from rainbench.build.gains import estimate_gains, normalise
+from rainbench.build.static import StaticCheck, is_static, likeness
 from rainbench.errors import RainbenchError
 
 HEIGHT, WIDTH = 80, 112
