@@ -23,6 +23,7 @@ Record = TypeVar("Record")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,108 @@ class DatasetCard:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class LossTerm:
+    """One term of a training objective: ``weight * loss(of, target)``.
+
+    Attributes:
+        loss: The name of a loss in `rainbench.train.losses`.
+        weight: Its factor.
+        of: What it looks at: ``image``, ``stages`` (the sum over all of them) or the name of one
+            of the network's maps.
+        target: What that should be: ``clean``, or the name of a mask in
+            `rainbench.train.losses`.
+    """
+
+    loss: str
+    weight: float = 1.0
+    of: str = "image"
+    target: str = "clean"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is trained, as its paper says; where the paper is silent, our choice.
+
+    Attributes:
+        loss: The terms of the objective, summed.
+        patch: Side of the square patches in pixels.
+        batch: Patches per step, over all devices.
+        steps: Steps of the whole training.
+        learning_rate: At the first step.
+        optimiser: Which one, with PyTorch's defaults but for what stands here.
+        betas: Its decay rates of the mean and of the square of the gradients.
+        weight_decay: Its decay of the weights.
+        schedule: How the learning rate falls: not at all, by `factor` at each of `drops`, or along
+            half a cosine to `floor`.
+        drops: Shares of the training at which it falls, for ``steps``.
+        factor: What it is multiplied by at each drop.
+        floor: The last learning rate of ``cosine``.
+        warmup: Share of the training over which it rises from zero first.
+        clip: Largest norm of the gradients; 0 leaves them alone.
+        initial_std: Standard deviation of the convolutions' initial weights, with biases at zero;
+            0 leaves them as the network's class makes them.
+        flip: Whether patches are mirrored at random, left to right.
+        rotate: Whether patches are turned at random by multiples of 90 degrees.
+        data: The cards of the data sets that the paper trains on.
+        chosen: Which of these keys the paper leaves open, so that the value is our choice.
+        notes: Anything else worth knowing.
+    """
+
+    loss: tuple[LossTerm, ...]
+    patch: int
+    batch: int
+    steps: int
+    learning_rate: float
+    optimiser: Literal["adam", "adamw", "radam", "sgd"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    schedule: Literal["constant", "steps", "cosine"] = "constant"
+    drops: tuple[float, ...] = ()
+    factor: float = 0.1
+    floor: float = 0.0
+    warmup: float = 0.0
+    clip: float = 0.0
+    initial_std: float = 0.0
+    flip: bool = False
+    rotate: bool = False
+    data: tuple[str, ...] = ()
+    chosen: tuple[str, ...] = ()
+    notes: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecord:
+    """How weights of our own came about.
+
+    Attributes:
+        command: The command that makes them.
+        data: What the patches were cut from, and how rain came onto them.
+        seed: The seed of every random choice.
+        steps: Steps done.
+        batch: Patches per step.
+        patch: Side of the patches in pixels.
+        hours: Hours of training.
+        hardware: What it ran on.
+        precision: Of the arithmetic.
+        score: The final validation: on what, under which protocol, PSNR and SSIM, and those of
+            the rainy input.
+        version: Of rainbench.
+    """
+
+    command: str
+    data: str
+    seed: int
+    steps: int
+    batch: int
+    patch: int
+    hours: float
+    hardware: str
+    precision: str
+    score: str
+    version: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsCard:
     """One file of weights of a baseline.
 
@@ -131,6 +234,9 @@ class WeightsCard:
         trained_on: The data sets it was trained on, by the name of the test card where one
             exists; the paper view shows these cells.
         arguments: What differs from the baseline's arguments.
+        parameters: The exact number of parameters where the arguments change it; 0 where not.
+        macs_per_pixel: Multiply-adds per input pixel, likewise.
+        training: How they came about, for weights of our own.
         notes: Anything else worth knowing: steps, losses, who trained it.
     """
 
@@ -141,6 +247,9 @@ class WeightsCard:
     licence: str
     trained_on: tuple[str, ...]
     arguments: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    parameters: int = 0
+    macs_per_pixel: int = 0
+    training: TrainingRecord | None = None
     notes: str = ""
 
 
@@ -165,6 +274,7 @@ class BaselineCard:
         licence: The licence of the authors' code, as stated there.
         own_paper: Whose number is preferred beside a measured one: the paper's name as it stands
             in ``reports/papers``.
+        recipe: How it is trained; without one `rainbench train` refuses it.
         notes: How the code differs from the paper.
     """
 
@@ -183,6 +293,7 @@ class BaselineCard:
     size_multiple: int = 1
     weights: tuple[WeightsCard, ...] = ()
     own_paper: str = ""
+    recipe: Recipe | None = None
     notes: str = ""
     file: Path = Path()
 
@@ -214,8 +325,8 @@ def record_from_table(record: type[Record], table: Mapping[str, Any], where: Pat
     """Build a frozen record from a TOML table, checking every key and every value's kind.
 
     Args:
-        record: A dataclass whose annotations are str, int, Literal, Path, mappings, other such
-            dataclasses, and tuples of those.
+        record: A dataclass whose annotations are str, int, float, bool, Literal, Path, mappings,
+            other such dataclasses, tuples of those, and ``... | None``.
         table: What TOML holds.
         where: The card's file, named in errors.
 
@@ -246,6 +357,8 @@ def record_from_table(record: type[Record], table: Mapping[str, Any], where: Pat
 
 def _convert(value: Any, kind: Any, key: str, where: Path) -> Any:  # noqa: ANN401
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is types.UnionType:  # an optional key: TOML has no None
+        return _convert(value, arguments[0], key, where)
     if origin is Literal:
         if value not in arguments:
             raise CardError(
@@ -271,8 +384,10 @@ def _convert(value: Any, kind: Any, key: str, where: Path) -> Any:  # noqa: ANN4
         if not isinstance(value, dict):
             raise _wrong_kind(value, "a table", key, where)
         return record_from_table(kind, value, where)  # type: ignore[arg-type]
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
     if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        raise _wrong_kind(value, {str: "a text", int: "a whole number"}[kind], key, where)
+        raise _wrong_kind(value, _KINDS[kind], key, where)
     return value
 
 
@@ -297,6 +412,8 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
     _check_name(card.name, file)
     if not re.fullmatch(r"[\w.]+:\w+", card.network):
         raise CardError(f'{file}: network must be "module:Class", but it is "{card.network}"')
+    if card.recipe is not None:
+        _check_recipe(card.recipe, file)
     tags = [weights.tag for weights in card.weights]
     for weights in card.weights:
         if not _TAG.fullmatch(weights.tag):
@@ -307,6 +424,25 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
             raise CardError(f"{file}: sha256 of {weights.tag} is not 64 hexadecimal digits")
         if not weights.files:
             raise CardError(f"{file}: weights {weights.tag} name no files")
+
+
+def _check_recipe(recipe: Recipe, file: Path) -> None:
+    for key in ("patch", "batch", "steps", "learning_rate"):
+        if getattr(recipe, key) <= 0:
+            raise CardError(f"{file}: {key} of the recipe must be more than 0")
+    if not recipe.loss:
+        raise CardError(f"{file}: the recipe has no [[recipe.loss]]")
+    if recipe.schedule == "steps" and not recipe.drops:
+        raise CardError(f'{file}: the schedule "steps" needs drops')
+    if any(not 0 < share < 1 for share in recipe.drops):
+        raise CardError(f"{file}: drops are shares of the training, between 0 and 1")
+    known = {field.name for field in dataclasses.fields(Recipe)}
+    for key in recipe.chosen:
+        if key not in known:
+            raise CardError(
+                f'{file}: chosen names "{key}", which is no key of a recipe',
+                hint=did_you_mean(key, known),
+            )
 
 
 def _check_name(name: str, file: Path) -> None:

@@ -41,6 +41,16 @@ class Entry:
         """The keyword arguments of the network's class, the weights' own included."""
         return {**self.baseline.arguments, **(self.weights.arguments if self.weights else {})}
 
+    @property
+    def parameters(self) -> int:
+        """The exact number of parameters, those of a narrow version included."""
+        return (self.weights.parameters if self.weights else 0) or self.baseline.parameters
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Multiply-adds per input pixel, those of a narrow version included."""
+        return (self.weights.macs_per_pixel if self.weights else 0) or self.baseline.macs_per_pixel
+
 
 @dataclass(frozen=True, slots=True)
 class Registry:

@@ -89,7 +89,7 @@ def _check_dataset(
 
 def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
     from rainbench.catalog.weights import find_weights, how_to_get_weights
-    from rainbench.run.predict import build_network
+    from rainbench.construct import build_network
 
     file = find_weights(entry.weights, roots) if entry.weights else None
     if entry.weights and file is None:
@@ -99,7 +99,7 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
         build_network(entry, file)
     except RainbenchError as error:
         return [{"name": entry.name, "state": "wrong", "about": str(error)}]
-    about = f"{entry.baseline.parameters:,} parameters" + (f", loads {file}" if file else "")
+    about = f"{entry.parameters:,} parameters" + (f", loads {file}" if file else "")
     return [{"name": entry.name, "state": "good", "about": about}]
 
 

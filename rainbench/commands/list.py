@@ -95,6 +95,8 @@ def as_table(record: object) -> dict[str, object]:
         value = getattr(record, field.name)
         if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             table[field.name] = [as_table(member) for member in value]
+        elif dataclasses.is_dataclass(value):
+            table[field.name] = as_table(value)
         elif hasattr(value, "keys"):
             table[field.name] = dict(value)
         else:

@@ -65,13 +65,15 @@ def _entry(entry: Entry) -> dict[str, object]:
     baseline = as_table(entry.baseline)
     del baseline["weights"]
     weights = as_table(entry.weights) if entry.weights else {}
-    weights.pop("arguments", None)
+    for key in ("arguments", "parameters", "macs_per_pixel"):  # shown once, as they are in force
+        weights.pop(key, None)
     return {
         "kind": "entry",
         "entry": entry.name,
         **baseline,
         "arguments": entry.arguments,
-        "parameters": entry.baseline.parameters,
+        "parameters": entry.parameters,
+        "macs_per_pixel": entry.macs_per_pixel,
         "weights": weights,
     }
 

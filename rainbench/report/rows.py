@@ -160,7 +160,7 @@ def _measured(
             published=None,
             state="measured",
             note=remarks,
-            parameters=entry.baseline.parameters,
+            parameters=entry.parameters,
             seconds_per_image=_median_seconds(folder / "timing.csv"),
             comparable=bool(whole and not altered),
             remarks=remarks,
@@ -196,7 +196,7 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
         published=preferred(load_published(), dataset, entry, registry.datasets[dataset].protocol),
         state=state,
         note=reason,
-        parameters=entry.baseline.parameters,
+        parameters=entry.parameters,
         seconds_per_image=None,
     )
 

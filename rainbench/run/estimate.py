@@ -23,8 +23,7 @@ def estimate_seconds(plan: Plan, options: RunOptions) -> float:
     cells = plan.runnable
     pixels = [sum(info.width * info.height for info in cell.pairs.manifest) for cell in cells]
     multiply_adds = sum(
-        cell.entry.baseline.macs_per_pixel * count
-        for cell, count in zip(cells, pixels, strict=True)
+        cell.entry.macs_per_pixel * count for cell, count in zip(cells, pixels, strict=True)
     )
     scoring = sum(pixels) * SCORING_SECONDS_PER_PIXEL
     if not multiply_adds:

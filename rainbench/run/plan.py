@@ -187,5 +187,5 @@ def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "threads": options.threads,
         "layout": cell.pairs.layout,
         "weights_file": cell.weights.name if cell.weights else "",
-        "parameters": cell.entry.baseline.parameters,
+        "parameters": cell.entry.parameters,
     }

@@ -65,6 +65,48 @@ def test_mistakes_in_a_baseline_card(tmp_path, old, new, message):
         read_card(write(tmp_path, "net.toml", text.replace(old, new)))
 
 
+RECIPE = """
+[recipe]
+patch = 100
+batch = 18
+steps = 1000
+learning_rate = 1
+schedule = "steps"
+drops = [0.3, 0.5]
+chosen = ["batch"]
+loss = [{ loss = "ssim", of = "stages" }]
+"""
+
+
+def test_a_recipe_is_read_and_its_numbers_become_floats(tmp_path):
+    text = BASELINE.format(sha="0" * 64).replace("[[weights]]", RECIPE + "[[weights]]")
+    card = read_card(write(tmp_path, "net.toml", text))
+    assert card.recipe.learning_rate == 1.0 and isinstance(card.recipe.learning_rate, float)
+    assert card.recipe.loss[0].of == "stages" and card.recipe.loss[0].weight == 1.0
+    assert read_card(write(tmp_path, "net.toml", BASELINE.format(sha="0" * 64))).recipe is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("patch = 100", "pach = 100", 'unknown key "pach"\n  Did you mean "patch"'),
+        ("patch = 100", "patch = 0", "patch of the recipe must be more than 0"),
+        ("learning_rate = 1", 'learning_rate = "1"', "learning_rate must be a number"),
+        ("[0.3, 0.5]", "[30, 50]", "drops are shares of the training"),
+        ("drops = [0.3, 0.5]", "", 'the schedule "steps" needs drops'),
+        ('chosen = ["batch"]', 'chosen = ["bach"]', 'names "bach".*\n  Did you mean "batch"'),
+        ('schedule = "steps"', 'schedule = "stairs"', "schedule is 'stairs'"),
+        ('of = "stages"', 'off = "stages"', 'unknown key "off"'),
+        ('[{ loss = "ssim", of = "stages" }]', "[]", "has no"),
+    ],
+)
+def test_mistakes_in_a_recipe(tmp_path, old, new, message):
+    text = BASELINE.format(sha="0" * 64).replace("[[weights]]", RECIPE + "[[weights]]")
+    assert old in text
+    with pytest.raises(CardError, match=message):
+        read_card(write(tmp_path, "net.toml", text.replace(old, new)))
+
+
 def test_a_short_hash(tmp_path):
     with pytest.raises(CardError, match="not 64 hexadecimal digits"):
         read_card(write(tmp_path, "net.toml", BASELINE.format(sha="abc")))

@@ -226,7 +226,7 @@ def test_networks_are_as_their_cards_say(registry):
         module, _, name = entry.baseline.network.partition(":")
         network = getattr(importlib.import_module(module), name)(**entry.arguments)
         parameters = sum(parameter.numel() for parameter in network.parameters())
-        assert parameters == entry.baseline.parameters, entry.name
+        assert parameters == entry.parameters, entry.name
 
 
 @pytest.mark.data

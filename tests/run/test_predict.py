@@ -6,9 +6,10 @@ import torch
 import toynets
 
 from rainbench.catalog.registry import Entry, load_registry
+from rainbench.construct import load_weights
 from rainbench.errors import CardError, WeightsError
 from rainbench.run.options import RunOptions, resolve_options
-from rainbench.run.predict import PredictionError, Predictor, load_weights
+from rainbench.run.predict import PredictionError, Predictor
 
 RAINY = np.random.default_rng(1).integers(0, 256, (70, 101, 3), dtype=np.uint8)
 
