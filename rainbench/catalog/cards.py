@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from rainbench.catalog.terms import LossTerm
 from rainbench.errors import CardError
 
 Record = TypeVar("Record")
@@ -120,30 +121,11 @@ class DatasetCard:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class LossTerm:
-    """One term of a training objective: ``weight * loss(of, target)``.
-
-    Attributes:
-        loss: The name of a loss in `rainbench.train.losses`.
-        weight: Its factor.
-        of: What it looks at: ``image``, ``stages`` (the sum over all of them) or the name of one
-            of the network's maps.
-        target: What that should be: ``clean``, or the name of a mask in
-            `rainbench.train.losses`.
-    """
-
-    loss: str
-    weight: float = 1.0
-    of: str = "image"
-    target: str = "clean"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a network is trained, as its paper says; where the paper is silent, our choice.
 
     Attributes:
-        loss: The terms of the objective, summed.
+        losses: The terms of the objective, summed.
         patch: Side of the square patches in pixels.
         batch: Patches per step, over all devices.
         steps: Steps of the whole training.
@@ -167,7 +149,7 @@ class Recipe:
         notes: Anything else worth knowing.
     """
 
-    loss: tuple[LossTerm, ...]
+    losses: tuple[LossTerm, ...]
     patch: int
     batch: int
     steps: int
@@ -430,8 +412,8 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
     for key in ("patch", "batch", "steps", "learning_rate"):
         if getattr(recipe, key) <= 0:
             raise CardError(f"{file}: {key} of the recipe must be more than 0")
-    if not recipe.loss:
-        raise CardError(f"{file}: the recipe has no [[recipe.loss]]")
+    if not recipe.losses:
+        raise CardError(f"{file}: losses of the recipe is empty")
     if recipe.schedule == "steps" and not recipe.drops:
         raise CardError(f'{file}: the schedule "steps" needs drops')
     if any(not 0 < share < 1 for share in recipe.drops):

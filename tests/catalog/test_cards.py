@@ -74,7 +74,7 @@ learning_rate = 1
 schedule = "steps"
 drops = [0.3, 0.5]
 chosen = ["batch"]
-loss = [{ loss = "ssim", of = "stages" }]
+losses = [{ name = "neg_ssim", on = "stages" }]
 """
 
 
@@ -82,7 +82,7 @@ def test_a_recipe_is_read_and_its_numbers_become_floats(tmp_path):
     text = BASELINE.format(sha="0" * 64).replace("[[weights]]", RECIPE + "[[weights]]")
     card = read_card(write(tmp_path, "net.toml", text))
     assert card.recipe.learning_rate == 1.0 and isinstance(card.recipe.learning_rate, float)
-    assert card.recipe.loss[0].of == "stages" and card.recipe.loss[0].weight == 1.0
+    assert card.recipe.losses[0].on == "stages" and card.recipe.losses[0].weight == 1.0
     assert read_card(write(tmp_path, "net.toml", BASELINE.format(sha="0" * 64))).recipe is None
 
 
@@ -96,8 +96,9 @@ def test_a_recipe_is_read_and_its_numbers_become_floats(tmp_path):
         ("drops = [0.3, 0.5]", "", 'the schedule "steps" needs drops'),
         ('chosen = ["batch"]', 'chosen = ["bach"]', 'names "bach".*\n  Did you mean "batch"'),
         ('schedule = "steps"', 'schedule = "stairs"', "schedule is 'stairs'"),
-        ('of = "stages"', 'off = "stages"', 'unknown key "off"'),
-        ('[{ loss = "ssim", of = "stages" }]', "[]", "has no"),
+        ('on = "stages"', 'onn = "stages"', 'unknown key "onn"'),
+        ('name = "neg_ssim"', 'name = "nssim"', "name is 'nssim'"),
+        ('[{ name = "neg_ssim", on = "stages" }]', "[]", "losses of the recipe is empty"),
     ],
 )
 def test_mistakes_in_a_recipe(tmp_path, old, new, message):

@@ -1,0 +1,54 @@
+"""The terms of a training objective as plain data, for cards: which loss, on what, against what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossTerm:
+    """One weighted summand of an objective; `rainbench.train.losses` computes it.
+
+    In a card's recipe an objective is a list of such tables, here that of SPANet (Eqs. 6 and 7)::
+
+        losses = [
+          { name = "l1", on = "image" },
+          { name = "one_minus_ssim", on = "image" },
+          { name = "mse", on = "attention", target = "joint_mask", mask = "binary" },
+        ]
+
+    Attributes:
+        name: Mean absolute difference, mean squared difference, minus SSIM, or one minus SSIM.
+        on: What the network returns under this name: ``image``; ``stages``, the sum over the image
+            of every stage, the last one included; the name of one of its maps, as ``attention``;
+            or ``NAME_*``, the sum over its maps ``NAME_1``, ``NAME_2``, ...
+        target: What it is held against. ``joint_mask`` marks all rain, whatever its kind.
+        weight: Its factor in the sum.
+        mask: Whether a mask is taken as it is, in [0, 1] after the rain's intensity (DAiAM,
+            Sec. 3.2), or as zeros and ones (SPANet, Eq. 7).
+        threshold: A binary mask is one where any channel of the difference between rainy and clean
+            exceeds this, white being 1; for streak and drop masks, where the mask exceeds it.
+        window: Whether SSIM takes zeros beyond the picture's border, as the published training
+            code of PReNet, SPANet and SIAN does, or only windows that lie within the picture.
+    """
+
+    name: Literal["l1", "mse", "neg_ssim", "one_minus_ssim"]
+    on: str = "image"
+    target: Literal["clean", "streak_mask", "drop_mask", "joint_mask"] = "clean"
+    weight: float = 1.0
+    mask: Literal["soft", "binary"] = "soft"
+    threshold: float = 0.0
+    window: Literal["padded", "valid"] = "padded"
+
+    @property
+    def label(self) -> str:
+        """What logs call it, as ``l1 image`` or ``mse attention (binary joint_mask)``.
+
+        Example:
+            >>> LossTerm(name="l1", on="attention", target="joint_mask").label
+            'l1 attention (soft joint_mask)'
+        """
+        if self.target == "clean":
+            return f"{self.name} {self.on}"
+        return f"{self.name} {self.on} ({self.mask} {self.target})"

@@ -1,0 +1,1 @@
+"""Training: recipes, patches, losses and the loop."""
