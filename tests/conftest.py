@@ -102,7 +102,8 @@ def rainbench(tmp_path, cards):
     """Call the command line as a person would, in a process of its own."""
 
     def call(*arguments, timeout=300, env=None, **options):
-        path = os.pathsep.join([str(Path(__file__).parent / "networks_for_tests")])
+        toynets = str(Path(__file__).parent / "networks_for_tests")
+        path = os.pathsep.join(filter(None, [toynets, os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": str(cards)}
         return subprocess.run(
             [sys.executable, "-c", "from rainbench.cli import main; main()", *map(str, arguments)],
