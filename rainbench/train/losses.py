@@ -1,0 +1,277 @@
+"""Losses, and the objectives that a card's recipe puts together from them.
+
+A recipe lists terms (`rainbench.catalog.terms.LossTerm`); `objective` turns the list into one
+function of what the network returned and what it should have returned. The papers' objectives:
+
+========  =============================================================  ======================
+Paper     Terms                                                          Source
+========  =============================================================  ======================
+PReNet    ``neg_ssim image``                                             Sec. 3.4
+SPANet    ``l1 image``, ``one_minus_ssim image``, ``mse attention``      Eqs. 6, 7
+          against a binary mask
+SIAN      ``neg_ssim stages``; ``l1 stages``, ``mse stages`` (Table II)  Eq. 13
+RRANet    ``neg_ssim image``                                             Eq. 1
+NASNet    ``l1 image``, ``one_minus_ssim image``                         Eqs. 6, 7
+DAM       ``l1 image``, ``0.8 l1 attention`` against a soft mask,        Eqs. 5 to 10
+          ``1.0 l1 heavy``, ``0.3 l1 light``
+DAiAM     ``l1 image``, and the three others for streaks and for drops   Eqs. 11 to 13
+D-DAiAM   ``l1 stages`` in the place of ``l1 image``                     Eq. 15
+========  =============================================================  ======================
+
+Every loss is a mean over batch, channels and pixels, where several papers print a sum: the mean
+does not change with the patch size. Losses are computed in single precision at least, whatever
+precision the network runs in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from rainbench.catalog.cards import did_you_mean
+from rainbench.catalog.terms import LossTerm
+from rainbench.errors import RainbenchError
+from rainbench.networks.base import Restoration
+
+__all__ = ["LossTerm", "Target", "binary_mask", "objective", "soft_mask", "ssim"]
+
+_WINDOW_SIDE = 11
+_WINDOW_SIGMA = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a batch is held against.
+
+    Attributes:
+        rainy: The network's input, ``(N, 3, H, W)`` in [0, 1].
+        clean: What is behind the rain, the same shape.
+        streak_mask: Where and how strong streaks are, ``(N, 1, H, W)`` in [0, 1]; None if unknown.
+        drop_mask: The same of drops.
+        joint_mask: The same of all rain. None lets it be made from ``rainy`` and ``clean``, see
+            `soft_mask`: of a patch, it is normalised by the patch's own extremes.
+        dataset: Where the batch comes from, for messages.
+    """
+
+    rainy: Tensor
+    clean: Tensor
+    streak_mask: Tensor | None = None
+    drop_mask: Tensor | None = None
+    joint_mask: Tensor | None = None
+    dataset: str = ""
+
+
+Objective = Callable[[Restoration, Target], tuple[Tensor, dict[str, Tensor]]]
+"""Takes a network's result and its target; returns the total and, detached and by
+`LossTerm.label`, each term's weighted share of it."""
+
+
+def objective(terms: Sequence[LossTerm]) -> Objective:
+    """Put an objective together from its terms.
+
+    Args:
+        terms: The summands.
+
+    Returns:
+        The objective. It raises `RainbenchError` for a map that the network does not return, for a
+        mask that the data set does not have, and for sizes that differ.
+
+    Raises:
+        RainbenchError: There is no term, or one stands twice.
+
+    Example:
+        >>> terms = [LossTerm(name="l1"), LossTerm(name="mse", weight=0.5)]
+        >>> rainy, clean = torch.ones(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+        >>> total, parts = objective(terms)(Restoration(rainy), Target(rainy, clean))
+        >>> total.item(), parts["mse image"].item()
+        (1.5, 0.5)
+    """
+    chosen = tuple(terms)
+    if not chosen:
+        raise RainbenchError("a training objective needs at least one loss")
+    labels = [term.label for term in chosen]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise RainbenchError(
+                f"the loss {label} stands twice", hint="Give it once, with the sum of the weights."
+            )
+
+    def compute(restoration: Restoration, target: Target) -> tuple[Tensor, dict[str, Tensor]]:
+        with torch.autocast(target.clean.device.type, enabled=False):
+            shares = {term.label: _share(term, restoration, target) for term in chosen}
+        total = torch.stack(tuple(shares.values())).sum()
+        return total, {label: share.detach() for label, share in shares.items()}
+
+    return compute
+
+
+def _share(term: LossTerm, restoration: Restoration, target: Target) -> Tensor:
+    wanted = _wanted(term, target)
+    losses = []
+    for name, predicted in _predicted(term, restoration).items():
+        if term.target != "clean" and predicted.shape[1] != 1:  # a map per feature
+            wanted = wanted[:, :1].expand(-1, predicted.shape[1], -1, -1)
+        if predicted.shape != wanted.shape:
+            raise RainbenchError(
+                f'the loss {term.label} compares "{name}", {_size(predicted)}, '
+                f"with {term.target}, {_size(wanted)}"
+            )
+        losses.append(_loss(term, _at_least_single(predicted), wanted))
+    return term.weight * torch.stack(losses).sum()
+
+
+def _predicted(term: LossTerm, restoration: Restoration) -> dict[str, Tensor]:
+    """Return what a term is computed on, by name."""
+    if term.on == "image":
+        return {"image": restoration.image}
+    if term.on == "stages":
+        stages = restoration.stages or (restoration.image,)
+        return {f"stage {number}": stage for number, stage in enumerate(stages, start=1)}
+    if term.on in restoration.maps:
+        return {term.on: restoration.maps[term.on]}
+    if term.on.endswith("_*"):
+        numbered = re.compile(re.escape(term.on.removesuffix("*")) + r"\d+")
+        found = {name: of for name, of in restoration.maps.items() if numbered.fullmatch(name)}
+        if found:
+            return found
+    known = ["image", "stages", *restoration.maps]
+    raise RainbenchError(
+        f'the loss {term.label} is on "{term.on}", which the network does not return',
+        hint=did_you_mean(term.on, known),
+    )
+
+
+def _wanted(term: LossTerm, target: Target) -> Tensor:
+    """Return what a term is held against."""
+    if term.target == "clean":
+        return _at_least_single(target.clean)
+    if term.target == "joint_mask":
+        if term.mask == "binary":
+            return binary_mask(target.rainy, target.clean, term.threshold)
+        if target.joint_mask is None:
+            return soft_mask(target.rainy, target.clean)
+        return _at_least_single(target.joint_mask)
+    known = target.streak_mask if term.target == "streak_mask" else target.drop_mask
+    if known is None:
+        raise RainbenchError(
+            f"the loss {term.label} needs a {term.target.replace('_', ' ')}, which "
+            f"{target.dataset or 'the data set'} does not have",
+            hint="Train on a set that was synthesised with masks, or choose a network whose "
+            "attention takes the joint mask, as DAM.",
+        )
+    mask = _at_least_single(known)
+    return mask if term.mask == "soft" else (mask > term.threshold).to(mask.dtype)
+
+
+def _loss(term: LossTerm, predicted: Tensor, wanted: Tensor) -> Tensor:
+    if term.name == "l1":
+        return F.l1_loss(predicted, wanted)
+    if term.name == "mse":
+        return F.mse_loss(predicted, wanted)
+    similarity = ssim(predicted, wanted, term.window)
+    return -similarity if term.name == "neg_ssim" else 1 - similarity
+
+
+def ssim(predicted: Tensor, clean: Tensor, window: Literal["padded", "valid"] = "padded") -> Tensor:
+    """Return the mean SSIM of a batch (Wang 2004), for gradients to pass through.
+
+    The window is an 11x11 Gaussian of sigma 1.5, the moments are those of the population and white
+    is 1. Each channel is compared on its own.
+
+    Args:
+        predicted: ``(N, C, H, W)``, nominally in [0, 1], not clamped.
+        clean: The same shape.
+        window: ``padded``: one window around every pixel, zeros beyond the border, as the
+            published training code of PReNet and SPANet has it. ``valid``: only windows that lie
+            within the picture, as Wang has it.
+
+    Returns:
+        A scalar.
+
+    Raises:
+        RainbenchError: No window of 11x11 pixels lies within the picture.
+
+    Example:
+        >>> ssim(torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.5)).item()
+        1.0
+    """
+    channels, height, width = clean.shape[1:]
+    if window == "valid" and min(height, width) < _WINDOW_SIDE:
+        raise RainbenchError(
+            f"SSIM without padding needs at least 11x11 pixels, not {height}x{width}",
+            hint='Take larger patches, or window = "padded".',
+        )
+    offsets = torch.arange(_WINDOW_SIDE, dtype=clean.dtype, device=clean.device) - _WINDOW_SIDE // 2
+    taps = torch.exp(-(offsets**2) / (2 * _WINDOW_SIGMA**2))
+    taps = (taps / taps.sum()).expand(4 * channels, 1, 1, _WINDOW_SIDE)
+    reach = _WINDOW_SIDE // 2 if window == "padded" else 0
+    moments = torch.cat(
+        (predicted, clean, predicted.square() + clean.square(), predicted * clean), 1
+    )
+    moments = F.conv2d(moments, taps, padding=(0, reach), groups=4 * channels)
+    moments = F.conv2d(moments, taps.mT, padding=(reach, 0), groups=4 * channels)
+    mean_predicted, mean_clean, squares, products = moments.chunk(4, 1)
+    c1, c2 = 0.01**2, 0.03**2
+    product, power = mean_predicted * mean_clean, mean_predicted.square() + mean_clean.square()
+    similar = (2 * product + c1) * (2 * (products - product) + c2)
+    return (similar / ((power + c1) * (squares - power + c2))).mean()
+
+
+def soft_mask(rainy: Tensor, clean: Tensor) -> Tensor:
+    """Return the soft rain mask of a batch: the difference, stretched to [0, 1] (DAiAM, Sec. 3.2).
+
+    The paper does not say how the channels are reduced and over what the difference is normalised:
+    here it is the mean over the channels, over each image of the batch.
+
+    Args:
+        rainy: ``(N, 3, H, W)``.
+        clean: The same shape.
+
+    Returns:
+        ``(N, 1, H, W)`` in [0, 1]; zero for an image whose difference is the same everywhere.
+
+    Example:
+        >>> clean = torch.zeros(1, 3, 1, 3)
+        >>> soft_mask(clean + torch.tensor([0.25, 0.5, 0.75]), clean).flatten().tolist()
+        [0.0, 0.5, 1.0]
+    """
+    difference = _at_least_single(rainy).sub(clean).abs().mean(1, keepdim=True)
+    lowest, highest = difference.aminmax(dim=2, keepdim=True)
+    lowest, highest = lowest.amin(3, keepdim=True), highest.amax(3, keepdim=True)
+    span = highest - lowest
+    return (difference - lowest) / torch.where(span > 0, span, 1)
+
+
+def binary_mask(rainy: Tensor, clean: Tensor, threshold: float = 0.0) -> Tensor:
+    """Return the binary rain mask of a batch: where any channel differs (SPANet, Eq. 7).
+
+    Args:
+        rainy: ``(N, 3, H, W)``.
+        clean: The same shape.
+        threshold: How much a channel must differ to count, white being 1. The paper gives none;
+            its code counts every difference.
+
+    Returns:
+        ``(N, 1, H, W)`` of zeros and ones.
+
+    Example:
+        >>> clean = torch.zeros(1, 3, 1, 2)
+        >>> binary_mask(clean + torch.tensor([0.0, 0.1]), clean).flatten().tolist()
+        [0.0, 1.0]
+    """
+    difference = _at_least_single(rainy).sub(clean).abs().amax(1, keepdim=True)
+    return (difference > threshold).to(difference.dtype)
+
+
+def _at_least_single(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def _size(tensor: Tensor) -> str:
+    return "x".join(str(side) for side in tensor.shape)

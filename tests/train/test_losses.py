@@ -1,0 +1,237 @@
+"""The losses against others' code, plain loops and the papers' formulas."""
+
+import csv
+
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+
+from rainbench.catalog.terms import LossTerm
+from rainbench.errors import RainbenchError
+from rainbench.images import read_image
+from rainbench.metrics.twin import score_all_torch
+from rainbench.networks.base import Restoration
+from rainbench.train.losses import Target, binary_mask, objective, soft_mask, ssim
+
+
+def image(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def compute(terms, restoration, target):
+    return objective([LossTerm(**term) for term in terms])(restoration, target)
+
+
+def target(height=12, width=14, **masks):
+    return Target(image(2, 3, height, width), image(2, 3, height, width, seed=1), **masks)
+
+
+def mask(seed):
+    return image(2, 1, 12, 14, seed=seed)
+
+
+@pytest.mark.data
+def test_padded_ssim_is_that_of_the_published_training_code(shared):
+    """Values made by PReNet's training loss, in single precision: they are right to 2e-5."""
+    with (shared / "metrics" / "golden.csv").open() as file:
+        expected = {
+            number: float(value)
+            for number, convention, metric, value in csv.reader(file)
+            if (convention, metric) == ("prenet_train_ssim", "ssim")
+        }
+    assert len(expected) == 8
+    for number, value in expected.items():
+        rainy, clean = (
+            torch.from_numpy(read_image(shared / "metrics" / "pairs" / f"{number}_{half}.png"))
+            .permute(2, 0, 1)[None]
+            .contiguous()
+            / 255
+            for half in ("rainy", "clean")
+        )
+        assert ssim(rainy, clean).item() == pytest.approx(value, abs=2e-5)
+
+
+def test_padded_ssim_is_that_of_the_metrics():
+    clean = (255 * image(1, 3, 19, 23)).byte()
+    predicted = image(1, 3, 19, 23, seed=1).float()
+    expected = score_all_torch(predicted, clean, ["rescan-rgb"])["rescan-rgb"].ssim
+    in_double = ssim(predicted.double(), clean.double() / 255)
+    assert in_double.item() == pytest.approx(expected, abs=1e-7)  # theirs has clean in single
+    assert ssim(predicted, clean / 255).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [(11, 11), (11, 30), (24, 17)])
+def test_valid_ssim_is_that_of_scikit_image(size):
+    clean = image(2, 3, *size)
+    predicted = clean + 0.2 * image(2, 3, *size, seed=1)
+    expected = [
+        structural_similarity(
+            one.numpy(),
+            other.numpy(),
+            gaussian_weights=True,
+            use_sample_covariance=False,
+            data_range=1,
+            channel_axis=0,
+        )
+        for one, other in zip(predicted, clean, strict=True)
+    ]
+    mean = sum(expected) / 2
+    assert ssim(predicted, clean, "valid").item() == pytest.approx(mean, abs=1e-12)
+    assert ssim(predicted.float(), clean.float(), "valid").item() == pytest.approx(mean, abs=1e-5)
+
+
+def test_ssim_has_the_right_gradient():
+    clean = image(1, 2, 12, 13)
+    predicted = image(1, 2, 12, 13, seed=1).requires_grad_()
+    for window in ("padded", "valid"):
+        assert torch.autograd.gradcheck(
+            lambda x, w=window: ssim(x, clean, w), predicted, fast_mode=True
+        )
+
+
+def test_valid_ssim_refuses_small_patches():
+    with pytest.raises(RainbenchError, match="at least 11x11 pixels, not 10x20"):
+        ssim(image(1, 3, 10, 20), image(1, 3, 10, 20), "valid")
+
+
+def test_soft_mask_pixel_by_pixel():
+    rainy, clean = image(2, 3, 4, 5), image(2, 3, 4, 5, seed=1)
+    rainy[1] = clean[1] + 0.25
+    masks = soft_mask(rainy, clean)
+    difference = [
+        [sum(abs(rainy[0, c, y, x] - clean[0, c, y, x]) for c in range(3)) / 3 for x in range(5)]
+        for y in range(4)
+    ]
+    lowest, highest = min(map(min, difference)), max(map(max, difference))
+    for y in range(4):
+        for x in range(5):
+            expected = (difference[y][x] - lowest) / (highest - lowest)
+            assert masks[0, 0, y, x].item() == pytest.approx(expected.item(), abs=1e-14)
+    assert masks[0].min() == 0
+    assert masks[0].max() == 1
+    flat = soft_mask(clean + 0.25, clean + 0.25)
+    assert flat.abs().max() == 0
+
+
+def test_binary_mask_counts_any_channel():
+    clean = torch.zeros(1, 3, 1, 4)
+    rainy = clean.clone()
+    rainy[0, 1, 0, 1] = 1 / 255
+    rainy[0, 2, 0, 2] = 0.2
+    rainy[0, 0, 0, 3] = -0.3
+    assert binary_mask(rainy, clean).flatten().tolist() == [0, 1, 1, 1]
+    assert binary_mask(rainy, clean, 0.1).flatten().tolist() == [0, 0, 1, 1]
+    assert binary_mask(rainy, clean, 0.25).flatten().tolist() == [0, 0, 0, 1]
+
+
+def test_the_objective_of_daiam():
+    """Eqs. 11 to 13, written out."""
+    truth = target(streak_mask=mask(2), drop_mask=mask(3))
+    maps = {f"attention_{kind}": mask(5 + i) for i, kind in enumerate(("streak", "drop"))}
+    for i, name in enumerate(("heavy_streak", "light_streak", "heavy_drop", "light_drop")):
+        maps[name] = image(2, 3, 12, 14, seed=10 + i)
+    restored = image(2, 3, 12, 14, seed=20)
+    terms = [{"name": "l1", "on": "image"}]
+    for kind in ("streak", "drop"):
+        attention = {"name": "l1", "on": f"attention_{kind}", "target": f"{kind}_mask"}
+        terms.append({**attention, "weight": 0.8})
+        terms.append({"name": "l1", "on": f"heavy_{kind}", "weight": 1.0})
+        terms.append({"name": "l1", "on": f"light_{kind}", "weight": 0.3})
+    total, parts = compute(terms, Restoration(restored, (restored,), maps), truth)
+
+    def l1(a, b):
+        return (a - b).abs().mean()
+
+    expected = l1(restored, truth.clean)
+    for kind, mask_of in (("streak", truth.streak_mask), ("drop", truth.drop_mask)):
+        expected = expected + 0.8 * l1(maps[f"attention_{kind}"], mask_of)
+        expected = expected + 1.0 * l1(maps[f"heavy_{kind}"], truth.clean)
+        expected = expected + 0.3 * l1(maps[f"light_{kind}"], truth.clean)
+    assert total.item() == pytest.approx(expected.item(), rel=1e-12)
+    assert sum(parts.values()).item() == pytest.approx(total.item(), rel=1e-12)
+    assert len(parts) == 7
+    assert not any(part.requires_grad for part in parts.values())
+
+
+def test_the_objective_of_spanet():
+    """Eqs. 6 and 7: a joint mask that is at hand does not stand in for the binary one."""
+    truth = target(joint_mask=mask(2))
+    truth.rainy[:, :, 3:5] = truth.clean[:, :, 3:5]
+    attention, restored = mask(3), image(2, 3, 12, 14, seed=20)
+    terms = [
+        {"name": "l1"},
+        {"name": "one_minus_ssim"},
+        {"name": "mse", "on": "attention", "target": "joint_mask", "mask": "binary"},
+    ]
+    total, _ = compute(terms, Restoration(restored, (), {"attention": attention}), truth)
+    rain = torch.ones(2, 1, 12, 14)
+    rain[:, :, 3:5] = 0
+    expected = (restored - truth.clean).abs().mean() + 1 - ssim(restored, truth.clean)
+    expected = expected + (attention - rain).square().mean()
+    assert total.item() == pytest.approx(expected.item(), rel=1e-12)
+
+
+def test_stages_and_numbered_maps_are_sums():
+    truth = target(streak_mask=mask(2))
+    stages = tuple(image(2, 3, 12, 14, seed=seed) for seed in (3, 4, 5))
+    maps = {"attention_1": mask(6), "attention_2": mask(7), "attention": mask(7)}
+    maps["attention_light_1"] = mask(8)  # another map altogether
+    restoration = Restoration(stages[-1], stages, maps)
+    stage = {"name": "neg_ssim", "on": "stages", "weight": 0.5}
+    total, _ = compute([stage], restoration, truth)
+    expected = -0.5 * sum(ssim(each, truth.clean) for each in stages)
+    assert total.item() == pytest.approx(expected.item(), rel=1e-12)
+    total, _ = compute(
+        [{"name": "l1", "on": "attention_*", "target": "streak_mask"}], restoration, truth
+    )
+    expected = sum((each - truth.streak_mask).abs().mean() for each in (mask(6), mask(7)))
+    assert total.item() == pytest.approx(expected.item(), rel=1e-12)
+    lone, _ = compute([{"name": "mse", "on": "stages"}], Restoration(stages[0]), truth)
+    assert lone.item() == pytest.approx((stages[0] - truth.clean).square().mean().item())
+
+
+def test_binary_masks_of_one_kind_of_rain():
+    truth = target(drop_mask=mask(2))
+    terms = [{"name": "mse", "on": "a", "target": "drop_mask", "mask": "binary", "threshold": 0.4}]
+    restoration = Restoration(truth.rainy, (), {"a": torch.zeros(2, 1, 12, 14).double()})
+    total, _ = compute(terms, restoration, truth)
+    assert total.item() == pytest.approx((mask(2) > 0.4).double().mean().item())
+
+
+def test_an_unknown_joint_mask_is_made_from_the_pair():
+    truth = target()
+    term = {"name": "l1", "on": "a", "target": "joint_mask"}
+    for channels in (1, 4):
+        maps = {"a": torch.zeros(2, channels, 12, 14).double()}
+        total, _ = compute([term], Restoration(truth.rainy, (), maps), truth)
+        expected = soft_mask(truth.rainy, truth.clean).mean()
+        assert total.item() == pytest.approx(expected.item())
+
+
+def test_a_network_in_half_precision_is_judged_in_single():
+    clean = torch.rand(1, 3, 16, 16)
+    predicted = (clean + 0.01).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        total, _ = compute(
+            [{"name": "l1"}, {"name": "neg_ssim"}], Restoration(predicted), Target(clean, clean)
+        )
+    assert total.dtype == torch.float32
+    expected = (predicted.float() - clean).abs().mean() - ssim(predicted.float(), clean)
+    assert total.item() == expected.item()
+
+
+def test_what_is_wrong_is_said():
+    truth = Target(image(1, 3, 12, 14), image(1, 3, 12, 14), dataset="rain100l")
+    restoration = Restoration(truth.rainy, (), {"attention": image(1, 1, 6, 7)})
+    with pytest.raises(RainbenchError, match=r"needs a streak mask, which rain100l does not have"):
+        compute([{"name": "l1", "on": "attention", "target": "streak_mask"}], restoration, truth)
+    with pytest.raises(RainbenchError, match=r'on "atention".*\n  Did you mean "attention"'):
+        compute([{"name": "l1", "on": "atention"}], restoration, truth)
+    with pytest.raises(RainbenchError, match=r'"attention_\*", which the network does not return'):
+        compute([{"name": "l1", "on": "attention_*"}], restoration, truth)
+    with pytest.raises(RainbenchError, match=r'"attention", 1x1x6x7, with joint_mask, 1x1x12x14'):
+        compute([{"name": "l1", "on": "attention", "target": "joint_mask"}], restoration, truth)
+    with pytest.raises(RainbenchError, match="at least one loss"):
+        objective([])
+    with pytest.raises(RainbenchError, match="l1 image stands twice"):
+        objective([LossTerm(name="l1"), LossTerm(name="l1", weight=2.0)])
