@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.build.randomness import NORMAL_ONE, normal_table, philox, uniform, words16
+from rainbench.build.ranges import check_ranges
 from rainbench.errors import RainbenchError
 from rainbench.images import Image
 
@@ -26,6 +27,13 @@ VISIBLE = 10
 
 _NOISE_ONE = 65535
 _FRACTION = 256
+_LIMITS = {
+    "amount": (0.01, 1.0),
+    "angle": (-60.0, 60.0),
+    "length": (1.0, 500.0),
+    "width": (0.5, 20.0),
+    "opacity": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +56,7 @@ class StreakParameters:
     opacity: float = 0.85
 
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("amount", 0.01, 1.0),
-            ("angle", -60.0, 60.0),
-            ("length", 1.0, 500.0),
-            ("width", 0.5, 20.0),
-            ("opacity", 0.0, 1.0),
-        ):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise RainbenchError(f"{name} of streaks is {value}: it must be {low} to {high}")
+        check_ranges("streaks", self, _LIMITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +87,65 @@ class StreakLayer:
         return {**asdict(self.parameters), "visible": float(self.mask.mean())}
 
 
-def draw_parameters(amount: float, *key: object) -> StreakParameters:
-    """Draw angle, length and width in the ranges that look like rain, from a key."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreakRanges:
+    """Where the parameters of painted streaks are drawn from, lowest and highest.
+
+    Attributes:
+        amount: See `StreakParameters`, as all below.
+        angle: In degrees.
+        length: At 480 rows.
+        width: At 480 rows.
+        opacity: 0 to 1.
+        slenderness: Shortest length as a multiple of the width: shorter grains look like blobs.
+    """
+
+    amount: tuple[float, float] = (0.2, 0.6)
+    angle: tuple[float, float] = (-25.0, 25.0)
+    length: tuple[float, float] = (20.0, 50.0)
+    width: tuple[float, float] = (1.2, 2.0)
+    opacity: tuple[float, float] = (0.85, 0.85)
+    slenderness: float = 14.0
+
+    def __post_init__(self) -> None:
+        for name in _LIMITS:
+            low, high = getattr(self, name)
+            if low > high:
+                raise RainbenchError(f"{name} of streaks is {low} to {high}: that runs backwards")
+        for end in (0, 1):
+            StreakParameters(**{name: getattr(self, name)[end] for name in _LIMITS})
+
+
+def draw_parameters(
+    amount: float | None, *key: object, ranges: StreakRanges = StreakRanges()
+) -> StreakParameters:
+    """Draw what a streak layer is made from, from a key.
+
+    Args:
+        amount: The noise amount; None draws it too.
+        key: Source, seed, level.
+        ranges: What is drawn from; the default looks like rain.
+
+    Example:
+        >>> draw_parameters(0.2, "doctest") == draw_parameters(0.2, "doctest")
+        True
+    """
     generator = philox("streak parameters", *key)
-    width = uniform(generator, 1.2, 2.0)
-    return StreakParameters(
-        amount=amount,
-        angle=uniform(generator, -25, 25),
-        length=max(uniform(generator, 20, 50), 14 * width),
-        width=width,
-    )
+    width = uniform(generator, *ranges.width)
+    angle = uniform(generator, *ranges.angle)
+    length = max(uniform(generator, *ranges.length), ranges.slenderness * width)
+    opacity = uniform(generator, *ranges.opacity)
+    if amount is None:
+        amount = uniform(generator, *ranges.amount)
+    return StreakParameters(amount, angle, length, width, opacity)
 
 
 def make_streaks(
-    height: int, width: int, parameters: StreakParameters, *key: object
+    height: int,
+    width: int,
+    parameters: StreakParameters,
+    *key: object,
+    rows: int | None = None,
 ) -> StreakLayer:
     """Make a streak layer.
 
@@ -110,28 +154,39 @@ def make_streaks(
         width: Columns of the image.
         parameters: What to make.
         key: Source, seed, level: the same key gives the same bytes.
+        rows: Rows of the whole image of which this is a patch; None if it is the whole.
 
     Example:
         >>> rain = make_streaks(60, 90, StreakParameters(0.3, 10, 30, 1.5), "doctest")
         >>> rain.layer.shape, rain.layer.dtype.name, bool(rain.mask.any())
         ((60, 90), 'uint8', True)
     """
-    scale = height / REFERENCE_ROWS
+    from rainbench.build import streak_kernels
+
+    scale = (rows or height) / REFERENCE_ROWS
     grain = max(0.5, parameters.width * scale)
     slope = tan(radians(parameters.angle))
     taps = max(2, round(parameters.length * scale * cos(radians(parameters.angle)) / grain))
-    rows = ceil(height / grain) + 2
-    columns = ceil((width + abs(slope) * height) / grain) + 3
-    noise = _noise_levels(parameters.amount)
-    words = words16(philox("streak", *key), (rows + taps) * columns)
-    field = noise[words].reshape(rows + taps, columns)
-    sums = np.cumsum(field, axis=0, dtype=np.int64)
-    blurred = sums[taps:] - sums[:-taps]
-    stretched = _stretch_and_shear(blurred, height, width, grain, slope)
-    black, white = _levels(noise, parameters.amount, taps)
+    grid = ceil(height / grain) + 2, ceil((width + abs(slope) * height) / grain) + 3
+    noise = np.empty(1 << 16, np.int32)
+    factor = parameters.amount * _NOISE_ONE / NORMAL_ONE
+    total, squares = streak_kernels.fill_noise(normal_table(), factor, _NOISE_ONE, noise)
+    words = words16(philox("streak", *key), (grid[0] + taps) * grid[1])
+    blurred = np.empty(grid, np.int32)
+    streak_kernels.blur_down(words.reshape(-1, grid[1]), noise, taps, blurred)
+    black, white = _levels(total, squares, parameters.amount, taps)
     unit = _NOISE_ONE * taps * _FRACTION * _FRACTION
-    shares = np.clip((stretched / unit - black) / (white - black), 0, 1)
-    layer = np.rint(shares * (255 * parameters.opacity)).astype(np.uint8)
+    step = round(_FRACTION / grain)
+    layer = np.empty((height, width), np.uint8)
+    streak_kernels.shade(
+        blurred,
+        step,
+        _row_shifts(height, slope, step),
+        black * unit,
+        1 / ((white - black) * unit),
+        255 * parameters.opacity,
+        layer,
+    )
     return StreakLayer(layer, parameters)
 
 
@@ -148,28 +203,31 @@ def screen(image: Image, layer: NDArray[np.uint8]) -> Image:
         >>> screen(np.full((1, 1, 3), 155, np.uint8), np.full((1, 1), 51, np.uint8))[0, 0].tolist()
         [175, 175, 175]
     """
-    product = (255 - image).astype(np.int32) * layer[..., None]
-    result: Image = image + ((2 * product + 255) // 510).astype(np.uint8)
+    from rainbench.build import streak_kernels
+
+    result = np.empty_like(image)
+    streak_kernels.screen_blend(image, layer, result)
     return result
 
 
 def add(image: Image, layer: NDArray[np.uint8]) -> Image:
-    """Add a layer to an image and clip at white."""
-    total: Image = np.minimum(image.astype(np.uint16) + layer[..., None], 255).astype(np.uint8)
-    return total
+    """Add a layer to an image and clip at white.
+
+    Example:
+        >>> add(np.full((1, 1, 3), 225, np.uint8), np.full((1, 1), 51, np.uint8))[0, 0].tolist()
+        [255, 255, 255]
+    """
+    from rainbench.build import streak_kernels
+
+    result = np.empty_like(image)
+    streak_kernels.add_blend(image, layer, result)
+    return result
 
 
-def _noise_levels(amount: float) -> NDArray[np.int64]:
-    """Return the clipped noise of every 16-bit word, in units of 1 / 65535."""
-    scaled = np.rint(normal_table() * (amount * _NOISE_ONE / NORMAL_ONE)).astype(np.int64)
-    clipped: NDArray[np.int64] = np.clip(scaled, 0, _NOISE_ONE)
-    return clipped
-
-
-def _levels(noise: NDArray[np.int64], amount: float, taps: int) -> tuple[float, float]:
+def _levels(total: int, squares: int, amount: float, taps: int) -> tuple[float, float]:
     """Return the black and white points that Levels is dragged to, as shares of white."""
-    mean = int(noise.sum()) / noise.size / _NOISE_ONE
-    square = int((noise * noise).sum()) / noise.size / _NOISE_ONE**2
+    mean = total / (1 << 16) / _NOISE_ONE
+    square = squares / (1 << 16) / _NOISE_ONE**2
     deviation = sqrt((square - mean * mean) / taps)
     density = min(0.95, max(0.02, 0.80 * amount - 0.04))
     brightness = 0.70 * sqrt(sqrt(amount / 0.2))
@@ -177,19 +235,10 @@ def _levels(noise: NDArray[np.int64], amount: float, taps: int) -> tuple[float, 
     return black, black + deviation / brightness
 
 
-def _stretch_and_shear(
-    field: NDArray[np.int64], height: int, width: int, grain: float, slope: float
-) -> NDArray[np.int64]:
-    """Enlarge a grid to pixels by linear interpolation, each row shifted along the fall."""
-    step = round(_FRACTION / grain)
-    y = np.arange(height, dtype=np.int64)
-    row, row_part = np.divmod(y * step, _FRACTION)
-    enlarged = field[row] * (_FRACTION - row_part)[:, None] + field[row + 1] * row_part[:, None]
+def _row_shifts(height: int, slope: float, step: int) -> NDArray[np.int64]:
+    """Return by how much each row is shifted along the fall, in 1/256 of a grid cell."""
     offset = max(0.0, slope * height)
-    shift = np.rint((offset - slope * y) * step).astype(np.int64)
-    x = np.arange(width, dtype=np.int64) * step
-    column, column_part = np.divmod(x[None, :] + shift[:, None], _FRACTION)
-    left = np.take_along_axis(enlarged, column, axis=1)
-    right = np.take_along_axis(enlarged, column + 1, axis=1)
-    sheared: NDArray[np.int64] = left * (_FRACTION - column_part) + right * column_part
-    return sheared
+    shifts: NDArray[np.int64] = np.rint((offset - slope * np.arange(height)) * step).astype(
+        np.int64
+    )
+    return shifts
