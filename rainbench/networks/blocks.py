@@ -18,6 +18,21 @@ def conv3(inputs: int, outputs: int, *, dilation: int = 1, bias: bool = True) ->
     return nn.Conv2d(inputs, outputs, 3, padding=dilation, dilation=dilation, bias=bias)
 
 
+def mirrored(index: Tensor, length: int) -> Tensor:
+    """Fold indices into ``0 ... length - 1`` by mirrors at both ends, as often as needed.
+
+    The border is not repeated (``c b | a b c | b a``); an axis of one pixel repeats that.
+
+    Example:
+        >>> mirrored(torch.arange(-3, 6), 3)
+        tensor([1, 2, 1, 0, 1, 2, 1, 0, 1])
+    """
+    if length == 1:
+        return torch.zeros_like(index)
+    folded = index.remainder(2 * (length - 1))
+    return torch.minimum(folded, 2 * (length - 1) - folded)
+
+
 class ConvReLU(nn.Module):
     """A 3x3 convolution and a ReLU: ``(N, inputs, H, W)`` to ``(N, outputs, H, W)``.
 
@@ -57,6 +72,37 @@ class ResidualBlock(nn.Module):
         if torch.is_grad_enabled():  # the ReLU before still needs its result
             return F.relu_(residual + features)
         return F.relu_(residual.add_(features))
+
+
+class PlainResidualBlock(nn.Module):
+    """Two convolutions, rectified between, and the input added: the block as papers draw it.
+
+    ``(N, inputs, H, W)`` to ``(N, outputs, H, W)``; nothing rectifies the sum. Where the channels
+    change, a 1x1 convolution takes the input to the sum.
+
+    Args:
+        inputs: Channels of the input.
+        outputs: Channels of the result; None is as many.
+        slope: What the rectifier leaves of negative values.
+
+    Example:
+        >>> PlainResidualBlock(4, 6)(torch.zeros(1, 4, 5, 7)).shape
+        torch.Size([1, 6, 5, 7])
+    """
+
+    def __init__(self, inputs: int, outputs: int | None = None, *, slope: float = 0.0) -> None:
+        super().__init__()
+        outputs = inputs if outputs is None else outputs
+        self.slope = slope
+        self.conv1 = conv3(inputs, outputs)
+        self.conv2 = conv3(outputs, outputs)
+        self.shortcut = nn.Identity() if inputs == outputs else nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``conv2(act(conv1(x))) + shortcut(x)``."""
+        inner = F.leaky_relu_(self.conv1(features), self.slope)
+        residual: Tensor = self.conv2(inner)
+        return residual.add_(self.shortcut(features))
 
 
 class Repeated(nn.Module):

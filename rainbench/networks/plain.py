@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from rainbench.networks.base import Restoration
+from rainbench.networks.blocks import mirrored
 from rainbench.networks.published import check_keys
 
 
@@ -58,18 +59,14 @@ class MedianFilter(nn.Module):
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Filter a batch, ``(N, 3, H, W)`` of any size."""
-        height, width = rainy.shape[-2:]
-        padded = rainy[..., self._mirrored(height, rainy.device), :]
-        padded = padded[..., self._mirrored(width, rainy.device)].contiguous()
+        reach = self.size // 2
+        rows, columns = (
+            mirrored(torch.arange(-reach, length + reach, device=rainy.device), length)
+            for length in rainy.shape[-2:]
+        )
+        padded = rainy[..., rows, :][..., columns].contiguous()
         windows = padded.unfold(-2, self.size, 1).unfold(-2, self.size, 1)
         return Restoration(windows.flatten(-2).median(-1).values)
-
-    def _mirrored(self, length: int, device: torch.device) -> Tensor:
-        """Return the source index of every position of the padded axis, however short it is."""
-        reach = self.size // 2
-        period = max(1, 2 * (length - 1))
-        index = torch.arange(-reach, length + reach, device=device).remainder(period)
-        return torch.minimum(index, period - index) if length > 1 else torch.zeros_like(index)
 
     @staticmethod
     def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,32 @@
+"""Narrow versions of the networks that are trained here: one per variant, cheap enough to learn."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from rainbench.networks.nasnet import NASNet
+from rainbench.networks.rranet import RRANet
+
+SLIM = {"width": 8, "blocks": 1}
+
+NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
+    "nasnet": (NASNet, SLIM),
+    "nasnet-plain": (NASNet, SLIM | {"attention": "none"}),
+    "nasnet-se": (NASNet, SLIM | {"attention": "se", "se_reduction": 1}),
+    "nasnet-direct": (NASNet, SLIM | {"fuse": False}),
+    "nasnet-1": (NASNet, SLIM | {"stages": 1}),
+    "nasnet-2": (NASNet, SLIM | {"stages": 2}),
+    "nasnet-4": (NASNet, SLIM | {"stages": 4}),
+    "rranet": (RRANet, {"width": 6, "stages": 2}),
+    "rranet-replicate": (RRANet, {"width": 4, "stages": 2, "window": 5, "border": "replicate"}),
+}
+"""Class and arguments by the name of the variant."""
+
+
+def narrow(name: str, seed: int = 0) -> nn.Module:
+    """One of them, initialised as its class does it, from a seed."""
+    kind, arguments = NARROW[name]
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(seed)
+        return kind(**arguments)
