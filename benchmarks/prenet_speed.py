@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from rainbench.machine import keep_freed_memory
 from rainbench.networks.prenet import PReNet
-from rainbench.run.memory import keep_freed_memory
 
 WANTED_RATIO, TOLERANCE = 1.2, 5e-6
 

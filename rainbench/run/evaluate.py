@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from rainbench.errors import RainbenchError, StoreError
 from rainbench.images import Image
 from rainbench.layouts import Pair
+from rainbench.machine import usable_cores
 from rainbench.metrics import PROTOCOLS, mean_score, score_all
 from rainbench.pairs import load_image
-from rainbench.run.options import RunOptions, usable_cores
+from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.store import (

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rainbench.errors import RainbenchError
+from rainbench.machine import DeviceChoice, resolve_device, usable_cores
 
-DeviceChoice = Literal["auto", "cpu", "cuda"]
 Precision = Literal["fp32", "bf16", "fp16"]
 
 
@@ -54,26 +53,4 @@ def resolve_options(
         raise RainbenchError(f"--tile {tile} is too small", hint="Give 64 or more, or 0 for none.")
     if threads is not None and threads < 1:
         raise RainbenchError(f"--threads {threads} must be at least 1")
-    return RunOptions(_resolve_device(device), precision, tile, threads or usable_cores())
-
-
-def _resolve_device(device: DeviceChoice) -> Literal["cpu", "cuda"]:
-    if device == "cpu":
-        return "cpu"
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    if device == "cuda":
-        raise RainbenchError(
-            "--device cuda: PyTorch sees no CUDA device here",
-            hint="Use --device cpu, or install a CUDA build of PyTorch and check nvidia-smi.",
-        )
-    return "cpu"
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return RunOptions(resolve_device(device), precision, tile, threads or usable_cores())

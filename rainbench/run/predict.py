@@ -16,7 +16,7 @@ from rainbench.catalog.registry import Entry
 from rainbench.construct import build_network
 from rainbench.errors import RainbenchError
 from rainbench.images import Image
-from rainbench.run.memory import keep_freed_memory
+from rainbench.machine import keep_freed_memory
 from rainbench.run.options import RunOptions
 
 TILE_OVERLAP = 32

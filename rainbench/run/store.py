@@ -28,6 +28,7 @@ from typing import IO, TYPE_CHECKING, Self
 
 from rainbench.errors import StoreError
 from rainbench.images import write_atomically
+from rainbench.machine import lock_folder
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.pairs import manifest_csv
 
@@ -237,20 +238,9 @@ def lock_run(out: Path) -> Iterator[None]:
     Raises:
         StoreError: The folder cannot be made or written, or another run is at work in it.
     """
-    with _writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("w", encoding="utf-8")
-    with file:
-        try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # not on this system: no lock, no harm
-            pass
-        except BlockingIOError:
-            raise StoreError(
-                f"{out}: another run is writing here", hint="Wait for it, or give another --out."
-            ) from None
+    with contextlib.ExitStack() as stack:
+        with _writing(out):
+            stack.enter_context(lock_folder(out, "run"))
         yield
 
 
