@@ -95,7 +95,7 @@ def command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Score entries on data sets and write table.csv and table.md, each cell beside the papers'."""
+    """Score entries on data sets and write tables, each cell beside the papers'."""
     from rainbench.run.options import resolve_options
     from rainbench.run.plan import make_plan
     from rainbench.run.store import lock_run
@@ -146,7 +146,7 @@ def _execute(
         def started(cell: PlannedCell) -> None:
             nonlocal what
             what = f"{cell.entry.name} on {cell.pairs.label}"
-            write_tables(out, registry)
+            write_tables(out, registry, final=False)
 
         outcomes = run_plan(
             plan, out, options, on_cell=started, on_image=lambda n: advance(n, what)
@@ -183,7 +183,8 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
 
 
 def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:
-    from rainbench.report.tables import number, row_dict
+    from rainbench.report.grid import number
+    from rainbench.report.tables import row_dict
 
     run = {(outcome.cell.pairs.card.name, outcome.cell.entry.name) for outcome in outcomes}
     rows = [row for row in rows if (row.dataset, row.entry) in run]
@@ -205,4 +206,4 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
         if outcome.state == "failed":
             say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
     say(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing ran")
-    say(f"Tables: {out / 'table.md'}, {out / 'table.csv'}")
+    say(f"Tables: {out / 'table'}.md, .csv, .json, .tex")

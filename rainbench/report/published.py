@@ -17,6 +17,8 @@ COLUMNS = (
     "psnr", "ssim", "retrained", "mark", "note",
 )  # fmt: skip
 
+_TEXTS = frozenset(COLUMNS) - {"psnr", "ssim", "retrained"}
+
 
 @dataclass(frozen=True, slots=True)
 class PublishedCell:
@@ -34,6 +36,9 @@ class PublishedCell:
         psnr: In dB, or None where the table has a dash.
         ssim: Likewise.
         note: What else there is to know.
+        mark: How the table sets it off: ``bold``, ``underline`` or ``colour``.
+        psnr_text: The PSNR as it is printed.
+        ssim_text: Likewise.
     """
 
     paper: str
@@ -47,6 +52,9 @@ class PublishedCell:
     psnr: float | None
     ssim: float | None
     note: str
+    mark: str = ""
+    psnr_text: str = ""
+    ssim_text: str = ""
 
     @property
     def where(self) -> str:
@@ -99,8 +107,14 @@ def _read_table(file: Path) -> list[PublishedCell]:
 
 
 def _cell(row: dict[str, str]) -> PublishedCell:
-    texts = {name: row[name] for name in PublishedCell.__slots__ if name not in ("psnr", "ssim")}
-    return PublishedCell(**texts, psnr=_number(row["psnr"]), ssim=_number(row["ssim"]))
+    texts = {name: row[name] for name in PublishedCell.__slots__ if name in _TEXTS}
+    return PublishedCell(
+        **texts,
+        psnr=_number(row["psnr"]),
+        ssim=_number(row["ssim"]),
+        psnr_text=row["psnr"],
+        ssim_text=row["ssim"],
+    )
 
 
 def _number(text: str) -> float | None:

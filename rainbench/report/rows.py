@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.metrics import PROTOCOLS
@@ -22,10 +22,16 @@ from rainbench.report.published import (
 )
 from rainbench.run.store import read_cell
 
+if TYPE_CHECKING:
+    from rainbench.report.stats import Interval
+
 PSNR_TOLERANCE = 0.05
 """dB within which a measured mean matches a published one."""
 
 SSIM_TOLERANCE = 0.002
+
+WARM_UP = 3
+"""Images whose times are left out of the median, where there are three times as many."""
 
 NO_REASON = "no reason yet"
 """The note of a gap that nobody has explained; `rainbench compare` fails on it."""
@@ -54,6 +60,12 @@ class Row:
         comparable: Whether published numbers may stand beside it: the whole set, not altered
             beyond recognition, the network not in tiles or in reduced precision.
         remarks: The part of the note that holds beside any published number.
+        psnr_interval: The 95 % confidence interval of the mean, once
+            `rainbench.report.uncertainty` has filled it in; None where there is none.
+        ssim_interval: Likewise.
+        group: Letters; entries of a data set that share one cannot be told apart.
+        macs_per_pixel: The network's multiply-adds per pixel of its input.
+        peak_mib: The most memory it took, where `rainbench cost` measured it.
     """
 
     dataset: str
@@ -72,6 +84,11 @@ class Row:
     seconds_per_image: float | None
     comparable: bool = False
     remarks: str = ""
+    psnr_interval: Interval | None = None
+    ssim_interval: Interval | None = None
+    group: str = ""
+    macs_per_pixel: int = 0
+    peak_mib: float | None = None
 
     @property
     def reported_psnr(self) -> float | None:
@@ -161,6 +178,7 @@ def _measured(
             state="measured",
             note=remarks,
             parameters=entry.parameters,
+            macs_per_pixel=entry.baseline.macs_per_pixel,
             seconds_per_image=_median_seconds(folder / "timing.csv"),
             comparable=bool(whole and not altered),
             remarks=remarks,
@@ -197,6 +215,7 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
         state=state,
         note=reason,
         parameters=entry.parameters,
+        macs_per_pixel=entry.baseline.macs_per_pixel,
         seconds_per_image=None,
     )
 
@@ -233,7 +252,8 @@ def _median_seconds(file: Path) -> float | None:
     except OSError:
         return None
     seconds = [float(line.rpartition(",")[2]) for line in lines]
-    return statistics.median(seconds) if seconds else None
+    warm = seconds[WARM_UP:] if len(seconds) >= 3 * WARM_UP else seconds
+    return statistics.median(warm) if warm else None
 
 
 def _difference(measured: float | None, reported: float | None) -> float | None:

@@ -1,16 +1,16 @@
-"""Tables as text: ``table.csv`` for machines, ``table.md`` for people."""
+"""Tables as files: ``table.csv`` and ``table.json`` for machines, Markdown and LaTeX for people."""
 
 from __future__ import annotations
 
 import csv
 import io
-import math
+import json
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 from pathlib import Path
 
 from rainbench.catalog.registry import Registry
 from rainbench.images import write_atomically
+from rainbench.report.grid import grid_markdown, json_number, number
 from rainbench.report.rows import Row, build_rows
 
 CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
@@ -29,15 +29,41 @@ CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "delta_ssim": lambda row: number(row.delta_ssim, 6),
     "state": lambda row: row.state,
     "note": lambda row: row.note,
+    "psnr_low": lambda row: number(row.psnr_interval.low, 4) if row.psnr_interval else "",
+    "psnr_high": lambda row: number(row.psnr_interval.high, 4) if row.psnr_interval else "",
+    "ssim_low": lambda row: number(row.ssim_interval.low, 6) if row.ssim_interval else "",
+    "ssim_high": lambda row: number(row.ssim_interval.high, 6) if row.ssim_interval else "",
+    "group": lambda row: row.group,
     "parameters": lambda row: str(row.parameters),
+    "macs_per_pixel": lambda row: str(row.macs_per_pixel),
     "seconds_per_image": lambda row: _plain(row.seconds_per_image),
+    "peak_mib": lambda row: number(row.peak_mib, 0),
 }
 """The columns of ``table.csv`` and what stands in them."""
 
+_NUMBERS = frozenset(
+    {"images", "psnr", "ssim", "reported_psnr", "reported_ssim", "delta_psnr", "delta_ssim"}
+    | {"psnr_low", "psnr_high", "ssim_low", "ssim_high", "parameters", "macs_per_pixel"}
+    | {"seconds_per_image", "peak_mib"}
+)
 
-def write_tables(out: Path, registry: Registry) -> list[Row]:
-    """Write ``table.csv`` and ``table.md`` of a run's folder from its cells; return the rows."""
+
+def write_tables(out: Path, registry: Registry, *, final: bool = True) -> list[Row]:
+    """Write a run's tables from its cells; return the rows.
+
+    Args:
+        out: The run's folder.
+        registry: The cards.
+        final: Whether nothing more is to come soon: error bars and groups are worked out, and
+            ``table.tex`` and ``table.json`` are written beside ``table.csv`` and ``table.md``.
+    """
     rows = build_rows(out, registry)
+    if final:
+        from rainbench.report.uncertainty import add_statistics
+
+        rows = add_statistics(rows, out)
+        write_atomically(out / "table.tex", table_latex(rows, registry).encode())
+        write_atomically(out / "table.json", table_json(rows).encode())
     write_atomically(out / "table.csv", table_csv(rows).encode())
     write_atomically(out / "table.md", table_markdown(rows, registry).encode())
     return rows
@@ -57,97 +83,38 @@ def row_dict(row: Row) -> dict[str, str]:
     return {name: column(row) for name, column in CSV_COLUMNS.items()}
 
 
+def table_json(rows: Iterable[Row]) -> str:
+    """Return rows as JSON: numbers as numbers, null for none, the text ``inf`` for infinity."""
+    content = [
+        {name: _typed(text) if name in _NUMBERS else text for name, text in row_dict(row).items()}
+        for row in rows
+    ]
+    return json.dumps({"rows": content}, indent=1, ensure_ascii=False) + "\n"
+
+
 def table_markdown(rows: Sequence[Row], registry: Registry) -> str:
-    """Return the paper view per data set, then the cross view of everything measured."""
-    parts = ["# Results\n"]
-    customary = [row for row in rows if row.customary]
-    for dataset, group in groupby(customary, key=lambda row: row.dataset):
-        parts.append(_paper_view(dataset, list(group), registry))
-    measured = [row for row in customary if row.psnr is not None or row.ssim is not None]
-    if len({row.dataset for row in measured}) > 1:
-        parts.append(_cross_view(measured))
-    return "\n".join(parts)
+    """Return the paper view per data set, the cross view of everything measured, and the costs."""
+    from rainbench.report.views import cost_view, cross_view, paper_views
+
+    grids = [*paper_views(rows, registry), cross_view(rows), cost_view(rows)]
+    parts = [f"## {grid.title}\n\n{grid_markdown(grid)}" for grid in grids if grid]
+    return "\n".join(["# Results\n", *parts])
 
 
-def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> str:
-    card = registry.datasets[dataset]
-    shown = [row for row in rows if row.trained_for or row.published]
-    shown = sorted(shown, key=lambda row: (row.psnr is None, row.psnr or 0))
-    variant = next((f", copy of {row.variant}" for row in rows if row.variant), "")
-    images = max((row.images for row in rows), default=0)
-    lines = [
-        f"## {card.title}{variant}",
-        "",
-        f"Protocol `{card.protocol}`, {images} images. PSNR in dB / SSIM.",
-        "",
-        "| entry | measured | reported | difference | reported in | state |",
-        "|---|---:|---:|---:|---|---|",
-    ]
-    notes: list[str] = []
-    for row in shown:
-        state = row.state
-        if row.note and row.state in ("gap", "failed", "missing", "not-comparable"):
-            if row.note not in notes:
-                notes.append(row.note)
-            state += f" [{notes.index(row.note) + 1}]"
-        reported = row.published
-        lines.append(
-            f"| {escape(row.entry)} | {_pair(row.psnr, row.ssim)} | "
-            f"{_pair(row.reported_psnr, row.reported_ssim)} | "
-            f"{_pair(row.delta_psnr, row.delta_ssim, signed=True)} | "
-            f"{escape(reported.where) if reported else ''} | {state} |"
-        )
-    lines += [""] + [f"[{index}] {escape(note)}  " for index, note in enumerate(notes, 1)]
-    return "\n".join(lines) + "\n"
+def table_latex(rows: Sequence[Row], registry: Registry) -> str:
+    r"""Return the same tables as LaTeX floats, to be ``\input`` into a paper."""
+    from rainbench.report.latex import grid_latex
+    from rainbench.report.views import cost_view, cross_view, paper_views
+
+    grids = [*paper_views(rows, registry), cross_view(rows), cost_view(rows)]
+    return "\n".join(grid_latex(grid) for grid in grids if grid)
 
 
-def _cross_view(rows: Sequence[Row]) -> str:
-    datasets = sorted({row.dataset for row in rows})
-    cells = {(row.entry, row.dataset): row for row in rows}
-    lines = [
-        "## Every entry on every data set",
-        "",
-        "PSNR in dB / SSIM under each data set's customary protocol; "
-        "bold where the entry was trained for the data set.",
-        "",
-        f"| entry | {' | '.join(datasets)} |",
-        "|---|" + "---:|" * len(datasets),
-    ]
-    for entry in sorted({row.entry for row in rows}):
-        texts = []
-        for dataset in datasets:
-            row = cells.get((entry, dataset))
-            text = _pair(row.psnr, row.ssim) if row else ""
-            is_own = row is not None and row.trained_for and "." in entry
-            texts.append(f"**{text}**" if is_own else text)
-        lines.append(f"| {escape(entry)} | {' | '.join(texts)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _pair(psnr: float | None, ssim: float | None, *, signed: bool = False) -> str:
-    if psnr is None and ssim is None:
-        return ""
-    sign = "+" if signed else ""
-    return f"{number(psnr, 2, sign) or '-'} / {number(ssim, 4, sign) or '-'}"
-
-
-def number(value: float | None, digits: int, sign: str = "") -> str:
-    """Return the one text form of a number; empty for none, ``inf`` spelled out.
-
-    Example:
-        >>> number(37.4816, 2), number(None, 2), number(float("inf"), 2), number(0.1, 1, "+")
-        ('37.48', '', 'inf', '+0.1')
-    """
-    if value is None or math.isnan(value):
-        return ""
-    return f"{value:{sign}.{digits}f}"
-
-
-def escape(text: str) -> str:
-    """Return a text that is safe inside a Markdown table."""
-    for character, written in (("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;")):
-        text = text.replace(character, written)
-    return " ".join(text.split())
+def _typed(text: str) -> float | int | str | None:
+    if not text:
+        return None
+    value = float(text)
+    return int(text) if text.isdigit() else json_number(value)
 
 
 def _plain(value: float | None) -> str:

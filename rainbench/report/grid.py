@@ -1,0 +1,230 @@
+"""A table as it is printed: one record, written out as Markdown, LaTeX, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Mark = Literal["", "best", "second"]
+Format = Literal["markdown", "latex", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("markdown", "latex", "csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One field of a table.
+
+    Attributes:
+        text: What stands in it.
+        value: The number behind it that ranks it; None where it takes no part.
+        mark: Whether it is the best or the second of its column.
+        note: A footnote; equal ones share a number.
+    """
+
+    text: str
+    value: float | None = None
+    mark: Mark = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """The head of a column.
+
+    Attributes:
+        title: What stands above it.
+        group: What stands above several neighbours of the same group.
+        numeric: Whether it is set to the right.
+    """
+
+    title: str
+    group: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: a head, rows of as many cells, and sentences below.
+
+    Attributes:
+        title: The caption.
+        columns: The heads.
+        rows: The fields.
+        remarks: Sentences below the table, before the footnotes.
+    """
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The footnotes in the order in which they are met."""
+        return tuple(dict.fromkeys(cell.note for row in self.rows for cell in row if cell.note))
+
+
+def mark_best(cells: Sequence[Cell], *, smallest: bool = False) -> list[Cell]:
+    """Mark the best and the second of a column by the numbers as they are printed.
+
+    Cells that print the same share a mark: two best leave the second mark to the next lower number.
+    A column of one number, or of equal ones, has nothing to set off.
+
+    Args:
+        cells: The column; cells without a value are left alone.
+        smallest: Whether less is better.
+
+    Example:
+        >>> column = [Cell("1.5", 1.5), Cell("1.7", 1.7), Cell("1.7", 1.7), Cell("-")]
+        >>> [cell.mark for cell in mark_best(column)]
+        ['second', 'best', 'best', '']
+    """
+    by_text: dict[str, float] = {}
+    for cell in cells:
+        if cell.value is not None and not math.isnan(cell.value):
+            known = by_text.get(cell.text, cell.value)
+            by_text[cell.text] = (min if smallest else max)(known, cell.value)
+    ranked = sorted(by_text, key=lambda text: by_text[text], reverse=not smallest)
+    if len(ranked) < 2:
+        return list(cells)
+    marks: dict[str, Mark] = {ranked[0]: "best", ranked[1]: "second"}
+    return [
+        cell if cell.value is None else dataclasses.replace(cell, mark=marks.get(cell.text, ""))
+        for cell in cells
+    ]
+
+
+def transpose(grid: Grid, corner: str = "") -> Grid:
+    """Turn rows into columns, as papers do that have more methods than measures.
+
+    The first column becomes the head. Groups of columns are put into the names of the new rows.
+    """
+    columns = [Column(corner, numeric=False)]
+    columns += [Column(row[0].text) for row in grid.rows]
+    rows = []
+    for index, column in enumerate(grid.columns[1:], 1):
+        name = f"{column.group} {column.title}".strip()
+        rows.append((Cell(name), *(row[index] for row in grid.rows)))
+    return Grid(grid.title, tuple(columns), tuple(rows), grid.remarks)
+
+
+def write_grid(grid: Grid, form: Format) -> str:
+    """Return a table as text in one of the `FORMATS`."""
+    if form == "latex":
+        from rainbench.report.latex import grid_latex
+
+        return grid_latex(grid)
+    return {"markdown": grid_markdown, "csv": grid_csv, "json": grid_json}[form](grid)
+
+
+def grid_markdown(grid: Grid) -> str:
+    r"""Return a table as Markdown: the best bold, the second underlined, footnotes below.
+
+    Example:
+        >>> print(grid_markdown(Grid("T", (Column("a|b"),), ((Cell("1", 1, "best"),),))))
+        | a\|b |
+        |---:|
+        | **1** |
+        <BLANKLINE>
+    """
+    notes = grid.notes
+    heads = [escape(f"{column.group} {column.title}".strip()) for column in grid.columns]
+    lines = [
+        f"| {' | '.join(heads)} |",
+        "|" + "|".join("---:" if column.numeric else "---" for column in grid.columns) + "|",
+    ]
+    marks = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
+    for row in grid.rows:
+        texts = []
+        for cell in row:
+            text = marks[cell.mark].format(escape(cell.text)) if cell.text else ""
+            number = f" [{notes.index(cell.note) + 1}]" if cell.note else ""
+            texts.append(text + number)
+        lines.append(f"| {' | '.join(texts)} |")
+    lines.append("")
+    lines += [f"{escape(remark)}  " for remark in grid.remarks]
+    lines += [f"[{index}] {escape(note)}  " for index, note in enumerate(notes, 1)]
+    return "\n".join(lines).rstrip(" ") + ("\n" if grid.remarks or notes else "")
+
+
+def grid_csv(grid: Grid) -> str:
+    """Return a table as CSV: the texts, without marks; a footnote goes into a last column."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [*(f"{column.group} {column.title}".strip() for column in grid.columns), "notes"]
+    )
+    for row in grid.rows:
+        notes = dict.fromkeys(cell.note for cell in row if cell.note)
+        writer.writerow([*(cell.text for cell in row), "; ".join(notes)])
+    return text.getvalue()
+
+
+def grid_json(grid: Grid) -> str:
+    """Return a table as JSON, with everything that the record holds."""
+    content = {
+        "title": grid.title,
+        "columns": [dataclasses.asdict(column) for column in grid.columns],
+        "rows": [[_cell_json(cell) for cell in row] for row in grid.rows],
+        "remarks": grid.remarks,
+    }
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _cell_json(cell: Cell) -> dict[str, object]:
+    return {
+        name: json_number(value) if isinstance(value, float) else value
+        for name, value in dataclasses.asdict(cell).items()
+        if value not in ("", None)
+    }
+
+
+def json_number(value: float | None) -> float | str | None:
+    """Return a number that JSON knows: none for NaN, the text ``inf`` for infinity.
+
+    Example:
+        >>> json_number(1.5), json_number(float("nan")), json_number(float("inf"))
+        (1.5, None, 'inf')
+    """
+    if value is None or math.isnan(value):
+        return None
+    return str(value) if math.isinf(value) else value
+
+
+def number(value: float | None, digits: int, sign: str = "") -> str:
+    """Return the one text form of a number; empty for none, ``inf`` spelled out.
+
+    Example:
+        >>> number(37.4816, 2), number(None, 2), number(float("inf"), 2), number(0.1, 1, "+")
+        ('37.48', '', 'inf', '+0.1')
+    """
+    if value is None or math.isnan(value):
+        return ""
+    return f"{value:{sign}.{digits}f}"
+
+
+def escape(text: str) -> str:
+    r"""Return a text that is safe inside a Markdown table.
+
+    Example:
+        >>> print(escape("a | b <i>"))
+        a \| b &lt;i&gt;
+    """
+    for character, written in (
+        ("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;"),
+        ("`", "\\`"), ("*", "\\*"), ("[", "\\["), ("]", "\\]"),
+    ):  # fmt: skip
+        text = text.replace(character, written)
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Return a text on one line, without control characters and surrogates."""
+    kept = (character if character.isprintable() else " " for character in text)
+    return " ".join("".join(kept).split())

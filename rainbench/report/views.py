@@ -1,0 +1,166 @@
+"""What a run's tables show: per data set beside the papers, and every entry on every data set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from rainbench.catalog.registry import Registry
+from rainbench.report.grid import Cell, Column, Grid, mark_best, number
+from rainbench.report.rows import Row
+from rainbench.report.stats import CONFIDENCE, LEVEL, Interval
+
+COST_SIDE = 512
+"""Pixels a side of the picture that FLOPs are stated for."""
+
+NOTED_STATES = ("gap", "failed", "missing", "not-comparable")
+
+_PAPER_COLUMNS = (
+    Column("entry", numeric=False),
+    Column("PSNR", "measured"),
+    Column(f"{CONFIDENCE:.0%}", "measured"),
+    Column("SSIM", "measured"),
+    Column("like", "measured", numeric=False),
+    Column("PSNR", "reported"),
+    Column("SSIM", "reported"),
+    Column("PSNR", "difference"),
+    Column("SSIM", "difference"),
+    Column("reported in", numeric=False),
+    Column("state", numeric=False),
+)
+
+
+def paper_views(rows: Sequence[Row], registry: Registry) -> list[Grid]:
+    """Return a table per data set: the entries trained for it, beside the published numbers."""
+    customary = [row for row in rows if row.customary]
+    return [
+        _paper_view(dataset, list(group), registry)
+        for dataset, group in groupby(customary, key=lambda row: row.dataset)
+    ]
+
+
+def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
+    card = registry.datasets[dataset]
+    shown = [row for row in rows if row.trained_for or row.published]
+    shown.sort(key=lambda row: (row.psnr is None, row.psnr or 0))
+    variant = next((f", copy of {row.variant}" for row in rows if row.variant), "")
+    images = max((row.images for row in rows), default=0)
+    remarks = [f"Protocol {card.protocol}, {images} images. PSNR in dB."]
+    if any(row.psnr_interval for row in shown):
+        remarks.append(
+            f"{CONFIDENCE:.0%}: bootstrap interval of the mean PSNR over the images; it says how "
+            "far other images of the same kind would move the mean, not which of two entries is "
+            "the better one."
+        )
+    if any(row.group for row in shown):
+        remarks.append(
+            "like: entries that share a letter cannot be told apart on these images (paired "
+            f"Wilcoxon tests of PSNR, Holm's correction, level {LEVEL:.0%})."
+        )
+    psnr = mark_best([_measured(row.psnr, 2) for row in shown])
+    ssim = mark_best([_measured(row.ssim, 4) for row in shown])
+    return Grid(
+        title=f"{card.title}{variant}",
+        columns=_PAPER_COLUMNS,
+        rows=tuple(
+            (
+                Cell(row.entry),
+                psnr[index],
+                Cell(interval_text(row.psnr_interval)),
+                ssim[index],
+                Cell(row.group),
+                Cell(row.published.psnr_text if row.published else ""),
+                Cell(row.published.ssim_text if row.published else ""),
+                Cell(number(row.delta_psnr, 2, "+")),
+                Cell(number(row.delta_ssim, 4, "+")),
+                Cell(row.published.where if row.published else ""),
+                Cell(row.state, note=row.note if row.state in NOTED_STATES else ""),
+            )
+            for index, row in enumerate(shown)
+        ),
+        remarks=tuple(remarks),
+    )
+
+
+def cost_view(rows: Sequence[Row]) -> Grid | None:
+    """Return what the entries cost; None where nothing was measured."""
+    by_entry = {row.entry: row for row in rows if row.images and row.parameters}
+    measured: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.entry in by_entry and row.customary:
+            measured.setdefault(row.entry, []).append(row)
+    if not measured:
+        return None
+    datasets = sorted({row.dataset for group in measured.values() for row in group})
+    has_memory = any(row.peak_mib is not None for group in measured.values() for row in group)
+    columns = [Column("entry", numeric=False), Column("parameters"), Column("GFLOPs")]
+    columns += [Column(dataset, "seconds") for dataset in datasets]
+    columns += [Column("peak MiB")] if has_memory else []
+    lines = []
+    for entry, group in sorted(measured.items()):
+        seconds = {row.dataset: row.seconds_per_image for row in group}
+        line = [
+            Cell(entry),
+            Cell(f"{group[0].parameters:,}"),
+            Cell(number(gflops(group[0].macs_per_pixel), 1)),
+            *(Cell(number(seconds.get(dataset), 3)) for dataset in datasets),
+        ]
+        lines.append((*line, Cell(number(group[0].peak_mib, 0))) if has_memory else tuple(line))
+    return Grid(
+        title="Speed and cost",
+        columns=tuple(columns),
+        rows=tuple(lines),
+        remarks=(
+            f"GFLOPs: for one picture of {COST_SIDE}x{COST_SIDE}, two operations per multiply-add.",
+            "Seconds: median per image, the first ones left out; comparable only between entries "
+            "that ran on the same machine with the same number of threads and nothing beside them.",
+        ),
+    )
+
+
+def cross_view(rows: Sequence[Row]) -> Grid | None:
+    """Return every measured entry on every data set; None where there is only one data set."""
+    measured = [
+        row for row in rows if row.customary and (row.psnr is not None or row.ssim is not None)
+    ]
+    datasets = sorted({row.dataset for row in measured})
+    if len(datasets) < 2:
+        return None
+    entries = sorted({row.entry for row in measured})
+    cells = {(row.entry, row.dataset): row for row in measured}
+    columns: list[Column] = [Column("entry", numeric=False)]
+    fields: list[list[Cell]] = [[Cell(entry) for entry in entries]]
+    for dataset in datasets:
+        here = [cells.get((entry, dataset)) for entry in entries]
+        for title, digits in (("PSNR", 2), ("SSIM", 4)):
+            values = [(row.psnr if title == "PSNR" else row.ssim) if row else None for row in here]
+            marked = mark_best([_measured(value, digits) for value in values])
+            fields.append(marked)
+            columns.append(Column(title, dataset))
+    return Grid(
+        title="Every entry on every data set",
+        columns=tuple(columns),
+        rows=tuple(zip(*fields, strict=True)),
+        remarks=("Under each data set's customary protocol. PSNR in dB.",),
+    )
+
+
+def gflops(macs_per_pixel: int, pixels: int = COST_SIDE * COST_SIDE) -> float:
+    """Return 10^9 operations for a picture, two per multiply-add.
+
+    Example:
+        >>> gflops(1000, 10**6)
+        2.0
+    """
+    return 2 * macs_per_pixel * pixels / 1e9
+
+
+def interval_text(interval: Interval | None, digits: int = 2) -> str:
+    """Return an interval as text; empty for none."""
+    if interval is None:
+        return ""
+    return f"{number(interval.low, digits)}–{number(interval.high, digits)}"
+
+
+def _measured(value: float | None, digits: int) -> Cell:
+    return Cell(number(value, digits), value)

@@ -1,0 +1,219 @@
+"""Tables: marks, error bars and groups, JSON, LaTeX that compiles, hostile names."""
+
+import csv
+import dataclasses
+import io
+import json
+import math
+import shutil
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_compare import ROW
+
+from rainbench.catalog.registry import load_registry
+from rainbench.metrics import PROTOCOLS, Score
+from rainbench.report.grid import Cell, Column, Grid, mark_best, transpose, write_grid
+from rainbench.report.latex import escape_latex
+from rainbench.report.tables import table_csv, table_json, table_latex, table_markdown
+from rainbench.report.uncertainty import add_statistics
+from rainbench.run.store import cell_folder, format_rows
+
+HOSTILE = (
+    "<script>alert('x')</script>",
+    'quo"te, and `code` *stars* [link](x)',
+    "new\nline\r\n\ttab",
+    "../../etc/passwd",
+    r"\input{/etc/passwd} \end{tabular} ${}^2$ 50% #1 a_b ~ & |",
+    "雨 é ß \x00 \x1b[31m \u202e",
+)
+
+
+def marks(texts, **options):
+    cells = [Cell(text, float(text) if text else None) for text in texts]
+    return [cell.mark for cell in mark_best(cells, **options)]
+
+
+def test_marks():
+    assert marks(["1.0", "3.0", "2.0", ""]) == ["", "best", "second", ""]
+    assert marks(["3.0", "3.0", "2.0"]) == ["best", "best", "second"]
+    assert marks(["3.0", "2.0", "2.0"]) == ["best", "second", "second"]
+    assert marks(["1.0", "2.0"], smallest=True) == ["best", "second"]
+    assert marks(["2.0", "2.0"]) == ["", ""]
+    assert marks(["inf", "2.0"]) == ["best", "second"]
+    assert marks([]) == []
+
+
+def test_numbers_that_print_the_same_are_ties():
+    cells = [Cell("37.46", 37.461), Cell("37.46", 37.459), Cell("37.45", 37.45)]
+    assert [cell.mark for cell in mark_best(cells)] == ["best", "best", "second"]
+
+
+def test_transposed():
+    grid = Grid(
+        "t",
+        (Column("m", numeric=False), Column("PSNR", "A"), Column("SSIM", "A")),
+        ((Cell("x"), Cell("1", 1.0, "best"), Cell("2")),),
+    )
+    turned = transpose(grid, "Methods")
+    assert [column.title for column in turned.columns] == ["Methods", "x"]
+    assert [[cell.text for cell in row] for row in turned.rows] == [
+        ["A PSNR", "1"],
+        ["A SSIM", "2"],
+    ]
+    assert turned.rows[0][1].mark == "best"
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run's folder with per-image scores of three entries, and their rows."""
+    names = {"net.a": 1.0, "net.b": 1.001, "net.c": 0.0}
+    rows = []
+    for number, (name, gain) in enumerate(names.items()):
+        scores = {
+            str(image): {
+                protocol: Score(
+                    None
+                    if protocol == "rescan-rgb"
+                    else 30 + gain + math.sin(image * (number < 2)),
+                    0.9 + image / 1000,
+                )
+                for protocol in PROTOCOLS
+            }
+            for image in range(20)
+        }
+        if name == "net.b":  # better and worse than net.a in turns
+            for image in scores:
+                for protocol, score in scores[image].items():
+                    sign = 0.01 * (-1) ** int(image)
+                    psnr = None if score.psnr is None else score.psnr + sign
+                    scores[image][protocol] = Score(psnr, score.ssim)
+        folder = cell_folder(tmp_path, "rain100l", name)
+        folder.mkdir(parents=True)
+        (folder / "images.csv").write_text(format_rows(scores))
+        row = dataclasses.replace(ROW, entry=name, psnr=30 + gain, images=20)
+        rows += [row, dataclasses.replace(row, protocol="rescan-rgb", customary=False, psnr=None)]
+    return tmp_path, rows
+
+
+def test_error_bars_and_groups(run_folder):
+    out, rows = run_folder
+    found = {(row.entry, row.protocol): row for row in add_statistics(rows, out)}
+    assert [found[name, "prenet-y"].group for name in ("net.a", "net.b", "net.c")] == [
+        "a",
+        "a",
+        "b",
+    ]
+    first = found["net.a", "prenet-y"]
+    assert first.psnr_interval.low < 31 < first.psnr_interval.high
+    assert first.ssim_interval.low < 0.9095 < first.ssim_interval.high
+    without = found["net.a", "rescan-rgb"]
+    assert without.psnr_interval is None and without.ssim_interval and without.group == ""
+
+
+def test_entries_scored_on_other_images_get_no_letter(run_folder):
+    out, rows = run_folder
+    file = cell_folder(out, "rain100l", "net.c") / "images.csv"
+    kept = [line for line in file.read_text().splitlines(True) if not line.startswith("7,")]
+    file.write_text("".join(kept))
+    letters = {row.entry: row.group for row in add_statistics(rows, out) if row.customary}
+    assert letters == {"net.a": "a", "net.b": "a", "net.c": ""}
+
+
+def test_every_form_says_the_same(run_folder):
+    out, rows = run_folder
+    rows = add_statistics(rows, out)
+    content = json.loads(table_json(rows))["rows"]
+    for record, line in zip(content, csv.DictReader(io.StringIO(table_csv(rows))), strict=True):
+        assert list(record) == list(line)
+        for name, value in record.items():
+            assert (value is None and line[name] == "") or float_or_text(line[name]) == value
+    assert "| net.b | **31.00** |" in table_markdown(rows, load_registry())
+    assert r"net.b & \textbf{31.00} &" in table_latex(rows, load_registry())
+
+
+def float_or_text(text):
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def test_json_knows_infinity():
+    (record,) = json.loads(table_json([dataclasses.replace(ROW, psnr=math.inf, ssim=math.nan)]))[
+        "rows"
+    ]
+    assert record["psnr"] == "inf" and record["ssim"] is None and record["images"] == 100
+
+
+@given(st.text(max_size=20))
+def test_latex_text_has_no_command_of_its_own(text):
+    known = [
+        "textbackslash",
+        "textasciicircum",
+        "textasciitilde",
+        "textless",
+        "textgreater",
+        "textbar",
+        "char34",
+        "times",
+        "pm",
+        "cdot",
+        "surd",
+        "ge",
+        "le",
+        "ldots",
+        "textasciigrave",
+    ]
+    escaped = escape_latex(text)
+    rest = escaped
+    for command in known:
+        rest = rest.replace(f"\\{command}{{}}", "").replace(f"$\\{command}$", "")
+    for character in "{}$&#%_":
+        rest = rest.replace(f"\\{character}", "")
+    rest = rest.replace("{[}", "").replace("{]}", "")
+    assert not set(rest) & set("\\{}$&#%_^~\n\r"), escaped
+
+
+def hostile_grid():
+    rows = tuple((Cell(name, note=name), Cell("1.00", 1.0, "best")) for name in HOSTILE)
+    columns = (Column(HOSTILE[0], numeric=False), Column(HOSTILE[4], HOSTILE[1]))
+    return Grid(HOSTILE[4], columns, rows, HOSTILE)
+
+
+def test_hostile_names_break_no_table():
+    markdown = write_grid(hostile_grid(), "markdown")
+    assert "<script" not in markdown and "\x1b" not in markdown
+    assert sum(line.startswith("|") for line in markdown.splitlines()) == 2 + len(HOSTILE)
+    content = json.loads(write_grid(hostile_grid(), "json"))
+    assert [row[0]["text"] for row in content["rows"]] == list(HOSTILE)
+    back = list(csv.reader(io.StringIO(write_grid(hostile_grid(), "csv"), newline="")))
+    assert [row[0] for row in back[1:]] == list(HOSTILE)
+
+
+def compile_latex(text, folder):
+    program = shutil.which("pdflatex") or shutil.which("tectonic")
+    if program is None:
+        pytest.skip("no TeX is installed (pdflatex or tectonic)")
+    document = (
+        "\\documentclass{article}\\usepackage[margin=2cm]{geometry}\\usepackage{booktabs}\n"
+        f"\\begin{{document}}\n{text}\n\\end{{document}}\n"
+    )
+    (folder / "t.tex").write_text(document, encoding="utf-8")
+    options = ["-interaction=nonstopmode", "-halt-on-error"] if "pdflatex" in program else []
+    done = subprocess.run([program, *options, "t.tex"], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (folder / "t.pdf").read_bytes().startswith(b"%PDF")
+    return done.stdout
+
+
+def test_latex_compiles(run_folder, tmp_path):
+    out, rows = run_folder
+    log = compile_latex(table_latex(add_statistics(rows, out), load_registry()), tmp_path)
+    assert "Overfull" not in log
+
+
+def test_hostile_latex_compiles(tmp_path):
+    compile_latex(write_grid(hostile_grid(), "latex"), tmp_path)
