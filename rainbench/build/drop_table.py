@@ -1,0 +1,188 @@
+"""Which drops lie on the glass: their parameters, and each one's place and shape from a key.
+
+The ranges are those of drops in photographs through a wet pane with the lens focused behind it;
+they are our choice (the papers give none). Lengths are in pixels at 480 rows.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from math import cos, pi
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.randomness import philox, uniform, words16
+from rainbench.build.ranges import check_ranges
+from rainbench.errors import RainbenchError
+
+REFERENCE_ROWS = 480
+"""Lengths are given for images of so many rows, and scale with them."""
+
+REFERENCE_AREA = 480 * 720
+"""`DropParameters.count` drops lie on so many pixels at 480 rows."""
+
+_TURN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class DropParameters:
+    """What a wet pane of glass is made from.
+
+    Attributes:
+        count: Drops on a pane of 3:2; other shapes get as many for their area. 0 is a dry pane.
+        defocus: Diameter in pixels at 480 rows of the disk that a point on the glass becomes.
+        sky: How much of the light from above the frame is sky, 0 to 1.
+        smallest: Radius of the smallest drops, in pixels at 480 rows.
+        largest: Radius of the largest drops, in pixels at 480 rows.
+        exponent: Of the Pareto distribution of radii; higher means fewer large drops.
+        flattest: Smallest contact angle of water and glass, in degrees.
+        steepest: Largest contact angle, in degrees.
+    """
+
+    count: int
+    defocus: float = 7.0
+    sky: float = 0.9
+    smallest: float = 3.0
+    largest: float = 15.0
+    exponent: float = 2.2
+    flattest: float = 38.0
+    steepest: float = 60.0
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            "drops",
+            self,
+            {
+                "count": (0, 50_000),
+                "defocus": (0.0, 60.0),
+                "sky": (0.0, 1.0),
+                "smallest": (0.5, 200.0),
+                "largest": (0.5, 200.0),
+                "exponent": (0.1, 10.0),
+                "flattest": (5.0, 89.0),
+                "steepest": (5.0, 89.0),
+            },
+        )
+        for low, high in (("smallest", "largest"), ("flattest", "steepest")):
+            if getattr(self, low) > getattr(self, high):
+                raise RainbenchError(
+                    f"{low} of drops is {getattr(self, low)}, more than {high}, "
+                    f"which is {getattr(self, high)}"
+                )
+
+    def as_record(self) -> dict[str, float]:
+        """Return the parameters by name, for metadata."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DropTable:
+    """One row for each drop; all arrays are ``(N,)``.
+
+    Attributes:
+        x: Centre in pixels of the image, from its left edge; may lie just outside.
+        y: Centre in pixels of the image, from its top edge.
+        radius: Radius of the footprint in pixels of the image.
+        contact: Contact angle of water and glass in degrees.
+        sag: How far the upper half is drawn out by gravity, as a share of the radius.
+        oval: Relative size of the second harmonic of the outline, ``(N, 2)``: cosine, sine part.
+        bulge: Relative size of the third harmonic, ``(N, 2)``.
+        cotangent: Cotangent of the contact angle.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    radius: NDArray[np.float64]
+    contact: NDArray[np.float64]
+    sag: NDArray[np.float64]
+    oval: NDArray[np.float64]
+    bulge: NDArray[np.float64]
+    cotangent: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def as_rows(self) -> list[dict[str, float]]:
+        """Return one record per drop, rounded to thousandths, for metadata."""
+        names = ("x", "y", "radius", "contact", "sag")
+        columns = [np.round(getattr(self, name), 3).tolist() for name in names]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def draw_drop_parameters(*key: object) -> DropParameters:
+    """Draw count, defocus and sky in the ranges of photographs, from a key.
+
+    Example:
+        >>> parameters = draw_drop_parameters("doctest", 1)
+        >>> 250 <= parameters.count <= 800, 5 <= parameters.defocus <= 9
+        (True, True)
+    """
+    generator = philox("drop parameters", *key)
+    return DropParameters(
+        count=round(250 * (800 / 250) ** uniform(generator, 0, 1)),
+        defocus=uniform(generator, 5, 9),
+        sky=uniform(generator, 0.8, 0.95),
+    )
+
+
+def draw_drops(height: int, width: int, parameters: DropParameters, *key: object) -> DropTable:
+    """Draw the drops of a pane, those included whose centre lies just outside it.
+
+    Args:
+        height: Rows of the image.
+        width: Columns of the image.
+        parameters: How many, how large, how steep.
+        key: Source, seed, split: the same key gives the same drops.
+
+    Example:
+        >>> len(draw_drops(480, 720, DropParameters(100), "doctest"))
+        116
+    """
+    scale = height / REFERENCE_ROWS
+    margin = parameters.largest + parameters.defocus
+    rows, columns = REFERENCE_ROWS + 2 * margin, width / scale + 2 * margin
+    count = round(parameters.count * rows * columns / REFERENCE_AREA)
+    words = words16(philox("drop", *key), count * 9).reshape(count, 9).astype(np.int64)
+    share = (words + 0.5) / 65536
+    cosine, sine = _circle()
+    degree = _TURN / 360
+    contact = np.rint(
+        degree * (parameters.flattest + (parameters.steepest - parameters.flattest) * share[:, 3])
+    ).astype(np.int64)
+    radius = _radii(parameters, share[:, 2])
+    phase2, phase3 = words[:, 5] >> 4, words[:, 7] >> 4
+    oval, bulge = 0.12 * share[:, 4], 0.07 * share[:, 6]
+    return DropTable(
+        x=(share[:, 0] * columns - margin) * scale,
+        y=(share[:, 1] * rows - margin) * scale,
+        radius=radius * scale,
+        contact=contact / degree,
+        sag=0.25 * share[:, 8] * np.minimum(radius / 10, 1.5),
+        oval=np.stack([oval * cosine[phase2], -oval * sine[phase2]], axis=1),
+        bulge=np.stack([bulge * cosine[phase3], -bulge * sine[phase3]], axis=1),
+        cotangent=cosine[contact] / sine[contact],
+    )
+
+
+def _radii(parameters: DropParameters, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the quantiles of a Pareto distribution cut at the largest radius.
+
+    Rounded to 1 / 256 pixel, so that the last bit of a mathematical library does not matter.
+    """
+    kept = 1 - (parameters.smallest / parameters.largest) ** parameters.exponent
+    quantiles = [
+        parameters.smallest * (1 - kept * share) ** (-1 / parameters.exponent)
+        for share in shares.tolist()
+    ]
+    rounded: NDArray[np.float64] = np.rint(np.array(quantiles) * 256) / 256
+    return rounded
+
+
+@functools.cache
+def _circle() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return cosine and sine of every 1 / `_TURN` of a turn, rounded to 20 bits."""
+    one = 1 << 20
+    cosine = np.array([round(cos(2 * pi * step / _TURN) * one) / one for step in range(_TURN)])
+    return cosine, np.roll(cosine, _TURN // 4)
