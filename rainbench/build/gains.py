@@ -23,13 +23,16 @@ _STEP = 5e-4
 _REACH = 1.0
 _NARROWEST, _WIDEST = 2e-3, 2e-2
 
+CLIPS_ABOVE = 1.01
+"""Gain from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
+
 STEADY = 5e-4
 """Relative standard deviation below which the light counts as steady: all gains are 1. It also
 does where upper and lower half of the picture disagree by half of what the gains vary."""
 
 
 def estimate_gains(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
-    """Estimate how bright each frame is, relative to the median frame.
+    """Estimate how bright each frame is, relative to the usual one.
 
     The ratio of a frame to a reference picture is the same at all its dry pixels, and larger where
     it rains: the most frequent ratio is the gain, whatever the rain. A mean would follow the rain.
@@ -39,8 +42,8 @@ def estimate_gains(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
         rounds: How often the reference is made anew from the corrected frames.
 
     Returns:
-        ``(N,)`` float64, median 1; exactly 1 where the light is steady. Divide frame n by
-        ``gains[n]``.
+        ``(N,)`` float64; the middle half of them has mean 1, which a flash does not move and
+        flicker hardly. Exactly 1 where the light is steady. Divide frame n by ``gains[n]``.
 
     Example:
         >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
@@ -64,11 +67,18 @@ def estimate_gains(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
             [_most_frequent_ratio(row[part], reference[part]) for row in brightness]
             for part in (np.s_[:middle_row], np.s_[middle_row:])
         ]
-        first, second = (np.array(half) / np.median(half) for half in halves)
+        first, second = (np.array(half) / _usual(half) for half in halves)
         gains = (first + second) / 2
-        gains /= np.median(gains)
+        gains /= _usual(gains)
     doubt = float((first - second).std()) / 2
     return gains if gains.std() > max(STEADY, 2 * doubt) else np.ones(len(gains))
+
+
+def _usual(gains: list[float] | NDArray[np.float64]) -> float:
+    """Return the mean of the middle half."""
+    ordered = np.sort(gains)
+    quarter = len(ordered) // 4
+    return float(ordered[quarter : len(ordered) - quarter].mean())
 
 
 def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
@@ -101,7 +111,11 @@ def _most_frequent_ratio(values: NDArray[np.float32], reference: NDArray[np.floa
 
 @dataclass(frozen=True, slots=True)
 class GainSource:
-    """A sequence with its light corrected: frame n divided by ``gains[n]``, rounded to 8 bits."""
+    """A sequence with its light corrected: frame n divided by ``gains[n]``, rounded to 8 bits.
+
+    Clipped samples of frames that are too bright stay 255: a vote then takes them for rain, not
+    for a darker scene.
+    """
 
     source: FrameSource
     gains: NDArray[np.float64]
@@ -124,6 +138,8 @@ class GainSource:
         corrected = np.empty(band.shape, np.uint8)
         for frame, gain, out in zip(band, self.gains, corrected, strict=True):
             table = np.clip(np.rint(np.arange(256) / gain), 0, 255).astype(np.uint8)
+            if gain > CLIPS_ABOVE:
+                table[255] = 255
             np.take(table, frame, out=out)
         return corrected
 

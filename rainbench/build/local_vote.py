@@ -28,6 +28,9 @@ PERCENTILES_BLENDED = 1.0
 def local_curves(votes: Votes, frames: int) -> NDArray[np.int64]:
     """Count the votes of each block.
 
+    A pixel whose mode is its very largest value, but not its only one, does not vote: it is rather
+    clipped than dry most of the time.
+
     Args:
         votes: A count that kept its ranges.
         frames: Number of frames, N.
@@ -49,7 +52,8 @@ def local_curves(votes: Votes, frames: int) -> NDArray[np.int64]:
     height, width = begin.shape
     across = -(-width // BLOCK)
     block = np.arange(height)[:, None] // BLOCK * across + np.arange(width) // BLOCK
-    voting = begin <= end
+    at_the_top = (votes.ranges[0] > 0) & (votes.ranges[1] == frames - 1)
+    voting = (begin <= end) & ~at_the_top
     size = -(-height // BLOCK) * across * 102
     changes = np.bincount((block * 102 + begin)[voting], minlength=size)
     changes -= np.bincount((block * 102 + end + 1)[voting], minlength=size)

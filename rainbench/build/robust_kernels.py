@@ -9,10 +9,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.build.gains import CLIPS_ABOVE
 from rainbench.build.kernels import compiled
 
 _Bytes = NDArray[np.uint8]
 _Floats = NDArray[np.float32]
+
+_CLIPS_BELOW = np.float32(1 / CLIPS_ABOVE)
+_UNKNOWN = np.float32(765)
+"""Residual of a clipped sample: as bright as can be, so that it is neither dry nor noise."""
 
 
 @compiled
@@ -27,6 +32,8 @@ def residual_rows(
     smooth: _Floats,
 ) -> None:
     """Compute the residual of one frame in a band, and its horizontal sums of three.
+
+    In a frame that is brighter than the others a sample of 255 says no more than "at least".
 
     Args:
         frame: Bytes of the frame; row ``first_row`` of them is the first of the band.
@@ -47,6 +54,10 @@ def residual_rows(
         for x in range(width):
             total = np.float32(int(source[3 * x]) + int(source[3 * x + 1]) + int(source[3 * x + 2]))
             out[x] = total * inverse_gain - (red[x] + green[x] + blue[x])
+        if inverse_gain < _CLIPS_BELOW:
+            for x in range(width):
+                if max(source[3 * x], source[3 * x + 1], source[3 * x + 2]) == 255:
+                    out[x] = _UNKNOWN
     last = residual.shape[0] - 1
     if not above:
         residual[0] = residual[1]

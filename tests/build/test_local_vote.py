@@ -9,11 +9,22 @@ from rainbench.build.voting import count_votes, select_percentile, to_levels
 
 
 def test_blocks_together_give_the_vote_of_the_picture():
-    frames = rain_on_noise(60, 37, 50)
+    frames = rain_on_noise(60, 37, 50) // 2  # nothing is clipped
     votes = count_votes(as_source(frames), keep_ranges=True)
     curves = local_curves(votes, 60)
     assert curves.shape == (3, 4, 101)
     assert (curves.sum(axis=(0, 1)) == votes.curve).all()
+
+
+def test_pixels_that_are_clipped_most_of_the_time_do_not_vote():
+    frames = np.full((20, 16, 32, 3), 255, np.uint8)
+    frames[:8, :, :16] = np.arange(200, 208)[:, None, None, None]  # the mode is 255, not the scene
+    frames[0, :, 16:] = 0
+    frames[1, :8, 16:] = 250
+    frames[2:, :8, 16:] = 40
+    curves = local_curves(count_votes(as_source(frames), keep_ranges=True), 20)
+    assert curves[0, 0].sum() == 0
+    assert curves[0, 1, [0, 50, 90, 95]].tolist() == [0, 128, 128, 0]
 
 
 def test_votes_without_ranges_are_refused():
