@@ -97,7 +97,46 @@ def decode_image(data: bytes, path: Path) -> Image:
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
-def _check_container(data: bytes, path: Path) -> None:
+def read_gray(path: Path) -> NDArray[np.uint16]:
+    """Read a gray image file of 8 or 16 bits, such as a depth map or a mask.
+
+    Args:
+        path: A file of one channel, or of three that are equal.
+
+    Returns:
+        ``(H, W)`` uint16; 65535 is white, also in a file of 8 bits.
+
+    Raises:
+        ImageError: The file cannot be read, or is in colour.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "mask.png"
+        >>> write_png(file, np.array([[0, 1, 255]], np.uint8))
+        >>> read_gray(file).tolist()
+        [[0, 257, 65535]]
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(path, f"cannot be read: {error.strerror}") from None
+    _check_container(data, path, deep=True)
+    decoded = cv2.imdecode(
+        np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if decoded is None or decoded.dtype not in (np.uint8, np.uint16):
+        raise ImageError(path, "is not an image of 8 or 16 bits that can be decoded")
+    if decoded.ndim == 3:
+        if (decoded != decoded[..., :1]).any():
+            raise ImageError(path, "is in colour, not gray", hint="Save it with one channel.")
+        decoded = decoded[..., 0]
+    gray: NDArray[np.uint16] = decoded.astype(np.uint16)
+    return gray if decoded.dtype == np.uint16 else gray * np.uint16(257)
+
+
+def _check_container(data: bytes, path: Path, *, deep: bool = False) -> None:
     """Refuse what decoders pass silently: truncated files, broken checksums, huge sizes."""
     if not data:
         raise ImageError(path, "is empty", hint="The copy or download was cut short: fetch again.")
@@ -105,12 +144,12 @@ def _check_container(data: bytes, path: Path) -> None:
         if data.lstrip()[: len(start)] == start:
             raise ImageError(path, f"is not an image: {what}")
     if data.startswith(_PNG_SIGNATURE):
-        _check_png(data, path)
+        _check_png(data, path, deep=deep)
     elif data.startswith(b"\xff\xd8"):
         _check_jpeg(data, path)
 
 
-def _check_png(data: bytes, path: Path) -> None:
+def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
     cut = ImageError(
         path, "is a PNG that is cut short", hint="The copy or download was incomplete: fetch again."
     )
@@ -129,7 +168,7 @@ def _check_png(data: bytes, path: Path) -> None:
         if kind == b"IHDR":
             width, height, depth = struct.unpack(">IIB", body[:9])
             _check_size(width, height, path)
-            if depth == 16:
+            if depth == 16 and not deep:
                 raise ImageError(
                     path,
                     "has 16 bits a channel",
@@ -160,24 +199,32 @@ def _check_size(width: int, height: int, path: Path) -> None:
 
 
 def write_png(path: Path, image: Image) -> None:
-    """Write an RGB image as PNG, complete or not at all (written aside, then renamed).
+    """Write an RGB or gray image as PNG, complete or not at all (written aside, then renamed).
 
     Args:
         path: Where to; the folder must exist.
-        image: ``(H, W, 3)`` uint8, RGB.
+        image: ``(H, W, 3)`` uint8, RGB, or ``(H, W)`` uint8, gray.
 
     Raises:
         ImageError: The file cannot be written.
     """
-    import cv2
-
-    written, data = cv2.imencode(".png", np.ascontiguousarray(image[..., ::-1]))
-    if not written:
-        raise ImageError(path, f"an array of shape {image.shape} cannot be written as PNG")
     try:
-        write_atomically(path, data.tobytes())
+        write_atomically(path, encode_png(path, image))
     except OSError as error:
         raise ImageError(path, f"cannot be written: {error.strerror}") from None
+
+
+def encode_png(path: Path, image: Image) -> bytes:
+    """Return the bytes of `write_png`; ``path`` is named in errors."""
+    import cv2
+
+    try:
+        bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".png", bgr)[1].tobytes()
+    except cv2.error:
+        raise ImageError(
+            path, f"an array of shape {image.shape} cannot be written as PNG"
+        ) from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:
