@@ -111,8 +111,33 @@ class DropTable:
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def draw_drop_parameters(*key: object) -> DropParameters:
-    """Draw count, defocus and sky in the ranges of photographs, from a key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropRanges:
+    """Where the parameters of wet glass are drawn from, lowest and highest.
+
+    Attributes:
+        count: See `DropParameters`, as all below. Drawn evenly in its logarithm.
+        defocus: At 480 rows.
+        sky: 0 to 1.
+    """
+
+    count: tuple[int, int] = (250, 800)
+    defocus: tuple[float, float] = (5.0, 9.0)
+    sky: tuple[float, float] = (0.8, 0.95)
+
+    def __post_init__(self) -> None:
+        for name in ("count", "defocus", "sky"):
+            low, high = getattr(self, name)
+            if low > high:
+                raise RainbenchError(f"{name} of drops is {low} to {high}: that runs backwards")
+        if self.count[0] < 1:
+            raise RainbenchError(f"count of drops is {self.count[0]}: it must be 1 or more")
+        for end in (0, 1):
+            DropParameters(self.count[end], self.defocus[end], self.sky[end])
+
+
+def draw_drop_parameters(*key: object, ranges: DropRanges = DropRanges()) -> DropParameters:
+    """Draw count, defocus and sky from a key; the default ranges are those of photographs.
 
     Example:
         >>> parameters = draw_drop_parameters("doctest", 1)
@@ -120,14 +145,17 @@ def draw_drop_parameters(*key: object) -> DropParameters:
         (True, True)
     """
     generator = philox("drop parameters", *key)
+    fewest, most = ranges.count
     return DropParameters(
-        count=round(250 * (800 / 250) ** uniform(generator, 0, 1)),
-        defocus=uniform(generator, 5, 9),
-        sky=uniform(generator, 0.8, 0.95),
+        count=round(fewest * (most / fewest) ** uniform(generator, 0, 1)),
+        defocus=uniform(generator, *ranges.defocus),
+        sky=uniform(generator, *ranges.sky),
     )
 
 
-def draw_drops(height: int, width: int, parameters: DropParameters, *key: object) -> DropTable:
+def draw_drops(
+    height: int, width: int, parameters: DropParameters, *key: object, rows: int | None = None
+) -> DropTable:
     """Draw the drops of a pane, those included whose centre lies just outside it.
 
     Args:
@@ -135,15 +163,16 @@ def draw_drops(height: int, width: int, parameters: DropParameters, *key: object
         width: Columns of the image.
         parameters: How many, how large, how steep.
         key: Source, seed, split: the same key gives the same drops.
+        rows: Rows of the whole image of which this is a patch; None if it is the whole.
 
     Example:
         >>> len(draw_drops(480, 720, DropParameters(100), "doctest"))
         116
     """
-    scale = height / REFERENCE_ROWS
+    scale = (rows or height) / REFERENCE_ROWS
     margin = parameters.largest + parameters.defocus
-    rows, columns = REFERENCE_ROWS + 2 * margin, width / scale + 2 * margin
-    count = round(parameters.count * rows * columns / REFERENCE_AREA)
+    tall, wide = height / scale + 2 * margin, width / scale + 2 * margin
+    count = round(parameters.count * tall * wide / REFERENCE_AREA)
     words = words16(philox("drop", *key), count * 9).reshape(count, 9).astype(np.int64)
     share = (words + 0.5) / 65536
     cosine, sine = _circle()
@@ -155,8 +184,8 @@ def draw_drops(height: int, width: int, parameters: DropParameters, *key: object
     phase2, phase3 = words[:, 5] >> 4, words[:, 7] >> 4
     oval, bulge = 0.12 * share[:, 4], 0.07 * share[:, 6]
     return DropTable(
-        x=(share[:, 0] * columns - margin) * scale,
-        y=(share[:, 1] * rows - margin) * scale,
+        x=(share[:, 0] * wide - margin) * scale,
+        y=(share[:, 1] * tall - margin) * scale,
         radius=radius * scale,
         contact=contact / degree,
         sag=0.25 * share[:, 8] * np.minimum(radius / 10, 1.5),

@@ -21,6 +21,7 @@ from rainbench.build.drop_kernels import convolve, lay_over, raise_caps, refract
 from rainbench.build.drop_table import (
     REFERENCE_ROWS,
     DropParameters,
+    DropRanges,
     DropTable,
     draw_drop_parameters,
     draw_drops,
@@ -31,6 +32,7 @@ from rainbench.images import Image
 
 __all__ = [
     "DropParameters",
+    "DropRanges",
     "DropTable",
     "WetGlass",
     "draw_drop_parameters",
@@ -94,13 +96,16 @@ class WetGlass:
         }
 
 
-def render_drops(clean: Image, parameters: DropParameters, *key: object) -> WetGlass:
+def render_drops(
+    clean: Image, parameters: DropParameters, *key: object, rows: int | None = None
+) -> WetGlass:
     """Look at an image through a wet pane.
 
     Args:
         clean: ``(H, W, 3)`` uint8, what is behind the pane.
         parameters: What lies on the pane.
         key: Source, seed, split: the same key gives the same bytes.
+        rows: Rows of the whole image of which this is a patch; None if it is the whole.
 
     Returns:
         The picture and, apart, alpha, light and table of the drops.
@@ -117,8 +122,8 @@ def render_drops(clean: Image, parameters: DropParameters, *key: object) -> WetG
     """
     _check(clean)
     height, width = clean.shape[:2]
-    scale = height / REFERENCE_ROWS
-    table = draw_drops(height, width, parameters, *key)
+    scale = (rows or height) / REFERENCE_ROWS
+    table = draw_drops(height, width, parameters, *key, rows=rows)
     weights = _disk(parameters.defocus * scale / STEP)
     around = 1 + len(weights) // 2
     margin = float(around * STEP)
