@@ -46,10 +46,10 @@ def soft_mask(rainy: Image, clean: Image) -> SoftMask:
         clean: The same shape.
 
     Example:
-        >>> clean = np.zeros((1, 3, 3), np.uint8)
-        >>> rainy = clean + np.array([[0], [3], [6]], np.uint8)
+        >>> clean = np.full((1, 4, 3), 9, np.uint8)
+        >>> rainy = np.array([[[9, 9, 9], [12, 12, 12], [15, 15, 15], [3, 3, 3]]], np.uint8)
         >>> soft_mask(rainy, clean).values.tolist()
-        [[0.0, 0.5, 1.0]]
+        [[0.0, 0.5, 1.0, 1.0]]
     """
     difference = np.empty(rainy.shape[:2], np.uint16)
     lowest, highest = _differences(rainy, clean, difference)
@@ -69,7 +69,9 @@ def _differences(
         for x in range(out.shape[1]):
             total = 0
             for channel in range(3):
-                total += abs(int(rainy[y, x, channel]) - int(clean[y, x, channel]))
+                # Compiled, int() of an unsigned number stays unsigned.
+                above, below = np.int32(rainy[y, x, channel]), np.int32(clean[y, x, channel])
+                total += int(abs(above - below))
             out[y, x] = total
             lowest, highest = min(lowest, total), max(highest, total)
     return lowest, highest

@@ -1,7 +1,8 @@
 """Clean images to rainy pairs on the fly: streaks, drops on glass, mist, or streaks and drops.
 
 `Synthesis` is a function of an image and a key. It keeps no state, so that a training set may call
-it in any order and in any process, and get the same pair for the same key.
+it in any order and in any process, and get the same pair for the same key. `Synthesis.prepare`
+does what several rainy versions of one image share.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.build.masks import soft_mask
+from rainbench.build.drops import DropParameters, DropRanges, draw_drop_parameters, render_drops
+from rainbench.build.masks import SoftMask, soft_mask
 from rainbench.build.mist import MistRanges, add_mist, draw_mist_parameters, pseudo_depth
 from rainbench.build.streaks import StreakRanges, add, draw_parameters, make_streaks, screen
 from rainbench.errors import RainbenchError
 from rainbench.images import Image
 
-SynthesisKind = Literal["streaks", "mist"]
+SynthesisKind = Literal["streaks", "drops", "mist", "joint"]
 Order = Literal["paper", "physical"]
 Blend = Literal["screen", "add"]
 Parameter = str | int | float
@@ -42,7 +44,7 @@ class SyntheticPair:
         streak_mask: ``(H, W)`` float32 in [0, 1]: what the streaks change, normalised over the
             image (`rainbench.build.masks`); zero without streaks, as all masks.
         drop_mask: The same of the drops.
-        joint_mask: The same of everything together.
+        joint_mask: The same of everything together, mist included.
         parameters: What it was made from, flat and named for a table.
     """
 
@@ -60,7 +62,7 @@ class Synthesis:
     """Makes rainy pairs from clean images.
 
     Attributes:
-        kind: What to add.
+        kind: What to add; ``joint`` is streaks and drops.
         seed: Any number.
         mist: Add mist before anything else; always so for the kind ``mist``.
         order: ``paper``: streaks over the drops, as JRSRD was made. ``physical``: streaks behind
@@ -69,6 +71,7 @@ class Synthesis:
         rows: Rows of the whole images of which patches are given, so that rain has the size it has
             in them; None if whole images are given.
         streak_ranges: What the parameters of streaks are drawn from.
+        drop_ranges: What those of drops are drawn from.
         mist_ranges: What those of mist are drawn from.
 
     Example:
@@ -86,6 +89,7 @@ class Synthesis:
     blend: Blend = "screen"
     rows: int | None = None
     streak_ranges: StreakRanges = field(default_factory=StreakRanges)
+    drop_ranges: DropRanges = field(default_factory=DropRanges)
     mist_ranges: MistRanges = field(default_factory=MistRanges)
 
     def __post_init__(self) -> None:
@@ -95,6 +99,21 @@ class Synthesis:
                     f"{name} {getattr(self, name)!r}: it must be {', '.join(get_args(known))}"
                 )
 
+    @property
+    def has_streaks(self) -> bool:
+        """Whether streaks are part of it."""
+        return self.kind in ("streaks", "joint")
+
+    @property
+    def has_drops(self) -> bool:
+        """Whether drops are part of it."""
+        return self.kind in ("drops", "joint")
+
+    @property
+    def has_mist(self) -> bool:
+        """Whether mist is part of it."""
+        return self.mist or self.kind == "mist"
+
     def __call__(self, clean: Image, *key: str | int) -> SyntheticPair:
         """Make one pair.
 
@@ -103,30 +122,126 @@ class Synthesis:
             key: Names the source, and the patch, the epoch and so on: the same key and image give
                 the same pair.
         """
+        return self.prepare(clean, *key).rain()
+
+    def prepare(
+        self,
+        clean: Image,
+        *key: str | int,
+        photograph: Image | None = None,
+        depth: NDArray[np.uint16] | None = None,
+    ) -> PreparedScene:
+        """Lay mist over an image and put the wet glass before it.
+
+        Args:
+            clean: ``(H, W, 3)`` uint8.
+            key: Names the source.
+            photograph: The same scene photographed through drops, in place of rendered ones. The
+                camera saw no streaks behind them, so only the paper's order is possible.
+            depth: ``(H, W)`` uint16, 65535 for the farthest point; made up by default.
+
+        Raises:
+            RainbenchError: A photograph is to be rained upon in the physical order or in mist, or
+                sizes differ.
+        """
         key = (REVISION, self.seed, *key)
-        height, width = clean.shape[:2]
-        parameters: dict[str, Parameter] = {}
-        scene, layer = clean, np.zeros((height, width), np.uint8)
-        if self.mist or self.kind == "mist":
-            thickness = draw_mist_parameters(*key, ranges=self.mist_ranges)
-            scene = add_mist(clean, pseudo_depth(height, width, *key), thickness).image
-            parameters |= {"depth": "pseudo", **_named("mist", thickness.as_record())}
-        rainy = dropped = scene
-        if self.kind == "streaks":
-            drawn = draw_parameters(None, *key, ranges=self.streak_ranges)
-            streaks = make_streaks(height, width, drawn, *key, rows=self.rows)
-            layer = streaks.layer
-            rainy = BLENDS[self.blend](dropped, layer)
-            parameters |= {"blend": self.blend, **_named("streak", streaks.as_record())}
+        parameters: dict[str, Parameter] = {"kind": self.kind}
+        misted = clean
+        if photograph is not None:
+            if self.order == "physical" or self.has_mist:
+                raise RainbenchError(
+                    "streaks and mist cannot be put behind the drops of a photograph",
+                    hint="Use --order paper without --mist, or render the drops (--drops lens).",
+                )
+            if photograph.shape != clean.shape:
+                raise RainbenchError("a photograph and its clean image differ in size")
+        if self.has_mist:
+            drawn = draw_mist_parameters(*key, ranges=self.mist_ranges)
+            source = "pseudo" if depth is None else "given"
+            depth = pseudo_depth(*clean.shape[:2], *key) if depth is None else depth
+            misted = add_mist(clean, depth, drawn).image
+            parameters |= {"depth": source, **_named("mist", drawn.as_record())}
+        dropped, alpha, wetness = misted, np.zeros(clean.shape[:2], np.uint8), None
+        if photograph is not None:
+            dropped = photograph
+            parameters["drops"] = "photographed"
+        elif self.has_drops:
+            wetness = draw_drop_parameters(*key, ranges=self.drop_ranges)
+            wet = render_drops(misted, wetness, *key, rows=self.rows)
+            dropped, alpha = wet.image, wet.alpha
+            parameters |= {"drops": "rendered", **_named("drop", wet.as_record())}
+        drop_mask = soft_mask(dropped, misted)
+        return PreparedScene(
+            self, key, clean, misted, dropped, alpha, drop_mask, wetness, parameters
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedScene:
+    """An image with everything that its rainy versions share.
+
+    Attributes:
+        synthesis: How it is rained upon.
+        key: Of the scene, revision and seed included.
+        clean: ``(H, W, 3)`` uint8.
+        misted: The clean image in mist; itself without.
+        dropped: What is seen through the drops when no streak falls; ``misted`` without drops.
+        alpha: ``(H, W)`` uint8, the share of rendered drop per pixel; zero without.
+        drop_mask: What the drops change.
+        wetness: What the wet glass is made from; None for a photograph and without drops.
+        parameters: All of this for a table.
+    """
+
+    synthesis: Synthesis
+    key: tuple[str | int, ...]
+    clean: Image
+    misted: Image
+    dropped: Image
+    alpha: NDArray[np.uint8]
+    drop_mask: SoftMask
+    wetness: DropParameters | None
+    parameters: Mapping[str, Parameter]
+
+    def rain(self, amount: float | None = None, version: int = 0) -> SyntheticPair:
+        """Make one rainy version.
+
+        Args:
+            amount: The noise amount of its streaks; drawn by default.
+            version: Versions of one scene have streaks of their own.
+        """
+        rainy, layer = self.dropped, np.zeros(self.clean.shape[:2], np.uint8)
+        parameters = dict(self.parameters)
+        if self.synthesis.has_streaks:
+            key = (*self.key, version)
+            drawn = draw_parameters(amount, *key, ranges=self.synthesis.streak_ranges)
+            height, width = layer.shape
+            streaks = make_streaks(height, width, drawn, *key, rows=self.synthesis.rows)
+            layer, rainy = streaks.layer, self._blend(streaks.layer)
+            parameters |= {
+                "order": self.synthesis.order,
+                "blend": self.synthesis.blend,
+                **_named("streak", streaks.as_record()),
+            }
+        streak_mask, joint_mask = soft_mask(rainy, self.dropped), soft_mask(rainy, self.clean)
+        masks = (("streak", streak_mask), ("drop", self.drop_mask), ("joint", joint_mask))
+        for name, mask in masks:
+            parameters |= {f"{name}_mask_0": mask.lowest, f"{name}_mask_1": mask.highest}
         return SyntheticPair(
             rainy=rainy,
-            clean=clean,
+            clean=self.clean,
             streaks=layer,
-            streak_mask=soft_mask(rainy, dropped).values,
-            drop_mask=soft_mask(dropped, scene).values,
-            joint_mask=soft_mask(rainy, clean).values,
+            streak_mask=streak_mask.values,
+            drop_mask=self.drop_mask.values,
+            joint_mask=joint_mask.values,
             parameters=parameters,
         )
+
+    def _blend(self, layer: NDArray[np.uint8]) -> Image:
+        blend = BLENDS[self.synthesis.blend]
+        if self.wetness is None or self.synthesis.order == "paper":
+            return blend(self.dropped, layer)
+        behind = blend(self.misted, layer)
+        return render_drops(behind, self.wetness, *self.key, rows=self.synthesis.rows).image
 
 
 def _named(what: str, record: Mapping[str, float]) -> dict[str, Parameter]:
