@@ -209,12 +209,12 @@ class PreparedScene:
             amount: The noise amount of its streaks; drawn by default.
             version: Versions of one scene have streaks of their own.
         """
-        rainy, layer = self.dropped, np.zeros(self.clean.shape[:2], np.uint8)
+        height, width = self.clean.shape[:2]
+        rainy, layer = self.dropped, np.zeros((height, width), np.uint8)
         parameters = dict(self.parameters)
         if self.synthesis.has_streaks:
             key = (*self.key, version)
             drawn = draw_parameters(amount, *key, ranges=self.synthesis.streak_ranges)
-            height, width = layer.shape
             streaks = make_streaks(height, width, drawn, *key, rows=self.synthesis.rows)
             layer, rainy = streaks.layer, self._blend(streaks.layer)
             parameters |= {
