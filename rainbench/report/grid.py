@@ -74,16 +74,16 @@ def mark_best(cells: Sequence[Cell], *, smallest: bool = False) -> list[Cell]:
     """Mark the best and the second of a column by the numbers as they are printed.
 
     Cells that print the same share a mark: two best leave the second mark to the next lower number.
-    A column of one number, or of equal ones, has nothing to set off.
+    A second needs a third that it is better than, as the best needs a second.
 
     Args:
         cells: The column; cells without a value are left alone.
         smallest: Whether less is better.
 
     Example:
-        >>> column = [Cell("1.5", 1.5), Cell("1.7", 1.7), Cell("1.7", 1.7), Cell("-")]
+        >>> column = [Cell("1.5", 1.5), Cell("1.7", 1.7), Cell("1.7", 1.7), Cell("-"), Cell("1", 1)]
         >>> [cell.mark for cell in mark_best(column)]
-        ['second', 'best', 'best', '']
+        ['second', 'best', 'best', '', '']
     """
     by_text: dict[str, float] = {}
     for cell in cells:
@@ -91,9 +91,9 @@ def mark_best(cells: Sequence[Cell], *, smallest: bool = False) -> list[Cell]:
             known = by_text.get(cell.text, cell.value)
             by_text[cell.text] = (min if smallest else max)(known, cell.value)
     ranked = sorted(by_text, key=lambda text: by_text[text], reverse=not smallest)
-    if len(ranked) < 2:
-        return list(cells)
-    marks: dict[str, Mark] = {ranked[0]: "best", ranked[1]: "second"}
+    marks: dict[str, Mark] = {ranked[0]: "best"} if len(ranked) > 1 else {}
+    if len(ranked) > 2:
+        marks[ranked[1]] = "second"
     return [
         cell if cell.value is None else dataclasses.replace(cell, mark=marks.get(cell.text, ""))
         for cell in cells
@@ -109,7 +109,7 @@ def transpose(grid: Grid, corner: str = "") -> Grid:
     columns += [Column(row[0].text) for row in grid.rows]
     rows = []
     for index, column in enumerate(grid.columns[1:], 1):
-        name = f"{column.group} {column.title}".strip()
+        name = f"{column.title}, {column.group}".rstrip(", ")
         rows.append((Cell(name), *(row[index] for row in grid.rows)))
     return Grid(grid.title, tuple(columns), tuple(rows), grid.remarks)
 

@@ -1,7 +1,7 @@
 r"""Tables for a paper: LaTeX with booktabs, the best number bold, the second underlined.
 
-The text needs ``\usepackage{booktabs}`` and nothing else. Every name is escaped: none can end the
-table, load a file or run a command.
+The text needs ``\usepackage{booktabs,graphicx}``; a table that is wider than the page is shrunk.
+Every name is escaped: none can end the table, load a file or run a command.
 """
 
 from __future__ import annotations
@@ -35,17 +35,19 @@ def grid_latex(grid: Grid) -> str:
         >>> grid = Grid("A & B", (Column("entry", numeric=False), Column("PSNR")),
         ...             ((Cell("x_y"), Cell("37.48", 37.48, "best")),))
         >>> print(grid_latex(grid))
-        % needs \usepackage{booktabs}
+        % needs \usepackage{booktabs,graphicx}
         \begin{table}[t]
         \centering
         \caption{A \& B}
+        \setbox0\hbox{%
         \begin{tabular}{@{}lr@{}}
         \toprule
         entry & PSNR \\
         \midrule
         x\_y & \textbf{37.48} \\
         \bottomrule
-        \end{tabular}
+        \end{tabular}}%
+        \ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\leavevmode\box0\fi
         \end{table}
         <BLANKLINE>
     """
@@ -54,10 +56,11 @@ def grid_latex(grid: Grid) -> str:
     wide = len(grid.columns) > WIDE
     float_name = "table*" if wide else "table"
     lines = [
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs,graphicx}",
         rf"\begin{{{float_name}}}[t]",
         r"\centering" + (r"\small\setlength{\tabcolsep}{4pt}" if wide else ""),
         rf"\caption{{{escape_latex(grid.title)}}}",
+        r"\setbox0\hbox{%",
         rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
         r"\toprule",
         *_group_heads(grid.columns),
@@ -65,7 +68,8 @@ def grid_latex(grid: Grid) -> str:
         r"\midrule",
         *(" & ".join(_cell(cell, notes) for cell in row) + r" \\" for row in grid.rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}%",
+        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\leavevmode\box0\fi",
     ]
     below = [escape_latex(remark) for remark in grid.remarks]
     below += [

@@ -178,7 +178,7 @@ def _measured(
             state="measured",
             note=remarks,
             parameters=entry.parameters,
-            macs_per_pixel=entry.baseline.macs_per_pixel,
+            macs_per_pixel=entry.macs_per_pixel,
             seconds_per_image=_median_seconds(folder / "timing.csv"),
             comparable=bool(whole and not altered),
             remarks=remarks,
@@ -215,7 +215,7 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
         state=state,
         note=reason,
         parameters=entry.parameters,
-        macs_per_pixel=entry.baseline.macs_per_pixel,
+        macs_per_pixel=entry.macs_per_pixel,
         seconds_per_image=None,
     )
 

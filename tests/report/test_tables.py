@@ -38,17 +38,20 @@ def marks(texts, **options):
 
 def test_marks():
     assert marks(["1.0", "3.0", "2.0", ""]) == ["", "best", "second", ""]
-    assert marks(["3.0", "3.0", "2.0"]) == ["best", "best", "second"]
-    assert marks(["3.0", "2.0", "2.0"]) == ["best", "second", "second"]
-    assert marks(["1.0", "2.0"], smallest=True) == ["best", "second"]
+    assert marks(["3.0", "3.0", "2.0", "1.0"]) == ["best", "best", "second", ""]
+    assert marks(["3.0", "2.0", "2.0", "1.0"]) == ["best", "second", "second", ""]
+    assert marks(["3.0", "2.0", "2.0"]) == ["best", "", ""]
+    assert marks(["1.0", "3.0", "2.0"], smallest=True) == ["best", "", "second"]
     assert marks(["2.0", "2.0"]) == ["", ""]
-    assert marks(["inf", "2.0"]) == ["best", "second"]
+    assert marks(["inf", "2.0", "1.0"]) == ["best", "second", ""]
     assert marks([]) == []
 
 
 def test_numbers_that_print_the_same_are_ties():
     cells = [Cell("37.46", 37.461), Cell("37.46", 37.459), Cell("37.45", 37.45)]
-    assert [cell.mark for cell in mark_best(cells)] == ["best", "best", "second"]
+    assert [cell.mark for cell in mark_best([*cells, Cell("0", 0.0)])] == [
+        "best", "best", "second", "",
+    ]  # fmt: skip
 
 
 def test_transposed():
@@ -60,8 +63,8 @@ def test_transposed():
     turned = transpose(grid, "Methods")
     assert [column.title for column in turned.columns] == ["Methods", "x"]
     assert [[cell.text for cell in row] for row in turned.rows] == [
-        ["A PSNR", "1"],
-        ["A SSIM", "2"],
+        ["PSNR, A", "1"],
+        ["SSIM, A", "2"],
     ]
     assert turned.rows[0][1].mark == "best"
 
@@ -198,7 +201,7 @@ def compile_latex(text, folder):
     if program is None:
         pytest.skip("no TeX is installed (pdflatex or tectonic)")
     document = (
-        "\\documentclass{article}\\usepackage[margin=2cm]{geometry}\\usepackage{booktabs}\n"
+        "\\documentclass{article}\\usepackage[margin=2cm]{geometry}\\usepackage{booktabs,graphicx}\n"
         f"\\begin{{document}}\n{text}\n\\end{{document}}\n"
     )
     (folder / "t.tex").write_text(document, encoding="utf-8")

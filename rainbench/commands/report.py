@@ -1,0 +1,82 @@
+"""``rainbench report``: a run's tables, or a paper's own table with the run beside it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from rainbench.catalog.registry import Registry, load_registry
+from rainbench.commands.options import cards_option
+from rainbench.console import say, show
+from rainbench.errors import RainbenchError
+
+
+@click.command(
+    "report",
+    epilog="""\b
+Examples:
+  rainbench report runs/full
+  rainbench report --paper spanet --table 2
+  rainbench report runs/full --paper sian --table 3 --format latex > table3.tex""",
+)
+@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/latest"))
+@click.option("--paper", help="Print a table of this paper (`rainbench report --paper sian`).")
+@click.option("--table", help="Which table of it.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "latex", "csv", "json"]),
+    default="markdown",
+    show_default=True,
+    help="How the paper's table is printed.",
+)
+@cards_option
+def command(
+    run: Path,
+    paper: str | None,
+    table: str | None,
+    form: Literal["markdown", "latex", "csv", "json"],
+    card_folders: tuple[Path, ...],
+) -> None:
+    """Write the tables of the run in folder RUN anew: Markdown, LaTeX, CSV and JSON.
+
+    With --paper and --table: print that table of the paper, every published number beside the one
+    that the run measured; where there is none a note says why.
+    """
+    registry = load_registry(card_folders)
+    has_results = (run / "cells").is_dir()
+    if paper is not None:
+        _show_paper_table(paper, table, form, registry, run if has_results else None)
+        return
+    if table is not None:
+        raise RainbenchError("--table needs --paper", hint="For example: --paper sian --table 3.")
+    if not has_results:
+        raise RainbenchError(f"{run}: holds no results", hint="Run `rainbench run` first.")
+    from rainbench.report.tables import write_tables
+
+    write_tables(run, registry)
+    say(f"Tables: {run / 'table'}.md, .csv, .json, .tex")
+
+
+def _show_paper_table(
+    paper: str,
+    table: str | None,
+    form: Literal["markdown", "latex", "csv", "json"],
+    registry: Registry,
+    run: Path | None,
+) -> None:
+    from rainbench.report.grid import write_grid
+    from rainbench.report.paper_tables import paper_table, tables_of
+
+    if table is None:
+        for name, title in tables_of(paper):
+            show(f"{name:10}{title}")
+        return
+    if run is None:
+        say("No run is at hand: only the published side is filled in.")
+    grid = paper_table(paper, table, registry, run)
+    if form == "markdown":
+        show(f"**{grid.title}**\n")
+    show(write_grid(grid, form).rstrip("\n"))

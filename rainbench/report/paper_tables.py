@@ -1,0 +1,297 @@
+"""A paper's own table, every printed number beside the one measured here."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rainbench.catalog.cards import did_you_mean, record_from_table
+from rainbench.catalog.registry import Registry, content_root
+from rainbench.errors import RainbenchError
+from rainbench.report.grid import Cell, Column, Grid, Mark, mark_best, number, transpose
+from rainbench.report.published import PublishedCell, load_published, load_reasons
+from rainbench.report.rows import Row, build_rows, set_beside
+
+Metric = Literal["PSNR", "SSIM"]
+NONE = "–"
+"""What stands where there is no number."""
+
+STACKED = 2
+"""Data sets beyond which measured numbers stand below the published ones instead of beside them."""
+
+_DIGITS: Mapping[str, int] = {"PSNR": 2, "SSIM": 4}
+_MARKS: Mapping[str, Mark] = {"bold": "best", "colour": "best", "underline": "second"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """A row of check marks.
+
+    Attributes:
+        name: What it says.
+        has: The methods, as printed, that have it.
+    """
+
+    name: str
+    has: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a paper prints one table; the keys are explained in ``reports/layouts.toml``."""
+
+    paper: str
+    table: str
+    title: str = ""
+    methods: Literal["rows", "columns"] = "rows"
+    numbers: tuple[Metric, ...] = ("PSNR", "SSIM")
+    joined: str = ""
+    bracketed: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    features: tuple[Feature, ...] = ()
+
+    def label(self, cell: PublishedCell, methods: Sequence[tuple[str, str]]) -> str:
+        """Return a method's name as the paper prints it.
+
+        Args:
+            cell: The cell.
+            methods: Method and variant of every cell of the table.
+        """
+        names = (f"{cell.method}|{cell.variant}", cell.method)
+        printed = next((self.labels[name] for name in names if name in self.labels), "")
+        if printed:
+            return printed
+        variants = {variant for method, variant in methods if method == cell.method}
+        plain = len(variants - set(self.bracketed)) == 1
+        return cell.method if plain or not cell.variant else f"{cell.method} ({cell.variant})"
+
+
+def find_table(paper: str, table: str) -> tuple[Layout, list[PublishedCell]]:
+    """Return a paper's table and how it is printed.
+
+    Args:
+        paper: The paper's name, in any case: ``spanet``.
+        table: Its number, ``2`` or ``T2``, or a name such as ``README 1``.
+
+    Raises:
+        RainbenchError: There is no such paper or table, or it holds no PSNR and SSIM.
+
+    Example:
+        >>> layout, cells = find_table("spanet", "2")
+        >>> layout.table, len(cells)
+        ('T2', 14)
+    """
+    published = _tables_by_paper(paper)
+    tables = list(dict.fromkeys(cell.table for cell in published))
+    name = published[0].paper
+    wanted = table.strip().casefold()
+    found = [each for each in tables if each.casefold() in (wanted, f"t{wanted}")]
+    if not found:
+        raise RainbenchError(
+            f"{name} has no table {table} of PSNR and SSIM",
+            hint=f"Its tables are: {', '.join(tables)}.",
+        )
+    cells = [cell for cell in published if cell.table == found[0]]
+    layouts = [each for each in load_layouts() if (each.paper, each.table) == (name, found[0])]
+    return (layouts[0] if layouts else Layout(paper=name, table=found[0])), cells
+
+
+def tables_of(paper: str) -> list[tuple[str, str]]:
+    """Return the name and title of every table of a paper that holds PSNR and SSIM.
+
+    Raises:
+        RainbenchError: There is no such paper.
+
+    Example:
+        >>> tables_of("rranet")
+        [('T1', 'Synthetic data sets'), ('T2', 'SPA-Data')]
+    """
+    cells = _tables_by_paper(paper)
+    titles = {(layout.paper, layout.table): layout.title for layout in load_layouts()}
+    names = dict.fromkeys((cell.paper, cell.table) for cell in cells)
+    return [(name[1], titles.get(name, "")) for name in names]
+
+
+def _tables_by_paper(paper: str) -> list[PublishedCell]:
+    published = load_published()
+    cells = [cell for cell in published if cell.paper.casefold() == paper.casefold()]
+    if not cells:
+        papers = sorted({cell.paper for cell in published})
+        raise RainbenchError(
+            f"no published tables of {paper}",
+            hint=f"{did_you_mean(paper, papers)} Papers: {', '.join(papers)}.",
+        )
+    return cells
+
+
+def load_layouts() -> list[Layout]:
+    """Read ``reports/layouts.toml``."""
+    file = content_root() / "reports" / "layouts.toml"
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    return [record_from_table(Layout, each, file) for each in table["tables"]]
+
+
+def paper_table(paper: str, table: str, registry: Registry, out: Path | None = None) -> Grid:
+    """Return a paper's table with what was measured beside it.
+
+    Args:
+        paper: See `find_table`.
+        table: See `find_table`.
+        registry: The cards.
+        out: A run's folder; None, or one without results, leaves the measured side empty.
+
+    Raises:
+        RainbenchError: See `find_table`.
+    """
+    layout, cells = find_table(paper, table)
+    rows = build_rows(out, registry) if out is not None else []
+    measured = _Measured(rows, registry)
+    methods = [(cell.method, cell.variant) for cell in cells]
+    by_place: dict[tuple[str, str], list[PublishedCell]] = {}
+    for cell in cells:
+        by_place.setdefault((layout.label(cell, methods), cell.dataset), []).append(cell)
+    labels = list(dict.fromkeys(label for label, _ in by_place))
+    datasets = list(dict.fromkeys(cell.dataset for cell in cells))
+    stacked = len(datasets) > STACKED
+    columns = [Column("Methods", numeric=False)]
+    fields = [_stack([Cell(label) for label in labels], [Cell("measured")] * len(labels), stacked)]
+    for dataset in datasets:
+        name = registry.datasets[dataset].title if dataset in registry.datasets else dataset
+        places = [_in_order(by_place.get((label, dataset), []), layout) for label in labels]
+        printed = [_published(places, metric) for metric in layout.numbers]
+        found = [
+            mark_best([measured.cell(place, metric) for place in places])
+            for metric in layout.numbers
+        ]
+        heads = list[str](layout.numbers)
+        if layout.joined:
+            heads = [layout.joined.join(heads)]
+            printed, found = [_join(printed, layout.joined)], [_join(found, layout.joined)]
+        if stacked:
+            columns += [Column(head, name) for head in heads]
+            fields += [_stack(*both, stacked) for both in zip(printed, found, strict=True)]
+            continue
+        for side, lists in (("published", printed), ("measured", found)):
+            group = f"{name}, {side}" if len(datasets) > 1 else side
+            columns += [Column(head, group) for head in heads]
+            fields += lists
+    what = f"Table {layout.table[1:]}" if layout.table.startswith("T") else layout.table
+    grid = Grid(
+        title=": ".join(part for part in (f"{layout.paper}, {what}", layout.title) if part),
+        columns=tuple(columns),
+        rows=tuple(zip(*fields, strict=True)),
+        remarks=(
+            "Published numbers and their marks as printed, PSNR in dB; measured ones under the same"
+            " protocol, the best and the second of them marked.",
+        ),
+    )
+    return grid if layout.methods == "rows" else _with_features(transpose(grid, "Methods"), layout)
+
+
+def _stack(upper: Sequence[Cell], lower: Sequence[Cell], stacked: bool) -> list[Cell]:
+    """Return two columns as one, a cell of the one above a cell of the other; or the first."""
+    if not stacked:
+        return list(upper)
+    return [cell for both in zip(upper, lower, strict=True) for cell in both]
+
+
+def _in_order(cells: Sequence[PublishedCell], layout: Layout) -> list[PublishedCell]:
+    """Put what stands in brackets last."""
+    return sorted(cells, key=lambda cell: cell.variant in layout.bracketed)
+
+
+def _published(places: Sequence[Sequence[PublishedCell]], metric: Metric) -> list[Cell]:
+    made = []
+    for place in places:
+        texts = [cell.psnr_text if metric == "PSNR" else cell.ssim_text for cell in place]
+        value = (place[0].psnr if metric == "PSNR" else place[0].ssim) if place else None
+        words = place[0].mark.split() if place else []
+        applies = len(words) == 1 or metric.casefold() in words[1:]
+        mark = _MARKS.get(words[0], "") if words and applies else ""
+        made.append(Cell(_bracketed(texts), value, mark))
+    return made
+
+
+def _bracketed(texts: Sequence[str]) -> str:
+    first, *others = [text or NONE for text in texts] or [NONE]
+    return " ".join([first, *(f"({text})" for text in others)])
+
+
+def _join(parts: Sequence[Sequence[Cell]], between: str) -> list[Cell]:
+    """Put the numbers of a place into one field, marked where all of them are."""
+    joined = []
+    for cells in zip(*parts, strict=True):
+        marks = {cell.mark for cell in cells}
+        joined.append(
+            Cell(
+                between.join(cell.text for cell in cells),
+                mark=marks.pop() if len(marks) == 1 else "",
+                note=next((cell.note for cell in cells if cell.note), ""),
+            )
+        )
+    return joined
+
+
+def _with_features(grid: Grid, layout: Layout) -> Grid:
+    names = [column.title for column in grid.columns[1:]]
+    rows = tuple(
+        (Cell(feature.name), *(Cell("✓" if name in feature.has else "") for name in names))
+        for feature in layout.features
+    )
+    return dataclasses.replace(grid, rows=rows + grid.rows)
+
+
+class _Measured:
+    """A run's numbers by place, or why there is none."""
+
+    def __init__(self, rows: Sequence[Row], registry: Registry) -> None:
+        self._rows = {(row.dataset, row.entry, row.protocol): row for row in rows}
+        self._unmeasured = {
+            (row.dataset, row.entry): row for row in rows if row.state in ("missing", "failed")
+        }
+        self._registry = registry
+        self._entries = {entry.name: entry for entry in registry.entries()}
+        self._networks = {card.title.casefold(): card.name for card in registry.baselines.values()}
+        self._reasons = load_reasons()
+
+    def cell(self, place: Sequence[PublishedCell], metric: Metric) -> Cell:
+        """Return what stands beside the numbers of one place."""
+        found = [self._one(cell, metric) for cell in place]
+        if not found:
+            return Cell(NONE)
+        notes = dict.fromkeys(cell.note for cell in found if cell.note)
+        return Cell(
+            _bracketed([cell.text for cell in found]), found[0].value, note="; ".join(notes)
+        )
+
+    def _one(self, cell: PublishedCell, metric: Metric) -> Cell:
+        row = self._rows.get((cell.dataset, cell.entry, cell.protocol))
+        if row is None or not row.images:
+            return Cell(NONE, note=self._why_not(cell))
+        beside = set_beside(row, cell, self._reasons)
+        value = row.psnr if metric == "PSNR" else row.ssim
+        note = "" if beside.state == "match" else beside.note or beside.state
+        return Cell(number(value, _DIGITS[metric]), value, note=note)
+
+    def _why_not(self, cell: PublishedCell) -> str:
+        if cell.psnr is None and cell.ssim is None:
+            return "nothing published"
+        if cell.dataset not in self._registry.datasets:
+            return f"there is no data set card for {cell.dataset}"
+        if not cell.entry:
+            if cell.method.casefold() not in self._networks:
+                return "no entry here for this method"
+            about = f": {cell.note}" if cell.note else ""
+            return f"no weights of {cell.method} at hand stand for this number{about}"
+        if cell.entry not in self._entries:
+            return f"the card of {cell.method} knows no weights of this kind ({cell.entry})"
+        if cell.protocol == "unknown":
+            return "under which protocol the number was made is not known"
+        unmeasured = self._unmeasured.get((cell.dataset, cell.entry))
+        if unmeasured is not None:
+            return f"{unmeasured.state}: {unmeasured.note}"
+        return f"not in this run: rainbench run -b {cell.entry} -d {cell.dataset}"

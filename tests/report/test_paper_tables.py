@@ -1,0 +1,152 @@
+"""The papers' own tables: rows and columns as printed, every number, and reasons for gaps."""
+
+import json
+
+import pytest
+from test_tables import compile_latex
+
+from rainbench.catalog.registry import load_registry
+from rainbench.errors import RainbenchError
+from rainbench.metrics import PROTOCOLS, Score
+from rainbench.report.grid import write_grid
+from rainbench.report.paper_tables import NONE, find_table, load_layouts, paper_table
+from rainbench.report.published import load_published
+from rainbench.run.store import cell_folder, format_rows
+
+PRINTED = {  # read off the papers' pages: the names from left to right, or from the top
+    ("SPANet", "T1"): "Input; Jiang et al.; Wei et al.; Li et al.; Ours",
+    ("SPANet", "T2"): (
+        "Rain Images; DSC; LP; SILS; Clear; DDN; JORDER; DID-MDN; RESCAN; Our SPANet"
+    ),
+    ("SPANet", "T3"): "Input; DSC; LP; Clear; JORDER; DDN; JBO; DID-MDN; Our SPANet",
+    ("SPANet", "T4"): "B_a; B_b; B_c; B_d; B_e; B_f",
+    ("SIAN", "T2"): "MAE; MSE; Negative SSIM",
+    ("SIAN", "T3"): (
+        "Input; DSC; GMM; JCAS; Clear; DDN; RESCAN; PReNet; SPANet; JORDER_E; SIRR; LPNet; Ours"
+    ),
+    ("SIAN", "T4"): (
+        "Input; DSC; GMM; JCAS; Clear; DDN; RESCAN; PReNet; SPANet; JORDER_E; SIRR; LPNet; Ours"
+    ),
+    ("SIAN", "T5"): "Baseline; Baseline+LSTM; Baseline+SIAN+LSTM",
+    ("RRANet", "T1"): "DDN; RESCAN; SIRR; PReNet; JORDER-E; RCDNet; BRN; RRANet (ours)",
+    ("RRANet", "T2"): "SPANet; RCDNet; RRANet (ours)",
+    ("NASNet", "T1"): "JORDER; JORDER-R; DDN; DID-MDN; RESCAN; DAF-Net; PReNet; Ours",
+    ("NASNet", "T2"): "DDN; JORDER; PReNet; Ours",
+    ("NASNet", "T3"): "JORDER; DDN; DID-MDN; RESCAN; SPA; Ours",
+    ("NASNet", "T4"): "DID-MDN; RESCAN; DAF-Net; Ours",
+    ("NASNet", "T5"): "JORDER; DDN; DID-MDN; DerainDropGAN; Ours",
+    ("NASNet", "T7"): "PlainNet; SENet; NASNet",
+    ("NASNet", "T8"): "Stage=1; Stage=2; Stage=3; Stage=4",
+    ("NASNet", "T9"): "DirectNet; NASNet",
+    ("DAiAM", "T4"): "GMM; DDN; RGN; JORDER; RESCAN; PReNet; DAM; D-DAM",
+    ("DAiAM", "T5"): "DID-MDN; DDN; JORDER; Qian et al.; DAM; D-DAM",
+    ("DAiAM", "T6"): "RESCAN; PReNet; Qian et al.; DAiAM; D-DAiAM",
+    ("DAiAM", "T7"): ("DAM(zero); DAM(odd); DAM(dual); DAiAM; DAiAM-DAiAM; D-DAiAM; D-DAiAM(3)"),
+}
+
+
+def methods(grid, layout):
+    if layout.methods == "columns":
+        return [column.title for column in grid.columns[1:]]
+    return [row[0].text for row in grid.rows if row[0].text != "measured"]
+
+
+@pytest.mark.parametrize(("paper", "table"), PRINTED)
+def test_a_table_has_the_papers_rows_columns_and_numbers(paper, table):
+    layout, cells = find_table(paper, table.removeprefix("T"))
+    grid = paper_table(paper, table, load_registry())
+    assert methods(grid, layout) == PRINTED[paper, table].split("; ")
+    text = write_grid(grid, "csv")
+    for cell in cells:
+        for printed in (cell.psnr_text, cell.ssim_text):
+            assert printed in text
+
+
+def test_every_table_of_the_five_papers_is_laid_out():
+    five = {"SPANet", "SIAN", "RRANet", "NASNet", "DAiAM"}
+    tables = {(cell.paper, cell.table) for cell in load_published() if cell.paper in five}
+    assert {each for each in tables if each[1] != "README"} == set(PRINTED)
+    assert {(layout.paper, layout.table) for layout in load_layouts()} == set(PRINTED)
+
+
+def test_spanets_second_table_as_printed():
+    """The numbers in brackets are those of the retrained networks."""
+    grid = paper_table("spanet", "2", load_registry())
+    by_name = {row[0].text: [cell.text for cell in row[1:]] for row in grid.rows}
+    assert by_name["PSNR, published"] == [
+        "32.64", "32.33", "32.99", "33.40", "31.31", "33.28 (34.88)", "32.16 (35.72)",
+        "24.91 (28.96)", "30.36 (35.19)", "38.06",
+    ]  # fmt: skip
+
+
+def test_spanets_third_table_has_ssim_first():
+    grid = paper_table("SPANet", "T3", load_registry())
+    assert grid.rows[0][1].text == "0.7781/21.15"
+
+
+def test_check_marks():
+    grid = paper_table("spanet", "4", load_registry())
+    assert [cell.text for cell in grid.rows[5]] == ["Attention Loss", "", "✓", "✓", "✓", "", "✓"]
+
+
+def test_marks_of_sians_third_table():
+    grid = paper_table("sian", "3", load_registry())
+    marks = {row[0].text: [cell.mark for cell in row[5:7]] for row in grid.rows}
+    assert marks["PReNet"] == ["second", ""]
+    assert marks["JORDER_E"] == ["", "second"]
+    assert marks["Ours"] == ["best", "best"]
+
+
+@pytest.fixture
+def run_folder(tmp_path):
+    """A run in which SIAN scored 38.80 dB on Rain100L, and PReNet failed."""
+    folder = cell_folder(tmp_path, "rain100l", "sian.rain100l")
+    folder.mkdir(parents=True)
+    scores = {protocol: Score(38.81, 0.9838) for protocol in PROTOCOLS}
+    (folder / "images.csv").write_text(format_rows({"1": scores}))
+    mean = {"psnr": 38.81, "ssim": 0.9838, "identical": 0, "images": 1, "psnr_of_others": 38.81}
+    summary = {
+        "key": "k", "dataset": "rain100l", "variant": "", "entry": "sian.rain100l", "images": 100,
+        "comparable": True, "complete_set": True, "left_out": [],
+        "means": dict.fromkeys(PROTOCOLS, mean), "options": {"tile": 0, "precision": "fp32"},
+    }  # fmt: skip
+    (folder / "cell.json").write_text(json.dumps(summary))
+    failed = cell_folder(tmp_path, "rain100l", "prenet.rain100l")
+    failed.mkdir()
+    (failed / "failed.json").write_text(json.dumps({"reason": "memory ran out"}))
+    return tmp_path
+
+
+def test_measured_beside_published_and_reasons_for_the_rest(run_folder):
+    grid = paper_table("sian", "3", load_registry(), run_folder)
+    rows = {row[0].text: row for row in grid.rows}
+    ours = rows["Ours"]
+    assert [cell.text for cell in ours[1:5]] == ["38.80", "0.984", "38.81", "0.9838"]
+    assert ours[3].note == ""
+    assert rows["PReNet"][3].text == NONE and rows["PReNet"][3].note == "failed: memory ran out"
+    assert rows["DSC"][3].note == "no entry here for this method"
+    assert "trained on all 1,800 pairs" in rows["PReNet"][7].note
+    assert rows["Input"][3].note == "not in this run: rainbench run -b identity -d rain100l"
+    measured = [cell for row in grid.rows for cell in (*row[3:5], *row[7:9])]
+    assert all(cell.note for cell in measured if cell.text == NONE)
+
+
+def test_latex_of_every_table_compiles(run_folder, tmp_path):
+    registry = load_registry()
+    grids = [paper_table(paper, table, registry, run_folder) for paper, table in PRINTED]
+    text = "\n\\clearpage\n".join(write_grid(grid, "latex") for grid in grids)
+    assert "Overfull" not in compile_latex(text, tmp_path)
+
+
+def test_wrong_names():
+    with pytest.raises(RainbenchError, match="Papers: BRN, DAiAM"):
+        find_table("spamnet", "2")
+    with pytest.raises(RainbenchError, match="Its tables are: T1, T2"):
+        find_table("rranet", "7")
+
+
+def test_on_the_command_line(rainbench):
+    done = rainbench("report", "--paper", "sian", "--table", "2", "--format", "latex")
+    assert done.returncode == 0 and r"\toprule" in done.stdout and "No run" in done.stderr
+    assert "T4        Rain1400 and Rain12" in rainbench("report", "--paper", "sian").stdout
+    assert rainbench("report", "no-such-folder").returncode == 2
