@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Check data sets and weights at hand; find leaks.",
     "fetch": "Fetch weights from their public source, checked against the card.",
     "report": "Write a run's tables; print a paper's table with the run beside it.",
+    "train": "Train a network: weights of your own.",
     "compare": "Hold a run against the papers and the golden numbers.",
     "review": "Look at clean frames in the browser and accept or reject them.",
     "accept": "Make a run's numbers the golden ones.",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
+from rainbench.catalog.registry import content_root
 from rainbench.images import IMAGE_SUFFIXES
 
 Half = Literal["", "left", "right"]
@@ -85,6 +86,19 @@ def find_copies(
     if not found and only_one_wanted:
         found = [root for root in roots if root.is_dir()]
     return list(dict.fromkeys(found))
+
+
+def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]:
+    """Return the folders that may hold a data set, the embedded one for a set that ships.
+
+    Args:
+        card: The data set.
+        roots: Folders to look in.
+        only: Whether it is the only one asked for, see `find_copies`.
+    """
+    if card.embedded:
+        return [content_root() / "datasets" / card.embedded]
+    return find_copies(card, roots, only_one_wanted=only)
 
 
 def match_layouts(card: DatasetCard, folder: Path) -> list[Match]:

@@ -65,8 +65,9 @@ def command(
 def _check_dataset(
     card: DatasetCard, roots: list[Path], layout: str, *, asked: bool
 ) -> list[dict[str, str]]:
+    from rainbench.layouts import copies_of
     from rainbench.pairs import load_pairs
-    from rainbench.run.plan import copies_of, how_to_get_dataset
+    from rainbench.run.plan import how_to_get_dataset
 
     copies = copies_of(card, roots, only=asked)
     if not copies:
@@ -106,9 +107,10 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
 def _show_leaks(
     registry: Registry, names: tuple[str, str], roots: list[Path], *, as_json: bool
 ) -> None:
+    from rainbench.layouts import copies_of
     from rainbench.leaks import find_leaks
     from rainbench.pairs import load_pairs
-    from rainbench.run.plan import copies_of, how_to_get_dataset
+    from rainbench.run.plan import how_to_get_dataset
 
     sets = []
     for name in names:

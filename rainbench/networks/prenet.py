@@ -40,6 +40,7 @@ class PReNet(nn.Module):
 
     Args:
         iterations: Number of stages.
+        width: Channels of the features.
 
     Example:
         >>> restoration = PReNet(iterations=2)(torch.rand(1, 3, 17, 23))
@@ -47,13 +48,13 @@ class PReNet(nn.Module):
         (torch.Size([1, 3, 17, 23]), 2)
     """
 
-    def __init__(self, *, iterations: int = 6) -> None:
+    def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
         super().__init__()
         self.iterations = iterations
-        self.f_in = ConvReLU(6, 32)
-        self.f_recurrent = ConvLSTM(32, 32)
-        self.f_res = residual_blocks()
-        self.f_out = conv3(32, 3)
+        self.f_in = ConvReLU(6, width)
+        self.f_recurrent = ConvLSTM(width, width)
+        self.f_res = residual_blocks(width)
+        self.f_out = conv3(width, 3)
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch, ``(N, 3, H, W)``."""
@@ -79,19 +80,20 @@ class PReNet_r(nn.Module):  # noqa: N801 (the paper's name)
 
     Args:
         iterations: Number of stages.
+        width: Channels of the features.
 
     Example:
         >>> PReNet_r(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
 
-    def __init__(self, *, iterations: int = 6) -> None:
+    def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
         super().__init__()
         self.iterations = iterations
-        self.f_in = ConvReLU(6, 32)
-        self.f_recurrent = ConvLSTM(32, 32)
-        self.f_res = one_block_repeated()
-        self.f_out = conv3(32, 3)
+        self.f_in = ConvReLU(6, width)
+        self.f_recurrent = ConvLSTM(width, width)
+        self.f_res = one_block_repeated(width)
+        self.f_out = conv3(width, 3)
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch, ``(N, 3, H, W)``."""
@@ -117,18 +119,19 @@ class PRN(nn.Module):
 
     Args:
         iterations: Number of stages.
+        width: Channels of the features.
 
     Example:
         >>> PRN(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
 
-    def __init__(self, *, iterations: int = 6) -> None:
+    def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
         super().__init__()
         self.iterations = iterations
-        self.f_in = ConvReLU(6, 32)
-        self.f_res = residual_blocks()
-        self.f_out = conv3(32, 3)
+        self.f_in = ConvReLU(6, width)
+        self.f_res = residual_blocks(width)
+        self.f_out = conv3(width, 3)
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch, ``(N, 3, H, W)``."""
@@ -151,18 +154,19 @@ class PRN_r(nn.Module):  # noqa: N801 (the paper's name)
 
     Args:
         iterations: Number of stages.
+        width: Channels of the features.
 
     Example:
         >>> PRN_r(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
 
-    def __init__(self, *, iterations: int = 6) -> None:
+    def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
         super().__init__()
         self.iterations = iterations
-        self.f_in = ConvReLU(6, 32)
-        self.f_res = one_block_repeated()
-        self.f_out = conv3(32, 3)
+        self.f_in = ConvReLU(6, width)
+        self.f_res = one_block_repeated(width)
+        self.f_out = conv3(width, 3)
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch, ``(N, 3, H, W)``."""

@@ -42,14 +42,14 @@ def progress(rainy: Tensor, iterations: int, stage: Stage[State]) -> Restoration
     return Restoration(restored, tuple(stages))
 
 
-def residual_blocks() -> nn.Sequential:
-    """Return ``f_res``: five residual blocks of 32 channels."""
-    return nn.Sequential(*(ResidualBlock(32) for _ in range(BLOCKS)))
+def residual_blocks(width: int = 32) -> nn.Sequential:
+    """Return ``f_res``: five residual blocks."""
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(BLOCKS)))
 
 
-def one_block_repeated() -> Repeated:
-    """Return the recursive ``f_res``: one residual block of 32 channels, applied five times."""
-    return Repeated(ResidualBlock(32), times=BLOCKS)
+def one_block_repeated(width: int = 32) -> Repeated:
+    """Return the recursive ``f_res``: one residual block, applied five times."""
+    return Repeated(ResidualBlock(width), times=BLOCKS)
 
 
 def plan(*, lstm: bool = False, recursive: bool = False) -> dict[str, tuple[str, ...]]:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from rainbench import __version__
 from rainbench.catalog.cards import DatasetCard
-from rainbench.catalog.registry import Entry, Registry, content_root
+from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.errors import RainbenchError
-from rainbench.layouts import find_copies
+from rainbench.layouts import copies_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs import PairSet, load_pairs
 from rainbench.run.code import code_hash
@@ -122,19 +122,6 @@ def make_plan(
             for entry in entries
         ]
     return Plan(tuple(cells), tuple(unusable), tuple(absent))
-
-
-def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]:
-    """Return the folders that may hold a data set, the embedded one for a set that ships.
-
-    Args:
-        card: The data set.
-        roots: Folders to look in.
-        only: Whether it is the only one asked for, see `rainbench.layouts.find_copies`.
-    """
-    if card.embedded:
-        return [content_root() / "datasets" / card.embedded]
-    return find_copies(card, roots, only_one_wanted=only)
 
 
 def _missing(entry: Entry, found: dict[str, Path | None]) -> str:

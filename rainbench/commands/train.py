@@ -1,0 +1,319 @@
+"""``rainbench train ENTRY``: weights of one's own, by the paper's recipe."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from rainbench.catalog.cards import BaselineCard, did_you_mean
+from rainbench.catalog.registry import Registry, load_registry
+from rainbench.commands.options import cards_option, data_option, json_option
+from rainbench.console import duration, progress, say, show, show_json
+from rainbench.errors import RainbenchError
+
+if TYPE_CHECKING:
+    from rainbench.train.export import Export
+    from rainbench.train.job import Job
+    from rainbench.train.loop import Trained
+
+KINDS = ("streaks", "drops", "mist", "joint")
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+_TICKS = 10_000
+
+
+class Time(click.ParamType[float]):
+    """A length of time such as ``90s``, ``20m`` or ``1.5h``, in seconds."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read the text."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", str(value).strip())
+        if not found or not float(found[1]):
+            self.fail(f"{value} is no time: give 90s, 20m or 1.5h", param, ctx)
+        return float(found[1]) * _UNITS[found[2]]
+
+
+@click.command(
+    "train",
+    epilog="""\b
+Examples:
+  rainbench train prenet_r --clean PHOTOS --rain streaks --time 20m --short
+  rainbench train nasnet -d rain100l-train --data DIR --device cuda --precision bf16
+  rainbench train nasnet --width 16 --clean PHOTOS --time 20m --short --name streaks-w16 \\
+      --export weights/nasnet.streaks-w16.safetensors
+  accelerate launch --num_processes 2 -m rainbench train sian -d rain100h-train --data DIR""",
+)
+@click.argument("baseline", metavar="ENTRY")
+@click.option("-d", "--dataset", default="", metavar="NAME", help="Train on the pairs of this set.")
+@data_option
+@click.option(
+    "--clean",
+    type=click.Path(path_type=Path),
+    help="Train on the clean images of this folder, rained upon on the fly.",
+)
+@click.option(
+    "--rain",
+    type=click.Choice(KINDS),
+    default="streaks",
+    show_default=True,
+    help="What comes onto the clean images.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="Length in steps. [default: the recipe]")
+@click.option("--time", "seconds", type=Time(), help="Length in time: 90s, 20m, 1.5h.")
+@click.option("--short", is_flag=True, help="Our settings for minutes instead of the paper's.")
+@click.option("--batch", type=int, help="Patches per step. [default: the recipe]")
+@click.option("--patch", type=int, help="Side of the patches in pixels. [default: the recipe]")
+@click.option("--learning-rate", type=float, help="At the first step. [default: the recipe]")
+@click.option("--schedule", type=click.Choice(["constant", "steps", "cosine"]))
+@click.option("--clip", type=float, help="Largest norm of the gradients; 0: any.")
+@click.option("--width", type=int, help="Channels of a narrow version; name it with --name.")
+@click.option(
+    "--argument",
+    "given_arguments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Another argument of the network's class; may be repeated.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
+@click.option("--threads", type=click.IntRange(min=1), help="On the CPU. [default: all cores]")
+@click.option("--workers", type=click.IntRange(min=0), help="Processes that prepare patches.")
+@click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
+@click.option(
+    "--channels-last/--channels-first",
+    default=None,
+    help="Order of the features in memory. [default: last on a GPU, first on the CPU]",
+)
+@click.option("--fused/--no-fused", default=True, show_default=True, help="One optimiser kernel.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of checkpoints and logs; an interrupted training goes on in it. "
+    "[default: runs/train/ENTRY.NAME]",
+)
+@click.option("--name", "tag", default="", metavar="TAG", help="The tag of the new weights.")
+@click.option(
+    "--export",
+    "target",
+    type=click.Path(path_type=Path),
+    help="Write the best weights to this .safetensors file and their table beside it.",
+)
+@click.option("--add-to-card", is_flag=True, help="Append the table to the baseline's card, too.")
+@click.option("--validations", type=click.IntRange(min=1), default=10, show_default=True)
+@cards_option
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    baseline: str,
+    dataset: str,
+    data_roots: tuple[Path, ...],
+    clean: Path | None,
+    rain: str,
+    steps: int | None,
+    seconds: float | None,
+    short: bool,
+    batch: int | None,
+    patch: int | None,
+    learning_rate: float | None,
+    schedule: str | None,
+    clip: float | None,
+    width: int | None,
+    given_arguments: tuple[str, ...],
+    seed: int,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["fp32", "bf16"],
+    threads: int | None,
+    workers: int | None,
+    compiled: bool,
+    channels_last: bool | None,
+    fused: bool,
+    out: Path | None,
+    tag: str,
+    target: Path | None,
+    add_to_card: bool,
+    validations: int,
+    card_folders: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Train the network of ENTRY by its paper's recipe; every value can be given instead.
+
+    A training that was interrupted goes on when the same command is run again.
+    """
+    from rainbench.machine import lock_folder
+    from rainbench.train.assemble import make_job, make_options, open_source
+    from rainbench.train.export import append_to_card
+    from rainbench.train.recipes import resolve_recipe
+
+    registry = load_registry(card_folders)
+    card = _baseline(registry, baseline)
+    if steps and seconds:
+        raise RainbenchError("--steps and --time are two lengths: give one of them")
+    if add_to_card and target is None:
+        raise RainbenchError("--add-to-card needs --export, which writes the weights")
+    given = {
+        "steps": steps, "batch": batch, "patch": patch, "learning_rate": learning_rate,
+        "schedule": schedule, "clip": clip,
+    }  # fmt: skip
+    changes = {name: value for name, value in given.items() if value is not None}
+    recipe = resolve_recipe(card, changes, short=short, by_time=seconds is not None)
+    options = make_options(
+        seconds=seconds or 0.0, seed=seed, device=device, precision=precision, threads=threads,
+        workers=workers, compiled=compiled, channels_last=channels_last, fused=fused,
+        validations=validations,
+    )  # fmt: skip
+    arguments = {**card.arguments, **_arguments(given_arguments, width)}
+    source = open_source(registry, dataset, data_roots, clean, rain, seed)
+    tag = tag or "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
+    if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
+        raise RainbenchError(f'--name "{tag}" has characters beyond a-z 0-9 _ -')
+    out = out or Path("runs/train") / f"{card.name}.{tag}"
+    with lock_folder(out, "training"):
+        job = make_job(registry, card, arguments, recipe, options, source, data_roots, tell=say)
+        _announce(job, out)
+        trained = _train(job, out, quiet=as_json)
+        export = None
+        if trained.interrupted:
+            say(f"Interrupted. The same command goes on from {out}.")
+            ctx.exit(130)
+        if target is not None:
+            export = _export(job, trained, out, target, tag)
+            if add_to_card:
+                append_to_card(card.file, export)
+    _summary(job, trained, out, export, as_json=as_json)
+
+
+def _baseline(registry: Registry, name: str) -> BaselineCard:
+    """Return the card of a baseline; an entry's tag says nothing here and is left off."""
+    wanted = name.partition(".")[0]
+    if wanted not in registry.baselines:
+        registry.raise_if_broken(wanted)
+        raise RainbenchError(
+            f"no such baseline: {name}", hint=did_you_mean(wanted, registry.baselines)
+        )
+    return registry.baselines[wanted]
+
+
+def _arguments(given: tuple[str, ...], width: int | None) -> dict[str, object]:
+    """Read ``KEY=VALUE`` texts; values are TOML, and bare words are texts."""
+    import tomllib
+
+    arguments: dict[str, object] = {} if width is None else {"width": width}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or not key.isidentifier():
+            raise RainbenchError(f"--argument {text} must be KEY=VALUE")
+        try:
+            arguments[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            arguments[key] = value
+    return arguments
+
+
+def _announce(job: Job, out: Path) -> None:
+    recipe, options = job.recipe, job.options
+    length = duration(options.seconds) if options.seconds else f"{recipe.steps:,} steps"
+    losses = " + ".join(
+        f"{term.weight:g} {term.label}" if term.weight != 1 else term.label
+        for term in recipe.losses
+    )
+    arguments = ", ".join(f"{name}={value}" for name, value in job.arguments.items())
+    say(f"{job.card.title} ({arguments or 'no arguments'}) into {out}: {length}")
+    say(f"  data: {job.source.label}, {len(job.indices)} in training; {job.validation.label}")
+    say(
+        f"  {recipe.batch} patches of {recipe.patch}x{recipe.patch} a step, {recipe.optimiser} "
+        f"from {recipe.learning_rate:g} ({recipe.schedule}); {losses}"
+    )
+    say(f"  on {options.device} in {options.precision}, seed {options.seed}")
+
+
+def _train(job: Job, out: Path, *, quiet: bool) -> Trained:
+    from rainbench.train.loop import train
+
+    done = 0
+    with progress("training", _TICKS, quiet=quiet) as tick:
+
+        def advance(share: float, what: str) -> None:
+            nonlocal done
+            ticks = round(share * _TICKS)
+            tick(ticks - done, what)
+            done = ticks
+
+        return train(job, out, tell=say, advance=advance)
+
+
+def _export(job: Job, trained: Trained, out: Path, target: Path, tag: str) -> Export:
+    from rainbench.train.export import export_weights
+
+    command = shlex.join(["rainbench", *_without_places(sys.argv[1:])])
+    return export_weights(job, trained, out, target, tag=tag, command=command)
+
+
+def _without_places(words: list[str]) -> list[str]:
+    """Return a call's words without where its files lie or went, which is nobody else's affair.
+
+    Example:
+        >>> _without_places(["train", "sian", "--clean", "/home/me/photos", "--out=x", "--short"])
+        ['train', 'sian', '--clean', 'photos', '--short']
+    """
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        option, equals, value = word.partition("=")
+        if option in ("--clean", "--data", "--cards", "--export", "--out"):
+            value = value if equals else next(rest, "")
+            if option not in ("--export", "--out"):
+                kept += [option, Path(value).name]
+        elif option != "--add-to-card":
+            kept.append(word)
+    return kept
+
+
+def _summary(
+    job: Job, trained: Trained, out: Path, export: Export | None, *, as_json: bool
+) -> None:
+    best = trained.progress
+    if as_json:
+        show_json(
+            {
+                "steps": best.step,
+                "seconds": best.seconds,
+                "best_step": best.best_step,
+                "psnr": best.best_psnr,
+                "ssim": best.best_ssim,
+                "input_psnr": trained.input_score.psnr,
+                "input_ssim": trained.input_score.ssim,
+                "patches_per_second": trained.patches_per_second,
+                "waiting_for_data": trained.waiting,
+                "export": str(export.file) if export else "",
+            }
+        )
+        return
+    say(
+        f"{best.step:,} steps in {duration(best.seconds)}: {trained.patches_per_second:.1f} "
+        f"patches/s, {trained.waiting:.1%} of the time spent waiting for patches"
+    )
+    show(
+        f"{job.card.name}: {best.best_psnr:.2f} dB / {best.best_ssim:.4f} at step "
+        f"{best.best_step:,} (rainy input {trained.input_score.psnr:.2f} / "
+        f"{trained.input_score.ssim:.4f})"
+    )
+    if export is None:
+        say(f"Weights: {out / 'best.pt'}; --export FILE.safetensors writes them with their table.")
+    else:
+        say(f"Weights: {export.file}. Their table, for the end of {job.card.file}:\n")
+        show(export.table)

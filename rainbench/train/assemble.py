@@ -1,0 +1,217 @@
+"""From a call to a training: the pairs it names, checked against the test sets at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.transform import Synthesis, SynthesisKind
+from rainbench.catalog.cards import BaselineCard, Recipe
+from rainbench.catalog.registry import Registry
+from rainbench.errors import RainbenchError
+from rainbench.layouts import copies_of, match_layouts
+from rainbench.leaks import LARGEST_DISTANCE, fingerprint
+from rainbench.machine import DeviceChoice, resolve_device, usable_cores
+from rainbench.pairs import load_image
+from rainbench.train.engine import Precision
+from rainbench.train.job import Job, TrainOptions
+from rainbench.train.sources import (
+    CleanFolder,
+    PairFolder,
+    Source,
+    hold_out,
+    open_clean_folder,
+    open_pairs,
+)
+from rainbench.train.validation import load_validation
+
+HELD_OUT = 8
+"""Images that are never trained on."""
+
+VALIDATION_SIDE = 256
+"""Held-out images are cut to their middle of so many pixels a side."""
+
+RAIN_ROWS = 480
+"""Synthetic rain has the size that it has in images of so many rows."""
+
+DEFAULT_PROTOCOL = "rgb"
+"""The protocol of the validation where no test set suggests another."""
+
+LEAK_CHECK_IMAGES = 5000
+"""Beyond so many images, `rainbench check --leaks` has to be called by hand."""
+
+Say = Callable[[str], None]
+
+
+def make_options(
+    *,
+    seconds: float,
+    seed: int,
+    device: DeviceChoice,
+    precision: Precision,
+    threads: int | None,
+    workers: int | None,
+    compiled: bool,
+    channels_last: bool | None,
+    fused: bool,
+    validations: int,
+) -> TrainOptions:
+    """Fill in what a call left open: what `benchmarks/training_speed.py` found to be fastest."""
+    where = resolve_device(device)
+    on_gpu, cores = where == "cuda", usable_cores()
+    if workers is None:
+        workers = min(8, cores - 1) if on_gpu else min(1, cores - 1)
+    return TrainOptions(
+        seconds=seconds,
+        seed=seed,
+        device=where,
+        precision=precision,
+        threads=threads or cores,
+        workers=workers,
+        channels_last=on_gpu if channels_last is None else channels_last,
+        fused=fused,
+        compiled=compiled,
+        validations=validations,
+    )
+
+
+def open_source(
+    registry: Registry,
+    dataset: str,
+    roots: Sequence[Path],
+    clean: Path | None,
+    rain: str,
+    seed: int,
+) -> Source:
+    """Open what a call names: a data set's copy, or clean images and what comes onto them.
+
+    Raises:
+        RainbenchError: It names both or neither, or what it names is not there.
+    """
+    if bool(dataset) == (clean is not None):
+        raise RainbenchError(
+            "nothing to train on" if not dataset else "-d and --clean are two sources",
+            hint="Give either -d NAME with --data DIR, or --clean FOLDER with --rain KIND.",
+        )
+    if clean is not None:
+        kind = cast("SynthesisKind", rain)
+        return open_clean_folder(clean, Synthesis(kind=kind, seed=seed, rows=RAIN_ROWS))
+    card = registry.dataset(dataset)
+    copies = copies_of(card, list(roots), only=True)
+    if not copies:
+        raise RainbenchError(
+            f"no copy of {card.name} found: {card.sources[0]}",
+            hint="Give the folder that holds it with --data.",
+        )
+    return open_pairs(card, copies[0])
+
+
+def make_job(
+    registry: Registry,
+    card: BaselineCard,
+    arguments: Mapping[str, object],
+    recipe: Recipe,
+    options: TrainOptions,
+    source: Source,
+    roots: Sequence[Path],
+    *,
+    tell: Say,
+) -> Job:
+    """Put a training together: hold some images out, and leave out those of test sets.
+
+    Args:
+        registry: All cards; its test sets that are at hand are checked for shared images.
+        card: The baseline.
+        arguments: Of its network.
+        recipe: How it is trained.
+        options: How that is computed.
+        source: The pairs.
+        roots: Folders that may hold test sets.
+        tell: Called with what was found.
+
+    Raises:
+        RainbenchError: Nothing is left to train or validate on.
+    """
+    if len(source) < 5:
+        raise RainbenchError(
+            f"{source.label}: too few to train on", hint="At least five images are needed."
+        )
+    indices, held = hold_out(source, HELD_OUT, options.seed)
+    leaks = shared_images(source, registry, roots, tell)
+    indices = tuple(index for index in indices if index not in leaks)
+    if not indices:
+        raise RainbenchError(f"{source.label}: every image stands in a test set")
+    tests = _test_sets(source, registry)
+    protocol = registry.datasets[tests[0]].protocol if tests else DEFAULT_PROTOCOL
+    return Job(
+        card=card,
+        arguments=arguments,
+        recipe=recipe,
+        options=options,
+        source=source,
+        indices=indices,
+        validation=load_validation(
+            source, held, side=VALIDATION_SIDE, protocol=protocol, seed=options.seed
+        ),
+        trained_on=tests,
+    )
+
+
+def _test_sets(source: Source, registry: Registry) -> tuple[str, ...]:
+    """Return the test sets of the degradation that a source has."""
+    if isinstance(source, CleanFolder):
+        name = f"mini-{source.synthesis.kind}"
+    elif isinstance(source, PairFolder):
+        name = source.card.name.removesuffix("-strict").removesuffix("-train")
+    card = registry.datasets.get(name)
+    return (name,) if card is not None and card.split == "test" else ()
+
+
+def shared_images(source: Source, registry: Registry, roots: Sequence[Path], tell: Say) -> set[int]:
+    """Return which clean images of a source stand in a test set that is at hand.
+
+    Pictures are compared by their fingerprint, see `rainbench.leaks`. An image that cannot be read
+    is left to the training to report.
+    """
+    if len(source) > LEAK_CHECK_IMAGES:
+        tell("leak check left out, there are too many images: see `rainbench check --leaks`")
+        return set()
+    marks = {
+        index: mark for index in range(len(source)) if (mark := _mark(source, index)) is not None
+    }
+    if not marks:
+        return set()
+    ours, numbers = np.stack(list(marks.values())), list(marks)
+    found: set[int] = set()
+    checked: list[str] = []
+    for card in registry.datasets.values():
+        copies = copies_of(card, list(roots), only=False) if card.split == "test" else []
+        for copy in copies[:1]:
+            pairs = match_layouts(card, copy)[0].pairs
+            cleans = {pair.clean: None for pair in pairs}
+            for clean in cleans:
+                try:
+                    bits = fingerprint(load_image(clean))
+                except RainbenchError:
+                    continue
+                near = np.flatnonzero(np.count_nonzero(ours != bits, axis=1) <= LARGEST_DISTANCE)
+                found.update(numbers[int(place)] for place in near)
+            if cleans:
+                checked.append(f"{card.name} ({len(cleans)})")
+    names = ", ".join(source.name(index).rpartition("/")[2] for index in sorted(found)[:5])
+    tell(
+        f"leak check against {', '.join(checked) or 'no test set (none at hand)'}: "
+        + (f"{len(found)} shared images left out: {names}" if found else "no image shared")
+    )
+    return found
+
+
+def _mark(source: Source, index: int) -> NDArray[np.bool_] | None:
+    try:
+        return fingerprint(source.clean(index))
+    except RainbenchError:
+        return None

@@ -1,0 +1,51 @@
+"""A card's channel order and value range, kept in training as they are in a run."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from torch import Tensor, nn
+
+from rainbench.catalog.cards import BaselineCard
+from rainbench.networks.base import Restoration
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Conventions:
+    """How a network wants its images.
+
+    Attributes:
+        bgr: Channels in the order blue, green, red.
+        white: The value of white in its input, 1 or 255.
+    """
+
+    bgr: bool = False
+    white: int = 1
+
+    @classmethod
+    def of(cls, card: BaselineCard) -> Conventions:
+        """Return a card's conventions."""
+        return cls(bgr=card.channel_order == "bgr", white=card.value_range)
+
+    def apply(self, network: nn.Module, rainy: Tensor) -> Restoration:
+        """Run a network on ``(N, 3, H, W)`` RGB in [0, 1]; its images come back as such.
+
+        Example:
+            >>> import torch
+            >>> from rainbench.networks.plain import Identity
+            >>> conventions = Conventions(bgr=True, white=255)
+            >>> conventions.apply(Identity(), torch.tensor([[[[0.5]], [[0.0]], [[1.0]]]])).image
+            tensor([[[[0.5000]],
+            <BLANKLINE>
+                     [[0.0000]],
+            <BLANKLINE>
+                     [[1.0000]]]])
+        """
+        found: Restoration = network(self._turned(rainy) * self.white)
+        if not self.bgr and self.white == 1:
+            return found
+        stages = tuple(self._turned(stage) / self.white for stage in found.stages)
+        return Restoration(self._turned(found.image) / self.white, stages, found.maps)
+
+    def _turned(self, image: Tensor) -> Tensor:
+        return image.flip(1) if self.bgr else image

@@ -1,0 +1,208 @@
+"""From a finished training to weights that ship: a ``.safetensors`` file, a table for the card."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from rainbench import __version__
+from rainbench.catalog.cards import TrainingRecord, WeightsCard
+from rainbench.construct import construct
+from rainbench.errors import RainbenchError, StoreError
+from rainbench.images import write_atomically
+from rainbench.machine import hardware
+from rainbench.train.checkpoints import BEST, load_state
+from rainbench.train.job import Job
+from rainbench.train.loop import Trained
+
+_PROBE = 64
+SOURCE = "trained by rainbench; `rainbench show` prints the command that makes it"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """Weights on disk and what a card says of them.
+
+    Attributes:
+        file: The ``.safetensors`` file.
+        card: Its part of the baseline's card.
+        table: The same as TOML, to be appended to the card's file.
+    """
+
+    file: Path
+    card: WeightsCard
+    table: str
+
+
+def export_weights(
+    job: Job,
+    trained: Trained,
+    out: Path,
+    target: Path,
+    *,
+    tag: str,
+    command: str,
+) -> Export:
+    """Write the best weights of a training and the table that describes them.
+
+    Args:
+        job: What was trained.
+        trained: Its outcome.
+        out: The training's folder.
+        target: The file to write, ``*.safetensors``; the table goes beside it as ``*.toml``.
+        tag: The part of the entry's name behind the dot.
+        command: The command that makes them.
+
+    Raises:
+        RainbenchError: The file's name has another ending, or it cannot be written.
+    """
+    from safetensors.torch import save
+
+    if target.suffix != ".safetensors":
+        raise RainbenchError(f"{target}: the weights' file must end in .safetensors")
+    network = construct(job.card, job.arguments)
+    network.load_state_dict(load_state(out / BEST), strict=True)
+    state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    other = {
+        name: value
+        for name, value in job.arguments.items()
+        if job.card.arguments.get(name) != value
+    }
+    record = training_record(job, trained, command)
+    data = save(state, metadata={"entry": f"{job.card.name}.{tag}", "command": command})
+    card = WeightsCard(
+        tag=tag,
+        sha256=hashlib.sha256(data).hexdigest(),
+        files=(target.name,),
+        source=SOURCE,
+        licence="Apache-2.0",
+        trained_on=job.trained_on,
+        arguments=other,
+        parameters=0 if parameters == job.card.parameters else parameters,
+        macs_per_pixel=count_macs(network, job.card.size_multiple) if other else 0,
+        training=record,
+    )
+    table = as_toml(card)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(target, data)
+        write_atomically(target.with_suffix(".toml"), table.encode())
+    except OSError as error:
+        raise StoreError(f"{target}: cannot be written: {error.strerror}") from None
+    return Export(file=target, card=card, table=table)
+
+
+def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
+    """Return how the best weights of a training came about."""
+    progress, before = trained.progress, trained.input_score
+    return TrainingRecord(
+        command=command,
+        data=f"{job.source.label}, {len(job.indices)} of them in training",
+        seed=job.options.seed,
+        steps=progress.best_step,
+        batch=job.recipe.batch,
+        patch=job.recipe.patch,
+        hours=round(progress.seconds / 3600, 3),
+        hardware=hardware(job.options.device, job.options.threads),
+        precision=job.options.precision,
+        score=f"{progress.best_psnr:.2f} dB / {progress.best_ssim:.4f} (rainy input "
+        f"{before.psnr:.2f} / {before.ssim:.4f}), {job.validation.protocol}, "
+        f"{job.validation.label}",
+        version=__version__,
+    )
+
+
+def count_macs(network: nn.Module, size_multiple: int = 1) -> int:
+    """Return a network's multiply-adds per input pixel, those of convolutions and products.
+
+    Example:
+        >>> from rainbench.networks.prenet import PRN
+        >>> count_macs(PRN(iterations=6))
+        568512
+    """
+    from torch.utils.flop_counter import FlopCounterMode
+
+    side = -(-_PROBE // size_multiple) * size_multiple
+    was_training = network.training
+    network.eval()
+    with FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, side, side))
+    network.train(was_training)
+    return int(counter.get_total_flops()) // (2 * side * side)
+
+
+def as_toml(card: WeightsCard) -> str:
+    """Return a ``[[weights]]`` table; values that are the default are left out.
+
+    Example:
+        >>> print(as_toml(WeightsCard(tag="a", sha256="0" * 64, files=("a.safetensors",),
+        ...     source="here", licence="CC0", trained_on=(), arguments={"width": 8})))
+        [[weights]]
+        tag = "a"
+        sha256 = "0000000000000000000000000000000000000000000000000000000000000000"
+        files = ["a.safetensors"]
+        source = "here"
+        licence = "CC0"
+        trained_on = []
+        arguments = { width = 8 }
+        <BLANKLINE>
+    """
+    lines = ["[[weights]]"]
+    for field in dataclasses.fields(card):
+        value = getattr(card, field.name)
+        if field.name != "training" and (value or field.name == "trained_on"):
+            lines.append(f"{field.name} = {_value(value)}")
+    if card.training is not None:
+        lines += ["", "[weights.training]"]
+        for field in dataclasses.fields(card.training):
+            lines.append(f"{field.name} = {_value(getattr(card.training, field.name))}")
+    return "\n".join(lines) + "\n"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int) and value >= 10_000:
+        return f"{value:_}"
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
+    if isinstance(value, (tuple, list)):
+        return "[" + ", ".join(_value(each) for each in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def append_to_card(file: Path, export: Export) -> None:
+    """Append an export's table to a baseline's card; weights of that tag are replaced.
+
+    Only tables of our own trainings are replaced.
+
+    Raises:
+        RainbenchError: The card has weights of others under this tag.
+        StoreError: It cannot be written.
+    """
+    text = file.read_text(encoding="utf-8")
+    starts = [match.start() for match in re.finditer(r"(?m)^\[\[weights\]\]", text)]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        block = text[start:end]
+        if re.search(rf'(?m)^tag = "{re.escape(export.card.tag)}"', block):
+            if "[weights.training]" not in block:
+                raise RainbenchError(
+                    f'{file}: has weights of others tagged "{export.card.tag}"',
+                    hint="Give another tag with --name.",
+                )
+            text = text[:start] + text[end:]
+            break
+    try:
+        write_atomically(file, f"{text.rstrip()}\n\n{export.table}".encode())
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,127 @@
+"""What a training is: everything that its result depends on, in one record."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from rainbench.catalog.cards import BaselineCard, Recipe
+from rainbench.errors import RainbenchError, StoreError
+from rainbench.images import write_atomically
+from rainbench.train.engine import Precision
+from rainbench.train.sources import Source
+from rainbench.train.validation import Validation
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrainOptions:
+    """How a training computes.
+
+    Attributes:
+        seconds: Train for so long instead of the recipe's steps; 0 for its steps. The learning
+            rate then follows the time, so the result depends on the machine's speed.
+        seed: Of every random choice.
+        device: ``cpu`` or ``cuda``.
+        precision: Of the forward and backward passes; weights and losses are in single precision.
+        threads: Threads on the CPU.
+        workers: Processes that prepare patches; 0 prepares them in between.
+        channels_last: Keep features with their channels last.
+        fused: Update all parameters in one kernel.
+        compiled: Run the network through ``torch.compile``.
+        log_every: Steps between two rows of the log.
+        validations: Validations over the whole training.
+        checkpoint_seconds: Time between two checkpoints.
+    """
+
+    seconds: float = 0.0
+    seed: int = 0
+    device: Literal["cpu", "cuda"] = "cpu"
+    precision: Precision = "fp32"
+    threads: int = 1
+    workers: int = 0
+    channels_last: bool = False
+    fused: bool = True
+    compiled: bool = False
+    log_every: int = 10
+    validations: int = 10
+    checkpoint_seconds: float = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One training.
+
+    Attributes:
+        card: The baseline.
+        arguments: Of its network's class, the card's own included.
+        recipe: The card's, with the call's changes.
+        options: How it computes.
+        source: The pairs.
+        indices: Those of them that are trained on.
+        validation: What it is validated on.
+        trained_on: The test sets of the same degradation.
+    """
+
+    card: BaselineCard
+    arguments: Mapping[str, object]
+    recipe: Recipe
+    options: TrainOptions
+    source: Source
+    indices: tuple[int, ...]
+    validation: Validation
+    trained_on: tuple[str, ...] = ()
+
+    def key_parts(self) -> dict[str, object]:
+        """Return what must be the same for a training to be gone on with, as plain JSON."""
+        options = dataclasses.asdict(self.options)
+        for name in ("workers", "log_every", "checkpoint_seconds", "threads"):
+            del options[name]  # they change no number, or only its last bit
+        parts = {
+            "network": self.card.network,
+            "arguments": dict(self.arguments),
+            "recipe": {**dataclasses.asdict(self.recipe), "notes": "", "chosen": []},
+            "options": options,
+            "data": self.source.label,
+            "images": len(self.indices),
+            "validation": self.validation.label,
+        }
+        plain: dict[str, object] = json.loads(json.dumps(parts))
+        return plain
+
+
+def claim_folder(job: Job, out: Path) -> None:
+    """Write down what a folder is trained for, or check that it is the same as before.
+
+    Raises:
+        RainbenchError: The folder holds another training.
+        StoreError: It cannot be written.
+    """
+    file = out / "job.json"
+    wanted = job.key_parts()
+    try:
+        if file.exists():
+            found = json.loads(file.read_text(encoding="utf-8"))
+            changed = _differences(found, wanted)
+            if changed:
+                raise RainbenchError(
+                    f"{out} holds a training with other settings: {'; '.join(changed[:3])}",
+                    hint="Give another --out, or the settings it was begun with.",
+                )
+            return
+        write_atomically(file, json.dumps(wanted, indent=1).encode())
+    except OSError as error:
+        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
+
+
+def _differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:
+    changed = []
+    for key, value in wanted.items():
+        before = found.get(key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            changed += _differences(before, value)
+        elif before != value:
+            changed.append(f"{key} was {before}, is {value}")
+    return changed

@@ -1,0 +1,324 @@
+"""The training loop: step, log, validate, keep a checkpoint, and go on after a kill.
+
+Every patch and every random number depends on the seed and the step's number alone, so a training
+that was interrupted anywhere goes on as if nothing had happened: on a CPU the losses and the
+weights are the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from rainbench.console import duration
+from rainbench.construct import construct
+from rainbench.errors import RainbenchError
+from rainbench.images import write_png
+from rainbench.machine import keep_freed_memory
+from rainbench.metrics import Score
+from rainbench.train.checkpoints import BEST, LAST, Progress, load_checkpoint, save_checkpoint
+from rainbench.train.conventions import Conventions
+from rainbench.train.engine import Engine, autocast, make_engine
+from rainbench.train.interrupts import Interrupts
+from rainbench.train.job import Job, claim_folder
+from rainbench.train.log import Log
+from rainbench.train.losses import Target, objective
+from rainbench.train.patches import Batch, PatchSet, load_batches
+from rainbench.train.recipes import initialise, learning_rate, make_optimiser
+
+_SEEDS = 1_000_003
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The outcome of a training.
+
+    Attributes:
+        progress: How far it came, and its best validation.
+        input_score: The mean score of the validation's rainy images.
+        waiting: Share of this session's time that went into waiting for patches.
+        patches_per_second: In this session, validation left out.
+        interrupted: Whether a person stopped it before its end.
+    """
+
+    progress: Progress
+    input_score: Score
+    waiting: float
+    patches_per_second: float
+    interrupted: bool = False
+
+
+def train(
+    job: Job,
+    out: Path,
+    *,
+    tell: Callable[[str], None] = lambda _: None,
+    advance: Callable[[float, str], None] = lambda _share, _what: None,
+) -> Trained:
+    """Train a network, or go on with a training that was interrupted.
+
+    Args:
+        job: What to train.
+        out: The folder of its checkpoints, logs and samples.
+        tell: Called with a sentence now and then.
+        advance: Called after each step with the share of the training done and what is going on.
+
+    Raises:
+        RainbenchError: The training diverged, memory ran out, an image cannot be used, or the
+            folder holds another training.
+    """
+    torch.set_num_threads(job.options.threads)
+    if job.options.device == "cpu":
+        keep_freed_memory()
+    engine = make_engine(job.options.device)
+    if engine.rank == 0:
+        out.mkdir(parents=True, exist_ok=True)
+        claim_folder(job, out)
+    with Interrupts() as interrupts:
+        loop = _Loop(job, out, engine, tell if engine.rank == 0 else lambda _: None)
+        try:
+            return loop.run(advance, interrupts)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            raise _explained(error, job) from error
+        finally:
+            loop.close()
+
+
+class _Loop:
+    """A training under way."""
+
+    def __init__(self, job: Job, out: Path, engine: Engine, tell: Callable[[str], None]) -> None:
+        self.job, self.out, self.engine, self.tell = job, out, engine, tell
+        options, recipe = job.options, job.recipe
+        if recipe.batch % engine.processes:
+            raise RainbenchError(
+                f"a batch of {recipe.batch} cannot be shared by {engine.processes} processes",
+                hint=f"Give a multiple of {engine.processes} with --batch.",
+            )
+        torch.manual_seed(options.seed)
+        self.network = construct(job.card, job.arguments)
+        initialise(self.network, recipe)
+        self.network.to(engine.device)
+        if options.channels_last:
+            self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimiser = make_optimiser(recipe, self.network.parameters(), fused=options.fused)
+        self.progress = Progress()
+        if (out / LAST).exists():
+            self.progress = load_checkpoint(out / LAST, self.network, self.optimiser)
+            tell(f"going on from step {self.progress.step:,} of {out}")
+        forward = torch.compile(self.network) if options.compiled else self.network
+        self.forward: nn.Module = engine.prepare(forward)  # type: ignore[arg-type]
+        self.conventions = Conventions.of(job.card)
+        self.objective = objective(recipe.losses)
+        self.batches: Iterator[Batch] = load_batches(
+            PatchSet(
+                job.source, job.indices, recipe.patch, recipe.flip, recipe.rotate, options.seed
+            ),
+            batch=recipe.batch,
+            first_step=self.progress.step,
+            workers=options.workers,
+            rank=engine.rank,
+            processes=engine.processes,
+            pinned=options.device == "cuda",
+        )
+        self.log = self.validation_log = None
+        if engine.rank == 0:
+            step, board = self.progress.step, out / "tensorboard"
+            self.log = Log(out / "log.csv", step, board / "training")
+            self.validation_log = Log(out / "validation.csv", step, board / "validation")
+        self.input_score = job.validation.score_input()
+        self.pending: list[tuple[int, Tensor, dict[str, Tensor]]] = []
+        self.noted: set[str] = set()
+        self.waited = self.computed = 0.0
+        self.session_steps = 0
+
+    def close(self) -> None:
+        """Close the logs."""
+        for log in (self.log, self.validation_log):
+            if log is not None:
+                log.close()
+
+    def run(self, advance: Callable[[float, str], None], interrupts: Interrupts) -> Trained:
+        """Train to the end, or until a person interrupts."""
+        options = self.job.options
+        earlier, started = self.progress.seconds, time.monotonic()
+        validated = math.floor(self._share() * options.validations)
+        kept = time.monotonic()
+        share = self._agreed(interrupts)
+        while share < 1:
+            loss = self._step(share)
+            seconds = earlier + time.monotonic() - started
+            step = self.progress.step + 1
+            self.progress = dataclasses.replace(self.progress, step=step, seconds=seconds)
+            share = self._agreed(interrupts)
+            # All files are written at these steps only, so that they are the same after a kill.
+            if share >= 1 or step % options.log_every == 0:
+                loss = self._flush(min(share, 1.0))
+                due = math.floor(min(share, 1.0) * options.validations)
+                if due > validated and share < math.inf:
+                    validated = due
+                    self._validate()
+                    seconds = earlier + time.monotonic() - started
+                    self.progress = dataclasses.replace(self.progress, seconds=seconds)
+                    kept = -math.inf
+                if share >= 1 or time.monotonic() - kept > options.checkpoint_seconds:
+                    self._keep(LAST)
+                    kept = time.monotonic()
+            advance(min(share, 1.0), f"step {step:,}, loss {loss:.4f}")
+        spent = self.waited + self.computed
+        return Trained(
+            progress=self.progress,
+            input_score=self.input_score,
+            waiting=self.waited / spent if spent else 0.0,
+            patches_per_second=self.session_steps * self.job.recipe.batch / spent if spent else 0.0,
+            interrupted=self._share() < 1,
+        )
+
+    def _agreed(self, interrupts: Interrupts) -> float:
+        """Return the share of the training done, infinite where a person wants an end."""
+        return self.engine.agree(math.inf if interrupts.seen else self._share())
+
+    def _share(self) -> float:
+        """Return how much of the training is done, 0 to 1."""
+        if self.job.options.seconds:
+            return min(1.0, self.progress.seconds / self.job.options.seconds)
+        return min(1.0, self.progress.step / self.job.recipe.steps)
+
+    def _step(self, share: float) -> float:
+        """Train on one batch; return the loss where it costs nothing to know it."""
+        began = time.perf_counter()
+        batch = next(self.batches)
+        waited = time.perf_counter() - began
+        self._report(batch.notes)
+        recipe, options = self.job.recipe, self.job.options
+        # Whatever a network draws depends on the step alone.
+        torch.manual_seed(options.seed * _SEEDS + self.progress.step)
+        target = self._target(batch)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(recipe, share)
+        with autocast(self.engine.device, options.precision):
+            rainy = target.rainy
+            if options.channels_last:
+                rainy = rainy.contiguous(memory_format=torch.channels_last)
+            restoration = self.conventions.apply(self.forward, rainy)
+        loss, parts = self.objective(restoration, target)
+        self.optimiser.zero_grad(set_to_none=True)
+        self.engine.backward(loss)
+        if recipe.clip:
+            nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
+        self.optimiser.step()
+        self.pending.append((self.progress.step + 1, loss.detach(), parts))
+        self.waited += waited
+        self.computed += time.perf_counter() - began - waited
+        self.session_steps += 1
+        return loss.item() if options.device == "cpu" else math.nan
+
+    def _target(self, batch: Batch) -> Target:
+        def unit(image: Tensor | None) -> Tensor | None:
+            if image is None:
+                return None
+            return image.to(self.engine.device, non_blocking=True).float() / 255
+
+        rainy, clean = unit(batch.rainy), unit(batch.clean)
+        assert rainy is not None and clean is not None
+        return Target(
+            rainy,
+            clean,
+            streak_mask=unit(batch.streak_mask),
+            drop_mask=unit(batch.drop_mask),
+            dataset=self.job.source.label,
+        )
+
+    def _report(self, notes: tuple[str, ...]) -> None:
+        for note in notes:
+            if note not in self.noted:
+                self.noted.add(note)
+                self.tell(f"left out: {note}")
+
+    def _flush(self, share: float) -> float:
+        """Bring the losses since the last time home, check them, and log their mean.
+
+        Raises:
+            RainbenchError: One of them is not finite.
+        """
+        if not self.pending:
+            return math.nan
+        losses = self.engine.mean(torch.stack([loss for _, loss, _ in self.pending])).cpu()
+        finite = torch.isfinite(losses)
+        if not finite.all():
+            step = self.pending[int((~finite).nonzero()[0])][0]
+            raise self._diverged(step, share)
+        values = {"loss": float(losses.double().mean())}
+        for name in self.pending[0][2]:
+            values[name] = float(
+                torch.stack([parts[name] for _, _, parts in self.pending]).double().mean()
+            )
+        self.pending.clear()
+        if self.log is not None:
+            values["learning_rate"] = learning_rate(self.job.recipe, share)
+            self.log.add(self.progress.step, values)
+        return values["loss"]
+
+    def _diverged(self, step: int, share: float) -> RainbenchError:
+        rate = learning_rate(self.job.recipe, share)
+        saved = self.out / LAST
+        goes_on = f" {saved} holds an earlier step, and is left as it is." if saved.exists() else ""
+        precision = " or --precision fp32" if self.job.options.precision != "fp32" else ""
+        return RainbenchError(
+            f"the loss is not finite (NaN) at step {step:,}: the training diverged at a learning "
+            f"rate of {rate:.1e}",
+            hint=f"Start again in another --out with --learning-rate {rate / 4:.1e}{precision}, or "
+            f"limit the gradients with --clip 1.{goes_on}",
+        )
+
+    def _validate(self) -> None:
+        """Score the held-out pairs, keep the best weights, draw the samples."""
+        if self.engine.rank:
+            return
+        options = self.job.options
+        score, picture = self.job.validation.score(
+            self.network, self.conventions, self.engine.device, options.precision
+        )
+        psnr = score.psnr if score.psnr is not None else score.ssim
+        write_png(self.out / "samples.png", picture)
+        assert self.validation_log is not None
+        self.validation_log.add(self.progress.step, {"psnr": psnr, "ssim": score.ssim})
+        if not self.progress.best_step or psnr >= self.progress.best_psnr:
+            self.progress = dataclasses.replace(
+                self.progress,
+                best_step=self.progress.step,
+                best_psnr=psnr,
+                best_ssim=score.ssim,
+            )
+            self._keep(BEST)
+        self.tell(
+            f"step {self.progress.step:,} after {duration(self.progress.seconds)}: "
+            f"{psnr:.2f} dB / {score.ssim:.4f} on held-out images "
+            f"(rainy input {self.input_score.psnr:.2f} / {self.input_score.ssim:.4f})"
+        )
+
+    def _keep(self, name: str) -> None:
+        if self.engine.rank == 0:
+            save_checkpoint(self.out / name, self.network, self.optimiser, self.progress)
+
+
+def _explained(error: BaseException, job: Job) -> BaseException:
+    """Return a user's error for memory that ran out; any other error as it is."""
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
+        recipe = job.recipe
+        advice = [f"--batch {max(1, recipe.batch // 2)}", f"--patch {max(32, recipe.patch // 2)}"]
+        if job.options.device == "cuda" and job.options.precision == "fp32":
+            advice.append("--precision bf16")
+        return RainbenchError(
+            f"memory ran out with a batch of {recipe.batch} patches of {recipe.patch}x"
+            f"{recipe.patch} pixels",
+            hint=f"Give {' or '.join(advice)}, and another --out.",
+        )
+    return error

@@ -1,0 +1,194 @@
+"""Patches: the n-th one of a training is the same whoever makes it, whenever, in any process."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from rainbench.build.randomness import philox, uniform
+from rainbench.errors import RainbenchError
+from rainbench.train.sources import Source, Window, shuffled
+
+TRIES = 20
+"""How many images in a row may be unusable before a training gives up."""
+
+
+class Patch(NamedTuple):
+    """One patch; all images ``(C, side, side)`` uint8.
+
+    Attributes:
+        rainy: RGB.
+        clean: RGB.
+        streak_mask: One channel, or None if the source does not know it.
+        drop_mask: Likewise.
+        notes: What was wrong with images that were left out on the way, a sentence each.
+    """
+
+    rainy: Tensor
+    clean: Tensor
+    streak_mask: Tensor | None
+    drop_mask: Tensor | None
+    notes: tuple[str, ...]
+
+
+class Batch(NamedTuple):
+    """Patches stacked, ``(N, C, side, side)`` uint8; see `Patch`."""
+
+    rainy: Tensor
+    clean: Tensor
+    streak_mask: Tensor | None
+    drop_mask: Tensor | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PatchSet(Dataset[Patch]):
+    """The endless list of a training's patches, by number.
+
+    Every image is used once before any is used again, in an order that is drawn anew each time.
+
+    Attributes:
+        source: The pairs.
+        indices: Those of them to train on.
+        side: Side of a patch in pixels.
+        flip: Mirror at random, left to right.
+        rotate: Turn at random by multiples of 90 degrees.
+        seed: Of every random choice.
+    """
+
+    source: Source
+    indices: tuple[int, ...]
+    side: int
+    flip: bool
+    rotate: bool
+    seed: int
+
+    def __getitem__(self, number: int) -> Patch:
+        """Return a patch.
+
+        Raises:
+            RainbenchError: `TRIES` images in a row cannot be used.
+        """
+        notes: list[str] = []
+        for attempt in range(TRIES):
+            turn, place = divmod(number + attempt, len(self.indices))
+            index = self.indices[_order(len(self.indices), self.seed, turn)[place]]
+            try:
+                return self._patch(index, number, tuple(notes))
+            except RainbenchError as error:
+                notes.append(error.message)
+        raise RainbenchError(
+            f"{len(notes)} images in a row cannot be used; the last one: {notes[-1]}",
+            hint="Check what --data or --clean names.",
+        )
+
+    def _patch(self, index: int, number: int, notes: tuple[str, ...]) -> Patch:
+        generator = philox("patch", self.seed, number)
+        window = Window(self.side, uniform(generator, 0, 1), uniform(generator, 0, 1))
+        scene = self.source.scene(index, window, "patch", self.seed, number)
+        turns = int(uniform(generator, 0, 4)) if self.rotate else 0
+        mirrored = self.flip and uniform(generator, 0, 1) < 0.5
+        turned = functools.partial(_turned, turns=turns, mirrored=mirrored)
+        streaks, drops = scene.streak_mask, scene.drop_mask
+        return Patch(
+            turned(scene.rainy),
+            turned(scene.clean),
+            None if streaks is None else turned(streaks),
+            None if drops is None else turned(drops),
+            notes,
+        )
+
+
+def _turned(image: NDArray[np.uint8], *, turns: int, mirrored: bool) -> Tensor:
+    """Return ``(H, W)`` or ``(H, W, C)`` as ``(C, H, W)``, turned and mirrored."""
+    image = np.rot90(image if image.ndim == 3 else image[..., None], turns)
+    image = image[:, ::-1] if mirrored else image
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
+@functools.lru_cache(maxsize=4)
+def _order(count: int, seed: int, turn: int) -> Sequence[int]:
+    return shuffled(count, "order", seed, turn)
+
+
+class _Numbers(Sampler[int]):
+    """The numbers of the patches that one of several processes trains on, from a step onwards."""
+
+    def __init__(self, first_step: int, batch: int, rank: int, processes: int) -> None:
+        self.first_step, self.batch = first_step, batch
+        self.rank, self.processes = rank, processes
+
+    def __iter__(self) -> Iterator[int]:
+        share = self.batch // self.processes
+        for step in itertools.count(self.first_step):
+            start = step * self.batch + self.rank * share
+            yield from range(start, start + share)
+
+
+def load_batches(
+    patches: PatchSet,
+    *,
+    batch: int,
+    first_step: int = 0,
+    workers: int = 0,
+    rank: int = 0,
+    processes: int = 1,
+    pinned: bool = False,
+) -> Iterator[Batch]:
+    """Yield the batches of a training from a step onwards, for ever.
+
+    Args:
+        patches: The list of patches.
+        batch: Patches per step, over all processes; a multiple of their number.
+        first_step: Where to start.
+        workers: Processes that prepare batches ahead; 0 prepares each when it is asked for.
+        rank: Which of the training processes this is.
+        processes: How many there are.
+        pinned: Put batches into memory that a GPU copies faster from.
+    """
+    loader = DataLoader(
+        patches,
+        batch_size=batch // processes,
+        sampler=_Numbers(first_step, batch, rank, processes),
+        num_workers=workers,
+        collate_fn=_collate,
+        pin_memory=pinned,
+        prefetch_factor=4 if workers else None,
+        worker_init_fn=_one_thread,
+    )
+    return iter(loader)
+
+
+def _collate(patches: list[Patch]) -> Batch:
+    rainy, clean, streaks, drops, notes = zip(*patches, strict=True)
+    return Batch(
+        torch.stack(rainy),
+        torch.stack(clean),
+        None if any(mask is None for mask in streaks) else torch.stack(streaks),
+        None if any(mask is None for mask in drops) else torch.stack(drops),
+        tuple(itertools.chain.from_iterable(notes)),
+    )
+
+
+def _one_thread(_worker: int) -> None:
+    """Keep a worker to one core, whatever library it calls; signals are its parent's affair."""
+    import signal
+
+    import cv2
+    import numba
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    numba.set_num_threads(1)
