@@ -30,10 +30,11 @@ def build_network(entry: Entry, weights: Path | None) -> nn.Module:
             f"{card.file}: says {entry.parameters:,} parameters, but {card.network} has {found:,}"
             f" ({entry.name})"
         )
-    if entry.weights is not None:
-        if weights is None:
-            raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
-        load_weights(network, weights, entry.weights.sha256)
+    if entry.weights is None and not entry.untrained:
+        return network.eval()
+    if weights is None:
+        raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
+    load_weights(network, weights, entry.weights.sha256 if entry.weights else "")
     return network.eval()
 
 

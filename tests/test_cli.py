@@ -176,6 +176,23 @@ def test_missing_weights_say_where_to_get_them(rainbench, tmp_path, add_network)
     assert done.returncode == 0 and states(out)["net.x", "mini-streaks"] == "measured"
 
 
+def test_a_network_without_weights_is_never_run(rainbench, tmp_path, add_network):
+    """Its output would be noise; it is no entry of "all", and named it says what to do."""
+    add_network("net", "Shift", 3)
+    out = tmp_path / "out"
+    done = rainbench("run", "--all", "--dry-run", "--out", out)
+    assert done.returncode == 0 and "(net" not in done.stderr
+    done = rainbench("run", "-b", "net", "-b", "identity", "-d", "mini-streaks", "--out", out)
+    assert done.returncode == 0 and "no weights at hand for 1 entries (net)" in done.stderr
+    rows = {row["entry"]: row for row in table(out)}
+    assert rows["identity"]["psnr"] and rows["net"]["state"] == "missing"
+    assert "`rainbench train net` makes some" in rows["net"]["note"]
+    assert "(to be trained)" in rainbench("list", "baselines").stdout
+    assert "no weights of it are known" in rainbench("check", "net").stdout
+    done = rainbench("fetch", "net", "--to", tmp_path)
+    assert done.returncode == 1 and "`rainbench train net` makes some" in done.stderr
+
+
 def test_a_card_with_a_typo_is_left_out_and_said(rainbench, tmp_path, cards, add_network):
     add_network("typo", "Shift", 3, "chanel_order = 'bgr'\n")
     done = rainbench("run", "-b", "identity", "-d", "mini-streaks", "--out", tmp_path / "out")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.registry import Entry
-from rainbench.catalog.weights import file_hash
+from rainbench.catalog.weights import file_hash, how_to_get_weights
 from rainbench.errors import WeightsError
 
 
@@ -24,12 +24,12 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
         The file's path. A file that is there already and right is left as it is.
 
     Raises:
-        WeightsError: The entry needs no weights, the download failed, or what arrived is not the
-            file that the card describes. Nothing is left behind then.
+        WeightsError: The entry needs no weights or none are known, the download failed, or what
+            arrived is not the file that the card describes. Nothing is left behind then.
     """
     card = entry.weights
     if card is None:
-        raise WeightsError(f"{entry.name} needs no weights")
+        raise WeightsError(f"{entry.name}: {how_to_get_weights(entry) or 'needs no weights'}")
     target = folder / card.files[0]
     if target.is_file() and file_hash(target) == card.sha256:
         return target

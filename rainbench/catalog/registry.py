@@ -25,7 +25,7 @@ class Entry:
 
     Attributes:
         baseline: The card.
-        weights: One of the card's weights, or None for a plain method.
+        weights: One of the card's weights, or None for a plain method or an untrained network.
     """
 
     baseline: BaselineCard
@@ -33,13 +33,18 @@ class Entry:
 
     @property
     def name(self) -> str:
-        """``network.tag``, or the network alone for a plain method."""
+        """``network.tag``, or the network alone where there are no weights."""
         return f"{self.baseline.name}.{self.weights.tag}" if self.weights else self.baseline.name
 
     @property
     def arguments(self) -> dict[str, object]:
         """The keyword arguments of the network's class, the weights' own included."""
         return {**self.baseline.arguments, **(self.weights.arguments if self.weights else {})}
+
+    @property
+    def untrained(self) -> bool:
+        """Whether it is a network that nobody's weights are known of: its output means nothing."""
+        return self.weights is None and self.baseline.parameters > 0
 
     @property
     def parameters(self) -> int:

@@ -45,6 +45,8 @@ def find_weights(card: WeightsCard, roots: Sequence[Path]) -> Path | None:
 
 def how_to_get_weights(entry: Entry) -> str:
     """Return the sentence that tells where an entry's weights come from; empty for none needed."""
+    if entry.untrained:
+        return f"no weights of it are known: `rainbench train {entry.name}` makes some"
     if entry.weights is None:
         return ""
     return (

@@ -93,8 +93,9 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
     from rainbench.construct import build_network
 
     file = find_weights(entry.weights, roots) if entry.weights else None
-    if entry.weights and file is None:
-        absent = {"name": entry.name, "state": "absent", "about": how_to_get_weights(entry)}
+    how_to_get = how_to_get_weights(entry)
+    if how_to_get and file is None:
+        absent = {"name": entry.name, "state": "absent", "about": how_to_get}
         return [absent] if asked else []
     try:
         build_network(entry, file)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.commands.options import cards_option, json_option
 from rainbench.console import say, show, show_json
@@ -56,11 +57,15 @@ def _baselines(registry: Registry) -> list[dict[str, str]]:
         {
             "name": card.name,
             "parameters": f"{card.parameters:,}",
-            "tags": " ".join(weights.tag for weights in card.weights) or "(needs no weights)",
+            "tags": " ".join(weights.tag for weights in card.weights) or _without_weights(card),
             "title": card.title,
         }
         for card in registry.baselines.values()
     ]
+
+
+def _without_weights(card: BaselineCard) -> str:
+    return "(to be trained)" if card.parameters else "(needs no weights)"
 
 
 def _protocols(_registry: Registry) -> list[dict[str, str]]:

@@ -73,7 +73,7 @@ def make_plan(
     Args:
         registry: All cards.
         datasets: Names; none means every test set of which a copy is at hand.
-        baselines: Patterns of entries; none means every entry.
+        baselines: Patterns of entries; none means every entry but untrained networks.
         data_roots: Folders to look for data sets in.
         weight_roots: Folders to look for weights in.
         layout: Take this packaging, see `rainbench.pairs.load_pairs`.
@@ -91,7 +91,7 @@ def make_plan(
     cards = [registry.dataset(name) for name in datasets] or [
         card for card in registry.datasets.values() if card.split == "test"
     ]
-    entries = registry.entries(baselines)
+    entries = [entry for entry in registry.entries(baselines) if baselines or not entry.untrained]
     found_weights = {
         entry.name: find_weights(entry.weights, weight_roots) if entry.weights else None
         for entry in entries
