@@ -9,11 +9,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from rainbench.catalog.registry import Registry, content_root, load_registry
 from rainbench.images import IMAGE_SUFFIXES
 from rainbench.layouts import match_layouts
 from rainbench.metrics.protocols import PROTOCOLS
+from rainbench.networks.blocks import ConvLSTM, LSTMState
 from rainbench.report.published import COLUMNS, load_published, preferred
 
 # The data sets under the names that the five papers print.
@@ -221,12 +224,26 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
     assert max(files.values()) == 1
 
 
-def test_networks_are_as_their_cards_say(registry):
-    for entry in registry.entries():
+def test_networks_are_as_their_cards_say(registry, monkeypatch):
+    """Parameters, and multiply-adds: those of all convolutions, of an LSTM's zero state too."""
+
+    def whole(unit, features, state=None, other=None):
+        batch, _, height, width = features.shape
+        gates = unit.gates(features.new_zeros(batch, unit.gates.in_channels, height, width))
+        return LSTMState(*gates.chunk(4, 1)[:2])
+
+    monkeypatch.setattr(ConvLSTM, "forward", whole)
+    differing = {(entry.baseline.name, str(entry.arguments)): entry for entry in registry.entries()}
+    for entry in differing.values():
         module, _, name = entry.baseline.network.partition(":")
-        network = getattr(importlib.import_module(module), name)(**entry.arguments)
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        assert parameters == entry.parameters, entry.name
+        with torch.device("meta"):
+            network = getattr(importlib.import_module(module), name)(**entry.arguments)
+            parameters = sum(parameter.numel() for parameter in network.parameters())
+            assert parameters == entry.parameters, entry.name
+            with FlopCounterMode(display=False) as counter:
+                network(torch.empty(1, 3, 64, 64))
+        macs = counter.get_total_flops() / 2 / 64**2
+        assert macs == pytest.approx(entry.macs_per_pixel, rel=1e-5), entry.name
 
 
 @pytest.mark.data
