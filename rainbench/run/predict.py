@@ -78,6 +78,34 @@ class Predictor:
             raise PredictionError(f"{self.entry.name} returned values that are not finite (NaN)")
         return result
 
+    def with_maps(self, rainy: Image) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Return the restored image as calling does, and the network's named maps to look at.
+
+        Returns:
+            The image, and per name ``(H, W)`` float32, the mean over the map's channels. Maps of
+            another size than the image, and those of an image in tiles, are left out.
+
+        Raises:
+            PredictionError: As for a call.
+        """
+        maps: dict[str, Tensor] = {}
+        hook = self.network.register_forward_hook(
+            lambda _network, _inputs, output: maps.update(output.maps)
+        )
+        try:
+            restored = self(rainy)
+        finally:
+            hook.remove()
+        height, width = rainy.shape[:2]
+        if self.options.tile and max(height, width) > self.options.tile:
+            maps.clear()
+        shown = {name: map_[0].float().mean(0)[:height, :width] for name, map_ in maps.items()}
+        return restored, {
+            name: map_.cpu().numpy()
+            for name, map_ in shown.items()
+            if map_.shape == (height, width)
+        }
+
     def _restore(self, rainy: Tensor) -> Tensor:
         if self.options.tile and max(rainy.shape[-2:]) > self.options.tile:
             return self._restore_tiled(rainy)

@@ -48,3 +48,10 @@ class Blur(nn.Module):
     def forward(self, rainy):
         padded = nn.functional.pad(rainy, (4, 4, 4, 4), mode="reflect")
         return Restoration(nn.functional.avg_pool2d(padded, 9, 1))
+
+
+class Mapped(nn.Module):
+    """Returns its input and a map of how bright it is."""
+
+    def forward(self, rainy):
+        return Restoration(rainy, maps={"brightness": rainy.mean(1, keepdim=True)})

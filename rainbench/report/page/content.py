@@ -1,0 +1,200 @@
+"""What the page shows, as plain data: a run's cells, distributions, hard images, provenance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from rainbench import __version__
+from rainbench.catalog.registry import Entry, Registry
+from rainbench.metrics import PROTOCOLS
+from rainbench.report.compare import compare_run
+from rainbench.report.page.numbers import plain
+from rainbench.report.rows import Row, build_rows
+from rainbench.report.uncertainty import add_statistics
+from rainbench.run.store import cell_folder, read_cell
+
+METRICS = ("psnr", "ssim")
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BINS = 24
+EXTREMES = 6
+"""How many of the hardest and of the easiest images are listed."""
+
+COST_SIZE = (480, 320)
+"""Width and height that operations are counted at."""
+
+PROVENANCE = ("device", "threads", "torch", "numpy", "python", "rainbench", "layout")
+
+
+def page_content(run: Path, registry: Registry) -> dict[str, Any]:
+    """Return everything that the page shows except pictures, ready to be written as JSON.
+
+    Args:
+        run: A run's folder, complete or not.
+        registry: The cards.
+    """
+    rows = build_rows(run, registry)
+    customary = add_statistics([row for row in rows if row.customary], run)
+    rows = customary + [row for row in rows if not row.customary]
+    rows.sort(key=lambda row: (row.dataset, row.entry))
+    entries = {entry.name: entry for entry in registry.entries()}
+    comparison = compare_run(run, registry)
+    used = {row.entry for row in rows}
+    return {
+        "run": run.resolve().name,
+        "version": __version__,
+        "protocols": {
+            name: {"title": protocol.title, "version": protocol.version}
+            for name, protocol in PROTOCOLS.items()
+        },
+        "states": comparison.states,
+        "drifts": [str(drift) for drift in comparison.drifts],
+        "cost_size": COST_SIZE,
+        "entries": {name: _entry(entries[name]) for name in sorted(used)},
+        "datasets": [
+            _dataset(run, name, list(group), registry)
+            for name, group in groupby(rows, key=lambda row: row.dataset)
+        ],
+    }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    card = entry.baseline
+    width, height = COST_SIZE
+    return {
+        "title": card.title,
+        "parameters": card.parameters,
+        "operations": 2 * card.macs_per_pixel * width * height or None,
+        "paper": card.paper,
+        "licence": card.licence,
+        "trained_on": list(entry.weights.trained_on) if entry.weights else [],
+    }
+
+
+def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> dict[str, Any]:
+    card = registry.datasets[name]
+    tables = {row.entry: row for row in rows}
+    scores = {
+        entry: table
+        for entry in tables
+        if (table := _images_table(cell_folder(run, name, entry))) is not None
+    }
+    return {
+        "name": name,
+        "title": card.title,
+        "variant": next((row.variant for row in rows if row.variant), ""),
+        "licence": card.licence,
+        "customary": card.protocol,
+        "images": max(row.images for row in rows),
+        "cells": [_cell(row) for row in rows],
+        "distributions": {
+            protocol: {metric: _distributions(scores, protocol, metric) for metric in METRICS}
+            for protocol in PROTOCOLS
+        },
+        "extremes": _extremes(scores, card.protocol),
+        "provenance": _provenance(run, name, tables),
+    }
+
+
+def _images_table(folder: Path) -> pd.DataFrame | None:
+    """Return a complete cell's scores: a row per image, columns (metric, protocol)."""
+    if read_cell(folder) is None:
+        return None
+    table = pd.read_csv(folder / "images.csv", dtype={"image": str}, keep_default_na=False)
+    for metric in METRICS:
+        table[metric] = pd.to_numeric(table[metric], errors="coerce")
+    order = table["image"].drop_duplicates()
+    return table.pivot(index="image", columns="protocol", values=list(METRICS)).loc[order]
+
+
+def _cell(row: Row) -> dict[str, Any]:
+    reported = row.published
+    interval = None
+    if row.customary:
+        interval = [
+            [plain(ends.low), plain(ends.high)] if ends else None
+            for ends in (row.psnr_interval, row.ssim_interval)
+        ]
+    return {
+        "entry": row.entry,
+        "protocol": row.protocol,
+        "images": row.images,
+        "psnr": plain(row.psnr),
+        "ssim": plain(row.ssim),
+        "interval": interval,
+        "group": row.group,
+        "reported": [reported.psnr, reported.ssim, reported.where] if reported else None,
+        "state": row.state,
+        "note": row.note,
+        "own": row.trained_for,
+        "seconds": row.seconds_per_image,
+    }
+
+
+def _distributions(
+    scores: Mapping[str, pd.DataFrame], protocol: str, metric: str
+) -> dict[str, Any] | None:
+    """Return quantiles and a histogram per entry, all over the same range."""
+    values = {
+        entry: column
+        for entry, table in scores.items()
+        if (metric, protocol) in table and len(column := _finite(table[metric, protocol]))
+    }
+    if not values:
+        return None
+    low = min(column.min() for column in values.values())
+    high = max(column.max() for column in values.values())
+    return {
+        "range": [plain(low), plain(high)],
+        "entries": {
+            entry: {
+                "quantiles": [plain(value) for value in np.quantile(column, QUANTILES)],
+                "ends": [plain(column.min()), plain(column.max())],
+                "counts": np.histogram(column, BINS, (low, high))[0].tolist(),
+            }
+            for entry, column in values.items()
+        },
+    }
+
+
+def _extremes(scores: Mapping[str, pd.DataFrame], protocol: str) -> dict[str, Any]:
+    """Return the images that are hardest and easiest for all entries together.
+
+    Entries are first centred on their own mean, so that one that lacks images does not shift
+    the order of those that it has.
+    """
+    metric = "psnr" if PROTOCOLS[protocol].has_psnr else "ssim"
+    columns = [table[metric, protocol] for table in scores.values() if (metric, protocol) in table]
+    columns = [column.replace([np.inf, -np.inf], np.nan).dropna() for column in columns]
+    if not any(len(column) for column in columns):
+        return {"metric": metric, "hardest": [], "easiest": []}
+    together = pd.concat([column - column.mean() for column in columns], axis=1).mean(axis=1)
+    overall = np.mean([column.mean() for column in columns])
+    ordered = (together + overall).sort_values(kind="stable")
+    few = min(EXTREMES, len(ordered) // 2)
+    pairs = [{"image": str(image), "mean": plain(mean)} for image, mean in ordered.items()]
+    return {"metric": metric, "hardest": pairs[:few], "easiest": pairs[::-1][:few]}
+
+
+def _provenance(run: Path, dataset: str, entries: Mapping[str, Row]) -> list[dict[str, Any]]:
+    """Return the distinct ways in which a data set's cells were computed, with their entries."""
+    ways: dict[tuple[object, ...], list[str]] = {}
+    for entry in entries:
+        summary: Any = read_cell(cell_folder(run, dataset, entry))
+        if summary is not None:
+            made = {**summary["provenance"], **summary["options"]}
+            made["device"] = summary["provenance"]["device"]
+            shown = (*PROVENANCE, "precision", "tile")
+            ways.setdefault(tuple((name, made.get(name)) for name in shown), []).append(entry)
+    return [{"entries": names, "how": dict(way)} for way, names in ways.items()]
+
+
+def _finite(column: pd.Series[float]) -> NDArray[np.float64]:
+    values = column.to_numpy(np.float64)
+    return values[np.isfinite(values)]

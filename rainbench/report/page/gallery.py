@@ -1,0 +1,204 @@
+"""The page's pictures: a few images of each data set, restored by every entry, with error maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.errors import RainbenchError
+from rainbench.images import Image, quantise, write_png
+from rainbench.layouts import Pair
+from rainbench.pairs import load_image
+from rainbench.report.page.numbers import plain
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import Plan, PlannedCell
+from rainbench.run.predict import Predictor
+from rainbench.run.store import cell_folder, read_images_csv
+
+FOLDER = "report-images"
+
+ERROR_RANGE = 0.2
+"""Mean absolute error over R, G and B that the brightest colour stands for, of 1."""
+
+MOST_MAPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The images of a data set to be shown.
+
+    Attributes:
+        dataset: The data set's name.
+        images: Their ids, in order.
+    """
+
+    dataset: str
+    images: tuple[str, ...]
+
+
+def choose_images(dataset: Mapping[str, Any], count: int) -> Wanted:
+    """Choose the images to show of a data set: the hardest and the easiest, turn by turn.
+
+    Args:
+        dataset: One of `rainbench.report.page.content.page_content`'s data sets.
+        count: How many at the most.
+    """
+    extremes = dataset["extremes"]
+    turns = zip(extremes["hardest"], extremes["easiest"], strict=True)
+    names = [item["image"] for pair in turns for item in pair]
+    return Wanted(dataset["name"], tuple(dict.fromkeys(names))[:count])
+
+
+def draw_pictures(
+    run: Path,
+    plan: Plan,
+    wanted: Sequence[Wanted],
+    options: RunOptions,
+    *,
+    on_picture: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """Restore images and write them, their error maps and the networks' maps below a run.
+
+    File names are numbers, whatever the images and entries are called.
+
+    Args:
+        run: The run's folder; pictures go to ``report-images`` in it.
+        plan: The cells to show; one whose weights are missing is left out.
+        wanted: The images of each data set.
+        options: How to compute.
+        on_picture: Called with the entry's name after each image.
+
+    Returns:
+        Per data set the pictures as the page wants them, and what could not be drawn and why.
+
+    Raises:
+        RainbenchError: A picture cannot be written.
+    """
+    shown: dict[str, list[dict[str, Any]]] = {}
+    problems: list[str] = []
+    for number, choice in enumerate(wanted):
+        cells = [cell for cell in plan.runnable if cell.pairs.card.name == choice.dataset]
+        if not cells:
+            continue
+        pairs = {pair.id: pair for pair in cells[0].pairs.pairs}
+        items = [
+            _Item(run, Path(FOLDER) / f"d{number}" / f"i{index}", pairs[image])
+            for index, image in enumerate(choice.images)
+            if image in pairs
+        ]
+        for index, cell in enumerate(cells):
+            try:
+                predictor = Predictor(cell.entry, cell.weights, options)
+                for item in items:
+                    item.draw(cell, predictor, index)
+                    on_picture(cell.entry.name)
+            except RainbenchError as error:
+                problems.append(f"{cell.entry.name} on {choice.dataset}: {error.message}")
+        shown[choice.dataset] = [item.content() for item in items]
+    return shown, problems
+
+
+class _Item:
+    """One image of a data set: its pictures on disk and their names."""
+
+    def __init__(self, run: Path, folder: Path, pair: Pair) -> None:
+        self.run, self.folder, self.pair = run, folder, pair
+        (run / folder).mkdir(parents=True, exist_ok=True)
+        self.rainy, self.clean = load_image(pair.rainy), load_image(pair.clean)
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.scores: dict[str, list[float | str | None]] = {}
+
+    def content(self) -> dict[str, Any]:
+        """Write the pair itself and return the item as the page wants it."""
+        height, width = self.clean.shape[:2]
+        return {
+            "image": self.pair.id,
+            "width": width,
+            "height": height,
+            "rainy": self._write("rainy", self.rainy),
+            "clean": self._write("clean", self.clean),
+            "rainy_error": self._write("rainy-error", error_map(self.rainy, self.clean)),
+            "entries": self.entries,
+            "scores": self.scores,
+        }
+
+    def draw(self, cell: PlannedCell, predictor: Predictor, index: int) -> None:
+        """Restore the image by one entry and write what is to be seen of it."""
+        restored, maps = predictor.with_maps(self.rainy)
+        image = quantise(restored, "round")
+        stem = f"e{index}"
+        self.scores[cell.entry.name] = self._scores(cell)
+        self.entries[cell.entry.name] = {
+            "image": self._write(stem, image),
+            "error": self._write(f"{stem}-error", error_map(image, self.clean)),
+            "maps": [
+                {"name": name, **_map_range(map_), "image": self._write(f"{stem}-map{n}", drawn)}
+                for n, (name, map_) in enumerate(list(maps.items())[:MOST_MAPS])
+                for drawn in [colour_map(map_)]
+            ],
+        }
+
+    def _scores(self, cell: PlannedCell) -> list[float | str | None]:
+        """Return what the run's own file says of this image: PSNR and SSIM."""
+        card = cell.pairs.card
+        file = cell_folder(self.run, card.name, cell.entry.name) / "images.csv"
+        score = read_images_csv(file).get(self.pair.id, {}).get(card.protocol)
+        return [None, None] if score is None else [plain(score.psnr), plain(score.ssim)]
+
+    def _write(self, name: str, image: Image) -> str:
+        file = self.folder / f"{name}.png"
+        write_png(self.run / file, image)
+        return file.as_posix()
+
+
+def error_map(restored: Image, clean: Image) -> Image:
+    """Return where and how much a restored image is wrong, on the one scale of all error maps.
+
+    Args:
+        restored: ``(H, W, 3)`` uint8.
+        clean: Likewise.
+
+    Returns:
+        ``(H, W, 3)`` uint8: black for none, the brightest colour for `ERROR_RANGE` and more.
+
+    Example:
+        >>> black = np.zeros((1, 1, 3), np.uint8)
+        >>> error_map(black, black)[0, 0].tolist()
+        [0, 0, 4]
+    """
+    error = np.abs(restored.astype(np.int16) - clean).mean(axis=-1) / 255
+    return _palette("inferno")[np.rint(np.clip(error / ERROR_RANGE, 0, 1) * 255).astype(np.uint8)]
+
+
+def colour_map(values: NDArray[np.float32]) -> Image:
+    """Return a network's map in colours: 0 to 1 where it stays inside that, else low to high.
+
+    Example:
+        >>> colour_map(np.array([[0.0, 1.0]], np.float32)).shape
+        (1, 2, 3)
+    """
+    limits = _map_range(values)
+    low, high = limits["low"], limits["high"]
+    scaled = (values - low) / max(high - low, 1e-12)
+    return _palette("viridis")[np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)]
+
+
+def _map_range(values: NDArray[np.float32]) -> dict[str, float]:
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    return {"low": float(f"{low:.3g}"), "high": float(f"{high:.3g}")}
+
+
+@cache
+def _palette(name: str) -> NDArray[np.uint8]:
+    import matplotlib
+
+    colours = matplotlib.colormaps[name](np.arange(256))[:, :3]
+    return np.asarray(np.rint(colours * 255), np.uint8)

@@ -1,0 +1,92 @@
+"""Making the report of a run: its numbers, its pictures, the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rainbench.catalog.cards import DatasetCard
+from rainbench.catalog.registry import Registry
+from rainbench.errors import RainbenchError
+from rainbench.report.page.content import page_content
+from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictures
+from rainbench.report.page.render import write_page
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import Plan, PlannedCell, make_plan
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A report that was written.
+
+    Attributes:
+        file: The page.
+        pictures: How many images are shown.
+        problems: What could not be shown, and why.
+    """
+
+    file: Path
+    pictures: int
+    problems: tuple[str, ...]
+
+
+def make_report(
+    run: Path,
+    registry: Registry,
+    *,
+    data_roots: Sequence[Path] = (),
+    weight_roots: Sequence[Path] = (),
+    pictures: int = 4,
+    options: RunOptions | None = None,
+    on_picture: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Write the page of a run into its folder.
+
+    Args:
+        run: The run's folder.
+        registry: The cards.
+        data_roots: Where data sets lie; pictures of those that are not found are left out.
+        weight_roots: Where weights lie, likewise.
+        pictures: How many images of each data set are shown.
+        options: How they are computed.
+        on_picture: Called with the entry's name after each picture.
+
+    Raises:
+        RainbenchError: The folder holds no results, or cannot be written.
+    """
+    if not (run / "cells").is_dir():
+        raise RainbenchError(f"{run}: holds no results", hint="Run `rainbench run` first.")
+    content = page_content(run, registry)
+    wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
+    plan = _plan(content, registry, data_roots, weight_roots) if pictures else Plan(())
+    drawn, problems = draw_pictures(run, plan, wanted, options or RunOptions(), on_picture=on_picture)
+    problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
+    content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
+    file = write_page(run, content)
+    return Report(file, sum(map(len, drawn.values())), tuple(problems))
+
+
+def _plan(
+    content: Mapping[str, Any],
+    registry: Registry,
+    data_roots: Sequence[Path],
+    weight_roots: Sequence[Path],
+) -> Plan:
+    """Return the plan of the cells that are complete."""
+    cells: list[PlannedCell] = []
+    unusable: list[tuple[DatasetCard, str]] = []
+    for dataset in content["datasets"]:
+        complete = {cell["entry"] for cell in dataset["cells"] if cell["images"]}
+        plan = make_plan(
+            registry,
+            datasets=[dataset["name"]],
+            baselines=sorted(complete),
+            data_roots=data_roots,
+            weight_roots=weight_roots,
+            allow_partial=True,
+        )
+        cells += plan.cells
+        unusable += plan.unusable
+    return Plan(tuple(cells), tuple(unusable))

@@ -1,0 +1,69 @@
+// Puts the page together.
+
+const report = JSON.parse(document.getElementById("data").textContent);
+report.datasets.forEach((dataset, index) => { dataset.anchor = `dataset-${index}`; });
+
+function extremeList(name, list, metric, shown) {
+  return el("div", {}, el("h4", {}, name), el("ol", {}, list.map((item) => el("li", {},
+    shown.has(item.image) ? el("button", { type: "button", "data-image": item.image }, item.image) : el("bdi", {}, item.image),
+    el("span", { class: "soft" }, ` ${text(item.mean, DIGITS[metric])}`)))));
+}
+
+function provenance(dataset) {
+  return el("details", {}, el("summary", {}, "How it was computed"), dataset.provenance.map((way) => el("p", {},
+    Object.entries(way.how).filter(([, how]) => how !== null && how !== "" && how !== 0).map(([name, how]) => `${name} ${how}`).join(", "),
+    el("span", { class: "soft" }, `: ${way.entries.join(", ")}`))));
+}
+
+function datasetSection(dataset) {
+  const state = { protocol: dataset.customary, view: "paper", metric: "psnr", cost: "seconds", sort: 1, descending: true };
+  const own = dataset.cells.some((cell) => cell.own || cell.reported);
+  if (!own) state.view = "cross";
+  const table = el("div"), shapes = el("div"), costs = el("div");
+  function draw(focus) {
+    table.replaceChildren(datasetTable(dataset, state, (change, index) => { Object.assign(state, change); draw(index); }));
+    shapes.replaceChildren(distributionPlot(dataset, state.protocol, state.metric));
+    costs.replaceChildren(costPlot(dataset, state.protocol, state.metric, state.cost));
+    if (focus !== undefined) table.querySelectorAll("thead button")[focus].focus();
+  }
+  const set = (name) => (chosen) => { state[name] = chosen; draw(); };
+  const pictures = gallery(dataset);
+  const shown = new Set((report.pictures[dataset.name] ?? []).map((item) => item.image));
+  const extremes = dataset.extremes;
+  const section = el("section", { id: dataset.anchor, "aria-labelledby": `${dataset.anchor}-title` },
+    el("h2", { id: `${dataset.anchor}-title` }, dataset.title),
+    el("p", { class: "about" }, `${dataset.images} images${dataset.variant ? `, copy of ${dataset.variant}` : ""}. Customary protocol ${dataset.customary}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
+    el("div", { class: "tools" },
+      choice("protocol", Object.entries(report.protocols).map(([name, about]) => [name, `${name}: ${about.title}`]), state.protocol, set("protocol")),
+      choice("rows", [["paper", "trained for it or reported"], ["cross", "every entry"]], state.view, set("view"))),
+    table,
+    el("h3", {}, "Images one by one"),
+    el("div", { class: "tools" }, choice("score", Object.entries(UNIT), state.metric, set("metric")),
+      choice("against", Object.entries(COSTS).map(([key, [name]]) => [key, name]), state.cost, set("cost"))),
+    el("div", { class: "plots" }, shapes, costs),
+    extremes.hardest.length ? el("div", {}, el("h3", {}, `Hardest and easiest images, mean ${UNIT[extremes.metric]} over entries`),
+      el("div", { class: "images", onclick: (event) => {
+        const image = event.target.closest("[data-image]")?.dataset.image;
+        if (image !== undefined) pictures.show(image);
+      } }, extremeList("Hardest", extremes.hardest, extremes.metric, shown), extremeList("Easiest", extremes.easiest, extremes.metric, shown))) : null,
+    el("h3", {}, "Pictures"), pictures, provenance(dataset));
+  draw();
+  return section;
+}
+
+document.getElementById("sections").append(...report.datasets.map((dataset) => el("a", { href: `#${dataset.anchor}` }, dataset.title)));
+document.getElementById("states").append(Object.entries(report.states).map(([state, count]) => `${count} ${state}`).join(", ")
+  ? `Beside published numbers: ${Object.entries(report.states).map(([state, count]) => `${count} ${state}`).join(", ")}.` : "Nothing published to stand beside.");
+document.getElementById("cross").append(crossTable());
+// A data set's section is drawn when it comes near the window, so that a page of many opens at once.
+const places = new Map(report.datasets.map((dataset) => [el("div", { id: dataset.anchor, style: "min-height:60rem" }), dataset]));
+const watcher = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {
+  watcher.unobserve(target);
+  target.replaceWith(datasetSection(places.get(target)));
+}), { rootMargin: "800px" });
+document.getElementById("datasets").append(...places.keys());
+places.forEach((_, place) => watcher.observe(place));
+window.addEventListener("beforeprint", () => places.forEach((dataset, place) => {
+  if (place.isConnected) place.replaceWith(datasetSection(dataset));
+}));
+document.body.dataset.ready = "true";

@@ -1,0 +1,73 @@
+"""Writing the page: one HTML file that holds its style, its code and its data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rainbench.errors import StoreError
+from rainbench.images import write_atomically
+
+FILE = "report.html"
+_HERE = Path(__file__).parent
+_SCRIPTS = ("elements.js", "tables.js", "plots.js", "gallery.js", "page.js")
+
+
+def render_page(content: Mapping[str, Any]) -> str:
+    """Return the page as HTML; nothing in it comes from anywhere else but the pictures.
+
+    Names are shown as text, whatever they contain: the template escapes, and the page's code
+    makes text nodes only.
+
+    Args:
+        content: What `rainbench.report.page.content.page_content` returns, with the pictures of
+            each data set under ``pictures`` and what went wrong with them under ``problems``.
+    """
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("template.html").render(
+        content=content,
+        style=_inline("style.css"),
+        script="\n".join(_inline(name) for name in _SCRIPTS),
+        data=embed_json(content),
+    )
+
+
+def write_page(run: Path, content: Mapping[str, Any]) -> Path:
+    """Write ``report.html`` into a run's folder and return its path.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    file = run / FILE
+    try:
+        write_atomically(file, render_page(content).encode())
+    except OSError as error:
+        raise StoreError(
+            f"{file}: cannot be written: {error.strerror}", hint="Free some space, or change rights."
+        ) from None
+    return file
+
+
+def embed_json(content: object) -> str:
+    """Return JSON that may stand inside a script element: no text in it can end the element.
+
+    Example:
+        >>> print(embed_json({"name": "</script>"}))
+        {"name":"\\u003c/script>"}
+    """
+    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c")
+
+
+def _inline(name: str) -> str:
+    return (_HERE / name).read_text(encoding="utf-8")

@@ -1,0 +1,207 @@
+"""The page of a run: in a real browser where there is one, with names that try to break it."""
+
+import json
+
+import numpy as np
+import pytest
+from webdriver import Browser, find_browser
+
+from rainbench.build.mini import mini_pairs
+from rainbench.catalog.registry import load_registry
+from rainbench.errors import RainbenchError
+from rainbench.images import read_image, write_png
+from rainbench.report.page.gallery import error_map
+from rainbench.report.page.make import make_report
+from rainbench.run.evaluate import run_plan
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import make_plan
+
+HOSTILE = "</script><script>window.hacked = 1</script>"
+HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
+CARD = f"""
+name = "toy"
+title = '{HOSTILE}'
+revision = "1"
+degradation = ["streaks"]
+origin = "synthetic"
+split = "test"
+count = 4
+protocol = "prenet-y"
+licence = '<b>none'
+sources = ["made in the tests"]
+citation = "nobody"
+
+[[layouts]]
+name = "input-target"
+rainy = "input/{{id}}.png"
+clean = "target/{{id}}.png"
+"""
+NETWORK = """
+name = "{name}"
+title = "{name}"
+network = "toynets:{network}"
+parameters = 0
+macs_per_pixel = 3
+paper = "none"
+source = "tests"
+licence = "none"
+"""
+in_browser = pytest.mark.skipif(
+    find_browser() is None, reason="no chromium with chromedriver is installed"
+)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of three entries on hostile names, its data and registry, and its report."""
+    root = tmp_path_factory.mktemp("page")
+    for name in ("data/toy/input", "data/toy/target", "cards"):
+        (root / name).mkdir(parents=True)
+    names = ["a", "b", "c", HOSTILE_IMAGE.replace("/", "")]
+    for name, (_, rainy, clean) in zip(names, mini_pairs(), strict=False):
+        write_png(root / "data/toy/input" / f"{name}.png", np.ascontiguousarray(rainy[:48, :64]))
+        write_png(root / "data/toy/target" / f"{name}.png", np.ascontiguousarray(clean[:48, :64]))
+    (root / "cards/toy.toml").write_text(CARD)
+    (root / "cards/mapped.toml").write_text(NETWORK.format(name="mapped", network="Mapped"))
+    registry = load_registry([root / "cards"])
+    plan = make_plan(
+        registry,
+        datasets=["toy"],
+        baselines=["identity", "median", "mapped"],
+        data_roots=[root / "data"],
+    )
+    outcomes = run_plan(plan, root / "run", RunOptions())
+    assert [outcome.state for outcome in outcomes] == ["done"] * 3
+    report = make_report(root / "run", registry, data_roots=[root / "data"], pictures=4)
+    return root, registry, report
+
+
+def test_page_holds_the_numbers_of_the_run(made):
+    root, _, report = made
+    text = report.file.read_text(encoding="utf-8")
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    cells = {
+        (cell["entry"], cell["protocol"]): cell for cell in data["datasets"][0]["cells"]
+    }
+    cell = json.loads((root / "run/cells/toy/median/cell.json").read_text())
+    assert cells["median", "rgb"]["psnr"] == pytest.approx(cell["means"]["rgb"]["psnr"], rel=1e-5)
+    assert (report.pictures, report.problems) == (4, ())
+    assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_pictures_are_the_entries_own(made):
+    root, _, report = made
+    text = report.file.read_text(encoding="utf-8")
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    for item in data["pictures"]["toy"]:
+        assert item["entries"]["identity"]["image"].startswith("report-images/d0/i")
+        rainy, same = (
+            read_image(root / "run" / name)
+            for name in (item["rainy"], item["entries"]["identity"]["image"])
+        )
+        assert np.array_equal(rainy, same)
+        assert [map_["name"] for map_ in item["entries"]["mapped"]["maps"]] == ["brightness"]
+    assert {item["image"] for item in data["pictures"]["toy"]} >= {"a", "b", "c"}
+
+
+def test_error_maps_share_one_scale():
+    clean = np.zeros((1, 3, 3), np.uint8)
+    wrong = np.array([[[0] * 3, [26] * 3, [51] * 3]], np.uint8)
+    drawn = error_map(wrong, clean).astype(int).sum(axis=-1)[0]
+    assert drawn[0] < drawn[1] < drawn[2]
+    assert np.array_equal(error_map(wrong, clean), error_map(wrong[:, ::-1], clean)[:, ::-1])
+
+
+def test_missing_data_leaves_out_pictures_only(made, tmp_path):
+    root, registry, _ = made
+    (tmp_path / "cells").symlink_to(root / "run" / "cells")
+    report = make_report(tmp_path, registry)
+    assert report.pictures == 0 and "--data" in report.file.read_text(encoding="utf-8")
+
+
+def test_folder_without_results_is_refused(tmp_path):
+    with pytest.raises(RainbenchError, match="no results"):
+        make_report(tmp_path, load_registry())
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.quit()
+
+
+@pytest.fixture
+def page(browser, made):
+    browser.emulate(1280, 900)
+    browser.open(made[2].file.as_uri())
+    browser.wait("document.body.dataset.ready == 'true'")
+    browser.wait("document.querySelectorAll('table').length == 2")
+    yield browser
+    assert browser.run("return window.hacked ?? null") is None
+    assert browser.complaints() == []
+
+
+def entries_in_order(page):
+    return page.run(
+        "return [...document.querySelectorAll('#dataset-0 tbody th')].map(e => e.innerText)"
+    )
+
+
+@in_browser
+def test_hostile_names_are_shown_as_text(page):
+    assert page.text("#dataset-0 h2") == HOSTILE
+    assert HOSTILE_IMAGE in page.run("return document.querySelector('.images').innerText")
+
+
+@in_browser
+def test_tables_sort_and_change_protocol(page):
+    by_psnr = entries_in_order(page)
+    assert sorted(by_psnr) == ["identity", "mapped", "median"]
+    page.click("#dataset-0 thead th:first-child button")
+    assert entries_in_order(page) == sorted(by_psnr)
+    page.click("#dataset-0 thead th:first-child button")
+    assert entries_in_order(page) == sorted(by_psnr)[::-1]
+    before = page.text("#dataset-0 tbody td")
+    page.run(
+        "const list = document.querySelector('#dataset-0 select'); list.value = 'rgb';"
+        "list.dispatchEvent(new Event('change'))"
+    )
+    assert page.text("#dataset-0 tbody td") != before
+
+
+@in_browser
+def test_gallery_by_mouse_and_keyboard(page):
+    zoom = "document.querySelector('.zoom').style.left"
+    page.run("document.querySelector('.stage').focus()")
+    before = page.run(f"return {zoom}")
+    page.press("right")
+    assert page.run(f"return {zoom}") != before
+    page.run(
+        "const slider = document.querySelector('.split input'); slider.value = 25;"
+        "slider.dispatchEvent(new Event('input'))"
+    )
+    split = "return document.querySelector('.stage').style.getPropertyValue('--split')"
+    assert page.run(split) == "25%"
+    page.click(".thumbs button:nth-child(2)")
+    page.wait("[...document.querySelectorAll('.stage img')].every(i => i.naturalWidth == 64)")
+    assert page.run("return document.querySelectorAll('.crops figure').length") >= 5
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_fits_a_phone(page, scheme):
+    page.emulate(390, 844, scheme=scheme)
+    wide = page.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+    beyond = page.run(
+        "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, nav, .thumbs, .crop')"
+        " && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 90))"
+    )
+    assert (wide[0] <= wide[1], beyond) == (True, [])
+    nameless = page.run(
+        "return [...document.querySelectorAll('img')].filter(i => !i.alt).length +"
+        "[...document.querySelectorAll('button, select, input')].filter(e =>"
+        " !(e.innerText || e.title || e.ariaLabel || e.labels?.length ||"
+        " e.querySelector('img')?.alt)).length"
+    )
+    assert nameless == 0
