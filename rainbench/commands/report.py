@@ -8,8 +8,8 @@ from typing import Literal
 import click
 
 from rainbench.catalog.registry import Registry, load_registry
-from rainbench.commands.options import cards_option
-from rainbench.console import say, show
+from rainbench.commands.options import cards_option, data_option, weights_option
+from rainbench.console import progress, say, show
 from rainbench.errors import RainbenchError
 
 
@@ -18,6 +18,7 @@ from rainbench.errors import RainbenchError
     epilog="""\b
 Examples:
   rainbench report runs/full
+  rainbench report runs/full --data DIR --weights DIR --pictures 8
   rainbench report --paper spanet --table 2
   rainbench report runs/full --paper sian --table 3 --format latex > table3.tex""",
 )
@@ -32,15 +33,30 @@ Examples:
     show_default=True,
     help="How the paper's table is printed.",
 )
+@click.option(
+    "--pictures",
+    type=click.IntRange(min=0),
+    default=4,
+    show_default=True,
+    help="Images of each data set to show on the page, restored anew by every entry.",
+)
+@data_option
+@weights_option
 @cards_option
 def command(
     run: Path,
     paper: str | None,
     table: str | None,
     form: Literal["markdown", "latex", "csv", "json"],
+    pictures: int,
+    data_roots: tuple[Path, ...],
+    weight_roots: tuple[Path, ...],
     card_folders: tuple[Path, ...],
 ) -> None:
-    """Write the tables of the run in folder RUN anew: Markdown, LaTeX, CSV and JSON.
+    """Write the report of the run in folder RUN: a page to open in a browser, and tables.
+
+    The page is report.html, with pictures in report-images beside it when the data sets and the
+    weights are at hand; the tables are Markdown, LaTeX, CSV and JSON.
 
     With --paper and --table: print that table of the paper, every published number beside the one
     that the run measured; where there is none a note says why.
@@ -58,6 +74,35 @@ def command(
 
     write_tables(run, registry)
     say(f"Tables: {run / 'table'}.md, .csv, .json, .tex")
+    _write_page(run, registry, pictures, data_roots, weight_roots)
+
+
+def _write_page(
+    run: Path,
+    registry: Registry,
+    pictures: int,
+    data_roots: tuple[Path, ...],
+    weight_roots: tuple[Path, ...],
+) -> None:
+    from rainbench.report.page.make import make_report
+    from rainbench.run.options import resolve_options
+
+    complete = len(list(run.glob("cells/*/*/cell.json")))
+    with progress("pictures", pictures * complete) as advance:
+        report = make_report(
+            run,
+            registry,
+            data_roots=data_roots,
+            weight_roots=weight_roots,
+            pictures=pictures,
+            options=resolve_options(),
+            on_picture=lambda entry: advance(1, entry),
+        )
+    for problem in report.problems:
+        say(f"No picture: {problem}")
+    if pictures and not report.pictures:
+        say("No pictures: give the folders of the data sets and weights with --data and --weights.")
+    say(f"Page: {report.file}, {report.pictures} images in {run / 'report-images'}")
 
 
 def _show_paper_table(

@@ -80,9 +80,7 @@ def test_page_holds_the_numbers_of_the_run(made):
     root, _, report = made
     text = report.file.read_text(encoding="utf-8")
     data = json.loads(text.split('id="data">')[1].split("</script>")[0])
-    cells = {
-        (cell["entry"], cell["protocol"]): cell for cell in data["datasets"][0]["cells"]
-    }
+    cells = {(cell["entry"], cell["protocol"]): cell for cell in data["datasets"][0]["cells"]}
     cell = json.loads((root / "run/cells/toy/median/cell.json").read_text())
     assert cells["median", "rgb"]["psnr"] == pytest.approx(cell["means"]["rgb"]["psnr"], rel=1e-5)
     assert (report.pictures, report.problems) == (4, ())
@@ -194,8 +192,10 @@ def test_fits_a_phone(page, scheme):
     page.emulate(390, 844, scheme=scheme)
     wide = page.run("return [document.documentElement.scrollWidth, window.innerWidth]")
     beyond = page.run(
-        "return [...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, nav, .thumbs, .crop')"
-        " && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 90))"
+        "return [...document.querySelectorAll('body *')]"
+        ".filter(e => !e.closest('.scroll, nav, .thumbs, .crop'))"
+        ".filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(e => e.outerHTML.slice(0, 90))"
     )
     assert (wide[0] <= wide[1], beyond) == (True, [])
     nameless = page.run(

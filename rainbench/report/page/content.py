@@ -175,7 +175,7 @@ def _extremes(scores: Mapping[str, pd.DataFrame], protocol: str) -> dict[str, An
     if not any(len(column) for column in columns):
         return {"metric": metric, "hardest": [], "easiest": []}
     together = pd.concat([column - column.mean() for column in columns], axis=1).mean(axis=1)
-    overall = np.mean([column.mean() for column in columns])
+    overall = float(np.mean([column.mean() for column in columns]))
     ordered = (together + overall).sort_values(kind="stable")
     few = min(EXTREMES, len(ordered) // 2)
     pairs = [{"image": str(image), "mean": plain(mean)} for image, mean in ordered.items()]
@@ -184,7 +184,7 @@ def _extremes(scores: Mapping[str, pd.DataFrame], protocol: str) -> dict[str, An
 
 def _provenance(run: Path, dataset: str, entries: Mapping[str, Row]) -> list[dict[str, Any]]:
     """Return the distinct ways in which a data set's cells were computed, with their entries."""
-    ways: dict[tuple[object, ...], list[str]] = {}
+    ways: dict[tuple[tuple[str, Any], ...], list[str]] = {}
     for entry in entries:
         summary: Any = read_cell(cell_folder(run, dataset, entry))
         if summary is not None:
@@ -197,4 +197,4 @@ def _provenance(run: Path, dataset: str, entries: Mapping[str, Row]) -> list[dic
 
 def _finite(column: pd.Series[float]) -> NDArray[np.float64]:
     values = column.to_numpy(np.float64)
-    return values[np.isfinite(values)]
+    return np.asarray(values[np.isfinite(values)], np.float64)

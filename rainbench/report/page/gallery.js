@@ -16,12 +16,16 @@ function gallery(dataset) {
     all.clean = { image: item.clean, error: null, maps: [] };
     return all;
   }
+  const best = (item) => Object.entries(item.scores).reduce(([name, most], [entry, [psnr, ssim]]) => {
+    const score = value(psnr) ?? ssim ?? -Infinity;
+    return score > most ? [`entry ${entry}`, score] : [name, most];
+  }, ["clean", -Infinity])[0];
   const title = (key) => (key.startsWith("entry ") ? key.slice(6) : key);
 
   function draw() {
     const item = items[state.item], all = sources(item), keys = Object.keys(all);
     if (!keys.includes(state.left)) state.left = "rainy";
-    if (!keys.includes(state.right)) state.right = keys.length > 2 ? keys[keys.length - 2] : "clean";
+    if (!keys.includes(state.right)) state.right = best(item);
     const caption = (key) => {
       const score = key.startsWith("entry ") ? scoreOf(title(key), state.item) : null;
       return score ? `${text(score[0], 2) || "-"} dB / ${text(score[1], 4) || "-"}` : "";

@@ -173,7 +173,7 @@ def error_map(restored: Image, clean: Image) -> Image:
         [0, 0, 4]
     """
     error = np.abs(restored.astype(np.int16) - clean).mean(axis=-1) / 255
-    return _palette("inferno")[np.rint(np.clip(error / ERROR_RANGE, 0, 1) * 255).astype(np.uint8)]
+    return _coloured("inferno", error / ERROR_RANGE)
 
 
 def colour_map(values: NDArray[np.float32]) -> Image:
@@ -185,8 +185,7 @@ def colour_map(values: NDArray[np.float32]) -> Image:
     """
     limits = _map_range(values)
     low, high = limits["low"], limits["high"]
-    scaled = (values - low) / max(high - low, 1e-12)
-    return _palette("viridis")[np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)]
+    return _coloured("viridis", (values - low) / max(high - low, 1e-12))
 
 
 def _map_range(values: NDArray[np.float32]) -> dict[str, float]:
@@ -194,6 +193,11 @@ def _map_range(values: NDArray[np.float32]) -> dict[str, float]:
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0
     return {"low": float(f"{low:.3g}"), "high": float(f"{high:.3g}")}
+
+
+def _coloured(palette: str, shares: NDArray[np.floating[Any]]) -> Image:
+    places = np.rint(np.clip(shares, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(_palette(palette)[places], np.uint8)
 
 
 @cache

@@ -61,7 +61,9 @@ def make_report(
     content = page_content(run, registry)
     wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
     plan = _plan(content, registry, data_roots, weight_roots) if pictures else Plan(())
-    drawn, problems = draw_pictures(run, plan, wanted, options or RunOptions(), on_picture=on_picture)
+    drawn, problems = draw_pictures(
+        run, plan, wanted, options or RunOptions(), on_picture=on_picture
+    )
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
     content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
     file = write_page(run, content)

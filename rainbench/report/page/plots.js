@@ -50,8 +50,9 @@ const COSTS = {
 
 function costPlot(dataset, protocol, metric, cost) {
   const [title, costOf] = COSTS[cost];
-  const points = dataset.cells.filter((cell) => cell.protocol === protocol && costOf(cell) > 0 && Number.isFinite(cell[metric] ?? NaN));
-  if (points.length < 2) return el("p", { class: "soft" }, "Fewer than two entries to plot.");
+  // Methods without parameters lie far from all networks and would squeeze them together.
+  const points = dataset.cells.filter((cell) => cell.protocol === protocol && COSTS.parameters[1](cell) > 0 && costOf(cell) > 0 && Number.isFinite(cell[metric] ?? NaN));
+  if (points.length < 2) return el("p", { class: "soft" }, "Fewer than two networks to plot.");
   const xs = points.map((cell) => Math.log10(costOf(cell))), ys = points.map((cell) => cell[metric]);
   const pad = (low, high, by) => [low - (high - low || 1) * by, high + (high - low || 1) * by];
   const [x0, x1] = pad(Math.min(...xs), Math.max(...xs), 0.12), [y0, y1] = pad(Math.min(...ys), Math.max(...ys), 0.1);

@@ -53,17 +53,18 @@ def write_page(run: Path, content: Mapping[str, Any]) -> Path:
         write_atomically(file, render_page(content).encode())
     except OSError as error:
         raise StoreError(
-            f"{file}: cannot be written: {error.strerror}", hint="Free some space, or change rights."
+            f"{file}: cannot be written: {error.strerror}",
+            hint="Free some space, or change rights.",
         ) from None
     return file
 
 
 def embed_json(content: object) -> str:
-    """Return JSON that may stand inside a script element: no text in it can end the element.
+    r"""Return JSON that may stand inside a script element: no text in it can end the element.
 
     Example:
         >>> print(embed_json({"name": "</script>"}))
-        {"name":"\\u003c/script>"}
+        {"name":"\u003c/script>"}
     """
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c")
