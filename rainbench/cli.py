@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "Hold a run against the papers and the golden numbers.",
     "review": "Look at clean frames in the browser and accept or reject them.",
     "accept": "Make a run's numbers the golden ones.",
+    "synth-jrsrd": "Make JRSRD again: streaks of four strengths over raindrop photographs.",
     "build-mini": "Make the embedded mini data set anew.",
 }
 """Every command with its line of help; the module is the name with underscores."""

@@ -85,11 +85,13 @@ class Split:
         card: The description; its count and sizes are filled in from the pairs.
         pairs: The pairs, in any order.
         facts: Facts of files, by path, that the builder knows already and need not be read again.
+        heading: What the card's first line says, as a comment; none when empty.
     """
 
     card: DatasetCard
     pairs: Sequence[PairRecord]
     facts: Mapping[str, FileFacts] = dataclasses.field(default_factory=dict)
+    heading: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,8 @@ def write_package(
             card = _completed(split, facts)
             table = metadata_csv(split.pairs, facts, extras=extras).encode()
             write_atomically(folder / "metadata.csv", table)
-            write_atomically(root / f"{card.name}.toml", card_text(card).encode())
+            heading = f"# {split.heading}\n" if split.heading else ""
+            write_atomically(root / f"{card.name}.toml", (heading + card_text(card)).encode())
             if extras.webdataset:
                 write_shards(root / "shards", card.name, _members(folder, split.pairs))
             described.append(_for_croissant(card, table))

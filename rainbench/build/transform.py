@@ -146,7 +146,7 @@ class Synthesis:
         """
         key = (REVISION, self.seed, *key)
         parameters: dict[str, Parameter] = {"kind": self.kind}
-        misted = clean
+        misted, transmission = clean, None
         if photograph is not None:
             if self.order == "physical" or self.has_mist:
                 raise RainbenchError(
@@ -159,7 +159,8 @@ class Synthesis:
             drawn = draw_mist_parameters(*key, ranges=self.mist_ranges)
             source = "pseudo" if depth is None else "given"
             depth = pseudo_depth(*clean.shape[:2], *key) if depth is None else depth
-            misted = add_mist(clean, depth, drawn).image
+            mist = add_mist(clean, depth, drawn)
+            misted, transmission = mist.image, mist.transmission
             parameters |= {"depth": source, **_named("mist", drawn.as_record())}
         dropped, alpha, wetness = misted, np.zeros(clean.shape[:2], np.uint8), None
         if photograph is not None:
@@ -170,13 +171,21 @@ class Synthesis:
             wet = render_drops(misted, wetness, *key, rows=self.rows)
             dropped, alpha = wet.image, wet.alpha
             parameters |= {"drops": "rendered", **_named("drop", wet.as_record())}
-        drop_mask = soft_mask(dropped, misted)
         return PreparedScene(
-            self, key, clean, misted, dropped, alpha, drop_mask, wetness, parameters
+            synthesis=self,
+            key=key,
+            clean=clean,
+            misted=misted,
+            transmission=transmission,
+            dropped=dropped,
+            alpha=alpha,
+            drop_mask=soft_mask(dropped, misted),
+            wetness=wetness,
+            parameters=parameters,
         )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PreparedScene:
     """An image with everything that its rainy versions share.
 
@@ -185,6 +194,8 @@ class PreparedScene:
         key: Of the scene, revision and seed included.
         clean: ``(H, W, 3)`` uint8.
         misted: The clean image in mist; itself without.
+        transmission: ``(H, W)`` uint16, the share of light that mist lets through, in 1 / 65535;
+            None without.
         dropped: What is seen through the drops when no streak falls; ``misted`` without drops.
         alpha: ``(H, W)`` uint8, the share of rendered drop per pixel; zero without.
         drop_mask: What the drops change.
@@ -196,6 +207,7 @@ class PreparedScene:
     key: tuple[str | int, ...]
     clean: Image
     misted: Image
+    transmission: NDArray[np.uint16] | None
     dropped: Image
     alpha: NDArray[np.uint8]
     drop_mask: SoftMask
@@ -222,6 +234,8 @@ class PreparedScene:
                 "blend": self.synthesis.blend,
                 **_named("streak", streaks.as_record()),
             }
+            if self.synthesis.blend == "add":
+                parameters["clipped"] = self._clipped_share(layer)
         streak_mask, joint_mask = soft_mask(rainy, self.dropped), soft_mask(rainy, self.clean)
         masks = (("streak", streak_mask), ("drop", self.drop_mask), ("joint", joint_mask))
         for name, mask in masks:
@@ -242,6 +256,12 @@ class PreparedScene:
             return blend(self.dropped, layer)
         behind = blend(self.misted, layer)
         return render_drops(behind, self.wetness, *self.key, rows=self.synthesis.rows).image
+
+    def _clipped_share(self, layer: NDArray[np.uint8]) -> float:
+        """Return the share of samples that adding a layer takes beyond white."""
+        paper = self.wetness is None or self.synthesis.order == "paper"
+        below = self.dropped if paper else self.misted
+        return float((below > 255 - layer[..., None]).mean())
 
 
 def _named(what: str, record: Mapping[str, float]) -> dict[str, Parameter]:

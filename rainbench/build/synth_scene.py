@@ -1,0 +1,305 @@
+"""One scene of a build: read, rained upon, written, and recorded as done.
+
+A scene's files are written one by one, each complete or absent, and its record last. A build that
+was killed goes on with the first scene that has no record, and ends with the same bytes, as every
+random choice depends on the seed and the scene's own pixels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.package import FileFacts, Parameter, writing
+from rainbench.build.spa_options import key_of
+from rainbench.build.strength import input_psnr
+from rainbench.build.synth_options import SynthOptions
+from rainbench.build.synth_sources import SceneSource
+from rainbench.build.transform import PreparedScene, SyntheticPair
+from rainbench.errors import ImageError, RainbenchError, StoreError
+from rainbench.images import (
+    Image,
+    decode_image,
+    encode_png,
+    pixel_hash,
+    read_gray,
+    write_atomically,
+)
+
+RECORDS = ".build"
+"""Folder beside the splits that holds the record of every scene that is done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneTask:
+    """A scene to make.
+
+    Attributes:
+        root: Folder of the data set.
+        card: Name of the split's card, the folder of its files.
+        source: The scene.
+        options: What to do.
+    """
+
+    root: Path
+    card: str
+    source: SceneSource
+    options: SynthOptions
+
+    @property
+    def record(self) -> Path:
+        """Where the record of the scene lies."""
+        return self.root / RECORDS / self.card / f"{self.source.id}.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneVersion:
+    """One rainy version of a scene.
+
+    Attributes:
+        id: Of the pair.
+        files: Path of each file, relative to the split's folder, by what it shows.
+        parameters: What it was made from.
+    """
+
+    id: str
+    files: Mapping[str, str]
+    parameters: Mapping[str, Parameter]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneResult:
+    """What became of a scene.
+
+    Attributes:
+        scene: Its id.
+        label: Its path in the input.
+        problem: Why nothing could be made of it; empty if all went well.
+        clean_pixels: `rainbench.images.pixel_hash` of its clean image.
+        versions: Its rainy versions.
+        facts: Facts of its files, by path.
+        bytes: Size of each file, by path.
+        kept: It was done before and nothing had to be made.
+    """
+
+    scene: str
+    label: str
+    problem: str = ""
+    clean_pixels: str = ""
+    versions: tuple[SceneVersion, ...] = ()
+    facts: Mapping[str, FileFacts] = field(default_factory=dict)
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    kept: bool = False
+
+
+def make_scene(task: SceneTask) -> SceneResult:
+    """Make all files of a scene, or find that they are there.
+
+    Returns:
+        The result; a picture that cannot be used is a result with a problem, not an error.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    done = _read_record(task)
+    if done is not None:
+        return done
+    try:
+        result = _Maker(task).make()
+    except StoreError:
+        raise
+    except RainbenchError as error:
+        return SceneResult(scene=task.source.id, label=task.source.label, problem=str(error))
+    with writing(task.root):
+        task.record.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(task.record, _record_text(task, result).encode())
+    return result
+
+
+class _Maker:
+    """Writes the files of one scene and collects what is known of them."""
+
+    def __init__(self, task: SceneTask) -> None:
+        self._task = task
+        self._folder = task.root / task.card
+        self._facts: dict[str, FileFacts] = {}
+        self._bytes: dict[str, int] = {}
+
+    def make(self) -> SceneResult:
+        source, options = self._task.source, self._task.options
+        clean, clean_data = _read(source.clean)
+        photograph, photograph_data = None, b""
+        if source.photograph is not None:
+            photograph, photograph_data = _read(source.photograph)
+            if photograph.shape != clean.shape:
+                raise ImageError(
+                    source.photograph,
+                    f"is {_size(photograph)} but {source.clean} is {_size(clean)}",
+                    hint="One of the two was cropped or resized: fetch the pair again.",
+                )
+        depth = read_depth(source.depth, clean.shape[:2]) if source.depth else None
+        # The picture itself is the key: however files are called, the same rain falls on it.
+        key = pixel_hash(clean if photograph is None else photograph)
+        shared = {"clean": self._copy(f"clean/{source.id}.png", clean, clean_data)}
+        if photograph is not None:
+            shared["drop"] = self._copy(f"drop/{source.id}.png", photograph, photograph_data)
+        versions = []
+        scene: PreparedScene | None = None
+        for number, amount in enumerate(options.amounts, start=1):
+            identity = f"{source.id}_{number}"
+            if scene is None or not options.levels:
+                keys = (key,) if options.levels else (key, number)
+                scene = options.synthesis.prepare(clean, *keys, photograph=photograph, depth=depth)
+                name = source.id if options.levels else identity
+                shared |= self._write_scene(scene, name, photographed=photograph is not None)
+            pair = scene.rain(amount, number)
+            files = {**self._write_pair(pair, identity), **shared}
+            psnr_y, psnr_rgb = input_psnr(pair.rainy, clean)
+            parameters: dict[str, Parameter] = {
+                "scene": source.id,
+                "version": number,
+                "seed": options.synthesis.seed,
+                "key": key,
+                **pair.parameters,
+                "input_psnr_y": psnr_y,
+                "input_psnr_rgb": psnr_rgb,
+            }
+            versions.append(SceneVersion(id=identity, files=files, parameters=parameters))
+        return SceneResult(
+            scene=source.id,
+            label=source.label,
+            clean_pixels=self._facts[shared["clean"]].pixels,
+            versions=tuple(versions),
+            facts=self._facts,
+            bytes=self._bytes,
+        )
+
+    def _write_scene(
+        self, scene: PreparedScene, name: str, *, photographed: bool
+    ) -> dict[str, str]:
+        """Write what the versions of a scene share."""
+        files = {}
+        synthesis = scene.synthesis
+        if synthesis.has_drops:
+            if not photographed:
+                if synthesis.has_streaks:
+                    files["drop"] = self._write(f"drop/{name}.png", scene.dropped)
+                files["drop_alpha"] = self._write(f"drop_alpha/{name}.png", scene.alpha)
+            files["drop_mask"] = self._write(f"drop_mask/{name}.png", scene.drop_mask.levels)
+        if scene.transmission is not None:
+            high = (scene.transmission >> 8).astype(np.uint8)
+            files["transmission"] = self._write(f"transmission/{name}.png", high)
+        return files
+
+    def _write_pair(self, pair: SyntheticPair, identity: str) -> dict[str, str]:
+        """Write what one version has for itself."""
+        synthesis = self._task.options.synthesis
+        pictures = {"rainy": pair.rainy}
+        if synthesis.has_streaks:
+            pictures |= {"streaks": pair.streaks, "streak_mask": _levels(pair.streak_mask)}
+        if synthesis.has_mist or (synthesis.has_streaks and synthesis.has_drops):
+            pictures["joint_mask"] = _levels(pair.joint_mask)
+        return {
+            role: self._write(f"{role}/{identity}.png", picture)
+            for role, picture in pictures.items()
+        }
+
+    def _copy(self, path: str, image: Image, data: bytes) -> str:
+        """Write a picture of the input: its own bytes where it is a PNG."""
+        if not data.startswith(b"\x89PNG"):
+            return self._write(path, image)
+        return self._store(path, image, data)
+
+    def _write(self, path: str, picture: NDArray[np.uint8]) -> str:
+        return self._store(path, picture, encode_png(self._folder / path, picture))
+
+    def _store(self, path: str, picture: NDArray[np.uint8], data: bytes) -> str:
+        target = self._folder / path
+        with writing(self._task.root):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, data)
+        height, width = picture.shape[:2]
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._facts[path] = FileFacts(width, height, pixel_hash(picture), sha256)
+        self._bytes[path] = len(data)
+        return path
+
+
+def read_depth(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint16]:
+    """Read a depth map, normalised so that the farthest point is 65535.
+
+    Args:
+        path: A gray image of 8 or 16 bits, or ``.npy``; larger is farther.
+        shape: Height and width of its image.
+
+    Raises:
+        ImageError: It cannot be read, has no depth, or another size.
+    """
+    if path.suffix == ".npy":
+        try:
+            depth = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ImageError(path, f"is not an array that can be read: {error}") from None
+        if depth.dtype.kind not in "uif":
+            raise ImageError(path, f"holds {depth.dtype}, not numbers")
+        depth = depth.astype(np.float64)
+    else:
+        depth = read_gray(path).astype(np.float64)
+    if depth.shape != tuple(shape):
+        raise ImageError(path, f"has the shape {depth.shape}, its image {tuple(shape)}")
+    if not np.isfinite(depth).all() or depth.min() < 0 or depth.max() <= 0:
+        raise ImageError(path, "is not a depth map: it needs finite values of 0 and more")
+    normalised: NDArray[np.uint16] = np.rint(depth * (65535 / depth.max())).astype(np.uint16)
+    return normalised
+
+
+def _read(path: Path) -> tuple[Image, bytes]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(path, f"cannot be read: {error.strerror}") from None
+    return decode_image(data, path), data
+
+
+def _levels(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
+    levels: NDArray[np.uint8] = np.rint(mask * np.float32(255)).astype(np.uint8)
+    return levels
+
+
+def _size(image: Image) -> str:
+    return f"{image.shape[1]}x{image.shape[0]}"
+
+
+def _record_key(task: SceneTask) -> str:
+    """Return what tells whether a record is of the same build and of the same input files."""
+    paths = (task.source.clean, task.source.photograph, task.source.depth)
+    sizes = [path.stat().st_size for path in paths if path is not None]
+    return key_of([task.options.key, task.source.label, sizes])
+
+
+def _record_text(task: SceneTask, result: SceneResult) -> str:
+    content = {"key": _record_key(task), **asdict(result)}
+    return json.dumps(content, ensure_ascii=False, indent=0)
+
+
+def _read_record(task: SceneTask) -> SceneResult | None:
+    """Return the result of a scene that was made before with the same options, if all is there."""
+    try:
+        content = json.loads(task.record.read_bytes())
+        if content.pop("key") != _record_key(task):
+            return None
+        folder = task.root / task.card
+        for path, size in content["bytes"].items():
+            if (folder / path).stat().st_size != size:
+                return None
+        facts = {path: FileFacts(**each) for path, each in content.pop("facts").items()}
+        versions = tuple(SceneVersion(**each) for each in content.pop("versions"))
+        return SceneResult(**{**content, "kept": True}, facts=facts, versions=versions)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
