@@ -21,6 +21,51 @@ WATER = 1.333
 
 
 @compiled
+def keep_apart(
+    x: _Floats, y: _Floats, radius: _Floats, share: float, wanted: int
+) -> NDArray[np.bool_]:
+    """Take drops in order, but none that lies too near to one that is taken already.
+
+    Args:
+        x: ``(N,)`` centres, not negative.
+        y: ``(N,)`` centres, not negative.
+        radius: ``(N,)``.
+        share: Least distance of two drops as a share of the sum of their radii, above 0.
+        wanted: How many to take at most.
+
+    Returns:
+        ``(N,)``, true for the drops taken.
+    """
+    taken = np.zeros(x.size, np.bool_)
+    if x.size == 0:
+        return taken
+    reach = 2 * share * radius.max()
+    rows, columns = int(y.max() / reach) + 1, int(x.max() / reach) + 1
+    first = np.full((rows, columns), -1, np.int64)  # of the drops taken in each square ...
+    following = np.full(x.size, -1, np.int64)  # ... and the next in the same square
+    count = 0
+    for n in range(x.size):
+        if count == wanted:
+            break
+        row, column = int(y[n] / reach), int(x[n] / reach)
+        free = True
+        for i in range(max(row - 1, 0), min(row + 2, rows)):
+            for j in range(max(column - 1, 0), min(column + 2, columns)):
+                other = first[i, j]
+                while other >= 0 and free:
+                    across, down = x[n] - x[other], y[n] - y[other]
+                    least = share * (radius[n] + radius[other])
+                    free = across * across + down * down >= least * least
+                    other = following[other]
+        if free:
+            taken[n] = True
+            following[n] = first[row, column]
+            first[row, column] = n
+            count += 1
+    return taken
+
+
+@compiled
 def raise_caps(heights: _Floats, cover: _Ints, drops: _Floats, step: float, margin: float) -> None:
     """Set the height of water and the share of wet surface of every cell of a grid.
 

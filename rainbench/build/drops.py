@@ -44,7 +44,16 @@ STEP = 2
 """Pixels per cell of the glass: it is rendered at half the resolution."""
 
 FIELD = 1.0
-"""Focal length of the camera in widths of the image."""
+"""Focal length of the camera in widths of the image (a patch's whole image is taken to be 3:2)."""
+
+SKY_BEGINS, SKY_FULL = 0.25, -0.25
+"""Where the light turns to sky, in heights of the image below its top edge: from, entirely."""
+
+SKY_OVER_MEAN = 5.0
+"""Brightness of the sky over that of the image's mean, up to white."""
+
+SKY_COLOUR = (0.88, 0.96, 1.0)
+"""Colour of the sky in linear light."""
 
 _BLOCK = 10
 _BEYOND = 0.6
@@ -53,7 +62,7 @@ _CREASE = 0.8
 _WEIGHT_BITS = 14
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class WetGlass:
     """A picture through wet glass, with the glass apart.
 
@@ -137,7 +146,8 @@ def render_drops(
     surroundings, origin = _surroundings(clean, block, parameters.sky)
     total = surroundings.sum(axis=(0, 1), dtype=np.int64)
     mean = np.rint(_REFLECTED * (total / surroundings[..., 0].size)).astype(np.int32)
-    frame = np.array([width / 2, height / 2, FIELD * width])
+    focal = FIELD * max(width, 1.5 * (rows or 0))
+    frame = np.array([width / 2, height / 2, focal])
     sharp = refract(
         heights, cover, surroundings, mean, float(STEP), margin, frame, float(block), origin
     )
@@ -220,10 +230,10 @@ def _surroundings(
     wide = np.pad(means, ((beyond[0],) * 2, (beyond[1],) * 2, (0, 0)), mode="edge")
     blurred = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) // 4
     blurred = (blurred[:, :-2] + 2 * blurred[:, 1:-1] + blurred[:, 2:]) // 4
-    brightest = np.sort(means.reshape(-1, 3).sum(axis=1))[-max(1, rows * columns // 50)] // 3
-    zenith = max(int(brightest), round(0.7 * LINEAR_ONE))
     height = (np.arange(blurred.shape[0]) + 1.5 - beyond[0]) / rows
-    share = sky * np.clip((0.45 - height) / 0.7, 0, 1)
-    lit = blurred * (1 - share)[:, None, None] + zenith * share[:, None, None]
+    share = (sky * np.clip((SKY_BEGINS - height) / (SKY_BEGINS - SKY_FULL), 0, 1))[:, None, None]
+    mean = int(means.sum()) / means.size
+    colour = min(float(LINEAR_ONE), SKY_OVER_MEAN * mean) * np.array(SKY_COLOUR)
+    lit = blurred * (1 - share) + colour * share
     origin = -np.array([beyond[1] - 1, beyond[0] - 1], np.float64) * block
     return np.rint(lit).astype(np.int32), origin
