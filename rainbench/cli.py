@@ -27,6 +27,7 @@ COMMANDS = {
     "review": "Look at clean frames in the browser and accept or reject them.",
     "accept": "Make a run's numbers the golden ones.",
     "synth-jrsrd": "Make JRSRD again: streaks of four strengths over raindrop photographs.",
+    "synth": "Rain on a folder of clean images: streaks, drops, mist, or streaks and drops.",
     "build-mini": "Make the embedded mini data set anew.",
 }
 """Every command with its line of help; the module is the name with underscores."""

@@ -1,0 +1,60 @@
+"""The cards of sets made by ``rainbench synth``: what was added to whose images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rainbench.build.spa_layout import SplitName
+from rainbench.build.synth_options import SynthOptions
+from rainbench.build.transform import SynthesisKind
+from rainbench.catalog.cards import DatasetCard, Layout
+
+Degradation = Literal["streaks", "drops", "mist"]
+
+_TITLES: dict[SynthesisKind, str] = {
+    "streaks": "streaks",
+    "drops": "drops on glass",
+    "mist": "mist",
+    "joint": "streaks and drops",
+}
+
+LAYOUT = Layout(name="versions", rainy="rainy/{scene}_{version:d}.png", clean="clean/{scene}.png")
+"""Where the pairs of every such set lie."""
+
+
+def synth_cards(options: SynthOptions) -> tuple[DatasetCard, DatasetCard]:
+    """Return the cards of the test and the training split, to be completed by the package."""
+    return _card(options, "test"), _card(options, "train")
+
+
+def _card(options: SynthOptions, split: SplitName) -> DatasetCard:
+    names = {"test": options.name, "train": f"{options.name}-train"}
+    synthesis = options.synthesis
+    degradation: list[Degradation] = []
+    if synthesis.has_streaks:
+        degradation.append("streaks")
+    if synthesis.has_drops:
+        degradation.append("drops")
+    if synthesis.has_mist:
+        degradation.append("mist")
+    title = _TITLES[synthesis.kind] + (" in mist" if synthesis.mist else "")
+    return DatasetCard(
+        name=names[split],
+        title=f"{options.name}, synthetic {title} ({split})",
+        revision="1",
+        degradation=tuple(degradation),
+        origin="synthetic",
+        split=split,
+        count=0,
+        protocol="prenet-y" if synthesis.has_streaks else "rgb",
+        layouts=(LAYOUT,),
+        licence="as the clean images; not stated to the builder",
+        sources=(f"made by `rainbench synth {synthesis.kind}` from the images in metadata.csv",),
+        citation="made with rainbench",
+        confusable=(names["train" if split == "test" else "test"],),
+        notes=(
+            f"{options.versions} rainy version{'s' if options.versions > 1 else ''} of each clean "
+            f"image, seed {synthesis.seed}; all versions of an image are in one split. Every "
+            "parameter stands in metadata.csv."
+        ),
+    )
