@@ -70,12 +70,13 @@ def fill_bytes(samples: _Bytes, start: int, tile: _Bytes, lanes: int) -> None:
 
 
 @compiled
-def fill_luma(samples: _Bytes, start: int, planes: _Bytes, tile: _Bytes, lanes: int) -> None:
+def fill_luma(samples: _Bytes, start: int, planes: _Rows, tile: _Bytes, lanes: int) -> None:
     """Write the luma of ``lanes`` pixels of every frame, from pixel ``start`` on, into a tile.
 
-    ``floor((299 R + 587 G + 114 B) / 1000)``; dividing by 8, then by 125 as a product and a shift,
-    is exact up to 255000 and fits 32 bits. ``planes`` is ``(3, >= lanes)`` scratch: taking the
-    channels apart first lets both loops be SIMD.
+    ``floor((299 R + 587 G + 114 B) / 1000)`` in 16 bits, which is twice as many lanes as 32: a
+    guess from weights in 256ths is right or one too small, and the remainder, which is below 2000
+    whatever wraps around on the way, says which. ``planes`` is ``(3, >= lanes)`` scratch: taking
+    the channels apart first lets both loops be SIMD.
     """
     red, green, blue = planes[0], planes[1], planes[2]
     for n in range(samples.shape[0]):
@@ -86,7 +87,9 @@ def fill_luma(samples: _Bytes, start: int, planes: _Bytes, tile: _Bytes, lanes: 
             green[t] = row[3 * t + 1]
             blue[t] = row[3 * t + 2]
         for t in range(lanes):
-            out[t] = (((299 * red[t] + 587 * green[t] + 114 * blue[t]) >> 3) * 67109) >> 23
+            guess = np.uint16(76 * red[t] + 150 * green[t] + 29 * blue[t]) >> 8
+            rest = np.uint16(299 * red[t] + 587 * green[t] + 114 * blue[t] - 1000 * guess)
+            out[t] = guess + (rest >= 1000)
 
 
 @compiled
@@ -170,7 +173,7 @@ def count_votes(
     products: NDArray[np.float64],
     image_width: int,
     tile: _Bytes,
-    planes: _Bytes,
+    planes: _Rows,
     counters: _Counters,
     width: int,
     changes: NDArray[np.int64],

@@ -118,7 +118,8 @@ def count_votes(
     def vote(top: int, bottom: int) -> NDArray[np.int64]:
         samples, start, stop = contiguous_bytes(source, top, bottom)
         first, last = (places[top * width : bottom * width] for places in ranges)
-        tile, planes, runs = scratch(count, lanes), scratch(3, lanes), counters(count, lanes)
+        tile, runs = scratch(count, lanes), counters(count, lanes)
+        planes = scratch(3, lanes, np.uint16)
         changes = np.zeros(102, np.int64)
         kernels.count_votes(
             samples, start, stop, network, low, high, products, width,
