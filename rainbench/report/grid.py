@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rainbench.run.store import json_number
+
 Mark = Literal["", "best", "second"]
 Format = Literal["markdown", "latex", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("markdown", "latex", "csv", "json")
@@ -183,18 +185,6 @@ def _cell_json(cell: Cell) -> dict[str, object]:
         for name, value in dataclasses.asdict(cell).items()
         if value not in ("", None)
     }
-
-
-def json_number(value: float | None) -> float | str | None:
-    """Return a number that JSON knows: none for NaN, the text ``inf`` for infinity.
-
-    Example:
-        >>> json_number(1.5), json_number(float("nan")), json_number(float("inf"))
-        (1.5, None, 'inf')
-    """
-    if value is None or math.isnan(value):
-        return None
-    return str(value) if math.isinf(value) else value
 
 
 def number(value: float | None, digits: int, sign: str = "") -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.published import (
@@ -20,7 +21,7 @@ from rainbench.report.published import (
     preferred,
     reason_for,
 )
-from rainbench.run.store import read_cell
+from rainbench.run.store import FOLDER_KIND, read_cell
 
 if TYPE_CHECKING:
     from rainbench.report.stats import Interval
@@ -122,10 +123,10 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
     entries = {entry.name: entry for entry in registry.entries()}
     rows: list[Row] = []
     for folder in sorted(out.glob("cells/*/*")):
-        entry = entries.get(folder.name)
+        summary = read_cell(folder)
+        entry = entries.get(folder.name) or _scored_folder(summary)
         if entry is None or folder.parent.name not in registry.datasets:
             continue
-        summary = read_cell(folder)
         if summary is not None:
             rows += _measured(summary, entry, registry, published, reasons, folder)
         else:
@@ -220,8 +221,21 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
     )
 
 
+def _scored_folder(summary: Mapping[str, Any] | None) -> Entry | None:
+    """Return the entry of a folder of images that was scored; it has no card."""
+    if summary is None or summary.get("source") != FOLDER_KIND:
+        return None
+    card = BaselineCard(
+        name=summary["entry"], title=summary["title"], network="", parameters=0,
+        macs_per_pixel=0, paper="", source=FOLDER_KIND, licence="",
+    )  # fmt: skip
+    return Entry(card, None)
+
+
 def _remarks(summary: Mapping[str, Any]) -> list[str]:
     remarks = []
+    if summary.get("source"):
+        remarks.append(f"scored from a {summary['source']}")
     if summary["variant"]:
         remarks.append(f"copy of {summary['variant']}")
     if summary["left_out"]:

@@ -74,12 +74,17 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
                 Cell(number(row.delta_psnr, 2, "+")),
                 Cell(number(row.delta_ssim, 4, "+")),
                 Cell(row.published.where if row.published else ""),
-                Cell(row.state, note=row.note if row.state in NOTED_STATES else ""),
+                Cell(row.state, note=row.note if _is_noted(row) else ""),
             )
             for index, row in enumerate(shown)
         ),
         remarks=tuple(remarks),
     )
+
+
+def _is_noted(row: Row) -> bool:
+    """Return whether the table has to say more than the state."""
+    return row.state in NOTED_STATES or (bool(row.images) and not row.comparable)
 
 
 def cost_view(rows: Sequence[Row]) -> Grid | None:

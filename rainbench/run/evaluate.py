@@ -6,7 +6,6 @@ device does not wait for either.
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +20,7 @@ from rainbench.errors import RainbenchError, StoreError
 from rainbench.images import Image
 from rainbench.layouts import Pair
 from rainbench.machine import usable_cores
-from rainbench.metrics import PROTOCOLS, mean_score, score_all
+from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs import load_image
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
@@ -31,6 +30,7 @@ from rainbench.run.store import (
     Scores,
     cell_folder,
     is_complete,
+    means_of,
     read_images_csv,
 )
 
@@ -198,9 +198,6 @@ def _read(pair: Pair) -> tuple[Image, Image]:
 def _summary(cell: PlannedCell, options: RunOptions, folder: Path) -> dict[str, object]:
     """Return the cell's means, taken from the file so that a resumed run gives the same."""
     scores = read_images_csv(folder / "images.csv")
-    means = {
-        name: mean_score(per_image[name] for per_image in scores.values()) for name in PROTOCOLS
-    }
     variant = cell.pairs.variant
     return {
         "dataset": cell.pairs.card.name,
@@ -211,17 +208,7 @@ def _summary(cell: PlannedCell, options: RunOptions, folder: Path) -> dict[str, 
         "images": len(scores),
         "complete_set": len(scores) == cell.pairs.card.count or not cell.pairs.card.count,
         "left_out": list(cell.pairs.left_out),
-        "means": {
-            name: {part: _json_number(value) for part, value in mean._asdict().items()}
-            for name, mean in means.items()
-        },
+        "means": means_of(scores),
         "options": options.key_parts(),
         "provenance": provenance(cell, options),
     }
-
-
-def _json_number(value: float | None) -> float | str | None:
-    """Return a number that JSON knows: none for NaN, the text ``inf`` for infinity."""
-    if value is None or math.isnan(value):
-        return None
-    return "inf" if math.isinf(value) else value

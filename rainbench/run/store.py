@@ -29,13 +29,16 @@ from typing import IO, TYPE_CHECKING, Self
 from rainbench.errors import StoreError
 from rainbench.images import write_atomically
 from rainbench.machine import lock_folder
-from rainbench.metrics import PROTOCOLS, Score
+from rainbench.metrics import PROTOCOLS, Score, mean_score
 from rainbench.pairs import manifest_csv
 
 if TYPE_CHECKING:
     from rainbench.run.plan import Plan
 
 IMAGES_HEADER = ("image", "protocol", "psnr", "ssim")
+FOLDER_KIND = "folder of images"
+"""What ``cell.json`` calls the source of a cell whose images somebody else made."""
+
 Scores = Mapping[str, Score]
 
 
@@ -109,14 +112,15 @@ class CellStore:
                 with contextlib.suppress(OSError):
                     file.close()
 
-    def append(self, image: str, scores: Scores, seconds: float) -> None:
-        """Write one image's scores and flush them to the system."""
+    def append(self, image: str, scores: Scores, seconds: float | None) -> None:
+        """Write one image's scores, and its time if there is one, and flush them to the system."""
         assert self._file is not None and self._timing is not None
         with _writing(self.folder):
             self._file.write(_rows_text(image, {name: scores[name] for name in self._protocols}))
             self._file.flush()
-            self._timing.write(f"{image},{seconds:.4g}\n")
-            self._timing.flush()
+            if seconds is not None:
+                self._timing.write(f"{image},{seconds:.4g}\n")
+                self._timing.flush()
 
     def complete(self, summary: Mapping[str, object]) -> None:
         """Write ``cell.json``: the cell is complete from now on."""
@@ -190,6 +194,27 @@ def read_images_csv(file: Path) -> dict[str, Scores]:
             psnr = float(row[2]) if row[2] else None
             scores.setdefault(row[0], {})[row[1]] = Score(psnr, float(row[3] or "nan"))
     return dict(scores)
+
+
+def means_of(scores: Mapping[str, Scores]) -> dict[str, dict[str, float | str | None]]:
+    """Return the means over a cell's images by protocol, as ``cell.json`` holds them."""
+    means = {name: mean_score(each[name] for each in scores.values()) for name in PROTOCOLS}
+    return {
+        name: {part: json_number(value) for part, value in mean._asdict().items()}
+        for name, mean in means.items()
+    }
+
+
+def json_number(value: float | None) -> float | str | None:
+    """Return a number that JSON knows: none for NaN, the text ``inf`` for infinity.
+
+    Example:
+        >>> json_number(1.5), json_number(float("nan")), json_number(float("inf"))
+        (1.5, None, 'inf')
+    """
+    if value is None or math.isnan(value):
+        return None
+    return "inf" if math.isinf(value) else value
 
 
 def format_rows(scores: Mapping[str, Scores]) -> str:

@@ -1,0 +1,245 @@
+"""``rainbench identify``: which protocol and which revision made a published number?"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rainbench.catalog.registry import Registry, load_registry
+from rainbench.commands.options import cards_option, data_option, json_option
+from rainbench.console import progress, say, show, show_json
+from rainbench.errors import RainbenchError
+
+if TYPE_CHECKING:
+    from rainbench.metrics import MeanScore
+    from rainbench.report.identify import Candidate, Target, Verdict
+
+SHOWN = 8
+
+
+@click.command(
+    "identify",
+    epilog="""\b
+Examples:
+  rainbench identify -d rain100l -d rain100h --paper SIAN --data DIR
+  rainbench identify -d rain100l --psnr 25.52 --ssim 0.825 --data DIR
+  rainbench identify -d rain100l --psnr 38.80 --outputs results/rain100l --data DIR""",
+)
+@click.option(
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    required=True,
+    metavar="NAME",
+    help="Data set of the number; several are explained by one protocol together.",
+)
+@click.option("--paper", default="", help="Take the paper's number for the rainy input.")
+@click.option("--table", default="", help="Of this table.")
+@click.option("--method", default="Input", show_default=True, help="The row of the paper's table.")
+@click.option("--psnr", help="The published PSNR, instead of a paper's.")
+@click.option("--ssim", help="The published SSIM, instead of a paper's.")
+@click.option(
+    "--outputs",
+    type=click.Path(path_type=Path),
+    help="Folder of the images that the number is about. [default: the rainy images]",
+)
+@data_option
+@cards_option
+@click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
+@json_option
+def command(
+    *,
+    datasets: tuple[str, ...],
+    paper: str,
+    table: str,
+    method: str,
+    psnr: str | None,
+    ssim: str | None,
+    outputs: Path | None,
+    data_roots: tuple[Path, ...],
+    card_folders: tuple[Path, ...],
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Rank all protocols, and all revisions at hand, by their distance to a published number.
+
+    The number is a paper's row for the rainy input (or --method with --outputs), or --psnr and
+    --ssim. Revisions are the data sets that the card calls confusable, where there are copies.
+    """
+    from rainbench.report.identify import judge, rank
+
+    registry = load_registry(card_folders)
+    names = [registry.dataset(name).name for name in datasets]
+    if psnr or ssim:
+        if len(names) > 1:
+            raise RainbenchError("--psnr and --ssim belong to one data set", hint="Give one -d.")
+        targets = [_given(names[0], psnr, ssim)]
+    else:
+        if method.casefold() != "input" and outputs is None:
+            raise RainbenchError(
+                f"the images of {method} are needed", hint="Give their folder with --outputs."
+            )
+        targets = [_published(name, paper, table, method) for name in names]
+    known: dict[str, dict[str, MeanScore]] = {}
+    measured = [
+        _measure(name, registry, data_roots, outputs, limit, known, quiet=as_json) for name in names
+    ]
+    ranked = rank(targets, measured)
+    verdict = judge(targets, ranked)
+    if as_json:
+        _print_json(targets, ranked, verdict)
+    else:
+        _print(targets, ranked, verdict)
+
+
+def _given(name: str, psnr: str | None, ssim: str | None) -> Target:
+    from rainbench.report.identify import Target
+
+    try:
+        numbers = [None if text is None else float(text) for text in (psnr, ssim)]
+    except ValueError:
+        raise RainbenchError("--psnr and --ssim take numbers such as 26.90 and 0.838") from None
+    return Target(name, numbers[0], numbers[1], _step(psnr or ""), _step(ssim or ""))
+
+
+def _step(text: str) -> float:
+    """Return what the last printed digit stands for."""
+    return 10.0 ** -len(text.partition(".")[2])
+
+
+def _published(name: str, paper: str, table: str, method: str) -> Target:
+    from rainbench.report.identify import Target
+    from rainbench.report.published import load_published
+
+    cells = [
+        cell
+        for cell in load_published()
+        if cell.dataset == name
+        and cell.method.casefold() == method.casefold()
+        and (not paper or cell.paper.casefold() == paper.casefold())
+        and (not table or cell.table.casefold() in (table.casefold(), f"t{table.casefold()}"))
+        and cell.psnr is not None
+    ]
+    numbers = {(cell.psnr_text, cell.ssim_text) for cell in cells}
+    if len(numbers) != 1:
+        where = ", ".join(f"{cell.where} {cell.psnr_text}/{cell.ssim_text}" for cell in cells)
+        what = f"several numbers: {where}" if cells else "no number"
+        raise RainbenchError(
+            f"the published tables hold {what} of {method} on {name}",
+            hint="Give --paper and --table." if cells else "Give --psnr and --ssim.",
+        )
+    cell = cells[0]
+    label = f"{name} ({cell.where}, {cell.method})"
+    return Target(label, cell.psnr, cell.ssim, _step(cell.psnr_text), _step(cell.ssim_text))
+
+
+def _measure(
+    name: str,
+    registry: Registry,
+    roots: tuple[Path, ...],
+    outputs: Path | None,
+    limit: int | None,
+    known: dict[str, dict[str, MeanScore]],
+    *,
+    quiet: bool,
+) -> dict[str, dict[str, MeanScore]]:
+    """Score every revision at hand; what was scored for an earlier data set is kept in known."""
+    from rainbench.pairs import load_pairs
+    from rainbench.report.identify import score_images
+    from rainbench.run.outputs import match_outputs
+    from rainbench.run.plan import copies_of, how_to_get_dataset
+
+    card = registry.dataset(name)
+    revisions = [name, *(other for other in card.confusable if other in registry.datasets)]
+    found: dict[str, dict[str, MeanScore]] = {}
+    for revision in revisions:
+        other = registry.datasets[revision]
+        if other.split != card.split:
+            continue
+        copies = copies_of(other, list(roots), only=False)
+        if not copies:
+            continue
+        if revision not in known:
+            pairs = load_pairs(other, copies[0], limit=limit)
+            files = match_outputs(outputs, pairs.pairs).files if outputs is not None else None
+            total = len(files) if files is not None else len(pairs.pairs)
+            with progress("images", total, quiet=quiet) as advance:
+                step = functools.partial(advance, 1, pairs.label)
+                known[revision] = score_images(pairs, files, on_image=step)
+        found[revision] = known[revision]
+    if name not in found:
+        raise RainbenchError(f"{name}: {how_to_get_dataset(card)}")
+    return found
+
+
+def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> None:
+    from rainbench.report.grid import number
+    from rainbench.report.identify import printed
+
+    for target in targets:
+        show(f"{target.name}: {number(target.psnr, 2) or '-'} / {number(target.ssim, 4) or '-'}")
+    show("")
+    show(f"{'distance':>9}{'chance':>9}  {'protocol':18}{'planes':17}measured")
+    for candidate in ranked[:SHOWN]:
+        values = "   ".join(
+            f"{revision} {number(score.psnr, 2)} / {number(score.ssim, 4)}"
+            for revision, score in zip(candidate.revisions, candidate.scores, strict=True)
+        )
+        show(
+            f"{candidate.distance:9.2f}{candidate.chance:9.2g}  {candidate.protocol:18}"
+            f"{candidate.family:17}{values}"
+        )
+    show("")
+    best = printed(targets, ranked[0].scores)
+    same = [each.protocol for each in ranked if printed(targets, each.scores) == best]
+    if len(same) > 1:
+        show(f"Not to be told apart by these digits: {', '.join(same)}.")
+    if verdict.nearest:
+        shown = "; ".join(f"{family} {off:.2f} dB off" for family, off in verdict.nearest.items())
+        show(f"PSNR by planes: {shown}")
+    show(
+        f"Only {verdict.family} agrees with every published PSNR."
+        if verdict.family
+        else "PSNR does not single out the planes that were compared."
+    )
+    say(
+        "distance: in tolerances (0.05 dB, 0.002), below 1 is a match; chance: how probable it is "
+        "that another computation lands as near by accident"
+    )
+
+
+def _print_json(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> None:
+    import dataclasses
+
+    from rainbench.run.store import json_number
+
+    show_json(
+        {
+            "targets": [dataclasses.asdict(target) for target in targets],
+            "family": verdict.family,
+            "nearest": dict(verdict.nearest),
+            "ranked": [
+                {
+                    "protocol": candidate.protocol,
+                    "family": candidate.family,
+                    "distance": json_number(candidate.distance),
+                    "chance": candidate.chance,
+                    "measured": [
+                        {
+                            "revision": revision,
+                            "psnr": json_number(score.psnr),
+                            "ssim": json_number(score.ssim),
+                        }
+                        for revision, score in zip(
+                            candidate.revisions, candidate.scores, strict=True
+                        )
+                    ],
+                }
+                for candidate in ranked
+            ],
+        }
+    )

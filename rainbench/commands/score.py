@@ -1,0 +1,97 @@
+"""``rainbench score``: a folder of restored images, from any program, as an entry of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rainbench.catalog.registry import load_registry
+from rainbench.commands.options import cards_option, data_option, json_option
+from rainbench.console import progress, say, show, show_json
+from rainbench.errors import RainbenchError
+
+
+@click.command(
+    "score",
+    epilog="""\b
+Examples:
+  rainbench score results/rain100l -d rain100l --data DIR --name my-net
+  rainbench score results -d rain100l --data DIR --out runs/full --json""",
+)
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-d", "--dataset", required=True, metavar="NAME", help="The data set they belong to.")
+@click.option("--name", help="How the entry is called. [default: the folder's name]")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("runs/latest"),
+    show_default=True,
+    help="The run to add them to.",
+)
+@data_option
+@cards_option
+@click.option("--layout", default="", help="Take this packaging of the data set, see `show`.")
+@click.option("--allow-partial", is_flag=True, help="Leave out and list what is missing or broken.")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    folder: Path,
+    dataset: str,
+    name: str | None,
+    out: Path,
+    data_roots: tuple[Path, ...],
+    card_folders: tuple[Path, ...],
+    layout: str,
+    allow_partial: bool,
+    as_json: bool,
+) -> None:
+    """Score the restored images in FOLDER under every protocol, as an entry of a run.
+
+    They are matched to the data set's images by name. Files are 8-bit, so how a program rounded
+    when it saved them is part of what is scored.
+    """
+    from rainbench.pairs import load_pairs
+    from rainbench.report.grid import number
+    from rainbench.report.tables import row_dict, write_tables
+    from rainbench.run.outputs import SHOWN, entry_name, score_folder
+    from rainbench.run.plan import copies_of, how_to_get_dataset
+    from rainbench.run.store import lock_run
+
+    registry = load_registry(card_folders)
+    card = registry.dataset(dataset)
+    entry = entry_name(name if name is not None else folder.resolve().name)
+    if entry in {each.name for each in registry.entries()}:
+        raise RainbenchError(f"{entry} is an entry of ours", hint="Give another name with --name.")
+    copies = copies_of(card, list(data_roots), only=True)
+    if not copies:
+        raise RainbenchError(f"{card.name}: {how_to_get_dataset(card)}")
+    with lock_run(out):
+        pairs = load_pairs(card, copies[0], layout=layout, allow_partial=allow_partial)
+        with progress("images", len(pairs.pairs), quiet=as_json) as advance:
+            matched, problems = score_folder(
+                folder, pairs, entry, out,
+                allow_partial=allow_partial, on_image=lambda count: advance(count, entry),
+            )  # fmt: skip
+        rows = [
+            row
+            for row in write_tables(out, registry)
+            if (row.dataset, row.entry) == (card.name, entry)
+        ]
+    if as_json:
+        show_json({"entry": entry, "left_out": problems, "rows": [row_dict(row) for row in rows]})
+        ctx.exit(1 if problems else 0)
+    say(f"{len(matched.files)} images matched by {matched.rule}; entry {entry}")
+    for file in matched.unused[:SHOWN]:
+        say(f"not used: {file}")
+    for problem in problems[:SHOWN]:
+        say(f"left out: {problem}")
+    if len(problems) > SHOWN:
+        say(f"left out: {len(problems) - SHOWN} more (--json lists all)")
+    for row in rows:
+        mark = "*" if row.customary else " "
+        show(f"{mark} {row.protocol:18}{number(row.psnr, 2):>6} / {number(row.ssim, 4)}")
+    say(f"* the customary protocol of {card.name}. Tables: {out / 'table'}.md, .csv, .json, .tex")
+    ctx.exit(1 if problems else 0)

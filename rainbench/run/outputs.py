@@ -1,0 +1,266 @@
+"""A folder of somebody's restored images as an entry of a run: matched by name, then scored."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rainbench.errors import ImageError, RainbenchError
+from rainbench.images import IMAGE_SUFFIXES, read_image
+from rainbench.layouts import Pair, natural_key
+from rainbench.metrics import PROTOCOLS, score_all
+from rainbench.pairs import PairSet, load_image
+from rainbench.run.store import (
+    FOLDER_KIND,
+    CellStore,
+    Scores,
+    cell_folder,
+    is_complete,
+    means_of,
+    read_images_csv,
+)
+
+SHOWN = 5
+_ONE_NUMBER = re.compile(r"\D*?0*(\d+)\D*")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Which file restores which pair.
+
+    Attributes:
+        files: The file of every pair that has one, by the pair's id, in the pairs' order.
+        missing: The ids of pairs without a file.
+        unused: Files that belong to no pair.
+        rule: By what the names were compared.
+    """
+
+    files: Mapping[str, Path]
+    missing: tuple[str, ...]
+    unused: tuple[Path, ...]
+    rule: str
+
+
+def match_outputs(folder: Path, pairs: Sequence[Pair]) -> Matched:
+    """Find the restored image of every pair by its name.
+
+    Names are compared in turn by: the name of the rainy file, the pair's id, the name of the clean
+    file, the only number in the name. The first rule that finds most wins; one under which two
+    files claim a pair is passed over.
+
+    Args:
+        folder: The restored images, at any depth below.
+        pairs: The data set's pairs.
+
+    Raises:
+        RainbenchError: The folder does not exist or holds no images, or no name fits.
+    """
+    if not folder.is_dir():
+        raise RainbenchError(f"{folder}: there is no such folder of images")
+    files = sorted(
+        (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES),
+        key=lambda path: natural_key(path.as_posix()),
+    )
+    if not files:
+        raise RainbenchError(f"{folder}: holds no images")
+    best: dict[str, Path] = {}
+    best_rule, doubled = "", ""
+    for rule, of_pair, of_file in _RULES:
+        wanted = {of_pair(pair): pair.id for pair in pairs}
+        if len(wanted) < len(pairs) or "" in wanted:
+            continue
+        found: dict[str, Path] = {}
+        twice = ""
+        for file in files:
+            pair_id = wanted.get(of_file(file, folder))
+            if pair_id is not None and pair_id in found:
+                twice = f"{found[pair_id]} and {file} both stand for image {pair_id}"
+            elif pair_id is not None:
+                found[pair_id] = file
+        doubled = doubled or twice
+        if not twice and len(found) > len(best):
+            best, best_rule = found, rule
+    if not best:
+        example = f"{pairs[0].rainy.path.name}, and so on" if pairs else "the rainy images"
+        raise RainbenchError(
+            f"{folder}: {doubled or f'no name fits an image of the data set, such as {files[0]}'}",
+            hint=f"Name the restored images like the rainy ones: {example}.",
+        )
+    return Matched(
+        files={pair.id: best[pair.id] for pair in pairs if pair.id in best},
+        missing=tuple(pair.id for pair in pairs if pair.id not in best),
+        unused=tuple(file for file in files if file not in set(best.values())),
+        rule=best_rule,
+    )
+
+
+def _only_number(text: str) -> str:
+    found = _ONE_NUMBER.fullmatch(text)
+    return found[1] if found else ""
+
+
+_RULES: tuple[tuple[str, Callable[[Pair], str], Callable[[Path, Path], str]], ...] = (
+    (
+        "the rainy file's path",
+        lambda pair: "/".join(pair.rainy.path.with_suffix("").parts[-2:]),
+        lambda file, _: "/".join(file.with_suffix("").parts[-2:]),
+    ),
+    ("the rainy file's name", lambda pair: pair.rainy.path.stem, lambda file, _: file.stem),
+    (
+        "the id",
+        lambda pair: pair.id,
+        lambda file, folder: file.relative_to(folder).with_suffix("").as_posix(),
+    ),
+    ("the clean file's name", lambda pair: pair.clean.path.stem, lambda file, _: file.stem),
+    (
+        "the only number in the name",
+        lambda pair: pair.id if pair.id.isdigit() else "",
+        lambda file, _: _only_number(file.stem),
+    ),
+)
+
+
+def entry_name(text: str) -> str:
+    """Return a name that is safe as a folder and on a command line, as near to a text as may be.
+
+    Raises:
+        RainbenchError: Nothing usable is left of it.
+
+    Example:
+        >>> entry_name("../My Net <v2>")
+        'my-net-v2'
+    """
+    name = _UNSAFE.sub("-", text).strip("-._").lower()
+    if not name:
+        raise RainbenchError(
+            f"{text!r} cannot be an entry's name", hint="Give one of letters and digits: --name."
+        )
+    return name[:64]
+
+
+def score_folder(
+    folder: Path,
+    pairs: PairSet,
+    name: str,
+    out: Path,
+    *,
+    allow_partial: bool = False,
+    workers: int = 2,
+    on_image: Callable[[int], None] = lambda _: None,
+) -> tuple[Matched, list[str]]:
+    """Score a folder of restored images as a cell of a run.
+
+    Args:
+        folder: The images, matched by `match_outputs`.
+        pairs: The data set's copy.
+        name: The entry's name, see `entry_name`.
+        out: The run's folder.
+        allow_partial: Leave out and list what is missing or unusable, instead of raising.
+        workers: Threads that read and score.
+        on_image: Called with how many images have just been finished.
+
+    Returns:
+        How names were matched, and what was left out, a sentence each.
+
+    Raises:
+        RainbenchError: An image is missing, cannot be read or has another size.
+    """
+    matched = match_outputs(folder, pairs.pairs)
+    problems = [f"nothing for image {image}" for image in matched.missing]
+    usable = []
+    with ThreadPoolExecutor(workers) as pool:
+        chosen = [pair for pair in pairs.pairs if pair.id in matched.files]
+        checks = pool.map(lambda pair: _check(pair, matched.files[pair.id]), chosen)
+        for pair, found in zip(chosen, checks, strict=True):
+            problems += [found[1]] if found[1] else []
+            usable += [(pair, found[0])] if not found[1] else []
+    if problems and (not allow_partial or not usable):
+        shown = "\n".join(f"  - {problem}" for problem in problems[:SHOWN])
+        more = f"\n  - and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise RainbenchError(
+            f"{folder}: cannot stand for {pairs.label}:\n{shown}{more}",
+            hint="Mend the folder, or give --allow-partial to leave these out and list them.",
+        )
+    _fill_cell(folder, pairs, name, out, usable, matched, problems, workers, on_image)
+    return matched, problems
+
+
+def _check(pair: Pair, file: Path) -> tuple[str, str]:
+    """Return the hash of a restored image's file and what is wrong with it."""
+    try:
+        restored, clean = read_image(file), load_image(pair.clean)
+    except ImageError as error:
+        return "", str(error)
+    if restored.shape != clean.shape:
+        return "", (
+            f"{file} is {restored.shape[1]}x{restored.shape[0]}, but {pair.clean.path} is "
+            f"{clean.shape[1]}x{clean.shape[0]}"
+        )
+    return hashlib.sha256(restored.tobytes()).hexdigest(), ""
+
+
+def _fill_cell(
+    folder: Path,
+    pairs: PairSet,
+    name: str,
+    out: Path,
+    usable: Sequence[tuple[Pair, str]],
+    matched: Matched,
+    problems: Sequence[str],
+    workers: int,
+    on_image: Callable[[int], None],
+) -> None:
+    hashes = {info.id: info.rainy_sha256 + info.clean_sha256 for info in pairs.manifest}
+    images = [(pair.id, hashes[pair.id] + sha256) for pair, sha256 in usable]
+    parts = {
+        "dataset": pairs.card.name,
+        "entry": name,
+        "source": FOLDER_KIND,
+        "protocols": {each.name: each.version for each in PROTOCOLS.values()},
+    }
+    cell = cell_folder(out, pairs.card.name, name)
+    if is_complete(cell, parts, images):
+        on_image(len(images))
+        return
+    with CellStore(cell, parts, tuple(PROTOCOLS), images) as store:
+        on_image(len(store.done))
+        rest = [pair for pair, _ in usable if pair.id not in store.done]
+        for pair, scores in _scores(rest, matched.files, workers):
+            store.append(pair.id, scores, None)
+            on_image(1)
+        scored = read_images_csv(cell / "images.csv")
+        variant = pairs.variant
+        store.complete(
+            {
+                "dataset": pairs.card.name,
+                "variant": variant.name if variant else "",
+                "variant_note": variant.note if variant else "",
+                "comparable": variant is None or variant.comparable,
+                "entry": name,
+                "source": FOLDER_KIND,
+                "title": folder.resolve().name,
+                "images": len(scored),
+                "complete_set": len(scored) == pairs.card.count or not pairs.card.count,
+                "left_out": [*pairs.left_out, *problems],
+                "means": means_of(scored),
+                "options": {"device": "none", "precision": "fp32", "tile": 0},
+                "provenance": {"names": matched.rule, "layout": pairs.layout},
+            }
+        )
+
+
+def _scores(
+    pairs: Sequence[Pair], files: Mapping[str, Path], workers: int
+) -> Iterator[tuple[Pair, Scores]]:
+    def score(pair: Pair) -> Scores:
+        return score_all(read_image(files[pair.id]), load_image(pair.clean))
+
+    with ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(pairs), 4 * workers):  # few results wait, whatever the set's size
+            part = pairs[start : start + 4 * workers]
+            yield from zip(part, pool.map(score, part), strict=True)

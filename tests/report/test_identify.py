@@ -1,0 +1,117 @@
+"""Identification: planted numbers are found again, chances are counted, SIAN's rows are luma."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rainbench.catalog.registry import content_root, load_registry
+from rainbench.images import read_image, write_png
+from rainbench.metrics import PROTOCOLS, MeanScore
+from rainbench.pairs import load_pairs
+from rainbench.report.identify import Target, family_of, judge, rank, score_images
+
+
+@pytest.fixture(scope="module")
+def mini():
+    card = load_registry().dataset("mini-streaks")
+    return load_pairs(card, content_root() / "datasets" / card.embedded, limit=4)
+
+
+@pytest.fixture(scope="module")
+def measured(mini):
+    return score_images(mini)
+
+
+@pytest.mark.parametrize("planted", ["prenet-y", "rgb", "raindrop-y", "spanet-rgb", "y-win7"])
+def test_a_planted_number_is_found(measured, planted):
+    score = measured[planted]
+    target = Target("x", round(score.psnr, 2), round(score.ssim, 3))
+    ranked = rank([target], [{"mini": measured}])
+    nearest = ranked[0]
+    by_name = {candidate.protocol: candidate for candidate in ranked}
+    assert nearest.distance == pytest.approx(by_name[planted].distance, abs=0.3)
+    assert nearest.family == family_of(planted)
+    assert judge([target], ranked).family == family_of(planted)
+    assert len(ranked) == len(PROTOCOLS)
+
+
+def test_the_right_revision_is_found(measured):
+    other = {name: each._replace(psnr=(each.psnr or 0) + 3) for name, each in measured.items()}
+    score = measured["rgb"]
+    target = Target("x", round(score.psnr, 2), round(score.ssim, 3))
+    ranked = rank([target], [{"wrong": other, "right": measured}])
+    assert ranked[0].revisions == ("right",)
+
+
+def scores(psnrs):
+    """Means that differ in PSNR alone, the rest of the protocols far away."""
+    far = MeanScore(10.0, 0.5, 1, 0, 10.0)
+    found = dict.fromkeys(PROTOCOLS, far)
+    return found | {name: far._replace(psnr=psnr) for name, psnr in psnrs.items()}
+
+
+def test_chance_by_hand():
+    """Values over 20 dB, one number off by 0.1 dB: a place as near takes 0.2 of the 20 dB.
+
+    Two other computations print something else, so the chance that one of them is as near is
+    1 - (1 - 0.01)^2.
+    """
+    target = Target("x", 20.1, None)
+    ranked = rank([target], [{"set": scores({"prenet-y": 20.0, "rgb": 30.0})}])
+    assert ranked[0].protocol == "prenet-y"
+    assert ranked[0].distance == pytest.approx(2.0)
+    assert ranked[0].chance == pytest.approx(1 - 0.99**2)
+
+
+def test_no_number_is_nearer_than_its_digits():
+    target = Target("x", 20.0, None, psnr_step=1.0)
+    ranked = rank([target], [{"set": scores({"prenet-y": 20.0, "rgb": 30.0})}])
+    assert ranked[0].distance == 0
+    assert ranked[0].chance == pytest.approx(1 - (1 - 1 / 20) ** 2)
+
+
+def test_several_numbers_make_an_accident_less_probable(measured):
+    score = measured["prenet-y"]
+    target = Target("x", round(score.psnr, 2), round(score.ssim, 3))
+    once = rank([target], [{"mini": measured}])[0]
+    twice = rank([target, target], [{"mini": measured}] * 2)[0]
+    assert twice.chance < once.chance < 0.2
+
+
+def test_nothing_is_singled_out_when_nothing_agrees(measured):
+    target = Target("x", 99.0, 0.1)
+    assert judge([target], rank([target], [{"mini": measured}])).family == ""
+
+
+def test_on_the_command_line(rainbench, tmp_path, mini, measured):
+    score = measured["rgb"]
+    outputs = tmp_path / "outputs"
+    outputs.mkdir()
+    for pair in mini.pairs:
+        write_png(outputs / f"{pair.id}_restored.png", read_image(pair.rainy.path))
+    done = rainbench(
+        "identify", "-d", "mini-streaks", "--psnr", f"{score.psnr:.2f}", "--limit", 4, "--json",
+        "--outputs", outputs,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["family"] == "RGB"
+    assert np.isclose(answer["ranked"][0]["measured"][0]["psnr"], score.psnr)
+    assert rainbench("identify", "-d", "mini-streaks", "--psnr", "x").returncode == 2
+    assert rainbench("identify", "-d", "mini-streaks").returncode == 2
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_luma_is_singled_out_for_sians_input_rows(rainbench, shared):
+    done = rainbench(
+        "identify", "-d", "rain100l", "-d", "rain100h", "--paper", "SIAN", "--table", "3", "--json",
+        "--data", shared / "data",
+    )  # fmt: skip
+    answer = json.loads(done.stdout)
+    assert answer["family"] == "luma, 16 to 235"
+    assert answer["nearest"]["luma, 16 to 235"] < 0.02
+    assert min(off for name, off in answer["nearest"].items() if name != answer["family"]) > 1
+    assert all(each["family"] == answer["family"] for each in answer["ranked"][:8])
+    assert answer["ranked"][0]["chance"] < 1e-4

@@ -1,0 +1,107 @@
+"""Somebody's folder of images as an entry: names, partial folders, hostile names, same numbers."""
+
+import csv
+
+import pytest
+
+from rainbench.errors import RainbenchError
+from rainbench.images import read_image, write_png
+from rainbench.layouts import Pair, Source
+from rainbench.run.outputs import entry_name, match_outputs
+
+
+@pytest.fixture
+def outputs(toy, tmp_path):
+    """The toy set's rainy images under other names: what the identity would have written."""
+    folder = tmp_path / "My results"
+    folder.mkdir()
+    for number in range(1, 6):
+        image = read_image(toy / "toy" / "input" / f"{number}.png")
+        write_png(folder / f"rain-{number:03d}_out.png", image)
+    return folder
+
+
+def pair(name, folder):
+    return Pair(name, Source(folder / "in" / f"r{name}.png"), Source(folder / "gt" / f"{name}.png"))
+
+
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        (["r1.png", "r2.png"], "the rainy file's name"),
+        (["1.jpg", "2.jpg"], "the id"),
+        (["x/0001.png", "x/0002.png"], "the only number in the name"),
+        (["out_1_a.png", "out_2_a.png", "readme.png"], "the only number in the name"),
+    ],
+)
+def test_rules_of_names(tmp_path, names, rule):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = match_outputs(tmp_path, [pair("1", tmp_path), pair("2", tmp_path)])
+    assert found.rule == rule
+    assert [file.relative_to(tmp_path).as_posix() for file in found.files.values()] == names[:2]
+    assert not found.missing and len(found.unused) == len(names) - 2
+
+
+def test_two_files_for_one_image_are_refused(tmp_path):
+    for name in ("a1.png", "b1.png"):
+        (tmp_path / name).touch()
+    with pytest.raises(RainbenchError, match=r"a1.png and .*b1.png both stand for image 1"):
+        match_outputs(tmp_path, [pair("1", tmp_path)])
+    with pytest.raises(RainbenchError, match="no such folder"):
+        match_outputs(tmp_path / "none", [])
+
+
+def test_entry_names():
+    assert entry_name("PReNet_r (v2)") == "prenet_r-v2"
+    assert entry_name("../../etc\n<b>") == "etc-b"
+    assert len(entry_name("x" * 300)) == 64
+    with pytest.raises(RainbenchError, match="cannot be an entry's name"):
+        entry_name("../")
+
+
+def rows(out):
+    with (out / "table.csv").open(newline="") as file:
+        return {(row["entry"], row["protocol"]): row for row in csv.DictReader(file)}
+
+
+def test_a_scored_folder_is_a_row_like_any_other(rainbench, toy, outputs, tmp_path):
+    out = tmp_path / "out"
+    run = rainbench("run", "-b", "identity", "-d", "toy", "--data", toy, "--out", out)
+    assert run.returncode == 0, run.stderr
+    hostile = '<script>alert("x")</script>\n../|'
+    for name in ("mine", hostile):
+        done = rainbench("score", outputs, "-d", "toy", "--data", toy, "--out", out, "--name", name)
+        assert done.returncode == 0, done.stderr
+        assert "5 images matched by the only number in the name" in done.stderr
+    found = rows(out)
+    for (entry, protocol), row in found.items():
+        if entry != "identity" and protocol != "raindrop-y":
+            assert row["psnr"] == found["identity", protocol]["psnr"], (entry, protocol)
+            assert "scored from a folder of images" in row["note"]
+    assert ("script-alert-x-script", "prenet-y") in found
+    assert rainbench("compare", "--out", out).returncode == 0
+    again = rainbench("run", "-b", "identity", "-d", "toy", "--data", toy, "--out", out)
+    assert again.returncode == 0 and set(rows(out)) == set(found)
+
+
+def test_what_is_missing_or_broken_is_named(rainbench, toy, outputs, tmp_path):
+    (outputs / "rain-003_out.png").write_bytes(b"<html>")
+    image = read_image(outputs / "rain-004_out.png")
+    write_png(outputs / "rain-004_out.png", image[:-1].copy())
+    (outputs / "rain-005_out.png").unlink()
+    call = ["score", outputs, "-d", "toy", "--data", toy, "--out", tmp_path / "out"]
+    refused = rainbench(*call)
+    assert refused.returncode == 2
+    for part in ("nothing for image 5", "rain-003_out.png", "is 64x47, but", "--allow-partial"):
+        assert part in refused.stderr
+    partial = rainbench(*call, "--allow-partial")
+    assert partial.returncode == 1 and "left out: nothing for image 5" in partial.stderr
+    row = rows(tmp_path / "out")["my-results", "prenet-y"]
+    assert row["images"] == "2" and "only 2 images" in row["note"]
+
+
+def test_an_entry_of_ours_keeps_its_name(rainbench, toy, outputs):
+    done = rainbench("score", outputs, "-d", "toy", "--data", toy, "--name", "identity")
+    assert done.returncode == 2 and "is an entry of ours" in done.stderr
