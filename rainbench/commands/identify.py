@@ -148,10 +148,11 @@ def _measure(
     quiet: bool,
 ) -> dict[str, dict[str, MeanScore]]:
     """Score every revision at hand; what was scored for an earlier data set is kept in known."""
+    from rainbench.layouts import copies_of
     from rainbench.pairs import load_pairs
     from rainbench.report.identify import score_images
     from rainbench.run.outputs import match_outputs
-    from rainbench.run.plan import copies_of, how_to_get_dataset
+    from rainbench.run.plan import how_to_get_dataset
 
     card = registry.dataset(name)
     revisions = [name, *(other for other in card.confusable if other in registry.datasets)]

@@ -53,11 +53,12 @@ def command(
     They are matched to the data set's images by name. Files are 8-bit, so how a program rounded
     when it saved them is part of what is scored.
     """
+    from rainbench.layouts import copies_of
     from rainbench.pairs import load_pairs
     from rainbench.report.grid import number
     from rainbench.report.tables import row_dict, write_tables
     from rainbench.run.outputs import SHOWN, entry_name, score_folder
-    from rainbench.run.plan import copies_of, how_to_get_dataset
+    from rainbench.run.plan import how_to_get_dataset
     from rainbench.run.store import lock_run
 
     registry = load_registry(card_folders)
