@@ -10,11 +10,12 @@ from rainbench.build.jrsrd import jrsrd_cards, raindrop_scenes
 from rainbench.build.masks import soft_mask
 from rainbench.build.mist import FAR, MistParameters, add_mist, pseudo_depth
 from rainbench.build.streaks import StreakParameters, draw_parameters, make_streaks, screen
+from rainbench.build.strength import input_psnr
 from rainbench.build.synth_dataset import SynthPlan, build_set
 from rainbench.build.synth_options import JRSRD_LEVELS, SynthOptions
 from rainbench.build.transform import Synthesis
 from rainbench.errors import RainbenchError
-from rainbench.images import write_png
+from rainbench.images import read_image, write_png
 
 
 def fall_angle(layer):
@@ -147,3 +148,27 @@ def test_a_gray_picture_is_named_and_nothing_is_packaged(raindrop, tmp_path):
 def test_levels_are_shares(level):
     with pytest.raises(RainbenchError, match="a level is a noise amount"):
         SynthOptions(synthesis=Synthesis(kind="joint"), levels=(level,))
+
+
+@pytest.mark.data
+def test_strength_of_each_level_on_photographs(shared):
+    files = sorted((shared / "data/clean/bsds500-test").glob("*.jpg"))[::14]
+    windows = ((26, 29), (20.5, 23.5), (17, 20), (14, 17))
+    for level, (low, high) in zip(JRSRD_LEVELS, windows, strict=True):
+        found = []
+        for number, clean in enumerate(map(read_image, files)):
+            drawn = draw_parameters(level, number, level)
+            layer = make_streaks(*clean.shape[:2], drawn, number, level).layer
+            found.append(input_psnr(screen(clean, layer), clean)[0])
+        assert low < np.median(found) < high
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("order", "low", "high"), [("paper", 0.8, 1), ("physical", -1, 0.4)])
+def test_streaks_lie_over_or_behind_the_drops(shared, order, low, high):
+    clean = read_image(shared / "data/raindrop/gt/0_clean.png")
+    scene = Synthesis(kind="joint", order=order).prepare(clean, 0)
+    pair = scene.rain(0.4, 1)
+    core = scene.alpha > 229
+    change = (pair.rainy.astype(int) - scene.dropped).mean(axis=2)
+    assert low < np.corrcoef(pair.streaks[core], change[core])[0, 1] < high
