@@ -113,6 +113,13 @@ Examples:
 )
 @click.option("--add-to-card", is_flag=True, help="Append the table to the baseline's card, too.")
 @click.option("--validations", type=click.IntRange(min=1), default=10, show_default=True)
+@click.option(
+    "--checkpoint-every",
+    type=Time(),
+    default="60s",
+    show_default=True,
+    help="Time between checkpoints, at most so much is lost.",
+)
 @cards_option
 @json_option
 @click.pass_context
@@ -147,6 +154,7 @@ def command(
     target: Path | None,
     add_to_card: bool,
     validations: int,
+    checkpoint_every: float,
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -165,6 +173,8 @@ def command(
         raise RainbenchError("--steps and --time are two lengths: give one of them")
     if add_to_card and target is None:
         raise RainbenchError("--add-to-card needs --export, which writes the weights")
+    if target is not None and target.suffix != ".safetensors":
+        raise RainbenchError(f"--export {target}: the file must end in .safetensors")
     given = {
         "steps": steps, "batch": batch, "patch": patch, "learning_rate": learning_rate,
         "schedule": schedule, "clip": clip,
@@ -174,7 +184,7 @@ def command(
     options = make_options(
         seconds=seconds or 0.0, seed=seed, device=device, precision=precision, threads=threads,
         workers=workers, compiled=compiled, channels_last=channels_last, fused=fused,
-        validations=validations,
+        validations=validations, checkpoint_seconds=checkpoint_every,
     )  # fmt: skip
     arguments = {**card.arguments, **_arguments(given_arguments, width)}
     source = open_source(registry, dataset, data_roots, clean, rain, seed)

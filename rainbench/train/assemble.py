@@ -59,6 +59,7 @@ def make_options(
     channels_last: bool | None,
     fused: bool,
     validations: int,
+    checkpoint_seconds: float,
 ) -> TrainOptions:
     """Fill in what a call left open: what `benchmarks/training_speed.py` found to be fastest."""
     where = resolve_device(device)
@@ -76,6 +77,7 @@ def make_options(
         fused=fused,
         compiled=compiled,
         validations=validations,
+        checkpoint_seconds=checkpoint_seconds,
     )
 
 
@@ -136,6 +138,12 @@ def make_job(
     Raises:
         RainbenchError: Nothing is left to train or validate on.
     """
+    if recipe.patch % card.size_multiple or recipe.patch < card.minimum_side:
+        raise RainbenchError(
+            f"patches of {recipe.patch} pixels do not fit {card.name}",
+            hint=f"Give a multiple of {card.size_multiple} with --patch, at least "
+            f"{card.minimum_side}.",
+        )
     if len(source) < 5:
         raise RainbenchError(
             f"{source.label}: too few to train on", hint="At least five images are needed."

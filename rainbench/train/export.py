@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -61,12 +62,10 @@ def export_weights(
         command: The command that makes them.
 
     Raises:
-        RainbenchError: The file's name has another ending, or it cannot be written.
+        StoreError: It cannot be written.
     """
     from safetensors.torch import save
 
-    if target.suffix != ".safetensors":
-        raise RainbenchError(f"{target}: the weights' file must end in .safetensors")
     network = construct(job.card, job.arguments)
     network.load_state_dict(load_state(out / BEST), strict=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
@@ -192,7 +191,7 @@ def append_to_card(file: Path, export: Export) -> None:
     """
     text = file.read_text(encoding="utf-8")
     starts = [match.start() for match in re.finditer(r"(?m)^\[\[weights\]\]", text)]
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         block = text[start:end]
         if re.search(rf'(?m)^tag = "{re.escape(export.card.tag)}"', block):
             if "[weights.training]" not in block:

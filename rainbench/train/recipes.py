@@ -14,8 +14,8 @@ from rainbench.catalog.cards import BaselineCard, Recipe
 from rainbench.errors import RainbenchError
 
 SHORT: Mapping[str, object] = {
-    "patch": 64,
-    "batch": 8,
+    "patch": 48,
+    "batch": 4,
     "optimiser": "adam",
     "betas": (0.9, 0.999),
     "learning_rate": 2e-3,

@@ -1,0 +1,179 @@
+"""Training: it learns, resumes to the last bit, exports what `run` takes, and explains itself."""
+
+import csv
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from pathlib import Path
+
+import pytest
+import torch
+
+from rainbench.catalog.registry import load_registry
+from rainbench.construct import construct
+from rainbench.train.checkpoints import load_state
+
+COMMON = ["--device", "cpu", "--threads", 1, "--workers", 0]
+
+
+@pytest.fixture
+def train(rainbench, photographs):
+    """Call ``rainbench train small`` on the photographs."""
+
+    def call(*arguments, **options):
+        return rainbench("train", "small", "--clean", photographs, *COMMON, *arguments, **options)
+
+    return call
+
+
+@pytest.mark.slow
+def test_trains_exports_and_runs(train, rainbench, add_trainable, cards, tmp_path):
+    card = add_trainable(steps=60, rate=3e-3)
+    target = tmp_path / "weights" / "small.streaks.safetensors"
+    done = train("--out", tmp_path / "out", "--export", target, "--add-to-card")
+    assert done.returncode == 0, done.stderr
+    assert "leak check against mini-streaks (8)" in done.stderr
+    assert "waiting for patches" in done.stderr
+    with (tmp_path / "out" / "log.csv").open() as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert len(losses) == 6 and losses[-1] < 0.8 * losses[0]
+    for name in ("samples.png", "last.pt", "best.pt", "validation.csv", "job.json"):
+        assert (tmp_path / "out" / name).is_file()
+
+    table = tomllib.loads(card.read_text())["weights"][0]
+    assert table["tag"] == "streaks" and table["trained_on"] == ["mini-streaks"]
+    record = table["training"]
+    assert record["steps"] <= 60 and record["seed"] == 0 and record["hours"] >= 0
+    assert str(tmp_path) not in card.read_text() and "--clean clean" in record["command"]
+    assert re.search(r"\d dB / 0\.\d+ \(rainy input", record["score"])
+    run = rainbench(
+        "run", "-b", "small", "-b", "identity", "-d", "mini-streaks", "--weights", target.parent,
+        "--device", "cpu", "--threads", 1,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    scores = dict(re.findall(r"^\S+ +(\S+) +(\d+\.\d+) / ", run.stdout, re.MULTILINE))
+    assert float(scores["small.streaks"]) > float(scores["identity"])
+    assert "0.003" in rainbench("show", "small").stdout
+
+
+@pytest.mark.slow
+def test_a_finished_training_is_only_exported_again(train, add_trainable, tmp_path):
+    add_trainable(steps=10)
+    out = ["--out", tmp_path / "out", "--export", tmp_path / "a.safetensors"]
+    assert train(*out).returncode == 0
+    first = (tmp_path / "a.safetensors").read_bytes()
+    log = (tmp_path / "out" / "log.csv").read_bytes()
+    again = train(*out)
+    assert again.returncode == 0 and "going on from step 10" in again.stderr
+    assert (tmp_path / "a.safetensors").read_bytes() == first
+    assert (tmp_path / "out" / "log.csv").read_bytes() == log
+
+
+@pytest.mark.slow
+def test_kill_and_resume_gives_the_same_bits(train, add_trainable, photographs, cards, tmp_path):
+    """Kill -9 in the middle, several times: the losses and the weights end the same."""
+    add_trainable(steps=120)
+    assert train("--out", tmp_path / "whole", "--validations", 4).returncode == 0
+
+    arguments = ["train", "small", "--clean", photographs, *COMMON, "--validations", 4]
+    arguments += ["--checkpoint-every", "0.001s", "--out", tmp_path / "killed"]
+    environment = {**os.environ, "RAINBENCH_PATH": str(cards)}
+    log = tmp_path / "killed" / "log.csv"
+    stops = []
+    for wanted in (3, 7, None):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "rainbench", *map(str, arguments)],
+            env=environment,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )
+        while process.poll() is None:
+            rows = log.read_text().count("\n") if log.exists() else 0
+            if wanted is not None and rows > wanted:
+                os.kill(process.pid, signal.SIGKILL)
+                process.wait()
+                stops.append(rows)
+            time.sleep(0.01)
+    assert process.returncode == 0
+    assert len(stops) == 2 and stops[-1] < 13, "it was not killed in the middle"
+    for name in ("log.csv", "validation.csv"):
+        whole, killed = ((tmp_path / out / name).read_text() for out in ("whole", "killed"))
+        assert whole == killed, name
+    for name in ("last.pt", "best.pt"):
+        whole, killed = (load_state(tmp_path / out / name) for out in ("whole", "killed"))
+        assert all(torch.equal(whole[key], killed[key]) for key in whole), name
+
+
+def test_another_training_in_the_same_folder_is_refused(train, add_trainable, tmp_path):
+    add_trainable(steps=10)
+    assert train("--out", tmp_path / "out").returncode == 0
+    done = train("--out", tmp_path / "out", "--batch", 2)
+    assert done.returncode == 2
+    assert "another" not in done.stdout and "batch was 4, is 2" in done.stderr
+
+
+def test_a_diverging_training_names_the_step(train, add_trainable, tmp_path):
+    add_trainable(loss="mse", steps=50, rate=1e20)
+    done = train("--out", tmp_path / "out")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert re.search(r"not finite \(NaN\) at step \d+", done.stderr)
+    assert re.search(r"--learning-rate 2\.\de\+19", done.stderr)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train", "prenett"], 'Did you mean "prenet"'),
+        (["train", "identity"], "identity cannot be trained"),
+        (["train", "prenet_r"], "nothing to train on"),
+        (["train", "prenet_r", "-d", "rain100l-trian"], 'Did you mean "rain100l-train"'),
+        (["train", "prenet_r", "-d", "rain100l-train"], "no copy of rain100l-train found"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--batch", "0"], "batch 0 must be more than 0"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--time", "fast"], "fast is no time"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--time", "1m", "--steps", "5"], "two lengths"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--argument", "width"], "must be KEY=VALUE"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--argument", "with=3"], "does not take these"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--name", "a/b"], "characters beyond"),
+        (
+            ["train", "prenet_r", "--clean", "CLEAN", "--export", "a.pth"],
+            "must end in .safetensors",
+        ),
+    ],
+)
+def test_wrong_calls(rainbench, photographs, arguments, message):
+    call = [str(photographs) if word == "CLEAN" else word for word in arguments]
+    done = rainbench(*call, "--device", "cpu", "--threads", 1)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_recipes_of_the_cards_name_what_their_networks_give():
+    """The terms of every shipped recipe exist on the network's result."""
+    from rainbench.train.losses import Target, objective
+
+    for card in load_registry().baselines.values():
+        if card.recipe is None:
+            continue
+        network = construct(card, card.arguments)
+        rainy = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+        mask = torch.zeros(1, 1, 32, 32)
+        target = Target(rainy, rainy * 0.9, streak_mask=mask, drop_mask=mask)
+        with torch.inference_mode():
+            loss, _ = objective(card.recipe.losses)(network(rainy), target)
+        assert torch.isfinite(loss), card.name
+        for name in card.recipe.data:
+            assert name in load_registry().datasets, (card.name, name)
+
+
+@pytest.mark.slow
+def test_checkpoint_that_is_damaged(train, add_trainable, tmp_path):
+    add_trainable(steps=10)
+    assert train("--out", tmp_path / "out").returncode == 0
+    (tmp_path / "out" / "last.pt").write_bytes(b"PK\x03\x04 nothing")
+    done = train("--out", tmp_path / "out")
+    assert done.returncode == 2 and "cannot be read as a checkpoint" in done.stderr
+    assert Path(tmp_path / "out" / "last.pt").read_bytes() == b"PK\x03\x04 nothing"
