@@ -21,6 +21,27 @@ WATER = 1.333
 
 
 @compiled
+def block_means(clean: NDArray[np.uint8], to_linear: NDArray[np.uint16], block: int) -> _Ints:
+    """Return the mean linear light of square blocks of an image, those at its end cut short."""
+    height, width = clean.shape[:2]
+    result = np.empty(((height - 1) // block + 1, (width - 1) // block + 1, 3), np.int32)
+    sums = np.empty((result.shape[1], 3), np.int64)
+    for i in range(result.shape[0]):
+        sums[:] = 0
+        tall = min(block, height - i * block)
+        for y in range(i * block, i * block + tall):
+            for j in range(result.shape[1]):
+                for x in range(j * block, min((j + 1) * block, width)):
+                    sums[j, 0] += to_linear[clean[y, x, 0]]
+                    sums[j, 1] += to_linear[clean[y, x, 1]]
+                    sums[j, 2] += to_linear[clean[y, x, 2]]
+        for j in range(result.shape[1]):
+            for c in range(3):
+                result[i, j, c] = sums[j, c] // (tall * min(block, width - j * block))
+    return result
+
+
+@compiled
 def keep_apart(
     x: _Floats, y: _Floats, radius: _Floats, share: float, wanted: int
 ) -> NDArray[np.bool_]:

@@ -17,7 +17,14 @@ from math import ceil
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.build.drop_kernels import convolve, lay_over, raise_caps, refract, smooth
+from rainbench.build.drop_kernels import (
+    block_means,
+    convolve,
+    lay_over,
+    raise_caps,
+    refract,
+    smooth,
+)
 from rainbench.build.drop_table import (
     REFERENCE_ROWS,
     DropParameters,
@@ -219,20 +226,15 @@ def _surroundings(
     The image itself, reduced (a drop makes its view some thirty times smaller), its border
     replicated outwards, with sky coming in from the top.
     """
-    light = linear_table()[clean]
-    rows, columns = (max(1, ceil(side / block)) for side in clean.shape[:2])
-    starts = [np.arange(n) * block for n in (rows, columns)]
-    sums = np.add.reduceat(light.astype(np.int64), starts[0], axis=0)
-    sums = np.add.reduceat(sums, starts[1], axis=1)
-    sizes = [np.diff([*s, side]) for s, side in zip(starts, clean.shape[:2], strict=True)]
-    means = sums // (sizes[0][:, None, None] * sizes[1][None, :, None])
+    means = block_means(clean, linear_table(), block)
+    rows, columns = means.shape[:2]
     beyond = (ceil(_BEYOND * rows) + 1, ceil(_BEYOND * columns) + 1)
     wide = np.pad(means, ((beyond[0],) * 2, (beyond[1],) * 2, (0, 0)), mode="edge")
     blurred = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) // 4
     blurred = (blurred[:, :-2] + 2 * blurred[:, 1:-1] + blurred[:, 2:]) // 4
     height = (np.arange(blurred.shape[0]) + 1.5 - beyond[0]) / rows
     share = (sky * np.clip((SKY_BEGINS - height) / (SKY_BEGINS - SKY_FULL), 0, 1))[:, None, None]
-    mean = int(means.sum()) / means.size
+    mean = int(means.sum(dtype=np.int64)) / means.size
     colour = min(float(LINEAR_ONE), SKY_OVER_MEAN * mean) * np.array(SKY_COLOUR)
     lit = blurred * (1 - share) + colour * share
     origin = -np.array([beyond[1] - 1, beyond[0] - 1], np.float64) * block

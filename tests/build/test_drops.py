@@ -1,12 +1,15 @@
 """Drops on glass: optics against Snell's law by angles, exact blending, the same bytes always."""
 
 import dataclasses
+import hashlib
 import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import pytest
 
-from rainbench.build.drop_kernels import WATER, convolve, raise_caps, refract, smooth
+from rainbench.build.drop_kernels import WATER, block_means, convolve, raise_caps, refract, smooth
 from rainbench.build.drop_table import draw_drops
 from rainbench.build.drops import (
     DropParameters,
@@ -259,6 +262,17 @@ def test_sky_brightens_the_lower_part():
     assert lit.mean() > dull.mean() + 40
 
 
+@pytest.mark.parametrize("block", [1, 7, 10, 200])
+def test_the_surroundings_are_means_of_linear_light(block):
+    clean = photograph()
+    got = block_means(clean, linear_table(), block)
+    light = linear_table()[clean].astype(int)
+    for i in range(got.shape[0]):
+        for j in range(got.shape[1]):
+            part = light[i * block : (i + 1) * block, j * block : (j + 1) * block]
+            assert (got[i, j] == part.reshape(-1, 3).sum(axis=0) // (part.size // 3)).all()
+
+
 def test_the_disk_is_laid_over_every_cell():
     from scipy.ndimage import correlate
 
@@ -348,6 +362,38 @@ def test_the_key_alone_decides():
     assert (first.alpha == again.alpha).all()
     assert (first.alpha != other.alpha).mean() > 0.1
     assert draw_drop_parameters("key", 1) == parameters != draw_drop_parameters("key", 2)
+
+
+GOLDEN = {
+    (48, 72): "5817e4d51ebac7275e649d3684bdfa027d65c85c1e1e2534af86058c3aa72f37",
+    (31, 90): "8994c8c12d4f7e5075409d581d2dcd4168b768a182e440f15d831f51fac9d133",
+    (60, 40): "66610f714e9b56b7eb5fb310837ea992cc9d482fd0a27718a26c0611bbccb5bf",
+    (480, 96): "a5c209a64193dde60a18943096377dd07352285959991a389d9c75d9c140955e",
+}
+"""Hashes of whole renders; the same with every NumPy and numba and on every processor."""
+
+
+def hash_of_render(size):
+    height, width = size
+    grid = np.arange(height * width * 3).reshape(height, width, 3)
+    clean = (grid * 2654435761 >> 7 & 127).astype(np.uint8) + (grid // (3 * width)).astype(np.uint8)
+    key = "golden", height
+    wet = render_drops(clean, draw_drop_parameters(*key), *key)
+    digest = hashlib.sha256(wet.image.tobytes() + wet.alpha.tobytes())
+    digest.update(wet.light.astype("<u2").tobytes() + repr(wet.table.as_rows()).encode())
+    return digest.hexdigest()
+
+
+@pytest.mark.parametrize("size", GOLDEN, ids=str)
+def test_the_bytes_never_change(size):
+    assert hash_of_render(size) == GOLDEN[size]
+
+
+def test_the_bytes_are_the_same_in_other_processes_and_orders():
+    sizes = list(GOLDEN)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
+        turned = list(pool.map(hash_of_render, sizes[::-1]))
+    assert turned[::-1] == list(GOLDEN.values())
 
 
 # --- bad input ----------------------------------------------------------------------------------
