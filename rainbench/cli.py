@@ -26,6 +26,7 @@ COMMANDS = {
     "report": "Write a run's tables; print a paper's table with the run beside it.",
     "train": "Train a network: weights of your own.",
     "compare": "Hold a run against the papers and the golden numbers.",
+    "build-spa": "Make real rain/clean pairs from static-camera videos.",
     "review": "Look at clean frames in the browser and accept or reject them.",
     "accept": "Make a run's numbers the golden ones.",
     "synth-jrsrd": "Make JRSRD again: streaks of four strengths over raindrop photographs.",

@@ -1,4 +1,4 @@
-"""What a build of real pairs is told to do, and the numbers of frames it starts from."""
+"""What a build of real pairs is told to do, and in what limits."""
 
 from __future__ import annotations
 
@@ -11,18 +11,11 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from rainbench.build.clean_frame import RAIN_LEVELS, Method
+from rainbench.build.density import Kind
 from rainbench.build.package import safe_name
 from rainbench.errors import RainbenchError
 
 SpaLayout = Literal["spa", "pairs"]
-Density = Literal["sparse", "normal", "dense"]
-
-ROUNDS: dict[Density, tuple[int, int]] = {
-    "sparse": (20, 10),
-    "normal": (100, 10),
-    "dense": (200, 50),
-}
-"""First number of frames, and frames more in every further round, by the density of the rain."""
 
 MOST_FRAMES = 300
 """Frames beyond which rounds end: more of them bring more movement and hardly any detail."""
@@ -57,7 +50,7 @@ class SpaOptions:
 
     method: Method = "exact"
     frames: int | None = None
-    density: Density | None = None
+    density: Kind | None = None
     align: bool | None = None
     layout: SpaLayout = "spa"
     crop: int | None = None

@@ -14,11 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rainbench.build.judge import Verdict
 from rainbench.build.package import store_png
 from rainbench.images import Image, write_atomically
 from rainbench.review.decisions import read_decision
 
-Verdict = Literal["accept", "more", "reject"]
 State = Literal["accepted", "rejected", "waiting"]
 
 SAMPLES = 5
@@ -71,7 +71,7 @@ class Candidate:
     percentile: int | None
     vote_curve: tuple[int, ...] | None
     vote_share: float | None
-    estimated_psnr: float | None
+    estimated_psnr: float
     verdict: Verdict
     reason: str
     round: int

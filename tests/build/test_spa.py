@@ -1,19 +1,33 @@
 """Building real pairs: inputs, windows, names, splits; whole builds in this process."""
 
+import csv
+import errno
+import json
 import os
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
+from rain_clips import pan, rain, tree, write_bad, write_clip
+from sequences import psnr
 
 from rainbench.build.package import file_facts
+from rainbench.build.spa import build_spa
+from rainbench.build.spa_frames import VideoFrames
 from rainbench.build.spa_inputs import MARKER, content_hash, find_inputs, video_id
 from rainbench.build.spa_layout import AcceptedSequence, choose_test_videos, lay_out
 from rainbench.build.spa_options import SpaOptions, data_set_name, parse_frames, parse_size
 from rainbench.build.spa_pairs import PairPlan, cut_windows, make_mask, stage_pairs, staged_pairs
+from rainbench.build.spa_plan import make_plan
 from rainbench.build.spa_pool import run_all
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image
+from rainbench.catalog.cards import read_card
+from rainbench.errors import RainbenchError, StoreError
+from rainbench.images import read_image, write_png
+from rainbench.pairs import load_pairs
+from rainbench.review.candidates import find_pictures
+from rainbench.review.sequences import load_sequences
 
 
 def touch(*paths):
@@ -211,3 +225,212 @@ def _square_or_die(number):
 def test_a_process_that_dies_takes_no_other_work_along():
     results = run_all(_square_or_die, [1, 13, 3, 4], 2, on_crash=lambda number: -number)
     assert results == [1, -13, 9, 16]
+
+
+def build(paths, out, **how):
+    options = SpaOptions(**{"layout": "pairs", "max_frames": 6, "name": "toy", **how})
+    return build_spa(make_plan(paths, out, options), out, options)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A folder of videos of all kinds, built into a folder inside it."""
+    videos = tmp_path_factory.mktemp("spa") / "videos"
+    good = write_clip(videos / "Hof im Regen 雨.mp4", rain("chelsea").frames)
+    write_clip(videos / "a/v.mp4", rain("coffee").frames)
+    write_clip(videos / "b/v.mp4", rain("rocket").frames)
+    write_clip(videos / "b/z.mp4", rain("rocket").frames)
+    write_clip(videos / "cut.mkv", np.concatenate([rain("coins").frames, rain("cup").frames]))
+    write_clip(videos / "pan.mp4", pan())
+    write_bad(videos / "bad", good)
+    for number, frame in enumerate(rain("engine").frames):
+        (videos / "frames").mkdir(exist_ok=True)
+        write_png(videos / f"frames/{number}.png", frame)
+    (videos / "bad/sizes").mkdir()
+    for number, side in enumerate((40, 40, 41)):
+        write_png(videos / f"bad/sizes/{number}.png", np.full((32, side, 3), 9, np.uint8))
+    stack = np.moveaxis(rain("brick").frames[..., 1], 0, 2)
+    scipy.io.savemat(videos / "stack.mat", {"input": stack})
+    report = build([videos], videos / "out")
+    return videos, report, {row.sequence or row.video: row for row in report.rows}
+
+
+def row_of(built, name):
+    _, report, _ = built
+    found = [row for row in report.rows if row.video == name]
+    assert found, [row.video for row in report.rows]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("video", "scene"),
+    [("Hof im Regen 雨.mp4", "chelsea"), ("a/v.mp4", "coffee"), ("b/v.mp4", "rocket")],
+)
+def test_a_static_video_is_accepted_and_its_clean_frame_close(built, video, scene):
+    videos, _, _ = built
+    (row,) = row_of(built, video)
+    assert (row.state, row.scene) == ("accepted", "1/1")
+    clean = read_image(videos / "out/sequences" / row.sequence / "clean.png")
+    truth = rain(scene).truth
+    assert psnr(clean, truth) > max(45, psnr(rain(scene).frames[3], truth) + 15)
+    assert abs(row.estimated_psnr - psnr(clean, truth)) < 6
+
+
+def test_a_cut_makes_two_sequences(built):
+    videos, _, _ = built
+    rows = row_of(built, "cut.mkv")
+    assert [row.scene for row in rows] == ["1/2", "2/2"]
+    for row, scene in zip(rows, ("coins", "cup"), strict=True):
+        content = json.loads(
+            (videos / "out/sequences" / row.sequence / "candidate.json").read_text("utf-8")
+        )
+        assert content["scene"] == ([0, 40] if scene == "coins" else [40, 80])
+        clean = read_image(videos / "out/sequences" / row.sequence / "clean.png")
+        assert psnr(clean, rain(scene).truth) > 44
+
+
+def test_a_moving_camera_is_rejected_with_the_reason(built):
+    for row in row_of(built, "pan.mp4"):
+        assert row.state == "rejected" and row.pairs == 0
+        assert re.search(r"static|moves|too short", row.reason), row.reason
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("empty", "is empty"),
+        ("text", "text.mp4"),
+        ("cut", "cut.mp4"),
+        ("one", "single frame"),
+        ("sound", "sound.mp4"),
+    ],
+)
+def test_a_bad_file_is_a_line_with_its_reason(built, name, reason):
+    (row,) = row_of(built, f"bad/{name}.mp4")
+    assert row.state == "failed" and reason in row.reason
+    assert "\n  " in row.reason, "no word on what to do"
+
+
+def test_folders_of_images_and_stacks_are_videos(built):
+    videos, _, _ = built
+    truths = {"frames": rain("engine").truth, "stack.mat": rain("brick").truth[..., 1:2]}
+    for name, truth in truths.items():
+        (row,) = row_of(built, name)
+        assert row.state == "accepted", row
+        clean = read_image(videos / "out/sequences" / row.sequence / "clean.png")
+        assert psnr(clean, truth) > 42
+
+
+def test_frames_that_change_size_are_refused(built):
+    (row,) = row_of(built, "bad/sizes")
+    assert row.state == "failed"
+    assert "2.png is 41x32 but 0.png is 40x32" in row.reason
+
+
+def test_equal_files_are_taken_once(built):
+    (row,) = row_of(built, "b/z.mp4")
+    assert row.state == "duplicate" and "b/v.mp4" in row.reason
+
+
+def test_candidates_keep_the_contract_of_the_review(built):
+    videos, report, _ = built
+    sequences = load_sequences(videos / "out")
+    assert {sequence.name for sequence in sequences} == {
+        row.sequence for row in report.rows if row.sequence
+    }
+    for sequence in sequences:
+        assert sequence.state == "undecided" and not sequence.problem
+        candidate = sequence.candidate
+        assert candidate.verdict in ("accept", "reject") and candidate.round is not None
+        assert candidate.frames and candidate.video and candidate.vote_curve
+        pictures = find_pictures(sequence.folder)
+        assert not pictures.problem and len(pictures.samples) == 5
+
+
+def test_the_set_loads_and_splits_by_video(built):
+    videos, report, _ = built
+    root = videos / "out/dataset"
+    sources = {}
+    for card in report.cards:
+        read = read_card(root / f"{card.name}.toml")
+        pairs = load_pairs(read, root / card.name)
+        assert len(pairs.pairs) == card.count > 0
+        with (root / card.name / "metadata.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        sources[card.split] = {row["source"] for row in rows}
+        for row in rows:
+            images = {
+                role: read_image(root / card.name / row[role])
+                for role in ("rainy", "clean", "mask")
+            }
+            assert (make_mask(images["rainy"], images["clean"], 8) == images["mask"]).all()
+    assert set(sources) == {"train", "test"}
+    assert not sources["train"] & sources["test"]
+    assert len(sources["train"] | sources["test"]) == 6
+    mlcroissant = pytest.importorskip("mlcroissant")
+    assert not mlcroissant.Dataset(jsonld=str(root / "croissant.json")).metadata.ctx.issues.errors
+    assert read_image(root / "contact_sheet.png").shape[1] > 500
+
+
+def test_summaries_hold_every_row(built):
+    videos, report, _ = built
+    with (videos / "out/summary.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["video"] for row in rows] == [row.video for row in report.rows]
+    assert sum(int(row["pairs"]) for row in rows) == sum(card.count for card in report.cards)
+    text = (videos / "out/summary.md").read_text(encoding="utf-8")
+    assert all(row.video in text for row in report.rows)
+
+
+def test_run_again_changes_nothing_and_decodes_nothing(built, monkeypatch):
+    videos, report, _ = built
+    before = tree(videos / "out")
+
+    def frames_of_bad_files(path, options, scratch):
+        assert path.parent.name == "bad"
+        return VideoFrames(path, options, scratch)
+
+    monkeypatch.setattr("rainbench.build.spa_video.VideoFrames", frames_of_bad_files)
+    monkeypatch.setattr("rainbench.build.spa_staging.decode", None)
+    again = build([videos], videos / "out")
+    assert again.rows == report.rows
+    assert tree(videos / "out") == before
+
+
+def test_memory_never_changes_the_result(tmp_path):
+    clip = write_clip(tmp_path / "v.mp4", rain("coffee").frames)
+    reports = {
+        name: build([clip], tmp_path / name, max_frames=2, memory=memory, align=True)
+        for name, memory in (("roomy", 1 << 30), ("again", 800_000), ("spool", 1))
+    }
+    assert reports["roomy"].rows == reports["again"].rows == reports["spool"].rows
+    trees = {name: tree(tmp_path / name) for name in reports}
+    assert trees["roomy"] == trees["again"] == trees["spool"]
+
+
+def test_a_disk_that_fills_up_at_any_moment(tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "v.mp4", rain("coffee").frames)
+    whole = build([clip], tmp_path / "whole", max_frames=3)
+    write = Path.write_bytes
+    room = failures = 0
+
+    def full(path, data):
+        nonlocal room
+        room -= 1
+        if room < 0:
+            write(path, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    while True:
+        room = 1 + 3 * failures
+        try:
+            resumed = build([clip], tmp_path / "full", max_frames=3)
+            break
+        except StoreError as error:
+            failures += 1
+            assert "cannot be written" in str(error) and "kept" in str(error)
+    assert 3 < failures < 20
+    assert resumed.rows == whole.rows
+    assert tree(tmp_path / "full") == tree(tmp_path / "whole")

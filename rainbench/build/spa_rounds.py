@@ -1,0 +1,227 @@
+"""The rounds of one scene: so many frames, a clean frame, a verdict; perhaps more frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.build.align import align_frames
+from rainbench.build.clean_frame import CleanFrame, extract_clean_frame
+from rainbench.build.density import FRAMES, Kind, estimate_density
+from rainbench.build.gains import estimate_gains
+from rainbench.build.judge import Judgement, judge
+from rainbench.build.sources import FrameSource, take_frames
+from rainbench.build.spa_correct import FARTHEST, LIGHT, Correction, correct_frame
+from rainbench.build.spa_frames import VideoFrames, pick_frames
+from rainbench.build.spa_motion import REST, CameraWay, find_way
+from rainbench.build.spa_options import MOST_FRAMES, SpaOptions
+from rainbench.build.spa_pairs import spread
+from rainbench.build.spa_plan import PlannedVideo
+from rainbench.build.spa_sequence import (
+    SAMPLES,
+    Candidate,
+    load_candidate,
+    rounds_asked,
+    save_candidate,
+)
+from rainbench.errors import RainbenchError
+
+ENOUGH = 20
+"""Frames of rest, fewer than which a scene is rather corrected as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneIdentity:
+    """Whose candidate is made.
+
+    Attributes:
+        name: The sequence's id.
+        video: Its video.
+        key: What the candidate depends on.
+        scene: First frame, and the one after the last.
+    """
+
+    name: str
+    video: PlannedVideo
+    key: str
+    scene: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One clean frame and what is thought of it."""
+
+    clean: CleanFrame
+    correction: Correction
+    light: float
+    judgement: Judgement
+
+
+def make_candidate(
+    frames: VideoFrames, identity: SceneIdentity, out: Path, options: SpaOptions
+) -> Candidate:
+    """Make the clean frame of a scene, in as many rounds as the judge or a person asks for.
+
+    Args:
+        frames: The video's frames.
+        identity: The scene.
+        out: The folder of the build; the candidate is saved there.
+        options: The options.
+
+    Raises:
+        VideoError: The video cannot be decoded a second time.
+        OSError: Something cannot be written.
+    """
+    folder = out / "sequences" / identity.name
+    before = load_candidate(folder)
+    asked = rounds_asked(folder, before if before and before.key == identity.key else None)
+    first, stop = identity.scene
+    way = find_way(frames.thumbnails[first:stop], frames.scale)
+    start, length = _usable_span(way, options)
+    with frames.span(first + start, first + start + length) as source:
+        density = options.density or estimate_density(source).kind
+        number, attempt = _run_rounds(frames, source, density, asked, options)
+        chosen = spread(range(attempt.clean.frames), SAMPLES)
+        pictures = zip(pick_frames(source, chosen), chosen, strict=True)
+        samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
+    used = (first + start, length)
+    candidate = _describe(identity, way, used, (density, number), attempt)
+    save_candidate(folder, candidate, attempt.correction.cut(attempt.clean.image), samples)
+    return candidate
+
+
+def _usable_span(way: CameraWay, options: SpaOptions) -> tuple[int, int]:
+    """Return the first frame of a scene and the most frames that may be used."""
+    first, stop = 0, len(way.places)
+    resting = way.resting_span()
+    if options.align is not True and resting[1] - resting[0] >= min(ENOUGH, stop):
+        first, stop = resting
+    return first, min(stop - first, max(MOST_FRAMES, options.frames or 0))
+
+
+def _run_rounds(
+    frames: VideoFrames,
+    source: FrameSource,
+    density: Kind,
+    asked: int | None,
+    options: SpaOptions,
+) -> tuple[int, _Attempt]:
+    """Return the last round's number and result."""
+    start, step = FRAMES[density]
+    start, number = options.frames or start, asked or 0
+    while True:
+        count = min(source.shape[0], start + number * step)
+        attempt = _attempt(frames, take_frames(source, slice(count)), options)
+        if attempt.judgement.verdict != "more" or asked is not None:
+            return number, attempt
+        if count == source.shape[0]:
+            return number, _without_more(attempt, count)
+        number += 1
+
+
+def _without_more(attempt: _Attempt, count: int) -> _Attempt:
+    reason = f"{attempt.judgement.reason}; these are all {count} frames there are"
+    return replace(attempt, judgement=replace(attempt.judgement, verdict="reject", reason=reason))
+
+
+def _attempt(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt:
+    """Make one clean frame; where the scene is not static, with and without corrections."""
+    if options.align is True:
+        return _corrected(frames, source, options) or _plain(source, options)
+    plain = _plain(source, options)
+    if options.align is False or plain.judgement.check.static:
+        return plain
+    corrected = _corrected(frames, source, options)
+    if corrected is None or _worth(corrected) <= _worth(plain):
+        return plain
+    return corrected
+
+
+def _worth(attempt: _Attempt) -> tuple[bool, bool, float]:
+    judgement = attempt.judgement
+    return judgement.verdict == "accept", judgement.check.static, judgement.estimated_psnr
+
+
+def _plain(source: FrameSource, options: SpaOptions) -> _Attempt:
+    """Take the frames where they are."""
+    _, height, width, _ = source.shape
+    return _extract(source, None, (0, 0, width, height), options)
+
+
+def _corrected(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt | None:
+    """Move the frames to one place first; None where that cannot be done."""
+    try:
+        aligned = align_frames(source)
+    except RainbenchError:
+        return None
+    if np.abs(aligned.shifts).max() > FARTHEST:
+        return None
+    top, bottom, left, right = aligned.valid
+    with frames.kept(aligned) as steady:
+        return _extract(steady, aligned.shifts, (left, top, right, bottom), options)
+
+
+def _extract(
+    source: FrameSource,
+    shifts: NDArray[np.float64] | None,
+    crop: tuple[int, int, int, int],
+    options: SpaOptions,
+) -> _Attempt:
+    """Make and judge a clean frame, with the light corrected where it changes."""
+    gains = estimate_gains(source)
+    light = float(np.abs(gains - 1).max())
+    changes = light >= LIGHT and options.align is not False
+    gains = gains if changes else np.ones(source.shape[0])
+    clean = extract_clean_frame(source, options.method, gains=gains)
+    correction = Correction(shifts, gains if changes else None, crop)
+    return _Attempt(clean, correction, light, judge(source, clean))
+
+
+def _describe(
+    identity: SceneIdentity,
+    way: CameraWay,
+    used: tuple[int, int],
+    progress: tuple[Kind, int],
+    attempt: _Attempt,
+) -> Candidate:
+    clean, correction, judgement = attempt.clean, attempt.correction, attempt.judgement
+    curve = clean.vote_curve
+    left, top, right, bottom = correction.crop
+    notes = [judgement.reason] if judgement.reason else []
+    if way.drift > REST:
+        last = used[0] + clean.frames - 1
+        notes.append(f"the camera moves by {way.drift:.1f} px; frames {used[0]} to {last} used")
+    return Candidate(
+        id=identity.name,
+        video=identity.video.source.label,
+        video_id=identity.video.id,
+        key=identity.key,
+        scene=identity.scene,
+        first=used[0],
+        frames=clean.frames,
+        width=right - left,
+        height=bottom - top,
+        method=clean.method,
+        density=progress[0],
+        percentile=clean.percentile,
+        vote_curve=None if curve is None else tuple(int(votes) for votes in curve),
+        vote_share=clean.vote_share,
+        estimated_psnr=judgement.estimated_psnr,
+        verdict=judgement.verdict,
+        reason="; ".join(notes),
+        round=progress[1],
+        drift=way.drift,
+        shake=way.shake,
+        light=attempt.light,
+        corrections=correction.names,
+        crop=correction.crop,
+        shifts=_rows(correction.shifts),
+        gains=() if correction.gains is None else tuple(correction.gains.tolist()),
+    )
+
+
+def _rows(shifts: NDArray[np.float64] | None) -> tuple[tuple[float, float], ...]:
+    return () if shifts is None else tuple((float(x), float(y)) for x, y in shifts)
