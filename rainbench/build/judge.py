@@ -23,10 +23,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.build.clean_frame import CleanFrame
+from rainbench.build.clean_frame import CleanFrame, Method
 from rainbench.build.gains import normalise
 from rainbench.build.sources import Frames, FrameSource, as_source, bands, read_band
-from rainbench.build.static import StaticCheck, is_static, quarters, to_psnr
+from rainbench.build.static import (
+    EVEN,
+    ODD,
+    StaticCheck,
+    clean_part,
+    is_static,
+    split_in_half,
+    to_psnr,
+)
 from rainbench.errors import RainbenchError
 
 Verdict = Literal["accept", "more", "reject"]
@@ -102,17 +110,37 @@ def judge(frames: Frames, clean: CleanFrame, *, good: float = GOOD, threads: int
         )
     gains, fixed = clean.gains, clean.percentile if clean.method == "percentile" else None
     check = is_static(source if gains is None else normalise(source, gains), threads=threads)
-    odd, even, first, second = quarters(source, clean.method, gains, fixed, threads=threads)
-    exact_odd, exact_even, *_ = quarters(source, "exact", gains, threads=threads)
-    random = _squared(odd, even)
-    cross = (_squared(odd, exact_even) + _squared(even, exact_odd)) / 2
+    random, cross = _interleaved(source, clean.method, gains, fixed, threads)
+    first, second = (
+        clean_part(source, part, clean.method, gains, fixed, threads=threads)
+        for part in split_in_half(source.shape[0])
+    )
     halves = to_psnr(_squared(first, second))
+    del first, second
     comb = to_psnr(_systematic(source, clean) + random / 4 + 1 / 12)
     estimate = min(comb, to_psnr(cross) + HALVING, halves + HALVING)
     verdict, reason = _decide(estimate, good, check)
     return Judgement(
         estimate, verdict, reason, to_psnr(random), to_psnr(cross), comb, halves, check
     )
+
+
+def _interleaved(
+    source: FrameSource,
+    method: Method,
+    gains: NDArray[np.float64] | None,
+    fixed: int | None,
+    threads: int,
+) -> tuple[float, float]:
+    """Compare odd and even frames, by the method and across methods: two mean squared errors."""
+    # Pictures of 4K are large: each is let go of as soon as it has been compared.
+    odd = clean_part(source, ODD, method, gains, fixed, threads=threads)
+    even = clean_part(source, EVEN, method, gains, fixed, threads=threads)
+    random = _squared(odd, even)
+    cross = _squared(odd, clean_part(source, EVEN, "exact", gains, threads=threads))
+    del odd
+    cross += _squared(even, clean_part(source, ODD, "exact", gains, threads=threads))
+    return random, cross / 2
 
 
 def _decide(estimate: float, good: float, check: StaticCheck) -> tuple[Verdict, str]:

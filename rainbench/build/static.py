@@ -25,6 +25,8 @@ MOST_DRIFT = 0.03
 MOST_SHAKE = 0.2
 LEAST_LIKENESS = 34.0
 
+ODD, EVEN = slice(1, None, 2), slice(0, None, 2)
+
 HIGHEST = 99.0
 """PSNR given to pictures that are equal, in dB."""
 
@@ -89,8 +91,12 @@ def is_static(frames: Frames, *, threads: int = 1) -> StaticCheck:
     """
     source = as_source(frames, least=4)
     share = extract_clean_frame(source, threads=threads).vote_share or 0.0
-    odd, even, first, second = quarters(source, "exact", threads=threads)
-    check = StaticCheck(share, likeness(odd, even), likeness(first, second))
+    first, second = split_in_half(source.shape[0])
+    split, halves = (
+        likeness(*(clean_part(source, part, "exact", threads=threads) for part in parts))
+        for parts in ((ODD, EVEN), (first, second))
+    )
+    check = StaticCheck(share, split, halves)
     if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
         return check
     gains = estimate_gains(source)
@@ -106,38 +112,45 @@ def is_static(frames: Frames, *, threads: int = 1) -> StaticCheck:
     return StaticCheck(share, check.split, check.halves, drift, shake, moving)
 
 
-def quarters(
+def clean_part(
     source: FrameSource,
+    part: slice,
     method: Method,
     gains: NDArray[np.float64] | None = None,
     percentile: int | None = None,
     *,
     threads: int = 1,
-) -> list[NDArray[np.float32]]:
-    """Return the clean frames of the odd and even frames, and of the first and second half.
+) -> NDArray[np.float32]:
+    """Return the clean frame of some of the frames.
 
     Args:
         source: The sequence.
-        method: How they are made.
+        part: Which frames, see `ODD`, `EVEN` and `split_in_half`.
+        method: How it is made.
         gains: ``(N,)``, by which the frames are corrected.
         percentile: For the method of that name.
         threads: Threads to use.
 
     Returns:
-        Four ``(H, W, 3)`` float32, in levels.
+        ``(H, W, 3)`` float32, in levels.
     """
-    half = source.shape[0] // 2
-    parts = (np.s_[1::2], np.s_[0::2], np.s_[:half], np.s_[half:])
-    return [
-        extract_clean_frame(
-            take_frames(source, part),
-            method,
-            percentile=percentile,
-            gains=None if gains is None else gains[part],
-            threads=threads,
-        ).levels
-        for part in parts
-    ]
+    return extract_clean_frame(
+        take_frames(source, part),
+        method,
+        percentile=percentile,
+        gains=None if gains is None else gains[part],
+        threads=threads,
+    ).levels
+
+
+def split_in_half(count: int) -> tuple[slice, slice]:
+    """Return the first and the second half of so many frames.
+
+    Example:
+        >>> split_in_half(5)
+        (slice(None, 2, None), slice(2, None, None))
+    """
+    return slice(count // 2), slice(count // 2, None)
 
 
 def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
