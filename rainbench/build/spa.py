@@ -177,6 +177,7 @@ def _sequence(
         "method": candidate.method,
         "frames": candidate.frames,
         "corrections": " ".join(candidate.corrections),
+        "crop": " ".join(map(str, candidate.crop)),
         "estimated_psnr": candidate.estimated_psnr,
     }
     if candidate.percentile is not None:

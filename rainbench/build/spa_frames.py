@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from rainbench.build.spool import collect, keep
 from rainbench.build.video import VideoError, VideoInfo, decode
 from rainbench.images import Image
 
-Thumbnail = NDArray[np.uint8]
+Thumbnails = NDArray[np.uint8]
 
 THUMBNAIL_SIDE = 256
 """Longest side of the small grey pictures on which scenes and the camera's way are found."""
@@ -33,7 +35,7 @@ class VideoFrames:
         scratch: A folder for large temporary files.
 
     Attributes:
-        thumbnails: A small grey picture of every frame.
+        thumbnails: ``(N, h, w)``, a small grey picture of every frame.
         scale: How many pixels of a frame are one of a thumbnail.
         info: What is known of the video.
         damage: Why the frames end before the video does; empty unless truncation is allowed.
@@ -47,25 +49,41 @@ class VideoFrames:
         self._options = options
         self._scratch = scratch
         self._kept: list[Image] | None = []
-        self.thumbnails: list[Thumbnail] = []
-        room = options.frame_budget
-        with decode(path, allow_truncated=options.allow_truncated) as stream:
+        self._held = 0
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            shape = self._look(file)
+            # A long video has millions of pixels even in thumbnails: they stay in the file.
+            self.thumbnails: Thumbnails = np.memmap(file, np.uint8, "r", shape=shape)
+        self.scale = max(self.info.width, self.info.height) / max(shape[1:])
+
+    def _look(self, file: IO[bytes]) -> tuple[int, int, int]:
+        """Decode the whole video once; write the thumbnails and return their shape."""
+        count, size = 0, (0, 0)
+        with decode(self._path, allow_truncated=self._options.allow_truncated) as stream:
             for frame in stream:
-                self.thumbnails.append(_shrink(frame.image))
-                room -= frame.image.nbytes
-                if room < 0:
-                    self._kept = None
+                thumbnail = _shrink(frame.image)
+                file.write(thumbnail.tobytes())
+                count, size = count + 1, thumbnail.shape
                 if self._kept is not None:
-                    self._kept.append(frame.image)
+                    self._keep(frame.image)
             self.info: VideoInfo = stream.info
             self.damage: str = stream.damage
-        if len(self.thumbnails) < 2:
+        file.flush()
+        if count < 2:
             raise VideoError(
-                path,
+                self._path,
                 "has a single frame",
                 hint="A clean frame is voted for by many frames: give 20, better 100 or more.",
             )
-        self.scale = max(self.info.width, self.info.height) / max(self.thumbnails[0].shape)
+        return count, *size
+
+    def _keep(self, image: Image) -> None:
+        """Keep a frame, or let go of all when they are too many."""
+        self._held += image.nbytes
+        if self._kept is not None and self._held <= self._options.frame_budget:
+            self._kept.append(image)
+        else:
+            self._kept, self._held = None, 0
 
     def __len__(self) -> int:
         return len(self.thumbnails)
@@ -78,12 +96,16 @@ class VideoFrames:
             return
         frames = self._decoded(first, stop)
         with collect(frames, self._options.frame_budget, self._scratch) as source:
+            in_memory = isinstance(source, ListSource)
+            self._held = int(np.prod(source.shape, dtype=np.int64)) if in_memory else 0
             yield source
+            self._held = 0
 
     @contextlib.contextmanager
     def kept(self, source: FrameSource) -> Iterator[FrameSource]:
-        """Keep frames that would be made anew each time they are read."""
-        with keep(source, self._options.frame_budget, self._scratch) as steady:
+        """Keep frames that would be made anew each time they are read, where there is room."""
+        room = max(0, self._options.frame_budget - self._held)
+        with keep(source, room, self._scratch) as steady:
             yield steady
 
     def _decoded(self, first: int, stop: int) -> Iterator[Image]:
@@ -95,15 +117,17 @@ class VideoFrames:
                 yield frame.image
 
 
-def _shrink(image: Image) -> Thumbnail:
+def _shrink(image: Image) -> NDArray[np.uint8]:
     """Return a small grey picture, each pixel the mean of those it stands for."""
     import cv2
 
     height, width = image.shape[:2]
     ratio = min(1.0, THUMBNAIL_SIDE / max(height, width))
     size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
-    small: Thumbnail = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    grey: Thumbnail = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    small: NDArray[np.uint8] = np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
+    )
+    grey: NDArray[np.uint8] = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
     return grey
 
 

@@ -62,7 +62,9 @@ class CameraWay:
         return bool((np.ptp(part, axis=0) <= within).all())
 
 
-def find_way(thumbnails: Sequence[NDArray[np.uint8]], scale: float) -> CameraWay:
+def find_way(
+    thumbnails: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], scale: float
+) -> CameraWay:
     """Find the camera's place in every frame of a scene, to about a tenth of a pixel.
 
     Each small picture is registered with the median of some of them by enhanced correlation (ECC).

@@ -30,11 +30,14 @@ class SpaOptions:
 
     Attributes:
         method: How the clean frame is made, see `rainbench.build.clean_frame`.
-        frames: Frames to start from; None leaves it to the density.
+        frames: Frames to use; ``auto`` for all of a static scene, at most 300; None for rounds of
+            more and more by the density, as in the paper.
         density: How dense the rain is; None estimates it.
         align: Correct shake, drift of the camera and of the light always (True), never (False),
             or where a sequence is found not to be static (None).
         layout: ``spa`` for the names of SPA-Data, ``pairs`` for rainy/, clean/ and mask/.
+        min_psnr: Estimated PSNR, in dB, below which a clean frame is rejected when no number of
+            frames gives a good one. Compressed videos seldom reach the judge's 40 dB.
         crop: Side of the crops in pixels, 0 for whole frames; None for 256 with ``spa`` and whole
             frames with ``pairs``.
         test_share: Share of the videos whose pairs are for testing.
@@ -49,9 +52,10 @@ class SpaOptions:
     """
 
     method: Method = "exact"
-    frames: int | None = None
+    frames: int | Literal["auto"] | None = None
     density: Kind | None = None
     align: bool | None = None
+    min_psnr: float = 36.0
     layout: SpaLayout = "spa"
     crop: int | None = None
     test_share: float = 0.2
@@ -67,7 +71,7 @@ class SpaOptions:
     def __post_init__(self) -> None:
         if self.method not in get_args(Method) or self.method == "percentile":
             raise RainbenchError(f"there is no clean-frame method {self.method!r} for videos")
-        if self.frames is not None and self.frames < 2:
+        if isinstance(self.frames, int) and self.frames < 2:
             raise RainbenchError(
                 f"--frames {self.frames} is too few", hint="A clean frame needs 2, better 100."
             )
@@ -102,6 +106,7 @@ class SpaOptions:
             "frames": self.frames,
             "density": self.density,
             "align": self.align,
+            "min_psnr": self.min_psnr,
             "allow_truncated": self.allow_truncated,
         }
         return _hash(parts)
@@ -130,14 +135,20 @@ def _hash(parts: object) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def parse_frames(text: str) -> int | None:
-    """Return the number that ``--frames`` gives, or None for ``auto``.
+def parse_frames(text: str) -> int | Literal["auto"] | None:
+    """Return what ``--frames`` gives: a number, ``auto``, or None where it is not given.
 
     Raises:
         RainbenchError: It is neither.
+
+    Example:
+        >>> parse_frames("100"), parse_frames("AUTO"), parse_frames("")
+        (100, 'auto', None)
     """
-    if text.casefold() == "auto":
+    if not text:
         return None
+    if text.casefold() == "auto":
+        return "auto"
     if not text.isascii() or not text.isdigit():
         raise RainbenchError(f"--frames {text}: neither a number nor auto")
     return int(text)

@@ -123,7 +123,7 @@ def _estimate(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
     for video in videos:
         samples = video.info.width * video.info.height * 3
         frames = video.info.frames or MOST_FRAMES
-        used = min(frames, options.frames or 100)
+        used = min(frames, options.frames if isinstance(options.frames, int) else MOST_FRAMES)
         written = min(used, options.max_frames or used)
         total += samples * (2 * frames * _DECODE_NS + used * _EXTRACT_NS + written * _ENCODE_NS)
     return total * 1e-9 / max(1, min(options.workers, len(videos)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from rainbench.build.align import align_frames
 from rainbench.build.clean_frame import CleanFrame, extract_clean_frame
 from rainbench.build.density import FRAMES, Kind, estimate_density
 from rainbench.build.gains import estimate_gains
-from rainbench.build.judge import Judgement, judge
+from rainbench.build.judge import Judgement, Verdict, judge
 from rainbench.build.sources import FrameSource, take_frames
 from rainbench.build.spa_correct import FARTHEST, LIGHT, Correction, correct_frame
 from rainbench.build.spa_frames import VideoFrames, pick_frames
@@ -31,6 +33,9 @@ from rainbench.errors import RainbenchError
 
 ENOUGH = 20
 """Frames of rest, fewer than which a scene is rather corrected as a whole."""
+
+PATIENCE = 2
+"""Rounds without a better clean frame after which no more are tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,8 @@ def _usable_span(way: CameraWay, options: SpaOptions) -> tuple[int, int]:
     resting = way.resting_span()
     if options.align is not True and resting[1] - resting[0] >= min(ENOUGH, stop):
         first, stop = resting
-    return first, min(stop - first, max(MOST_FRAMES, options.frames or 0))
+    most = options.frames if isinstance(options.frames, int) else 0
+    return first, min(stop - first, max(MOST_FRAMES, most))
 
 
 def _run_rounds(
@@ -109,22 +115,67 @@ def _run_rounds(
     asked: int | None,
     options: SpaOptions,
 ) -> tuple[int, _Attempt]:
-    """Return the last round's number and result."""
-    start, step = FRAMES[density]
-    start, number = options.frames or start, asked or 0
-    while True:
-        count = min(source.shape[0], start + number * step)
+    """Return the number of the best round and its result.
+
+    Rounds end when the judge accepts, when it finds the scene not to be static, when two in a row
+    brought nothing, or with the last frame.
+    """
+    found: list[tuple[int, _Attempt]] = []
+    worse = 0
+    for number, count in _frame_counts(source.shape[0], density, asked, options):
         attempt = _attempt(frames, take_frames(source, slice(count)), options)
-        if attempt.judgement.verdict != "more" or asked is not None:
-            return number, attempt
-        if count == source.shape[0]:
-            return number, _without_more(attempt, count)
-        number += 1
+        better = not found or _worth(attempt) > _worth(found[0][1])
+        worse = 0 if better else worse + 1
+        if better:
+            found = [(number, attempt)]
+        verdict = attempt.judgement.verdict
+        if verdict == "accept" or (verdict == "reject" and options.frames != "auto"):
+            break
+        if worse == PATIENCE:
+            break
+    number, best = found[0]
+    return number, _settled(best, options)
 
 
-def _without_more(attempt: _Attempt, count: int) -> _Attempt:
-    reason = f"{attempt.judgement.reason}; these are all {count} frames there are"
-    return replace(attempt, judgement=replace(attempt.judgement, verdict="reject", reason=reason))
+def _frame_counts(
+    available: int, density: Kind, asked: int | None, options: SpaOptions
+) -> Iterator[tuple[int, int]]:
+    """Yield the rounds to try: their number and how many frames they take."""
+    start, step = FRAMES[density]
+    if isinstance(options.frames, int):
+        start = options.frames
+    if asked is not None or isinstance(options.frames, int):
+        number = asked or 0
+        yield number, min(available, start + number * step)
+    elif options.frames == "auto":
+        number = 0
+        while available >= ENOUGH or number == 0:
+            yield number, available
+            available, number = available // 2, number + 1
+    else:
+        for number in itertools.count():
+            yield number, min(available, start + number * step)
+            if start + number * step >= available:
+                return
+
+
+def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
+    """Decide where the judge would have more frames and there are none, or none that help."""
+    judgement = attempt.judgement
+    if judgement.verdict != "more":
+        return attempt
+    enough = judgement.estimated_psnr >= options.min_psnr
+    verdict: Verdict = "accept" if enough else "reject"
+    if enough:
+        reason = f"about {judgement.estimated_psnr:.1f} dB: other numbers of frames give no more"
+        if isinstance(options.frames, int):
+            reason = f"about {judgement.estimated_psnr:.1f} dB: more frames may give more"
+    else:
+        reason = (
+            f"about {judgement.estimated_psnr:.1f} dB with {attempt.clean.frames} frames, "
+            f"less than {options.min_psnr:g}"
+        )
+    return replace(attempt, judgement=replace(judgement, verdict=verdict, reason=reason))
 
 
 def _attempt(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt:
@@ -174,8 +225,12 @@ def _extract(
     gains = estimate_gains(source)
     light = float(np.abs(gains - 1).max())
     changes = light >= LIGHT and options.align is not False
-    gains = gains if changes else np.ones(source.shape[0])
-    clean = extract_clean_frame(source, options.method, gains=gains)
+    # Means are taken of samples of one brightness, however little it changes; votes need whole
+    # levels, and so do the frames of the pairs.
+    finely = options.method == "robust" and options.align is not False
+    clean = extract_clean_frame(
+        source, options.method, gains=gains if changes or finely else np.ones(len(gains))
+    )
     correction = Correction(shifts, gains if changes else None, crop)
     return _Attempt(clean, correction, light, judge(source, clean))
 

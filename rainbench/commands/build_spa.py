@@ -47,10 +47,10 @@ Examples:
 )
 @click.option(
     "--frames",
-    default="auto",
-    show_default=True,
+    default="",
     metavar="N|auto",
-    help="Frames to start from; more are added while the judge asks for them.",
+    help="Frames to use; auto: all of a static scene, 300 at most. [default: by density, more "
+    "while the judge asks for them]",
 )
 @click.option(
     "--density",
@@ -63,6 +63,14 @@ Examples:
     "--align/--no-align",
     default=None,
     help="Correct shake and light always or never. [default: where a sequence is not static]",
+)
+@click.option(
+    "--min-psnr",
+    type=float,
+    default=36.0,
+    show_default=True,
+    metavar="DB",
+    help="Reject clean frames that the judge estimates to be worse.",
 )
 @click.option(
     "--layout",
@@ -114,6 +122,7 @@ def command(
     frames: str,
     density: Literal["auto", "sparse", "normal", "dense"],
     align: bool | None,
+    min_psnr: float,
     layout: Literal["spa", "pairs"],
     crop: int | None,
     max_frames: int | None,
@@ -152,6 +161,7 @@ def command(
         frames=parse_frames(frames),
         density=None if density == "auto" else density,
         align=align,
+        min_psnr=min_psnr,
         layout=layout,
         crop=crop,
         max_frames=max_frames,
