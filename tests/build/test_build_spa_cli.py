@@ -9,13 +9,9 @@ import time
 
 import numpy as np
 import pytest
-import scipy.io
 from rain_clips import FRAMES, rain, tree, write_bad, write_clip
-from sequences import psnr
 
-from rainbench.build.clean_frame import extract_clean_frame
 from rainbench.build.spa_sequence import load_candidate
-from rainbench.images import read_image
 from rainbench.review.decisions import Decision, write_decision
 
 COMMAND = ["build-spa", "--method", "exact", "--layout", "pairs", "--max-frames", "4"]
@@ -172,12 +168,6 @@ def test_real_videos_end_to_end(rainbench, shared, tmp_path):
     assert 2 < yard.drift < 3, "the camera moves at the end"
     assert "moves" in yard.reason and yard.first + yard.frames <= 370
     assert rows["yard.mp4"]["state"] == "accepted"
-    truth = scipy.io.loadmat(folder / "pedestrian.mat")
-    frames = np.repeat(np.moveaxis(truth["input"], 2, 0)[..., None], 3, axis=3)
-    clean = np.median(np.moveaxis(truth["groundtruth"], 2, 0), axis=0)[..., None]
-    sequence = tmp_path / "real/sequences" / rows["pedestrian.mat"]["sequence"]
-    made = read_image(sequence / "clean.png")
-    left, top, right, bottom = load_candidate(sequence).crop
-    part = np.s_[top:bottom, left:right]
-    assert psnr(made, clean[part]) > 25
-    assert psnr(extract_clean_frame(frames, "robust").image, clean) > 25
+    walkers = rows["pedestrian.mat"]
+    assert walkers["state"] == "rejected", "people who cross leave ghosts in the clean frame"
+    assert "scene" in load_candidate(tmp_path / "real/sequences" / walkers["sequence"]).reason
