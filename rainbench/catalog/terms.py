@@ -23,7 +23,8 @@ class LossTerm:
         on: What the network returns under this name: ``image``; ``stages``, the sum over the image
             of every stage, the last one included; the name of one of its maps, as ``attention``;
             or ``NAME_*``, the sum over its maps ``NAME_1``, ``NAME_2``, ...
-        target: What it is held against. ``joint_mask`` marks all rain, whatever its kind.
+        target: What it is held against. ``joint_mask`` marks all rain, whatever its kind; ``one``
+            is 1 everywhere, as the sum of two attention maps may have to be (DAiAM, Eq. 2).
         weight: Its factor in the sum.
         mask: Whether a mask is taken as it is, in [0, 1] after the rain's intensity (DAiAM,
             Sec. 3.2), or as zeros and ones (SPANet, Eq. 7).
@@ -35,7 +36,7 @@ class LossTerm:
 
     name: Literal["l1", "mse", "neg_ssim", "one_minus_ssim"]
     on: str = "image"
-    target: Literal["clean", "streak_mask", "drop_mask", "joint_mask"] = "clean"
+    target: Literal["clean", "streak_mask", "drop_mask", "joint_mask", "one"] = "clean"
     weight: float = 1.0
     mask: Literal["soft", "binary"] = "soft"
     threshold: float = 0.0
@@ -51,4 +52,6 @@ class LossTerm:
         """
         if self.target == "clean":
             return f"{self.name} {self.on}"
+        if self.target == "one":
+            return f"{self.name} {self.on} (one)"
         return f"{self.name} {self.on} ({self.mask} {self.target})"

@@ -151,6 +151,8 @@ def _wanted(term: LossTerm, target: Target) -> Tensor:
     """Return what a term is held against."""
     if term.target == "clean":
         return _at_least_single(target.clean)
+    if term.target == "one":
+        return torch.ones_like(_at_least_single(target.clean[:, :1]))
     if term.target == "joint_mask":
         if term.mask == "binary":
             return binary_mask(target.rainy, target.clean, term.threshold)

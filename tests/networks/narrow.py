@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from rainbench.networks.daiam import DAiAM
 from rainbench.networks.nasnet import NASNet
 from rainbench.networks.rranet import RRANet
 
 SLIM = {"width": 8, "blocks": 1}
+DAM = SLIM | {"branches": ("joint",), "encoder_steps": 2}
 
 NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
     "nasnet": (NASNet, SLIM),
@@ -20,6 +22,14 @@ NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
     "nasnet-4": (NASNet, SLIM | {"stages": 4}),
     "rranet": (RRANet, {"width": 6, "stages": 2}),
     "rranet-replicate": (RRANet, {"width": 4, "stages": 2, "window": 5, "border": "replicate"}),
+    "dam-zero": (DAiAM, DAM | {"attention": "zero"}),
+    "dam-odd": (DAiAM, DAM | {"attention": "odd"}),
+    "dam": (DAiAM, DAM),
+    "d-dam": (DAiAM, DAM | {"stages": 2}),
+    "daiam": (DAiAM, SLIM),
+    "daiam-daiam": (DAiAM, SLIM | {"stages": 2, "link": "direct"}),
+    "d-daiam": (DAiAM, SLIM | {"stages": 2}),
+    "d-daiam-3": (DAiAM, SLIM | {"stages": 3}),
 }
 """Class and arguments by the name of the variant."""
 

@@ -235,3 +235,11 @@ def test_what_is_wrong_is_said():
         objective([])
     with pytest.raises(RainbenchError, match="l1 image stands twice"):
         objective([LossTerm(name="l1"), LossTerm(name="l1", weight=2.0)])
+
+
+def test_two_maps_may_have_to_add_up_to_one():
+    truth, maps = target(), {"attention_sum": 0.25 + mask(2)}
+    term = {"name": "mse", "on": "attention_sum", "target": "one"}
+    total, parts = compute([term], Restoration(truth.rainy, (), maps), truth)
+    assert total.item() == pytest.approx((mask(2) - 0.75).square().mean().item())
+    assert list(parts) == ["mse attention_sum (one)"]

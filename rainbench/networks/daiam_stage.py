@@ -1,0 +1,173 @@
+"""One stage of the DAiAM family: its branches and their global decoder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from rainbench.networks.blocks import conv3
+from rainbench.networks.daiam_parts import Activation, Decoder, Encoder
+
+Attention = Literal["zero", "odd", "dual"]
+Kind = Literal["streak", "drop", "joint"]
+Light = Literal["complement", "head"]
+Output = Literal["direct", "residual"]
+
+_GLOBAL_BLOCKS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """What all stages of a network have in common; `rainbench.networks.daiam.DAiAM` says more."""
+
+    attention: Attention = "dual"
+    width: int = 64
+    blocks: int = 5
+    encoder_steps: int = 4
+    decoder_steps: int = 1
+    activation: Activation = "tables"
+    feature_maps: bool = False
+    light: Light = "complement"
+    output: Output = "direct"
+    zero_decoders: int = 1
+    own_outputs: bool = False
+
+    @property
+    def features(self) -> int:
+        """Channels of the encoder."""
+        return self.width // 2
+
+    @property
+    def decoders(self) -> int:
+        """Decoders of a branch."""
+        return {"zero": self.zero_decoders, "odd": 1, "dual": 2}[self.attention]
+
+    @property
+    def heads(self) -> int:
+        """Convolutions of a branch that make an attention map."""
+        return {"zero": 0, "odd": 1, "dual": 2 if self.light == "head" else 1}[self.attention]
+
+    def decoder(self, inputs: int) -> Decoder:
+        """Return a D_heavy or D_light that sees so many channels (Table 2)."""
+        return self._decoder(inputs, self.blocks)
+
+    def global_decoder(self, inputs: int) -> Decoder:
+        """Return a D_global that sees so many channels (Table 3)."""
+        return self._decoder(inputs, _GLOBAL_BLOCKS)
+
+    def _decoder(self, inputs: int, blocks: int) -> Decoder:
+        return Decoder(
+            inputs,
+            self.width,
+            blocks=blocks,
+            steps=self.decoder_steps,
+            activation=self.activation,
+        )
+
+    def restored(self, decoder: Decoder, seen: list[Tensor], start: Tensor) -> Tensor:
+        """Return a decoder's image; ``start`` is the image that it may add to."""
+        image: Tensor = decoder(torch.cat(seen, 1))
+        return image if self.output == "direct" else start + image
+
+
+class Branch(nn.Module):
+    """The branch for one kind of rain: encoder, attention and their decoders (Fig. 2).
+
+    Args:
+        kind: The kind of rain, the end of its maps' names.
+        inputs: Channels of the images that the stage sees.
+        design: See `Design`.
+
+    Example:
+        >>> branch = Branch("drop", 3, Design(width=4, blocks=1))
+        >>> images, maps = branch(torch.zeros(1, 3, 5, 7), torch.zeros(1, 3, 5, 7))
+        >>> len(images), sorted(maps)
+        (2, ['attention_drop', 'heavy_drop', 'light_attention_drop', 'light_drop'])
+    """
+
+    def __init__(self, kind: Kind, inputs: int, design: Design) -> None:
+        super().__init__()
+        self.kind = kind
+        self.design = design
+        features = design.features
+        self.encoder = Encoder(
+            inputs, features, steps=design.encoder_steps, activation=design.activation
+        )
+        channels = features if design.feature_maps else 1
+        self.heads = nn.ModuleList(conv3(features, channels) for _ in range(design.heads))
+        self.decoders = nn.ModuleList(
+            design.decoder(features + inputs) for _ in range(design.decoders)
+        )
+        if design.own_outputs:
+            self.global_decoder = design.global_decoder(3 * design.decoders + inputs)
+
+    def forward(self, seen: Tensor, start: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
+        """Look for the branch's kind of rain and restore the image.
+
+        Args:
+            seen: The images that the stage sees, ``(N, inputs, H, W)``.
+            start: The image that the stage starts from, ``(N, 3, H, W)``.
+
+        Returns:
+            What the stage's global decoder sees of it, ``(N, 3, H, W)`` each, and all maps.
+        """
+        features = self.encoder(seen)
+        maps = self._attention(features)
+        attentions = [maps[name] for name in ("attention", "light_attention") if name in maps]
+        attended = [features * each for each in attentions] or [features] * len(self.decoders)
+        images = [
+            self.design.restored(decoder, [each, seen], start)  # type: ignore[arg-type]
+            for decoder, each in zip(self.decoders, attended, strict=True)
+        ]
+        names = ("heavy", "light") if attentions else ("first", "second")
+        maps |= dict(zip(names, images, strict=False))
+        if self.design.own_outputs:
+            own = self.design.restored(self.global_decoder, [*images, seen], start)
+            images = [own]
+            maps["output"] = own
+        return images, {f"{name}_{self.kind}": value for name, value in maps.items()}
+
+    def _attention(self, features: Tensor) -> dict[str, Tensor]:
+        """Return the attention maps (Eqs. 1, 2)."""
+        scores = [torch.sigmoid(head(features)) for head in self.heads]
+        maps = dict(zip(("attention", "light_attention"), scores, strict=False))
+        if len(scores) == 2:
+            return maps | {"attention_sum": scores[0] + scores[1]}
+        if self.design.attention == "dual":
+            maps["light_attention"] = 1 - maps["attention"]
+        return maps
+
+
+class Stage(nn.Module):
+    """One restoration: the branches, and D_global on their images (Fig. 5, Eq. 8).
+
+    Args:
+        branches: The kind of rain of each branch.
+        inputs: Channels of the images that it sees.
+        design: See `Design`.
+
+    Example:
+        >>> stage = Stage(["streak", "drop"], 3, Design(width=4, blocks=1))
+        >>> stage(torch.zeros(1, 3, 5, 7), torch.zeros(1, 3, 5, 7))[0].shape
+        torch.Size([1, 3, 5, 7])
+    """
+
+    def __init__(self, branches: list[Kind], inputs: int, design: Design) -> None:
+        super().__init__()
+        self.design = design
+        self.branches = nn.ModuleList(Branch(kind, inputs, design) for kind in branches)
+        images = len(branches) * (1 if design.own_outputs else design.decoders)
+        self.global_decoder = design.global_decoder(3 * images + inputs)
+
+    def forward(self, seen: Tensor, start: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Restore; the arguments are those of `Branch`. Returns the image and all maps."""
+        images: list[Tensor] = []
+        maps: dict[str, Tensor] = {}
+        for branch in self.branches:
+            of_branch, named = branch(seen, start)
+            images += of_branch
+            maps |= named
+        return self.design.restored(self.global_decoder, [*images, seen], start), maps
