@@ -272,9 +272,7 @@ def test_wrong_arguments(arguments, message):
         DAiAM(**arguments)
 
 
-CARDS = {
-    name: card for name, card in load_registry().baselines.items() if "daiam" in card.network
-}
+CARDS = {name: card for name, card in load_registry().baselines.items() if "daiam" in card.network}
 
 
 def batch():

@@ -6,6 +6,7 @@ from material import image
 from narrow import NARROW, narrow
 
 from rainbench.networks.base import Restoration
+from rainbench.networks.daiam import DAiAM
 
 SIZES = [(1, 1), (1, 6), (3, 2), (4, 7), (8, 8), (17, 23)]
 SMALLEST: dict[str, int] = {}
@@ -83,8 +84,9 @@ def test_every_parameter_learns(name):
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, key
 
 
-@pytest.mark.parametrize("name", NARROW)
+@pytest.mark.parametrize("name", [name for name in NARROW if NARROW[name][0] is not DAiAM])
 def test_fifty_steps_on_one_batch_halve_the_loss(name):
+    """DAiAM and its relatives do so in their own tests, under the objectives of their cards."""
     network, clean = narrow(name), image(16, 16, batch=2, seed=1)
     clean = torch.nn.functional.avg_pool2d(clean, 5, 1, 2)  # smoother than noise
     rainy = clean + 0.5 * (image(16, 16, batch=2, seed=2)[:, :1] > 0.9)
