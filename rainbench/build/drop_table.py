@@ -1,8 +1,8 @@
 """Which drops lie on the glass: their parameters, and each one's place and shape from a key.
 
 The papers give no numbers. Ours are chosen so that number, size, edges, brightness and coverage of
-drops come out as in the five drop photographs that come with DeRaindrop (Qian 2018), see
-`benchmarks/drop_statistics.py`. Lengths are in pixels at 480 rows.
+drops come out as in the five drop photographs that come with DeRaindrop (Qian 2018). Lengths are
+in pixels at 480 rows.
 """
 
 from __future__ import annotations

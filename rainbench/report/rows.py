@@ -66,7 +66,6 @@ class Row:
         ssim_interval: Likewise.
         group: Letters; entries of a data set that share one cannot be told apart.
         macs_per_pixel: The network's multiply-adds per pixel of its input.
-        peak_mib: The most memory it took, where `rainbench cost` measured it.
     """
 
     dataset: str
@@ -89,7 +88,6 @@ class Row:
     ssim_interval: Interval | None = None
     group: str = ""
     macs_per_pixel: int = 0
-    peak_mib: float | None = None
 
     @property
     def reported_psnr(self) -> float | None:

@@ -38,14 +38,13 @@ CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "parameters": lambda row: str(row.parameters),
     "macs_per_pixel": lambda row: str(row.macs_per_pixel),
     "seconds_per_image": lambda row: _plain(row.seconds_per_image),
-    "peak_mib": lambda row: number(row.peak_mib, 0),
 }
 """The columns of ``table.csv`` and what stands in them."""
 
 _NUMBERS = frozenset(
     {"images", "psnr", "ssim", "reported_psnr", "reported_ssim", "delta_psnr", "delta_ssim"}
     | {"psnr_low", "psnr_high", "ssim_low", "ssim_high", "parameters", "macs_per_pixel"}
-    | {"seconds_per_image", "peak_mib"}
+    | {"seconds_per_image"}
 )
 
 

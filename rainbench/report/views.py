@@ -97,20 +97,18 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
     if not measured:
         return None
     datasets = sorted({row.dataset for group in measured.values() for row in group})
-    has_memory = any(row.peak_mib is not None for group in measured.values() for row in group)
     columns = [Column("entry", numeric=False), Column("parameters"), Column("GFLOPs")]
     columns += [Column(dataset, "seconds") for dataset in datasets]
-    columns += [Column("peak MiB")] if has_memory else []
     lines = []
     for entry, group in sorted(measured.items()):
         seconds = {row.dataset: row.seconds_per_image for row in group}
-        line = [
+        line = (
             Cell(entry),
             Cell(f"{group[0].parameters:,}"),
             Cell(number(gflops(group[0].macs_per_pixel), 1)),
             *(Cell(number(seconds.get(dataset), 3)) for dataset in datasets),
-        ]
-        lines.append((*line, Cell(number(group[0].peak_mib, 0))) if has_memory else tuple(line))
+        )
+        lines.append(line)
     return Grid(
         title="Speed and cost",
         columns=tuple(columns),
