@@ -112,6 +112,7 @@ def extract_clean_frame(
     gains: NDArray[np.float64] | None = None,
     threads: int = 1,
     band_rows: int | None = None,
+    device: str = "cpu",
 ) -> CleanFrame:
     """Make the rain-free picture of a static scene from its rainy frames.
 
@@ -130,10 +131,12 @@ def extract_clean_frame(
             `rainbench.build.gains.estimate_gains`, which ``robust`` calls where none is given.
         threads: Threads to use; never changes the result.
         band_rows: Rows to read at a time; never changes the result.
+        device: ``cpu``, or a device of torch such as ``cuda``, for ``exact``; never changes the
+            result.
 
     Raises:
-        RainbenchError: There are too few frames, of different sizes, or not uint8 RGB; the method
-            or the percentile is not a known one.
+        RainbenchError: There are too few frames, of different sizes, or not uint8 RGB; the method,
+            the percentile or the device is not a known one.
 
     Example:
         >>> scene = np.random.default_rng(0).integers(0, 200, (8, 12, 3), np.uint8)
@@ -154,13 +157,21 @@ def extract_clean_frame(
             f"method {method!r} with percentile {percentile}",
             hint="Give a whole percentile from 0 to 100 with method 'percentile', and only there.",
         )
+    if device != "cpu" and method != "exact":
+        raise RainbenchError(
+            f"method {method!r} runs on the processor only, not on {device!r}",
+            hint="Use method 'exact', or device 'cpu'.",
+        )
     source = as_source(frames, least=2)
     reading = _Reading(threads, band_rows)
     if method == "robust":
         return _robust(source, estimate_gains(source) if gains is None else gains, reading)
     if gains is not None:
         source = normalise(source, gains)
-    clean = _at_once(source, method, votes, ties, percentile, reading)
+    if device != "cpu":
+        clean = _voted_on_device(source, votes, ties, device)
+    else:
+        clean = _at_once(source, method, votes, ties, percentile, reading)
     return replace(clean, gains=gains)
 
 
@@ -207,12 +218,33 @@ def _voted(
     return CleanFrame(image, levels, method, count, best, votes.curve, votes.share)
 
 
+def _voted_on_device(source: FrameSource, rule: VoteRule, ties: TieRule, device: str) -> CleanFrame:
+    from rainbench.build import clean_frame_torch  # loads torch
+
+    opened = clean_frame_torch.open_device(device)
+    limits = vote_limits(source.shape[0], rule)
+    votes = clean_frame_torch.count_votes(source, limits, device=opened)
+    best = choose_percentile(votes.curve, ties)
+    hundredths = clean_frame_torch.select_percentile(source, best, device=opened)
+    return _of_hundredths(source, hundredths, best, "exact", votes)
+
+
 def _at_percentile(
     source: FrameSource, percentile: int, method: Method, votes: Votes | None, reading: _Reading
 ) -> CleanFrame:
     hundredths = select_percentile(
         source, percentile, threads=reading.threads, band_rows=reading.band_rows
     )
+    return _of_hundredths(source, hundredths, percentile, method, votes)
+
+
+def _of_hundredths(
+    source: FrameSource,
+    hundredths: NDArray[np.uint16],
+    percentile: int,
+    method: Method,
+    votes: Votes | None,
+) -> CleanFrame:
     return CleanFrame(
         to_image(hundredths),
         to_levels(hundredths),
