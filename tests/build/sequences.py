@@ -124,6 +124,11 @@ def scene(name: str, height: int, width: int) -> NDArray[np.float64]:
     if box is not None:
         left, top, across, down = box
         photo = photo[top : top + down, left : left + across]
+    return fit_photo(photo, height, width)
+
+
+def fit_photo(photo: NDArray[np.uint8], height: int, width: int) -> NDArray[np.float64]:
+    """A photograph ``(H, W, 3)`` brought to a size and lifted off black, in levels as float."""
     scale = max(height / photo.shape[0], width / photo.shape[1])
     size = (int(np.ceil(photo.shape[1] * scale)), int(np.ceil(photo.shape[0] * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
@@ -207,11 +212,17 @@ def shifted(image: NDArray[np.float64], dx: float, dy: float) -> NDArray[np.floa
     return np.fft.ifft2(np.fft.fft2(image, axes=(0, 1)) * phase, axes=(0, 1)).real
 
 
-def make_sequence(spec: Spec, height: int = 320, width: int = 480) -> RainSequence:
-    """Render a sequence; the same spec and size always give the same bytes."""
+def make_sequence(
+    spec: Spec, height: int = 320, width: int = 480, photo: NDArray[np.uint8] | None = None
+) -> RainSequence:
+    """Render a sequence over the spec's scene, or over a photograph.
+
+    The same arguments always give the same bytes.
+    """
     rng = np.random.default_rng([spec.seed, zlib.crc32(spec.name[1:].encode())])
     border = 16 if spec.shake else 0
-    whole = scene(spec.scene, height + 2 * border, width + 2 * border)
+    size = (height + 2 * border, width + 2 * border)
+    whole = scene(spec.scene, *size) if photo is None else fit_photo(photo, *size)
     inside = np.s_[border : border + height, border : border + width]
     truth = np.rint(whole[inside]) if spec.whole_levels else whole[inside]
     swing = np.sin(2 * np.pi * np.arange(spec.frames) / spec.frames)
