@@ -187,7 +187,7 @@ def _one_thread(_worker: int) -> None:
     import numba
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
