@@ -76,7 +76,7 @@ def export_weights(
         if job.card.arguments.get(name) != value
     }
     record = training_record(job, trained, command)
-    data = save(state, metadata={"entry": f"{job.card.name}.{tag}", "command": command})
+    data = save(state, metadata={"entry": f"{job.card.name}.{tag}: {command}"})
     card = WeightsCard(
         tag=tag,
         sha256=hashlib.sha256(data).hexdigest(),

@@ -164,6 +164,8 @@ def load_batches(
         pin_memory=pinned,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_one_thread,
+        # A fork of a process whose libraries run threads may wait for ever for one of their locks.
+        multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)
 
