@@ -7,6 +7,9 @@ Run from the repository's root:
     python benchmarks/spanet_table1.py PHOTOS --out runs/table1      # 480x320, minutes
     python benchmarks/spanet_table1.py PHOTOS --out runs/table1 --size 160x112
 
+The scores of every video are written as soon as they are known, and the tables after each video. A
+run that was interrupted goes on where it stopped; a new ``--out`` computes everything anew.
+
 Scores are against the float truth. The paper's SSIM window and range are not stated; SSIM is that
 of Wang 2004 and, as ``SSIM (L = 2)``, what SPANet's own script computes. A picture equal to the
 truth has no PSNR: it is counted as identical and left out of the mean.
@@ -15,16 +18,17 @@ truth has no PSNR: it is counted as identical and left out of the mean.
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from clean_frame_tables import Row, markdown, score, write_csv
-from sequences import HELD_OUT, STATIC, RainSequence, make_sequence
+from sequences import HELD_OUT, STATIC, RainSequence, Spec, make_sequence
 
 from rainbench.build.clean_frame import extract_clean_frame
 from rainbench.console import say
-from rainbench.images import read_image
+from rainbench.images import read_image, write_atomically
 from rainbench.metrics.ssim import uniform_ssim
 from rainbench.report.published import load_published
 
@@ -61,6 +65,47 @@ def score_video(sequence: RainSequence) -> dict[str, tuple[float, float, float]]
     return found
 
 
+def video_rows(setting: str, spec: Spec, photo: Path, size: tuple[int, int]) -> list[Row]:
+    """Render a video and return a row for each method."""
+    sequence = make_sequence(spec, *size, read_image(photo))
+    video: Row = {"setting": setting, "photo": photo.stem, "frames": spec.frames}
+    video["rainy"] = round(sequence.coverage, 4)
+    return [
+        video
+        | {"method": method, "psnr": round(psnr, 4)}
+        | {"ssim": round(ssim, 6), "ssim_l2": round(wide, 6)}
+        for method, (psnr, ssim, wide) in score_video(sequence).items()
+    ]
+
+
+def known_rows(
+    store: Path, setting: str, spec: Spec, photo: Path, size: tuple[int, int]
+) -> list[Row]:
+    """Return the rows of a video as they were stored for it, made and stored if need be."""
+    made_of = {"spec": asdict(spec), "photo": photo.name, "size": list(size)}
+    file = store / f"{setting.replace(' ', '-')}-{spec.name}.json"
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+        if stored["made_of"] == made_of:
+            return stored["rows"]
+    except (OSError, ValueError, KeyError):
+        pass
+    say(f"{setting}: {photo.name}")
+    rows = video_rows(setting, spec, photo, size)
+    store.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, json.dumps({"made_of": made_of, "rows": rows}, indent=1).encode())
+    return rows
+
+
+def choose_photos(folder: Path) -> list[Path]:
+    """Return as many photographs as there are videos, evenly spread over a folder."""
+    kinds = {".jpg", ".jpeg", ".png"}
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in kinds)
+    if len(files) < len(SPECS):
+        raise SystemExit(f"{folder} holds {len(files)} pictures, {len(SPECS)} needed")
+    return [files[i] for i in np.linspace(0, len(files) - 1, len(SPECS)).astype(int)]
+
+
 def main() -> None:
     """Render, score, write ``table1.csv``, ``videos.csv`` and ``table1.md``, print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
@@ -69,27 +114,17 @@ def main() -> None:
     parser.add_argument("--size", default="480x320", help="WIDTHxHEIGHT")
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
-    kinds = {".jpg", ".jpeg", ".png"}
-    files = sorted(f for f in options.photos.iterdir() if f.suffix.lower() in kinds)
-    if len(files) < len(SPECS):
-        parser.error(f"{options.photos} holds {len(files)} pictures, {len(SPECS)} needed")
-    chosen = [files[i] for i in np.linspace(0, len(files) - 1, len(SPECS)).astype(int)]
+    photos = choose_photos(options.photos)
     videos: list[Row] = []
     for setting in ("noise-free", "camera noise"):
-        for spec, file in zip(SPECS, chosen, strict=True):
-            say(f"{setting}: {file.name}")
+        for spec, photo in zip(SPECS, photos, strict=True):
             if setting == "noise-free":
                 spec = replace(spec, noise=0.0, flicker=0.0, whole_levels=True)  # noqa: PLW2901
-            sequence = make_sequence(spec, height, width, read_image(file))
-            for method, (psnr, ssim, wide) in score_video(sequence).items():
-                row: Row = {"setting": setting, "photo": file.stem, "frames": spec.frames}
-                row |= {"rainy": round(sequence.coverage, 4), "method": method}
-                row |= {"psnr": round(psnr, 4), "ssim": round(ssim, 6), "ssim_l2": round(wide, 6)}
-                videos.append(row)
-    table = published() + measured(videos)
-    write_csv(options.out / "videos.csv", videos)
-    write_csv(options.out / "table1.csv", table)
-    (options.out / "table1.md").write_text(markdown(table) + "\n", encoding="utf-8")
+            videos += known_rows(options.out / "videos", setting, spec, photo, (height, width))
+            table = published() + measured(videos)
+            write_csv(options.out / "videos.csv", videos)
+            write_csv(options.out / "table1.csv", table)
+            (options.out / "table1.md").write_text(markdown(table) + "\n", encoding="utf-8")
     print(markdown(table))
 
 
