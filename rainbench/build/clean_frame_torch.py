@@ -7,6 +7,7 @@ is integer arithmetic, so nothing depends on the device. Pixels go to it in part
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -73,14 +74,15 @@ def count_votes(
     )
     changes = torch.zeros(102, dtype=torch.int64, device=device)
     places = torch.arange(count, dtype=torch.int64, device=device)[:, None]
-    for _, samples in _parts(source, device, memory // _BYTES_PER_SAMPLE):
-        red, green, blue = samples.to(torch.int32).unbind(dim=2)
-        luma = ((299 * red + 587 * green + 114 * blue) // 1000).to(torch.uint8)
-        first, last = _mode_places(luma.sort(dim=0).values, places)
-        begin, end = low[first], high[last]
-        votes = begin <= end
-        changes += torch.bincount(begin[votes], minlength=102)
-        changes -= torch.bincount(end[votes] + 1, minlength=102)
+    with _shortage_explained(device):
+        for _, samples in _parts(source, device, memory // _BYTES_PER_SAMPLE):
+            red, green, blue = samples.to(torch.int32).unbind(dim=2)
+            luma = ((299 * red + 587 * green + 114 * blue) // 1000).to(torch.uint8)
+            first, last = _mode_places(luma.sort(dim=0).values, places)
+            begin, end = low[first], high[last]
+            votes = begin <= end
+            changes += torch.bincount(begin[votes], minlength=102)
+            changes -= torch.bincount(end[votes] + 1, minlength=102)
     return Votes(changes.cumsum(0)[:101].cpu().numpy(), height * width)
 
 
@@ -120,12 +122,24 @@ def select_percentile(
     rank, hundredths = divmod(percentile * (count - 1), 100)
     ranks = neighbours(rank, count)
     out = np.empty((height * width, channels), np.uint16)
-    for begin, samples in _parts(source, device, memory // _BYTES_PER_SAMPLE):
-        ordered = samples.sort(dim=0).values
-        below, above = (ordered[row].to(torch.int32) for row in (ranks[0], ranks[-1]))
-        value = below * (100 - hundredths) + above * hundredths
-        out[begin : begin + len(value)] = value.cpu().numpy()
+    with _shortage_explained(device):
+        for begin, samples in _parts(source, device, memory // _BYTES_PER_SAMPLE):
+            ordered = samples.sort(dim=0).values
+            below, above = (ordered[row].to(torch.int32) for row in (ranks[0], ranks[-1]))
+            value = below * (100 - hundredths) + above * hundredths
+            out[begin : begin + len(value)] = value.cpu().numpy()
     return out.reshape(height, width, channels)
+
+
+@contextlib.contextmanager
+def _shortage_explained(device: torch.device) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise RainbenchError(
+            f"the memory of device {device} is full: {str(error).splitlines()[0]}",
+            hint="Others use the device too: take fewer workers, or --device cpu.",
+        ) from error
 
 
 def _parts(

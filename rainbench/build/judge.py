@@ -17,7 +17,9 @@ cannot be seen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -79,7 +81,14 @@ class Judgement:
     check: StaticCheck
 
 
-def judge(frames: Frames, clean: CleanFrame, *, good: float = GOOD, threads: int = 1) -> Judgement:
+def judge(
+    frames: Frames,
+    clean: CleanFrame,
+    *,
+    good: float = GOOD,
+    threads: int = 1,
+    device: str = "cpu",
+) -> Judgement:
     """Estimate how good a clean frame is, and say what to do with it.
 
     Args:
@@ -88,6 +97,7 @@ def judge(frames: Frames, clean: CleanFrame, *, good: float = GOOD, threads: int
         clean: The clean frame.
         good: Estimated PSNR from which it is accepted, in dB.
         threads: Threads to use.
+        device: Where votes are counted; see `rainbench.build.clean_frame.extract_clean_frame`.
 
     Raises:
         RainbenchError: There are fewer than 4 frames, or of another size or number than the clean
@@ -108,13 +118,18 @@ def judge(frames: Frames, clean: CleanFrame, *, good: float = GOOD, threads: int
             f"{source.shape}",
             hint="Give the very frames that the clean frame was made of.",
         )
-    gains, fixed = clean.gains, clean.percentile if clean.method == "percentile" else None
-    check = is_static(source if gains is None else normalise(source, gains), threads=threads)
-    random, cross = _interleaved(source, clean.method, gains, fixed, threads)
-    first, second = (
-        clean_part(source, part, clean.method, gains, fixed, threads=threads)
-        for part in split_in_half(source.shape[0])
+    steady = source if clean.gains is None else normalise(source, clean.gains)
+    check = is_static(steady, threads=threads, device=device)
+    part_of = partial(
+        clean_part,
+        source,
+        gains=clean.gains,
+        percentile=clean.percentile,
+        threads=threads,
+        device=device,
     )
+    random, cross = _interleaved(part_of, clean.method)
+    first, second = (part_of(part, clean.method) for part in split_in_half(source.shape[0]))
     halves = to_psnr(_squared(first, second))
     del first, second
     comb = to_psnr(_systematic(source, clean) + random / 4 + 1 / 12)
@@ -126,20 +141,15 @@ def judge(frames: Frames, clean: CleanFrame, *, good: float = GOOD, threads: int
 
 
 def _interleaved(
-    source: FrameSource,
-    method: Method,
-    gains: NDArray[np.float64] | None,
-    fixed: int | None,
-    threads: int,
+    part_of: Callable[[slice, Method], NDArray[np.float32]], method: Method
 ) -> tuple[float, float]:
     """Compare odd and even frames, by the method and across methods: two mean squared errors."""
     # Pictures of 4K are large: each is let go of as soon as it has been compared.
-    odd = clean_part(source, ODD, method, gains, fixed, threads=threads)
-    even = clean_part(source, EVEN, method, gains, fixed, threads=threads)
+    odd, even = part_of(ODD, method), part_of(EVEN, method)
     random = _squared(odd, even)
-    cross = _squared(odd, clean_part(source, EVEN, "exact", gains, threads=threads))
+    cross = _squared(odd, part_of(EVEN, "exact"))
     del odd
-    cross += _squared(even, clean_part(source, ODD, "exact", gains, threads=threads))
+    cross += _squared(even, part_of(ODD, "exact"))
     return random, cross / 2
 
 

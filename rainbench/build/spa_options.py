@@ -14,6 +14,7 @@ from rainbench.build.clean_frame import RAIN_LEVELS, Method
 from rainbench.build.density import Kind
 from rainbench.build.package import safe_name
 from rainbench.errors import RainbenchError
+from rainbench.machine import DeviceChoice, resolve_device
 
 SpaLayout = Literal["spa", "pairs"]
 
@@ -48,6 +49,7 @@ class SpaOptions:
         seed: Chooses the test videos.
         memory: Bytes that the frames of all workers may fill together.
         workers: Processes; never changes the result.
+        device: Where the votes of the method ``exact`` are counted; never changes the result.
         name: Of the data set.
     """
 
@@ -66,6 +68,7 @@ class SpaOptions:
     seed: int = 0
     memory: int = 2 << 30
     workers: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"
     name: str = "spa-own"
 
     def __post_init__(self) -> None:
@@ -113,7 +116,7 @@ class SpaOptions:
 
     def describe(self) -> dict[str, object]:
         """Return the options that decide what the build makes, for its record."""
-        left_out = ("workers", "memory")
+        left_out = ("workers", "memory", "device")
         return {key: value for key, value in asdict(self).items() if key not in left_out}
 
 
@@ -172,6 +175,26 @@ def data_set_name(name: str, out: Path) -> str:
             hint=f"For example {safe_name(name) or 'my-rain'}.",
         )
     return name
+
+
+def choose_device(device: DeviceChoice, method: Method) -> Literal["cpu", "cuda"]:
+    """Return where a method runs: ``auto`` takes a graphics card where it can use one.
+
+    Raises:
+        RainbenchError: CUDA was asked for and there is none, or the method cannot use it.
+
+    Example:
+        >>> choose_device("auto", "robust")
+        'cpu'
+    """
+    if method == "exact":
+        return resolve_device(device)
+    if device == "cuda":
+        raise RainbenchError(
+            f"--device cuda: the method {method} runs on the processor only",
+            hint="Use --method exact, or leave --device out.",
+        )
+    return "cpu"
 
 
 def default_workers() -> int:

@@ -229,10 +229,13 @@ def _extract(
     # levels, and so do the frames of the pairs.
     finely = options.method == "robust" and options.align is not False
     clean = extract_clean_frame(
-        source, options.method, gains=gains if changes or finely else np.ones(len(gains))
+        source,
+        options.method,
+        gains=gains if changes or finely else np.ones(len(gains)),
+        device=options.device,
     )
     correction = Correction(shifts, gains if changes else None, crop)
-    return _Attempt(clean, correction, light, judge(source, clean))
+    return _Attempt(clean, correction, light, judge(source, clean, device=options.device))
 
 
 def _describe(

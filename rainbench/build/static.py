@@ -72,12 +72,13 @@ class StaticCheck:
         }[self.moving]
 
 
-def is_static(frames: Frames, *, threads: int = 1) -> StaticCheck:
+def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> StaticCheck:
     """Check that a sequence shows a still scene in steady light.
 
     Args:
         frames: The sequence, corrected by gains and shifts if it needs to be; at least 4 frames.
         threads: Threads to use.
+        device: Where votes are counted; see `rainbench.build.clean_frame.extract_clean_frame`.
 
     Raises:
         RainbenchError: There are fewer than 4 frames.
@@ -90,10 +91,12 @@ def is_static(frames: Frames, *, threads: int = 1) -> StaticCheck:
         (True, 'light')
     """
     source = as_source(frames, least=4)
-    share = extract_clean_frame(source, threads=threads).vote_share or 0.0
+    share = extract_clean_frame(source, threads=threads, device=device).vote_share or 0.0
     first, second = split_in_half(source.shape[0])
     split, halves = (
-        likeness(*(clean_part(source, part, "exact", threads=threads) for part in parts))
+        likeness(
+            *(clean_part(source, part, "exact", threads=threads, device=device) for part in parts)
+        )
         for parts in ((ODD, EVEN), (first, second))
     )
     check = StaticCheck(share, split, halves)
@@ -120,6 +123,7 @@ def clean_part(
     percentile: int | None = None,
     *,
     threads: int = 1,
+    device: str = "cpu",
 ) -> NDArray[np.float32]:
     """Return the clean frame of some of the frames.
 
@@ -130,6 +134,7 @@ def clean_part(
         gains: ``(N,)``, by which the frames are corrected.
         percentile: For the method of that name.
         threads: Threads to use.
+        device: Where the votes of ``exact`` are counted; other methods run on the processor.
 
     Returns:
         ``(H, W, 3)`` float32, in levels.
@@ -137,9 +142,10 @@ def clean_part(
     return extract_clean_frame(
         take_frames(source, part),
         method,
-        percentile=percentile,
+        percentile=percentile if method == "percentile" else None,
         gains=None if gains is None else gains[part],
         threads=threads,
+        device=device if method == "exact" else "cpu",
     ).levels
 
 

@@ -107,6 +107,13 @@ Examples:
 @click.option(
     "--workers", type=click.IntRange(min=1), help="Processes. [default: cores, at most 8]"
 )
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where --method exact counts its votes; the others run on the processor.",
+)
 @click.option("--memory", default="", metavar="SIZE", help="For frames. [default: a quarter]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the test videos.")
 @click.option("--name", default="", help="Of the data set. [default: spa- and the folder's name]")
@@ -131,6 +138,7 @@ def command(
     allow_truncated: bool,
     also: tuple[str, ...],
     workers: int | None,
+    device: Literal["auto", "cpu", "cuda"],
     memory: str,
     seed: int,
     name: str,
@@ -147,6 +155,7 @@ def command(
     from rainbench.build.spa import build_spa
     from rainbench.build.spa_options import (
         SpaOptions,
+        choose_device,
         data_set_name,
         default_memory,
         default_workers,
@@ -170,6 +179,7 @@ def command(
         allow_truncated=allow_truncated,
         seed=seed,
         workers=workers or default_workers(),
+        device=choose_device(device, method),
         memory=parse_size(memory) if memory else default_memory(),
         name=data_set_name(name, out),
     )

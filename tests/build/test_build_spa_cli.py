@@ -70,12 +70,15 @@ def test_the_plan_alone_writes_nothing(rainbench, videos):
         (["--out", "o", "--frames", "few"], "neither a number nor auto"),
         (["--out", "o", "--memory", "much"], "not a size"),
         (["--out", "o", "--name", "Rain 1"], "rain-1"),
+        (["--out", "o", "--device", "cuda"], "robust runs on the processor only"),
+        (["--out", "o", "--method", "exact", "--device", "cuda"], "sees no CUDA device"),
         (["--out", "o", "--name", "spa"], "name of a published data set"),
         (["nowhere", "--out", "o"], "no such file"),
     ],
 )
 def test_wrong_calls(rainbench, videos, arguments, message):
-    done = rainbench("build-spa", videos, *arguments)
+    nothing = {"CUDA_VISIBLE_DEVICES": ""}
+    done = rainbench("build-spa", videos, *arguments, env=nothing)
     assert done.returncode == 2 and message in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from test_voting import FRAME_COUNTS, rain_on_noise
 
 from rainbench.build import voting
@@ -52,6 +53,17 @@ def test_extraction_goes_through_torch_when_a_device_is_named(monkeypatch):
         assert (got.levels == expected.levels).all()
         assert got.percentile == expected.percentile
     assert set(asked) == {"cuda"}
+
+
+def test_a_full_device_is_named(monkeypatch):
+    def sort(*_, **__):
+        raise torch.OutOfMemoryError("tried to allocate 2 GiB\nand more")
+
+    monkeypatch.setattr(torch.Tensor, "sort", sort)
+    with pytest.raises(RainbenchError, match=r"device cpu is full: tried to allocate 2 GiB\n"):
+        count_votes(as_source(rain_on_noise(20)), device=CPU)
+    with pytest.raises(RainbenchError, match="memory of device cpu is full"):
+        select_percentile(as_source(rain_on_noise(20)), 20, device=CPU)
 
 
 def test_what_is_not_there_is_named():

@@ -408,6 +408,24 @@ def test_memory_never_changes_the_result(tmp_path):
     assert trees["roomy"] == trees["again"] == trees["spool"]
 
 
+def test_the_device_never_changes_the_result(tmp_path, monkeypatch):
+    from rainbench.build import clean_frame_torch
+
+    clip = write_clip(tmp_path / "in/a.mp4", rain("coffee", 24).frames)
+    processor = clean_frame_torch.open_device("cpu")
+    asked = []
+
+    def open_device(name):
+        asked.append(name)
+        return processor
+
+    monkeypatch.setattr(clean_frame_torch, "open_device", open_device)
+    for device in ("cpu", "cuda"):
+        build([clip], tmp_path / device, max_frames=2, device=device)
+    assert set(asked) == {"cuda"}, "votes went through torch in one of the two"
+    assert tree(tmp_path / "cpu") == tree(tmp_path / "cuda")
+
+
 def test_a_disk_that_fills_up_at_any_moment(tmp_path, monkeypatch):
     clip = write_clip(tmp_path / "v.mp4", rain("coffee").frames)
     whole = build([clip], tmp_path / "whole", max_frames=3)
