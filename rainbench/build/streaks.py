@@ -25,6 +25,13 @@ REFERENCE_ROWS = 480
 VISIBLE = 10
 """Grey levels above which a pixel of the layer counts as streak in the binary mask."""
 
+_BRIGHTNESS = 0.55
+"""How bright one deviation above black becomes at 20 % of noise.
+
+It belongs to a grid that is interpolated once, as `streak_kernels.shade` does. Every further
+interpolation flattens the peaks: a sheared grid that is enlarged first needs 0.70 to look the same.
+"""
+
 _NOISE_ONE = 65535
 _FRACTION = 256
 _LIMITS = {
@@ -230,7 +237,7 @@ def _levels(total: int, squares: int, amount: float, taps: int) -> tuple[float, 
     square = squares / (1 << 16) / _NOISE_ONE**2
     deviation = sqrt((square - mean * mean) / taps)
     density = min(0.95, max(0.02, 0.80 * amount - 0.04))
-    brightness = 0.70 * sqrt(sqrt(amount / 0.2))
+    brightness = _BRIGHTNESS * sqrt(sqrt(amount / 0.2))
     black = mean + NormalDist().inv_cdf(1 - density) * deviation
     return black, black + deviation / brightness
 

@@ -26,7 +26,7 @@ Order = Literal["paper", "physical"]
 Blend = Literal["screen", "add"]
 Parameter = str | int | float
 
-REVISION = "rainbench synth 1"
+REVISION = "rainbench synth 2"
 """Part of every key: raised when the same key gives other pixels than before."""
 
 BLENDS: Mapping[Blend, Callable[[Image, NDArray[np.uint8]], Image]] = {"screen": screen, "add": add}
