@@ -19,18 +19,22 @@ class RunOptions:
         device: ``cpu`` or ``cuda``.
         precision: Of the network's arithmetic; scoring is always in float64.
         tile: Side of the tiles in pixels that an image is cut into, 0 for the whole image.
+        overlap: Pixels that neighbouring tiles share; None for the network's receptive field.
         threads: Threads of the network on the CPU.
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
     precision: Precision = "fp32"
     tile: int = 0
+    overlap: int | None = None
     threads: int = 1
 
     def key_parts(self) -> dict[str, object]:
         """Return what tells results apart: all but the number of threads."""
         parts = asdict(self)
         del parts["threads"]
+        if not self.tile:
+            del parts["overlap"]
         return parts
 
 
@@ -39,6 +43,7 @@ def resolve_options(
     precision: Precision = "fp32",
     tile: int = 0,
     threads: int | None = None,
+    overlap: int | None = None,
 ) -> RunOptions:
     """Fill in what was left open and refuse what this machine cannot do.
 
@@ -47,10 +52,15 @@ def resolve_options(
 
     Example:
         >>> resolve_options("cpu", threads=2)
-        RunOptions(device='cpu', precision='fp32', tile=0, threads=2)
+        RunOptions(device='cpu', precision='fp32', tile=0, overlap=None, threads=2)
     """
     if tile and tile < 64:
         raise RainbenchError(f"--tile {tile} is too small", hint="Give 64 or more, or 0 for none.")
+    if tile and overlap is not None and not 0 <= overlap <= tile // 2:
+        raise RainbenchError(
+            f"--overlap {overlap} does not fit tiles of {tile}",
+            hint="Give 0 or more, up to half of --tile.",
+        )
     if threads is not None and threads < 1:
         raise RainbenchError(f"--threads {threads} must be at least 1")
-    return RunOptions(resolve_device(device), precision, tile, threads or usable_cores())
+    return RunOptions(resolve_device(device), precision, tile, overlap, threads or usable_cores())

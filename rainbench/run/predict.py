@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +17,10 @@ from rainbench.errors import RainbenchError
 from rainbench.images import Image
 from rainbench.machine import keep_freed_memory
 from rainbench.run.options import RunOptions
+from rainbench.run.tiling import FloatImage, default_overlap, restore_tiled
 
-TILE_OVERLAP = 32
-"""Pixels that neighbouring tiles share, blended linearly."""
+BATCH_PIXELS = 1 << 21
+"""Pixels of the tiles that go through a network together on a GPU; on a CPU they go singly."""
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -37,6 +37,12 @@ class Predictor:
         weights: Where the weights lie; None for a plain method.
         options: Device, precision, tiles, threads.
 
+    Attributes:
+        entry: The entry.
+        options: How it computes.
+        network: The network, on its device.
+        overlap: Pixels that neighbouring tiles share; 0 when there are none.
+
     Example:
         >>> from rainbench.catalog.registry import load_registry
         >>> predict = Predictor(load_registry().entries(["identity"])[0], None, RunOptions())
@@ -50,6 +56,14 @@ class Predictor:
         self._device = torch.device(options.device)
         _fix_arithmetic(options)
         network = build_network(entry, weights)
+        self.overlap = 0
+        if options.tile:
+            multiple = entry.baseline.size_multiple
+            self.overlap = (
+                default_overlap(network, options.tile, multiple)
+                if options.overlap is None
+                else options.overlap
+            )
         self.network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, rainy: Image) -> NDArray[np.float32]:
@@ -64,19 +78,18 @@ class Predictor:
             raise PredictionError(
                 f"{self.entry.name} needs at least {shortest} pixels a side, not {width}x{height}"
             )
-        try:
-            with torch.inference_mode(), self._autocast():
-                restored = self._restore(self._to_tensor(rainy))
-                finite = bool(torch.isfinite(restored).all())
-                result = restored[0].permute(1, 2, 0).contiguous().cpu().numpy()
-        except torch.OutOfMemoryError:
-            raise PredictionError(
-                f"{self.entry.name} ran out of memory on an image of {width}x{height}",
-                hint="Give --tile 512 (the result is then marked as tiled).",
-            ) from None
-        if not finite:
-            raise PredictionError(f"{self.entry.name} returned values that are not finite (NaN)")
-        return result
+        tile = self.options.tile
+        if not tile or max(height, width) <= tile:
+            restored: FloatImage = self._restore_images(rainy[None])[0]
+            return restored
+        return restore_tiled(
+            rainy,
+            self._restore_images,
+            tile=tile,
+            overlap=self.overlap,
+            align=self.entry.baseline.size_multiple,
+            batch=max(1, BATCH_PIXELS // tile**2) if self._device.type == "cuda" else 1,
+        )
 
     def with_maps(self, rainy: Image) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Return the restored image as calling does, and the network's named maps to look at.
@@ -106,13 +119,27 @@ class Predictor:
             if map_.shape == (height, width)
         }
 
-    def _restore(self, rainy: Tensor) -> Tensor:
-        if self.options.tile and max(rainy.shape[-2:]) > self.options.tile:
-            return self._restore_tiled(rainy)
-        return self._restore_whole(rainy)
+    def _restore_images(self, rainy: NDArray[np.uint8]) -> FloatImage:
+        """Restore ``(N, H, W, 3)`` uint8 in one pass."""
+        height, width = rainy.shape[1:3]
+        try:
+            with torch.inference_mode(), self._autocast():
+                restored = self._restore_tensor(self._to_tensor(rainy))
+                finite = bool(torch.isfinite(restored).all())
+                result = restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        except torch.OutOfMemoryError:
+            if len(rainy) > 1:
+                return np.concatenate([self._restore_images(image[None]) for image in rainy])
+            raise PredictionError(
+                f"{self.entry.name} ran out of memory on an image of {width}x{height}",
+                hint="Give --tile 512, or smaller tiles (the result is then marked as tiled).",
+            ) from None
+        if not finite:
+            raise PredictionError(f"{self.entry.name} returned values that are not finite (NaN)")
+        return np.asarray(result, np.float32)
 
-    def _restore_whole(self, rainy: Tensor) -> Tensor:
-        """Restore ``(1, 3, H, W)`` RGB in [0, 1], the card's conventions honoured both ways."""
+    def _restore_tensor(self, rainy: Tensor) -> Tensor:
+        """Restore ``(N, 3, H, W)`` RGB in [0, 1], the card's conventions honoured both ways."""
         card = self.entry.baseline
         height, width = rainy.shape[-2:]
         bottom, right = -height % card.size_multiple, -width % card.size_multiple
@@ -127,42 +154,15 @@ class Predictor:
             restored = restored.flip(1)
         return restored[..., :height, :width]
 
-    def _restore_tiled(self, rainy: Tensor) -> Tensor:
-        """Restore overlapping tiles and blend them with linear ramps."""
-        total = torch.zeros_like(rainy)
-        weight = torch.zeros_like(rainy[:, :1])
-        tile = self.options.tile
-        for top in _starts(rainy.shape[-2], tile):
-            for left in _starts(rainy.shape[-1], tile):
-                window = (..., slice(top, top + tile), slice(left, left + tile))
-                part = self._restore_whole(rainy[window])
-                ramp = _ramp(part.shape[-2], rainy)[:, None] * _ramp(part.shape[-1], rainy)
-                total[window] += part * ramp
-                weight[window] += ramp
-        return total / weight
-
-    def _to_tensor(self, rainy: Image) -> Tensor:
-        """Return ``(1, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""
-        tensor = torch.from_numpy(rainy).to(self._device)
-        return tensor.permute(2, 0, 1)[None].float() / 255
+    def _to_tensor(self, rainy: NDArray[np.uint8]) -> Tensor:
+        """Return ``(N, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""
+        tensor = torch.from_numpy(np.ascontiguousarray(rainy)).to(self._device)
+        return tensor.permute(0, 3, 1, 2).float() / 255
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.options.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, _AUTOCAST[self.options.precision])
-
-
-def _starts(length: int, tile: int) -> Iterator[int]:
-    """Yield where tiles start along an axis: the last one ends at the border."""
-    step = tile - TILE_OVERLAP
-    yield from range(0, max(1, length - tile), step)
-    if length > tile:
-        yield length - tile
-
-
-def _ramp(length: int, like: Tensor) -> Tensor:
-    rising = torch.arange(1, length + 1, device=like.device, dtype=like.dtype)
-    return torch.minimum(torch.minimum(rising, rising.flip(0)), rising.new_tensor(TILE_OVERLAP))
 
 
 def _fix_arithmetic(options: RunOptions) -> None:
