@@ -179,7 +179,7 @@ class TrainingRecord:
         command: The command that makes them.
         data: What the patches were cut from, and how rain came onto them.
         seed: The seed of every random choice.
-        steps: Steps done.
+        steps: Steps done when these weights, the best ones, were validated.
         batch: Patches per step.
         patch: Side of the patches in pixels.
         hours: Hours of training.
@@ -188,6 +188,7 @@ class TrainingRecord:
         score: The final validation: on what, under which protocol, PSNR and SSIM, and those of
             the rainy input.
         version: Of rainbench.
+        leak_check: Against which test sets the clean images were checked, and what was found.
     """
 
     command: str
@@ -201,6 +202,7 @@ class TrainingRecord:
     precision: str
     score: str
     version: str
+    leak_check: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.registry import Entry
-from rainbench.catalog.weights import file_hash, how_to_get_weights
+from rainbench.catalog.weights import file_hash, how_to_get_weights, shipped_weights
 from rainbench.errors import WeightsError
 
 
@@ -21,7 +21,8 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
         source: A file that was downloaded by hand; None downloads from the card's address.
 
     Returns:
-        The file's path. A file that is there already and right is left as it is.
+        The file's path. A file that is there already and right is left as it is, and weights that
+        came with their card stay where they are.
 
     Raises:
         WeightsError: The entry needs no weights or none are known, the download failed, or what
@@ -30,6 +31,12 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
     card = entry.weights
     if card is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry) or 'needs no weights'}")
+    shipped = shipped_weights(entry)
+    if source is None and shipped is not None and file_hash(shipped) == card.sha256:
+        return shipped
+    if source is None and card.training is not None:
+        damaged = f"{shipped} is not the file its card describes; " if shipped else ""
+        raise WeightsError(f"{entry.name}: {damaged}{how_to_get_weights(entry)}")
     target = folder / card.files[0]
     if target.is_file() and file_hash(target) == card.sha256:
         return target

@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rainbench.catalog.cards import WeightsCard
-from rainbench.catalog.registry import Entry, content_root
+from rainbench.catalog.registry import Entry
 from rainbench.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -20,8 +19,8 @@ NESTS = ("state_dict", "params", "net", "model")
 _PREFIX = "module."
 
 
-def find_weights(card: WeightsCard, roots: Sequence[Path]) -> Path | None:
-    """Return the file of a card's weights below ``roots`` or among those that are shipped.
+def find_weights(entry: Entry, roots: Sequence[Path]) -> Path | None:
+    """Return the file of an entry's weights below ``roots`` or among those that are shipped.
 
     A file is looked for by each of the card's relative paths, then by its bare name anywhere
     below a root. A file of the right hash wins over one that only has the right name.
@@ -30,8 +29,11 @@ def find_weights(card: WeightsCard, roots: Sequence[Path]) -> Path | None:
         The path, or None when nothing bears such a name. The hash is checked by
         `read_state_dict`.
     """
+    card = entry.weights
+    if card is None:
+        return None
     candidates: list[Path] = []
-    for root in (*roots, content_root() / "baselines" / "weights"):
+    for root in (*roots, shipped_folder(entry)):
         for name in card.files:
             candidates += [root / name, root / Path(name).name]
     candidates = [path for path in candidates if path.is_file()]
@@ -43,16 +45,41 @@ def find_weights(card: WeightsCard, roots: Sequence[Path]) -> Path | None:
     return next(iter(right or unique), None)
 
 
+def shipped_folder(entry: Entry) -> Path:
+    """Return the folder beside an entry's card that holds the weights that come with it."""
+    return entry.baseline.file.parent / "weights"
+
+
+def shipped_weights(entry: Entry) -> Path | None:
+    """Return the file of an entry's weights if it came with the card, so that nothing is fetched.
+
+    Its hash is checked when it is read, as that of all weights.
+
+    Example:
+        >>> from rainbench.catalog.registry import load_registry
+        >>> shipped_weights(load_registry().entries(["prenet.rain100l"])[0]) is None
+        True
+    """
+    names = [Path(name).name for name in entry.weights.files] if entry.weights else []
+    files = (shipped_folder(entry) / name for name in names)
+    return next((file for file in files if file.is_file()), None)
+
+
 def how_to_get_weights(entry: Entry) -> str:
     """Return the sentence that tells where an entry's weights come from; empty for none needed."""
     if entry.untrained:
         return f"no weights of it are known: `rainbench train {entry.name}` makes some"
     if entry.weights is None:
         return ""
+    name = Path(entry.weights.files[0]).name
+    if entry.weights.training is not None:
+        return (
+            f"weights not found: they come with their card as {shipped_folder(entry) / name}: "
+            f"install rainbench again, or make them: `{entry.weights.training.command}`"
+        )
     return (
         f"weights not found: `rainbench fetch {entry.name} --to DIR` gets them from "
-        f"{entry.weights.source}; or give the folder that holds "
-        f"{Path(entry.weights.files[0]).name} with --weights"
+        f"{entry.weights.source}; or give the folder that holds {name} with --weights"
     )
 
 

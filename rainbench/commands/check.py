@@ -92,7 +92,7 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
     from rainbench.catalog.weights import find_weights, how_to_get_weights
     from rainbench.construct import build_network
 
-    file = find_weights(entry.weights, roots) if entry.weights else None
+    file = find_weights(entry, roots)
     how_to_get = how_to_get_weights(entry)
     if how_to_get and file is None:
         absent = {"name": entry.name, "state": "absent", "about": how_to_get}

@@ -36,8 +36,12 @@ def command(
     source: Path | None,
     card_folders: tuple[Path, ...],
 ) -> None:
-    """Fetch the weights of the entries called NAMES (a baseline's name means all its tags)."""
+    """Fetch the weights of the entries called NAMES (a baseline's name means all its tags).
+
+    Weights that ship with the package are only checked.
+    """
     from rainbench.catalog.fetch import fetch_weights
+    from rainbench.catalog.weights import shipped_weights
 
     registry = load_registry(card_folders)
     for name in names:
@@ -54,7 +58,10 @@ def command(
     with progress("fetching", len(entries)) as advance:
         for entry in entries:
             try:
-                show(str(fetch_weights(entry, folder, source=source)))
+                file = fetch_weights(entry, folder, source=source)
+                show(str(file))
+                if file == shipped_weights(entry):
+                    say(f"{entry.name}: came with its card, nothing to download")
             except WeightsError as error:
                 say(f"failed: {error}")
                 failed = True

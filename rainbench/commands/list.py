@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.registry import Registry, load_registry
+from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.weights import shipped_weights
 from rainbench.commands.options import cards_option, json_option
 from rainbench.console import say, show, show_json
 
@@ -58,9 +59,17 @@ def _baselines(registry: Registry) -> list[dict[str, str]]:
             "name": card.name,
             "parameters": f"{card.parameters:,}",
             "tags": " ".join(weights.tag for weights in card.weights) or _without_weights(card),
+            "shipped": " ".join(_shipped_tags(card)),
             "title": card.title,
         }
         for card in registry.baselines.values()
+    ]
+
+
+def _shipped_tags(card: BaselineCard) -> list[str]:
+    """Return the tags whose weights came with the card: they need no download."""
+    return [
+        weights.tag for weights in card.weights if shipped_weights(Entry(card, weights)) is not None
     ]
 
 

@@ -8,6 +8,7 @@ import click
 
 from rainbench.catalog.cards import did_you_mean
 from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.weights import shipped_weights
 from rainbench.commands.list import as_table
 from rainbench.commands.options import cards_option, json_option
 from rainbench.console import show, show_json
@@ -74,7 +75,7 @@ def _entry(entry: Entry) -> dict[str, object]:
         "arguments": entry.arguments,
         "parameters": entry.parameters,
         "macs_per_pixel": entry.macs_per_pixel,
-        "weights": weights,
+        "weights": {**weights, "shipped": shipped_weights(entry) is not None} if weights else {},
     }
 
 

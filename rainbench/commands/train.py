@@ -111,7 +111,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="Write the best weights to this .safetensors file and their table beside it.",
 )
-@click.option("--add-to-card", is_flag=True, help="Append the table to the baseline's card, too.")
+@click.option("--add-to-card", is_flag=True, help="Put the table on the baseline's card.")
 @click.option("--validations", type=click.IntRange(min=1), default=10, show_default=True)
 @click.option(
     "--checkpoint-every",
@@ -201,10 +201,10 @@ def command(
             say(f"Interrupted. The same command goes on from {out}.")
             ctx.exit(130)
         if target is not None:
-            export = _export(job, trained, out, target, tag)
+            export = _export(job, trained, out, target, tag, table_beside=not add_to_card)
             if add_to_card:
                 append_to_card(card.file, export)
-    _summary(job, trained, out, export, as_json=as_json)
+    _summary(job, trained, out, export, added=add_to_card, as_json=as_json)
 
 
 def _baseline(registry: Registry, name: str) -> BaselineCard:
@@ -266,11 +266,15 @@ def _train(job: Job, out: Path, *, quiet: bool) -> Trained:
         return train(job, out, tell=say, advance=advance)
 
 
-def _export(job: Job, trained: Trained, out: Path, target: Path, tag: str) -> Export:
+def _export(
+    job: Job, trained: Trained, out: Path, target: Path, tag: str, *, table_beside: bool
+) -> Export:
     from rainbench.train.export import export_weights
 
     command = shlex.join(["rainbench", *_without_places(sys.argv[1:])])
-    return export_weights(job, trained, out, target, tag=tag, command=command)
+    return export_weights(
+        job, trained, out, target, tag=tag, command=command, table_beside=table_beside
+    )
 
 
 def _without_places(words: list[str]) -> list[str]:
@@ -294,7 +298,7 @@ def _without_places(words: list[str]) -> list[str]:
 
 
 def _summary(
-    job: Job, trained: Trained, out: Path, export: Export | None, *, as_json: bool
+    job: Job, trained: Trained, out: Path, export: Export | None, *, added: bool, as_json: bool
 ) -> None:
     best = trained.progress
     if as_json:
@@ -325,5 +329,6 @@ def _summary(
     if export is None:
         say(f"Weights: {out / 'best.pt'}; --export FILE.safetensors writes them with their table.")
     else:
-        say(f"Weights: {export.file}. Their table, for the end of {job.card.file}:\n")
+        where = "is on" if added else "belongs at the end of"
+        say(f"Weights: {export.file}. Their table {where} {job.card.file}:\n")
         show(export.table)

@@ -48,7 +48,8 @@ class Row:
         entry: The entry's name.
         protocol: The protocol's name.
         customary: Whether it is the data set's customary protocol.
-        trained_for: Whether the entry was trained for this data set, or needs no training.
+        trained_for: Whether the entry was trained for this data set, or needs no training; weights
+            of our own on synthetic data count for every data set of that degradation.
         images: How many images the means are over.
         psnr: Mean PSNR in dB; None where there is none.
         ssim: Mean SSIM.
@@ -66,6 +67,7 @@ class Row:
         ssim_interval: Likewise.
         group: Letters; entries of a data set that share one cannot be told apart.
         macs_per_pixel: The network's multiply-adds per pixel of its input.
+        origin: What has to be said of weights of our own wherever they stand; empty for others.
     """
 
     dataset: str
@@ -88,6 +90,7 @@ class Row:
     ssim_interval: Interval | None = None
     group: str = ""
     macs_per_pixel: int = 0
+    origin: str = ""
 
     @property
     def reported_psnr(self) -> float | None:
@@ -162,14 +165,16 @@ def _measured(
         if mean["identical"]:
             others = mean["psnr_of_others"]
             identical = f"{mean['identical']} identical images, the others {others or '-'}"
-        remarks = "; ".join(part for part in (identical, *_remarks(summary)) if part)
+        origin = _origin(entry, registry)
+        remarks = "; ".join(part for part in (origin, identical, *_remarks(summary)) if part)
         row = Row(
             dataset=dataset,
             variant=summary["variant"],
             entry=entry.name,
             protocol=protocol,
             customary=registry.datasets[dataset].protocol == protocol,
-            trained_for=_trained_for(entry, dataset),
+            trained_for=_trained_for(entry, dataset, registry),
+            origin=origin,
             images=summary["images"],
             psnr=_number(mean["psnr"]),
             ssim=_number(mean["ssim"]),
@@ -206,7 +211,8 @@ def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reas
         entry=entry.name,
         protocol=registry.datasets[dataset].protocol,
         customary=True,
-        trained_for=_trained_for(entry, dataset),
+        trained_for=_trained_for(entry, dataset, registry),
+        origin=_origin(entry, registry),
         images=0,
         psnr=None,
         ssim=None,
@@ -247,8 +253,23 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     return remarks
 
 
-def _trained_for(entry: Entry, dataset: str) -> bool:
-    return entry.weights is None or dataset in entry.weights.trained_on
+def _trained_for(entry: Entry, dataset: str, registry: Registry) -> bool:
+    if entry.weights is None or dataset in entry.weights.trained_on:
+        return True
+    if entry.weights.training is None:
+        return False
+    wanted = set(registry.datasets[dataset].degradation)
+    own = (registry.datasets.get(name) for name in entry.weights.trained_on)
+    return any(card is not None and set(card.degradation) == wanted for card in own)
+
+
+def _origin(entry: Entry, registry: Registry) -> str:
+    """Return what has to be said of weights of our own."""
+    if entry.weights is None or entry.weights.training is None:
+        return ""
+    cards = (registry.datasets.get(name) for name in entry.weights.trained_on)
+    published = any(card is not None and not card.embedded for card in cards)
+    return "trained by us" if published else "trained on synthetic data of ours"
 
 
 def _why(folder: Path) -> tuple[str, str]:

@@ -84,7 +84,9 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
 
 def _is_noted(row: Row) -> bool:
     """Return whether the table has to say more than the state."""
-    return row.state in NOTED_STATES or (bool(row.images) and not row.comparable)
+    if row.state in NOTED_STATES or row.origin:
+        return True
+    return bool(row.images) and not row.comparable
 
 
 def cost_view(rows: Sequence[Row]) -> Grid | None:

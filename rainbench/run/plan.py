@@ -92,10 +92,7 @@ def make_plan(
         card for card in registry.datasets.values() if card.split == "test"
     ]
     entries = [entry for entry in registry.entries(baselines) if baselines or not entry.untrained]
-    found_weights = {
-        entry.name: find_weights(entry.weights, weight_roots) if entry.weights else None
-        for entry in entries
-    }
+    found_weights = {entry.name: find_weights(entry, weight_roots) for entry in entries}
     cells: list[PlannedCell] = []
     unusable: list[tuple[DatasetCard, str]] = []
     absent: list[DatasetCard] = []

@@ -149,12 +149,14 @@ def make_job(
             f"{source.label}: too few to train on", hint="At least five images are needed."
         )
     indices, held = hold_out(source, HELD_OUT, options.seed)
-    leaks = shared_images(source, registry, roots, tell)
+    leaks, leak_check = shared_images(source, registry, roots)
+    tell(f"leak check against {leak_check}")
     indices = tuple(index for index in indices if index not in leaks)
     if not indices:
         raise RainbenchError(f"{source.label}: every image stands in a test set")
     tests = _test_sets(source, registry)
-    protocol = registry.datasets[tests[0]].protocol if tests else DEFAULT_PROTOCOL
+    known = [registry.datasets[name].protocol for name in tests if name in registry.datasets]
+    protocol = known[0] if known else DEFAULT_PROTOCOL
     return Job(
         card=card,
         arguments=arguments,
@@ -166,33 +168,39 @@ def make_job(
             source, held, side=VALIDATION_SIDE, protocol=protocol, seed=options.seed
         ),
         trained_on=tests,
+        leak_check=leak_check,
     )
 
 
 def _test_sets(source: Source, registry: Registry) -> tuple[str, ...]:
-    """Return the test sets of the degradation that a source has."""
+    """Return the test sets that a source prepares for: of its degradation, or its own."""
     if isinstance(source, CleanFolder):
-        name = f"mini-{source.synthesis.kind}"
-    elif isinstance(source, PairFolder):
-        name = source.card.name.removesuffix("-strict").removesuffix("-train")
+        return (f"mini-{source.synthesis.kind}",)
+    if not isinstance(source, PairFolder):
+        return ()
+    name = source.card.name.removesuffix("-strict").removesuffix("-train")
     card = registry.datasets.get(name)
     return (name,) if card is not None and card.split == "test" else ()
 
 
-def shared_images(source: Source, registry: Registry, roots: Sequence[Path], tell: Say) -> set[int]:
+def shared_images(
+    source: Source, registry: Registry, roots: Sequence[Path]
+) -> tuple[set[int], str]:
     """Return which clean images of a source stand in a test set that is at hand.
 
     Pictures are compared by their fingerprint, see `rainbench.leaks`. An image that cannot be read
     is left to the training to report.
+
+    Returns:
+        Their numbers, and a sentence that says what was checked and found.
     """
     if len(source) > LEAK_CHECK_IMAGES:
-        tell("leak check left out, there are too many images: see `rainbench check --leaks`")
-        return set()
+        return set(), "nothing, there are too many images: see `rainbench check --leaks`"
     marks = {
         index: mark for index in range(len(source)) if (mark := _mark(source, index)) is not None
     }
     if not marks:
-        return set()
+        return set(), "nothing, no image can be read"
     ours, numbers = np.stack(list(marks.values())), list(marks)
     found: set[int] = set()
     checked: list[str] = []
@@ -211,11 +219,9 @@ def shared_images(source: Source, registry: Registry, roots: Sequence[Path], tel
             if cleans:
                 checked.append(f"{card.name} ({len(cleans)})")
     names = ", ".join(source.name(index).rpartition("/")[2] for index in sorted(found)[:5])
-    tell(
-        f"leak check against {', '.join(checked) or 'no test set (none at hand)'}: "
-        + (f"{len(found)} shared images left out: {names}" if found else "no image shared")
-    )
-    return found
+    where = ", ".join(checked) or "no test set (none at hand)"
+    what = f"{len(found)} shared images left out: {names}" if found else "no image shared"
+    return found, f"{where}: {what}"
 
 
 def _mark(source: Source, index: int) -> NDArray[np.bool_] | None:

@@ -21,7 +21,7 @@ class Progress:
 
     Attributes:
         step: Steps done.
-        seconds: Time they took, validation included, over all sessions.
+        seconds: Time they took, validation included, interruptions left out.
         best_step: The step of the best validation so far; 0 before the first.
         best_psnr: Its PSNR in dB.
         best_ssim: Its SSIM.

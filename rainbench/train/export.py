@@ -50,6 +50,7 @@ def export_weights(
     *,
     tag: str,
     command: str,
+    table_beside: bool = True,
 ) -> Export:
     """Write the best weights of a training and the table that describes them.
 
@@ -57,9 +58,10 @@ def export_weights(
         job: What was trained.
         trained: Its outcome.
         out: The training's folder.
-        target: The file to write, ``*.safetensors``; the table goes beside it as ``*.toml``.
+        target: The file to write, ``*.safetensors``.
         tag: The part of the entry's name behind the dot.
         command: The command that makes them.
+        table_beside: Write the table beside the weights, as ``*.toml``.
 
     Raises:
         StoreError: It cannot be written.
@@ -93,7 +95,8 @@ def export_weights(
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(target, data)
-        write_atomically(target.with_suffix(".toml"), table.encode())
+        if table_beside:
+            write_atomically(target.with_suffix(".toml"), table.encode())
     except OSError as error:
         raise StoreError(f"{target}: cannot be written: {error.strerror}") from None
     return Export(file=target, card=card, table=table)
@@ -116,6 +119,7 @@ def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
         f"{before.psnr:.2f} / {before.ssim:.4f}), {job.validation.protocol}, "
         f"{job.validation.label}",
         version=__version__,
+        leak_check=job.leak_check,
     )
 
 

@@ -63,6 +63,7 @@ class Job:
         indices: Those of them that are trained on.
         validation: What it is validated on.
         trained_on: The test sets of the same degradation.
+        leak_check: Against which test sets the clean images were checked, and what was found.
     """
 
     card: BaselineCard
@@ -73,6 +74,7 @@ class Job:
     indices: tuple[int, ...]
     validation: Validation
     trained_on: tuple[str, ...] = ()
+    leak_check: str = ""
 
     def key_parts(self) -> dict[str, object]:
         """Return what must be the same for a training to be gone on with, as plain JSON."""

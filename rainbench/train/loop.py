@@ -42,8 +42,8 @@ class Trained:
     Attributes:
         progress: How far it came, and its best validation.
         input_score: The mean score of the validation's rainy images.
-        waiting: Share of this session's time that went into waiting for patches.
-        patches_per_second: In this session, validation left out.
+        waiting: Share of the time since the process started that went into waiting for patches.
+        patches_per_second: Since the process started, validation left out.
         interrupted: Whether a person stopped it before its end.
     """
 
@@ -136,7 +136,7 @@ class _Loop:
         self.pending: list[tuple[int, Tensor, dict[str, Tensor]]] = []
         self.noted: set[str] = set()
         self.waited = self.computed = 0.0
-        self.session_steps = 0
+        self.own_steps = 0
 
     def close(self) -> None:
         """Close the logs."""
@@ -176,7 +176,7 @@ class _Loop:
             progress=self.progress,
             input_score=self.input_score,
             waiting=self.waited / spent if spent else 0.0,
-            patches_per_second=self.session_steps * self.job.recipe.batch / spent if spent else 0.0,
+            patches_per_second=self.own_steps * self.job.recipe.batch / spent if spent else 0.0,
             interrupted=self._share() < 1,
         )
 
@@ -216,7 +216,7 @@ class _Loop:
         self.pending.append((self.progress.step + 1, loss.detach(), parts))
         self.waited += waited
         self.computed += time.perf_counter() - began - waited
-        self.session_steps += 1
+        self.own_steps += 1
         return loss.item() if options.device == "cpu" else math.nan
 
     def _target(self, batch: Batch) -> Target:

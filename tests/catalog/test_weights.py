@@ -1,5 +1,6 @@
 """Weights: found by name, checked by hash, never run."""
 
+import dataclasses
 import os
 import pickle
 
@@ -8,14 +9,16 @@ import torch
 from safetensors.torch import save_file
 
 from rainbench.catalog.cards import WeightsCard
+from rainbench.catalog.registry import Entry, load_registry
 from rainbench.catalog.weights import file_hash, find_weights, read_state_dict
 from rainbench.errors import WeightsError
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
 
 
-def weights_card(sha256="0" * 64, files=("net/a.pth",)):
-    return WeightsCard(tag="a", sha256=sha256, files=files, source="", licence="", trained_on=())
+def entry(sha256="0" * 64, files=("net/a.pth",), **changes):
+    card = WeightsCard(tag="a", sha256=sha256, files=files, source="", licence="", trained_on=())
+    return Entry(load_registry().baselines["prenet"], dataclasses.replace(card, **changes))
 
 
 @pytest.mark.parametrize(
@@ -93,12 +96,12 @@ def test_finding_prefers_the_right_hash(tmp_path):
         torch.save({"a": torch.tensor(value)}, tmp_path / name / "net" / "a.pth")
     wanted = tmp_path / "two" / "net" / "a.pth"
     roots = [tmp_path / "one", tmp_path / "two"]
-    assert find_weights(weights_card(file_hash(wanted)), roots) == wanted.resolve()
-    assert find_weights(weights_card(), [tmp_path / "one"]) is not None
-    assert find_weights(weights_card(files=("b.pth",)), roots) is None
+    assert find_weights(entry(file_hash(wanted)), roots) == wanted.resolve()
+    assert find_weights(entry(), [tmp_path / "one"]) is not None
+    assert find_weights(entry(files=("b.pth",)), roots) is None
 
 
 def test_finding_by_bare_name_anywhere_below(tmp_path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     torch.save(STATE, tmp_path / "deep" / "er" / "a.pth")
-    assert find_weights(weights_card(), [tmp_path]).name == "a.pth"
+    assert find_weights(entry(), [tmp_path]).name == "a.pth"
