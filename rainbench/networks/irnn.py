@@ -25,11 +25,11 @@ _STARTS = ((1, -1), (2, 0), (1, 0), (2, -1))
 class IRNN(nn.Module):
     """Recurrences in four directions: ``(N, C, H, W)`` to ``(N, 4 C, H, W)``.
 
-    The output's channels are C for each of `DIRECTIONS`. The weights start at 0.2, as published
-    (the paper says identity), the biases at zero.
+    The output's channels are C for each of `DIRECTIONS`. The biases start at zero.
 
     Args:
         channels: C; each channel has one weight and one bias per direction.
+        start: What the weights start at: 0.2 as published, where the paper says identity, 1.
 
     Example:
         >>> unit = IRNN(1)
@@ -37,10 +37,10 @@ class IRNN(nn.Module):
         tensor([1.0000, 1.2000, 1.2400], grad_fn=<SelectBackward0>)
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, start: float = 0.2) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((4, channels), 0.2))
-        self.bias = nn.Parameter(torch.zeros(4, channels))
+        self.weight = nn.Parameter(torch.full((len(DIRECTIONS), channels), start))
+        self.bias = nn.Parameter(torch.zeros(len(DIRECTIONS), channels))
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the four recurrences, in the precision of the weights even under autocast."""

@@ -7,23 +7,28 @@ stages share their weights. The published class is called RPDNet.
 
 What the published code does that the paper does not say, or says otherwise:
 
-* The Gaussians are 3x3 kernels, far smaller than their standard deviations ask for, and zero
-  padded. The k of the scale space is the cube root of 2, the first blur takes an image of
-  standard deviation 0.5 to 1.6, and each layer is blurred from the one before (the same five
-  kernels in every octave), where Eq. 7 reads as a blur of the first layer.
-* The mask is a sigmoid without the ReLU before it.
+* The Gaussians are 3x3 kernels, far smaller than their standard deviations ask for, and each
+  layer is blurred from the one before, where Eq. 7 reads as a blur of the first layer: `blur` and
+  `kernels`, see `scale_space`.
+* The mask is a sigmoid without the ReLU before it, which would keep it above a half: `mask_relu`.
 * One convolution with ReLU stands between the attention and the LSTM, where the text has two.
 * The scales are merged one after the other, each time by a convolution of 64 to 32 channels with
-  ReLU, after bilinear upsampling that aligns corners. The two convolutions after the merge that
-  the paper draws exist, but nothing calls them: 18,496 dead parameters of 510,435. They are kept
-  here so that the published count stays true, and are named ``unused``.
+  ReLU, after bilinear upsampling that aligns corners. Eq. 4 concatenates all three before the one
+  convolution: `merge` "joint".
+* The two convolutions after the merge that the paper draws exist, but nothing calls them: 18,496
+  dead parameters of 510,435. They are there, named ``unused``, so that the published count stays
+  true; ``dead=False`` leaves them out.
 * The residual blocks have a ReLU before the sum as well as after it.
+
+The networks of the paper's Table V are arguments: `attention` off is its M = 0, `recurrent` off
+leaves out the LSTMs, and the Baseline has one stage besides. What a mask is computed from falls
+away with it: a mask of zero needs no scale space.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -32,24 +37,37 @@ from torch.nn import functional as F
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import ConvLSTM, ConvReLU, LSTMState, ResidualBlock, conv3
 from rainbench.networks.published import convert, layer
+from rainbench.networks.scale_space import LAYERS, Blur, Kernels, ScaleSpace
 
-_CHANNELS = 32
-_LAYERS = 6
-_SIGMA = 1.6
-_K = 2 ** (1 / 3)
+Merge = Literal["nested", "joint"]
+
 _SCALES = ("full", "half", "quarter")
 
 
 class SIAN(nn.Module):
     """Scale-space invariant attention network: six stages over three scales.
 
-    510,435 parameters, of which 18,496 are dead as published. ``forward`` takes ``(N, 3, H, W)``
-    of at least 4x4, RGB in [0, 1] for the published weights; sides need not be multiples of 4,
-    and padding to one would change the result. ``maps`` holds the last stage's ``rain`` and masks
-    ``attention_full``, ``attention_half`` and ``attention_quarter``, 32 channels each.
+    510,435 parameters, of which 18,496 are dead as published. Without those, 353,603 without
+    attention, 132,035 as the paper's Baseline. ``forward`` takes ``(N, 3, H, W)`` of at
+    least 4x4, RGB in [0, 1] for the published weights; sides need not be multiples of 4, and
+    padding to one would change the result. ``maps`` holds the last stage's ``rain`` and, where
+    there is attention, the masks ``attention_full``, ``attention_half`` and ``attention_quarter``,
+    ``(N, width, H / s, W / s)`` in (0, 1).
 
     Args:
         stages: Number of stages.
+        width: Channels of the features.
+        attention: Whether features are weighted by their mask; without it the masks are zero.
+        recurrent: Whether a convolutional LSTM per scale carries features from stage to stage.
+        blur: How the layers of the scale space come about, see `scale_space.Blur`.
+        kernels: How far its kernels reach, see `scale_space.Kernels`.
+        mask_relu: Whether a ReLU stands before the sigmoid of the masks, as the paper has it.
+        merge: How the scales come together: "nested", scale by scale, as published; "joint", all
+            three before one convolution, as in Eq. 4.
+        dead: Whether the two convolutions exist that the published code has and never calls.
+
+    Raises:
+        ValueError: `blur`, `kernels` or `merge` is unknown, or there are no stages.
 
     Example:
         >>> restoration = SIAN(stages=2)(torch.rand(1, 3, 17, 23))
@@ -57,17 +75,38 @@ class SIAN(nn.Module):
         (torch.Size([1, 3, 17, 23]), torch.Size([1, 32, 4, 5]))
     """
 
-    def __init__(self, *, stages: int = 6) -> None:
+    def __init__(
+        self,
+        *,
+        stages: int = 6,
+        width: int = 32,
+        attention: bool = True,
+        recurrent: bool = True,
+        blur: Blur = "incremental",
+        kernels: Kernels = "3x3",
+        mask_relu: bool = False,
+        merge: Merge = "nested",
+        dead: bool = True,
+    ) -> None:
         super().__init__()
+        if merge not in get_args(Merge):
+            raise ValueError(f"merge is {merge!r}, neither nested nor joint")
+        if stages < 1:
+            raise ValueError(f"SIAN needs at least one stage, not {stages}")
         self.stages = stages
-        self.embed = conv3(6, _CHANNELS)
-        self.scale_space = ScaleSpace()
-        self.scales = nn.ModuleList(ScaleAttention() for _ in _SCALES)
-        self.merge_half = ConvReLU(2 * _CHANNELS, _CHANNELS)
-        self.merge_full = ConvReLU(2 * _CHANNELS, _CHANNELS)
-        self.residual = nn.Sequential(ResidualBlock(_CHANNELS), ResidualBlock(_CHANNELS))
-        self.out = conv3(_CHANNELS, 3)
-        self.unused = nn.Sequential(conv3(_CHANNELS, _CHANNELS), conv3(_CHANNELS, _CHANNELS))
+        self.embed = conv3(6, width)
+        self.scale_space = ScaleSpace(blur=blur, kernels=kernels) if attention else None
+        self.scales = nn.ModuleList(
+            Scale(width, attention=attention, recurrent=recurrent, mask_relu=mask_relu)
+            for _ in _SCALES
+        )
+        nested = merge == "nested"
+        self.merge_half = ConvReLU(2 * width, width) if nested else nn.Identity()
+        self.merge_full = ConvReLU((2 if nested else 3) * width, width)
+        self.residual = nn.Sequential(ResidualBlock(width), ResidualBlock(width))
+        self.out = conv3(width, 3)
+        if dead:
+            self.unused = nn.Sequential(conv3(width, width), conv3(width, width))
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch, ``(N, 3, H, W)``, H and W at least 4.
@@ -82,22 +121,24 @@ class SIAN(nn.Module):
         images = []
         for _ in range(self.stages):
             features = self.embed(torch.cat((rainy, restored), 1))
-            masks = []
-            for index, (scale, dog) in enumerate(
-                zip(self.scales, self.scale_space(features), strict=True)
-            ):
+            differences: list[Tensor] | list[None] = [None] * len(_SCALES)
+            if self.scale_space is not None:
+                differences = self.scale_space(features)
+            outputs, masks = [], {}
+            for index, name in enumerate(_SCALES):
                 pooled = features if index == 0 else F.avg_pool2d(features, 2**index)
-                states[index], mask = scale(pooled, dog, states[index])
-                masks.append(mask)
-            rain = self.out(self.residual(self._merge(states)))
+                output, states[index], mask = self.scales[index](
+                    pooled, differences[index], states[index]
+                )
+                outputs.append(output)
+                if mask is not None:
+                    masks[f"attention_{name}"] = mask
+            rain = self.out(self.residual(self._merge(*outputs)))
             restored = rainy - rain
             images.append(restored)
-        names = [f"attention_{name}" for name in _SCALES]
-        maps = dict(zip(names, masks, strict=True)) | {"rain": rain}
-        return Restoration(restored, tuple(images), maps)
+        return Restoration(restored, tuple(images), {**masks, "rain": rain})
 
-    def _merge(self, states: list[LSTMState | None]) -> Tensor:
-        full, half, quarter = (state.hidden for state in states if state is not None)
+    def _merge(self, full: Tensor, half: Tensor, quarter: Tensor) -> Tensor:
         merged = self.merge_half(torch.cat((half, _upsampled(quarter, half)), 1))
         merged = self.merge_full(torch.cat((full, _upsampled(merged, full)), 1))
         return torch.as_tensor(merged)
@@ -131,92 +172,61 @@ class SIAN(nn.Module):
         return converted
 
 
-class ScaleSpace(nn.Module):
-    """The scale space of a feature map: differences of Gaussians over three octaves.
-
-    ``forward`` takes ``(N, C, H, W)`` and returns, for full, half and quarter resolution, the five
-    differences of an octave's six layers as ``(N, 5 C, H / s, W / s)``, the finest first. The next
-    octave starts from the fourth layer, max-pooled (Eqs. 7-11). It has no parameters.
-
-    Example:
-        >>> [tuple(dog.shape) for dog in ScaleSpace()(torch.zeros(1, 2, 9, 8))]
-        [(1, 10, 9, 8), (1, 10, 4, 4), (1, 10, 2, 2)]
-    """
-
-    kernels: Tensor
-
-    def __init__(self) -> None:
-        super().__init__()
-        steps = [_SIGMA * _K**step * (_K**2 - 1) ** 0.5 for step in range(_LAYERS - 1)]
-        sigmas = [(_SIGMA**2 - 0.5**2) ** 0.5, *steps]
-        kernels = torch.stack([gaussian_kernel(sigma) for sigma in sigmas])
-        self.register_buffer("kernels", kernels, persistent=False)
-
-    def forward(self, features: Tensor) -> list[Tensor]:
-        """Return the differences of each octave."""
-        first = self._blurred(features, 0)
-        octaves = []
-        for octave in range(len(_SCALES)):
-            layers = [first]
-            for step in range(1, _LAYERS):
-                layers.append(self._blurred(layers[-1], step))
-            differences = [coarse - fine for fine, coarse in pairwise(layers)]
-            octaves.append(torch.cat(differences, 1))
-            if octave + 1 < len(_SCALES):
-                first = F.max_pool2d(layers[3], 2)
-        return octaves
-
-    def _blurred(self, features: Tensor, step: int) -> Tensor:
-        channels = features.shape[1]
-        kernel = self.kernels[step].to(features.dtype).expand(channels, 1, 3, 3)
-        return F.conv2d(features, kernel, padding=1, groups=channels)
-
-
-class ScaleAttention(nn.Module):
+class Scale(nn.Module):
     """One scale: features, their mask from the scale space (Eq. 3), and the recurrent layer.
 
+    Args:
+        width: C, the channels of the features.
+        attention: Whether there is a mask.
+        recurrent: Whether there is a recurrent layer.
+        mask_relu: Whether the mask is rectified before its sigmoid.
+
     Example:
-        >>> state, mask = ScaleAttention()(torch.zeros(1, 32, 4, 4), torch.zeros(1, 160, 4, 4))
-        >>> state.hidden.shape, mask.shape
-        (torch.Size([1, 32, 4, 4]), torch.Size([1, 32, 4, 4]))
+        >>> features, differences = torch.zeros(1, 8, 4, 4), torch.zeros(1, 40, 4, 4)
+        >>> output, state, mask = Scale(8)(features, differences)
+        >>> output.shape, mask.shape
+        (torch.Size([1, 8, 4, 4]), torch.Size([1, 8, 4, 4]))
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        width: int,
+        *,
+        attention: bool = True,
+        recurrent: bool = True,
+        mask_relu: bool = False,
+    ) -> None:
         super().__init__()
-        self.features = conv3(_CHANNELS, _CHANNELS)
-        self.mask = conv3((_LAYERS - 1) * _CHANNELS, _CHANNELS)
-        self.fuse = ConvReLU(_CHANNELS, _CHANNELS)
-        self.lstm = ConvLSTM(_CHANNELS, _CHANNELS)
+        self.mask_relu = mask_relu
+        self.features = conv3(width, width)
+        self.mask = conv3((LAYERS - 1) * width, width) if attention else None
+        self.fuse = ConvReLU(width, width)
+        self.lstm = ConvLSTM(width, width) if recurrent else None
 
     def forward(
-        self, pooled: Tensor, differences: Tensor, state: LSTMState | None = None
-    ) -> tuple[LSTMState, Tensor]:
+        self, pooled: Tensor, differences: Tensor | None = None, state: LSTMState | None = None
+    ) -> tuple[Tensor, LSTMState | None, Tensor | None]:
         """Advance one stage.
 
         Args:
-            pooled: The stage's features at this scale, ``(N, 32, h, w)``.
-            differences: The scale space at this scale, ``(N, 160, h, w)``.
+            pooled: The stage's features at this scale, ``(N, C, h, w)``.
+            differences: The scale space at this scale, ``(N, 5 C, h, w)``, where there is a mask.
             state: The state of the stage before; None is the zero state.
 
         Returns:
-            The new state and the mask, ``(N, 32, h, w)`` in (0, 1).
+            The output ``(N, C, h, w)``, the new state, and the mask, ``(N, C, h, w)`` in (0, 1);
+            None for what there is not.
         """
-        features = self.features(pooled)
-        mask = torch.sigmoid(self.mask(differences))
-        attended = torch.addcmul(features, features, mask)
-        return self.lstm(self.fuse(attended), state), mask
-
-
-def gaussian_kernel(sigma: float) -> Tensor:
-    """Return a 3x3 Gaussian that sums to one.
-
-    Example:
-        >>> gaussian_kernel(1.0)[1, 1].item()
-        0.20417...
-    """
-    squares = torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
-    kernel = torch.exp(-(squares[:, None] + squares) / (2 * sigma**2))
-    return (kernel / kernel.sum()).float()
+        features, mask = self.features(pooled), None
+        if self.mask is not None:
+            logits = self.mask(differences)
+            mask = torch.sigmoid(F.relu_(logits) if self.mask_relu else logits)
+            features = torch.addcmul(features, features, mask)
+        output = self.fuse(features)
+        if self.lstm is not None:
+            state = self.lstm(output, state)
+            output = state.hidden
+        return output, state, mask
 
 
 def _upsampled(coarse: Tensor, fine: Tensor) -> Tensor:

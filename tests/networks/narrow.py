@@ -8,8 +8,11 @@ from torch import nn
 from rainbench.networks.daiam import DAiAM
 from rainbench.networks.nasnet import NASNet
 from rainbench.networks.rranet import RRANet
+from rainbench.networks.sian import SIAN
+from rainbench.networks.spanet import SPANet
 
 SLIM = {"width": 8, "blocks": 1}
+SMALL_SIAN = {"width": 6, "stages": 2, "dead": False}
 DAM = SLIM | {"branches": ("joint",), "encoder_steps": 2}
 
 NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
@@ -30,6 +33,16 @@ NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
     "daiam-daiam": (DAiAM, SLIM | {"stages": 2, "link": "direct"}),
     "d-daiam": (DAiAM, SLIM | {"stages": 2}),
     "d-daiam-3": (DAiAM, SLIM | {"stages": 3}),
+    "sian": (SIAN, SMALL_SIAN),
+    "sian-baseline": (SIAN, SMALL_SIAN | {"stages": 1, "attention": False, "recurrent": False}),
+    "sian-lstm": (SIAN, SMALL_SIAN | {"attention": False}),
+    "sian-literal": (SIAN, SMALL_SIAN | {"blur": "literal", "kernels": "full"}),
+    "sian-joint": (SIAN, SMALL_SIAN | {"merge": "joint", "mask_relu": True}),
+    "spanet-a": (SPANet, {"width": 6, "attention": "none"}),
+    "spanet-b": (SPANet, {"width": 6, "attention": "once", "gate": True}),
+    "spanet-c": (SPANet, {"width": 6, "attention": "own", "gate": True}),
+    "spanet-d": (SPANet, {"width": 6, "dead": False}),
+    "spanet-f": (SPANet, {"width": 9, "gate": True}),
 }
 """Class and arguments by the name of the variant."""
 

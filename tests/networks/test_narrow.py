@@ -9,7 +9,7 @@ from rainbench.networks.base import Restoration
 from rainbench.networks.daiam import DAiAM
 
 SIZES = [(1, 1), (1, 6), (3, 2), (4, 7), (8, 8), (17, 23)]
-SMALLEST: dict[str, int] = {}
+SMALLEST = {name: 4 for name in NARROW if name.startswith("sian")}
 """The shortest side of the networks that do not take every size."""
 
 
@@ -104,7 +104,7 @@ def test_fifty_steps_on_one_batch_halve_the_loss(name):
 @pytest.mark.parametrize("name", NARROW)
 def test_its_own_state_dict_loads_back(name):
     network, other = narrow(name), narrow(name, seed=1)
-    other.load_state_dict(other.convert_published(network.state_dict()), strict=True)
+    other.load_state_dict(network.state_dict(), strict=True)
     with torch.inference_mode():
         assert torch.equal(network(image()).image, other(image()).image)
 
