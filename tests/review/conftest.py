@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -107,6 +108,11 @@ def client(serve, run_folder):
     return serve(run_folder)
 
 
+def _heed_interrupts():
+    """A shell that starts the tests in the background has them ignore SIGINT, and so on down."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def started():
     """A function that starts the command; what is still running at the end is killed."""
@@ -118,6 +124,7 @@ def started():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_interrupts,
         )
         running.append(process)
         return process, process.stdout.readline().strip()
