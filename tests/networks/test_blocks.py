@@ -1,15 +1,12 @@
-"""The shared blocks: the recurrent unit in strips, the IRNN, the scale space, the median."""
+"""The shared blocks: the recurrent unit in strips, and the networks without weights."""
 
 import numpy as np
 import pytest
-import references
 import torch
 from scipy import ndimage
 
 from rainbench.networks.blocks import ConvLSTM, LSTMState, Repeated, ResidualBlock
-from rainbench.networks.irnn import IRNN
 from rainbench.networks.plain import Identity, MedianFilter
-from rainbench.networks.sian import ScaleSpace, gaussian_kernel
 
 
 def random(*shape, seed=0):
@@ -66,62 +63,6 @@ def test_a_repeated_block_has_one_set_of_weights():
     expected = block(block(features))
     assert torch.equal(Repeated(block, times=2)(features), expected)
     assert len(list(Repeated(block, times=2).parameters())) == 4
-
-
-@pytest.mark.parametrize("size", [(1, 1), (1, 7), (6, 1), (5, 8)])
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_irnn_against_a_loop_over_pixels(size, layout):
-    unit = IRNN(3).double()
-    with torch.no_grad():
-        unit.weight.copy_(random(4, 3))
-        unit.bias.copy_(random(4, 3, seed=1))
-        features = random(2, 3, *size, seed=2).contiguous(memory_format=layout)
-        expected = references.irnn(features, list(unit.weight), list(unit.bias))
-        assert torch.allclose(unit(features), torch.cat(expected, 1), rtol=0, atol=1e-12)
-
-
-def test_irnn_has_the_right_gradients():
-    unit = IRNN(2).double()
-    with torch.no_grad():
-        unit.bias.copy_(random(4, 2))
-    features = random(2, 2, 4, 3, seed=1).requires_grad_()
-
-    def run(features, weight, bias):
-        return torch.func.functional_call(unit, {"weight": weight, "bias": bias}, features)
-
-    assert torch.autograd.gradcheck(run, (features, unit.weight, unit.bias))
-
-
-def test_irnn_starts_at_its_border_without_bias_and_in_its_direction():
-    unit = IRNN(1)
-    with torch.no_grad():
-        unit.bias.fill_(0.5)
-        features = torch.zeros(1, 1, 3, 4)
-        features[0, 0, 1, 2] = 1
-        up, right, down, left = unit(features)[0]
-    assert up[2].max() == right[:, 0].max() == down[0].max() == left[:, 3].max() == 0
-    assert right[1].tolist() == pytest.approx([0, 0.5, 1.6, 0.82])
-    assert left[1].tolist() == pytest.approx([0.66, 0.8, 1.5, 0])
-    assert up[:, 2].tolist() == pytest.approx([0.8, 1.5, 0])
-    assert down[:, 2].tolist() == pytest.approx([0, 1.5, 0.8])
-
-
-def test_scale_space_of_a_constant_is_zero_away_from_the_border():
-    differences = ScaleSpace()(torch.ones(1, 2, 64, 64))
-    assert [tuple(dog.shape) for dog in differences] == [
-        (1, 10, 64, 64),
-        (1, 10, 32, 32),
-        (1, 10, 16, 16),
-    ]
-    assert differences[0][..., 8:-8, 8:-8].abs().max() < 1e-6
-    assert differences[0].abs().max() > 0.1  # the zero padding darkens the border
-
-
-def test_gaussians_are_the_published_ones():
-    kernel = gaussian_kernel(1.22627)
-    assert kernel.sum().item() == pytest.approx(1, abs=1e-6)
-    assert kernel[1, 1].item() == pytest.approx(0.1688, abs=5e-4)
-    assert gaussian_kernel(3.09002)[1, 1].item() == pytest.approx(0.119, abs=5e-4)
 
 
 @pytest.mark.parametrize("size", [1, 3, 5, 7])
