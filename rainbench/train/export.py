@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rainbench import __version__
 from rainbench.catalog.cards import TrainingRecord, WeightsCard
@@ -19,6 +19,7 @@ from rainbench.construct import construct
 from rainbench.errors import RainbenchError, StoreError
 from rainbench.images import write_atomically
 from rainbench.machine import hardware
+from rainbench.networks.blocks import ConvLSTM, LSTMState
 from rainbench.train.checkpoints import BEST, load_state
 from rainbench.train.job import Job
 from rainbench.train.loop import Trained
@@ -126,20 +127,40 @@ def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
 def count_macs(network: nn.Module, size_multiple: int = 1) -> int:
     """Return a network's multiply-adds per input pixel, those of convolutions and products.
 
+    As on the cards, a recurrent layer's first step counts as every other one, though it leaves out
+    what would only meet the zero state.
+
     Example:
-        >>> from rainbench.networks.prenet import PRN
-        >>> count_macs(PRN(iterations=6))
-        568512
+        >>> from rainbench.networks.prenet import PReNet
+        >>> count_macs(PReNet(iterations=6))
+        1010880
     """
     from torch.utils.flop_counter import FlopCounterMode
 
     side = -(-_PROBE // size_multiple) * size_multiple
     was_training = network.training
     network.eval()
+    recurrent = [module for module in network.modules() if isinstance(module, ConvLSTM)]
+    hooks = [module.register_forward_pre_hook(_with_whole_state) for module in recurrent]
     with FlopCounterMode(display=False) as counter:
         network(torch.zeros(1, 3, side, side))
+    for hook in hooks:
+        hook.remove()
     network.train(was_training)
-    return int(counter.get_total_flops()) // (2 * side * side)
+    return round(int(counter.get_total_flops()) / (2 * side * side))
+
+
+def _with_whole_state(unit: ConvLSTM, inputs: tuple[Tensor | LSTMState | None, ...]) -> object:
+    """Put zeros in the place of a state, and of another input, that is not there yet."""
+    features, state, other = (*inputs, None, None)[:3]
+    assert isinstance(features, Tensor)
+
+    def zeros(channels: int) -> Tensor:
+        return features.new_zeros(features.shape[0], channels, *features.shape[2:])
+
+    others = unit.gates.in_channels - unit.inputs - unit.hidden
+    state = state or LSTMState(zeros(unit.hidden), zeros(unit.hidden))
+    return features, state, zeros(others) if other is None and others else other
 
 
 def as_toml(card: WeightsCard) -> str:

@@ -249,7 +249,7 @@ def test_networks_are_as_their_cards_say(registry, monkeypatch):
             with FlopCounterMode(display=False) as counter:
                 network(torch.empty(1, 3, 64, 64))
         macs = counter.get_total_flops() / 2 / 64**2
-        assert macs == pytest.approx(entry.macs_per_pixel, rel=1e-5), entry.name
+        assert macs == pytest.approx(entry.macs_per_pixel, rel=1e-5, abs=0.5), entry.name
 
 
 @pytest.mark.data
