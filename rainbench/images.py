@@ -36,12 +36,14 @@ _KNOWN_STARTS = {
 }
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, *, upright: bool = False) -> Image:
     """Read an image file as 8-bit RGB, or say why it cannot be used.
 
     Args:
         path: A PNG, JPEG or other common image file of 8 bits a channel and three channels. An
             alpha channel is accepted when it is opaque throughout.
+        upright: Turn a photograph as its EXIF data ask for; otherwise pixels come as stored, which
+            is what a pair's two images have in common.
 
     Returns:
         ``(H, W, 3)`` uint8, channels R, G, B.
@@ -63,10 +65,10 @@ def read_image(path: Path) -> Image:
         raise ImageError(path, "there is no such file") from None
     except OSError as error:
         raise ImageError(path, f"cannot be read: {error.strerror}") from None
-    return decode_image(data, path)
+    return decode_image(data, path, upright=upright)
 
 
-def decode_image(data: bytes, path: Path) -> Image:
+def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
     """Decode the bytes of an image file; ``path`` is named in errors. See `read_image`."""
     import cv2
 
@@ -94,6 +96,9 @@ def decode_image(data: bytes, path: Path) -> Image:
         raise ImageError(
             path, f"is {kind}, not RGB", hint="Convert it to an 8-bit RGB image, both of the pair."
         )
+    if upright:  # only this flag makes OpenCV heed EXIF, and it converts as well
+        turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded = decoded if turned is None else turned
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
