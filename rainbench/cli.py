@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "Check data sets and weights at hand; find leaks.",
     "fetch": "Fetch weights from their public source, checked against the card.",
     "score": "Score a folder of somebody's restored images as an entry.",
+    "derain": "Remove the rain from images, folders and videos with an entry.",
     "identify": "Find the protocol and the revision behind a published number.",
     "report": "Write a run's tables; print a paper's table with the run beside it.",
     "train": "Train a network: weights of your own.",

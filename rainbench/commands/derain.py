@@ -1,0 +1,189 @@
+"""``rainbench derain``: an entry applied to images, folders and videos."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.commands.options import cards_option, json_option, weights_option
+from rainbench.console import progress, say, show, show_json
+from rainbench.errors import RainbenchError
+
+if TYPE_CHECKING:
+    from rainbench.run.derain import Derained, Job
+
+SHOWN = 10
+
+
+@click.command(
+    "derain",
+    epilog="""\b
+Examples:
+  rainbench derain prenet.rain100l street.jpg --weights DIR --out street-derained.png
+  rainbench derain prenet.rain100l photos/ --weights DIR --out derained --side-by-side
+  rainbench derain spanet.rain200h rain.mp4 --weights DIR --out derained --lossless
+  rainbench derain prenet_r.rain100h huge.tif --weights DIR --out derained --tile 512""",
+)
+@click.argument("entry_name", metavar="ENTRY")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder of the results; for a single file also the file to write.",
+)
+@weights_option
+@cards_option
+@click.option("--side-by-side", is_flag=True, help="The input to the left of the result.")
+@click.option(
+    "--tile",
+    type=int,
+    default=1024,
+    show_default=True,
+    help="Larger images go through in tiles of at most N pixels a side (0: never).",
+)
+@click.option(
+    "--overlap",
+    type=int,
+    help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
+)
+@click.option(
+    "--lossless", is_flag=True, help="Videos as FFV1 in .mkv, every value kept, not H.264 in .mp4."
+)
+@click.option("--overwrite", is_flag=True, help="Make results that exist anew.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where the network runs.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the network.",
+)
+@click.option("--threads", type=int, help="Threads of a network on the CPU. [default: all cores]")
+@json_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    entry_name: str,
+    path: Path,
+    out: Path,
+    weight_roots: tuple[Path, ...],
+    card_folders: tuple[Path, ...],
+    side_by_side: bool,
+    tile: int,
+    overlap: int | None,
+    lossless: bool,
+    overwrite: bool,
+    device: Literal["auto", "cpu", "cuda"],
+    precision: Literal["fp32", "bf16", "fp16"],
+    threads: int | None,
+    as_json: bool,
+) -> None:
+    """Remove the rain from PATH with ENTRY: an image, a folder of images and videos, or a video.
+
+    Images become PNG, videos H.264 of their frame rate, without sound. Results that are there
+    already are kept, so that an interrupted call goes on; a file that cannot be used is reported
+    and the others are done. Nothing is ever written into PATH.
+    """
+    from rainbench.catalog.weights import file_hash, find_weights
+    from rainbench.run.derain import Style, check_record, derain, find_jobs
+    from rainbench.run.options import resolve_options
+    from rainbench.run.predict import Predictor
+
+    options = resolve_options(device, precision, tile, threads, overlap)
+    entry = _one_entry(load_registry(card_folders), entry_name)
+    for root in weight_roots:
+        if not root.is_dir():
+            raise RainbenchError(f"{root}: there is no such folder")
+    style = Style(side_by_side, lossless)
+    jobs = find_jobs(path, out, style)
+    weights = find_weights(entry.weights, list(weight_roots)) if entry.weights else None
+    if not out.suffix or out.is_dir():
+        made_with: dict[str, object] = {
+            "entry": entry.name,
+            "weights": file_hash(weights) if weights else "",
+            "options": {**options.key_parts(), "side_by_side": side_by_side, "lossless": lossless},
+        }
+        check_record(out, made_with, replace=overwrite)
+    predictor = Predictor(entry, weights, options)
+    results: list[Derained] = []
+    frames = 0
+    with progress("files", len(jobs), quiet=as_json) as advance:
+
+        def count(job: Job, total: int) -> None:
+            nonlocal frames
+            frames += 1
+            if job.kind == "video":
+                of = f" of {total}" if total else ""
+                advance(0, f"{job.source.name}, frame {frames}{of}")
+
+        for result in derain(jobs, predictor, style, overwrite=overwrite, on_frame=count):
+            results.append(result)
+            advance(1, result.job.source.name)
+            frames = 0
+    if as_json:
+        show_json(_summary(entry, predictor.overlap, results))
+    else:
+        _print_summary(results, out)
+    ctx.exit(1 if any(result.note for result in results) else 0)
+
+
+def _one_entry(registry: Registry, name: str) -> Entry:
+    entries = registry.entries([name])
+    if len(entries) > 1:
+        raise RainbenchError(
+            f"{name} has several weights", hint="Give one: " + ", ".join(e.name for e in entries)
+        )
+    (entry,) = entries
+    if entry.untrained:
+        raise RainbenchError(
+            f"{name} has no weights yet", hint=f"Train it first: `rainbench train {name} --help`."
+        )
+    return entry
+
+
+def _print_summary(results: list[Derained], out: Path) -> None:
+    problems = [result for result in results if result.note]
+    for result in problems[:SHOWN]:
+        say(f"{result.state}: {result.note}")
+    if len(problems) > SHOWN:
+        say(f"and {len(problems) - SHOWN} more (--json lists all)")
+    if len(results) == 1 and results[0].state == "kept":
+        say(f"{results[0].job.target} is there already; --overwrite makes it anew")
+    counts = Counter(result.state for result in results)
+    frames = sum(result.frames for result in results)
+    speed = ""
+    if frames:
+        seconds = sum(result.seconds for result in results) / frames
+        speed = f"; {frames} images, {seconds:.3g} s each in the network"
+    show(f"{', '.join(f'{n} {state}' for state, n in counts.items())} into {out}{speed}")
+
+
+def _summary(entry: Entry, overlap: int, results: list[Derained]) -> dict[str, object]:
+    return {
+        "entry": entry.name,
+        "overlap": overlap,
+        "counts": dict(Counter(result.state for result in results)),
+        "files": [
+            {
+                "source": str(result.job.source),
+                "target": str(result.job.target) if result.state != "failed" else None,
+                "state": result.state,
+                "frames": result.frames,
+                "seconds": round(result.seconds, 3),
+                "note": result.note,
+            }
+            for result in results
+        ],
+    }

@@ -1,0 +1,186 @@
+"""Deraining files: what becomes of each kind, of names, of results that are there, of bad files."""
+
+import json
+import os
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from rainbench.build.video import read_video
+from rainbench.catalog.registry import load_registry
+from rainbench.errors import RainbenchError
+from rainbench.images import read_image, write_png
+from rainbench.run.derain import Style, check_record, derain, find_jobs
+from rainbench.run.options import RunOptions
+from rainbench.run.predict import Predictor
+from rainbench.run.video_writer import VideoWriter
+
+RAINY = np.random.default_rng(1).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def median():
+    return Predictor(load_registry().entries(["median"])[0], None, RunOptions())
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Names that need care, a folder in the folder, a hidden file and one of another kind."""
+    folder = tmp_path / "photos"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.png", 'b <i>"\n.png', "more/c.png"):
+        write_png(folder / name, RAINY)
+    (folder / "a.bmp").write_bytes(bmp(RAINY))
+    (folder / ".hidden.png").write_bytes(b"")
+    (folder / "notes.txt").write_text("")
+    return folder
+
+
+def bmp(image):
+    import cv2
+
+    return cv2.imencode(".bmp", image[..., ::-1])[1].tobytes()
+
+
+def run(path, out, predictor, style=None, **options):
+    style = style or Style()
+    return list(derain(find_jobs(path, out, style), predictor, style, **options))
+
+
+def test_a_folder_is_derained_name_by_name(photos, tmp_path, median):
+    before = {file: file.stat().st_mtime_ns for file in photos.rglob("*")}
+    results = run(photos, tmp_path / "out", median)
+    assert {result.state for result in results} == {"done"}
+    written = sorted(str(f.relative_to(tmp_path / "out")) for f in (tmp_path / "out").rglob("*.*"))
+    assert written == ["a.bmp.png", "a.png.png", 'b <i>"\n.png', "more/c.png"]
+    expected = np.rint(np.clip(median(RAINY), 0, 1) * 255)
+    assert np.array_equal(read_image(tmp_path / "out" / "more" / "c.png"), expected)
+    assert before == {file: file.stat().st_mtime_ns for file in photos.rglob("*")}
+
+
+def test_names_that_stay_equal_are_all_written_in_full(photos, tmp_path):
+    write_png(photos / "a.png.png", RAINY)
+    targets = [job.target for job in find_jobs(photos, tmp_path / "out", Style())]
+    assert len(set(targets)) == len(targets) == 5
+
+
+def test_what_is_there_is_kept_and_what_was_lost_is_made_again(photos, tmp_path, median):
+    out = tmp_path / "out"
+    run(photos, out, median)
+    kept = (out / "a.png.png").stat().st_mtime_ns
+    (out / "more" / "c.png").unlink()
+    states = [result.state for result in run(photos, out, median)]
+    assert sorted(states) == ["done", "kept", "kept", "kept"]
+    assert (out / "a.png.png").stat().st_mtime_ns == kept
+    assert {r.state for r in run(photos, out, median, overwrite=True)} == {"done"}
+
+
+def test_one_bad_file_does_not_keep_the_others(photos, tmp_path, median):
+    (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:300])
+    (photos / "empty.mp4").write_bytes(b"")
+    write_png(photos / "gray.png", RAINY[..., 0])
+    results = {result.job.source.name: result for result in run(photos, tmp_path / "out", median)}
+    assert [name for name, r in results.items() if r.state == "failed"] == [
+        "broken.png", "empty.mp4", "gray.png",
+    ]  # fmt: skip
+    assert "broken.png: is a PNG that is cut short" in results["broken.png"].note
+    assert "is gray" in results["gray.png"].note
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert sum(result.state == "done" for result in results.values()) == 4
+
+
+def test_side_by_side(photos, tmp_path, median):
+    (result,) = run(photos / "a.png", tmp_path / "out", median, Style(side_by_side=True))
+    both = read_image(result.job.target)
+    assert both.shape == (40, 112, 3)
+    assert np.array_equal(both[:, :56], RAINY) and not np.array_equal(both[:, 56:], RAINY)
+
+
+@pytest.fixture
+def clip(tmp_path):
+    file = tmp_path / "rain.mkv"
+    with VideoWriter(file, 56, 40, Fraction(30000, 1001), lossless=True) as video:
+        for index in range(5):
+            video.write(np.roll(RAINY, index, 1))
+    return file
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_video_keeps_its_rate_and_its_frames(clip, tmp_path, median, lossless):
+    style = Style(lossless=lossless)
+    (result,) = run(clip, tmp_path / "out", median, style)
+    video = read_video(result.job.target)
+    assert result.frames == len(video.frames) == 5
+    assert video.info.rate == Fraction(30000, 1001)
+    exact = [index * 1001 / 30000 for index in range(5)]
+    assert video.times == pytest.approx(exact, abs=6e-4)  # Matroska rounds to 1/1000 s
+    assert (video.info.codec, video.info.assumed) == ("ffv1" if lossless else "h264", ())
+    expected = np.rint(np.clip(median(np.roll(RAINY, 3, 1)), 0, 1) * 255)
+    assert np.abs(video.frames[3] - expected).mean() < (0.001 if lossless else 25)
+    assert abs(float(video.frames[3].mean() - expected.mean())) < 1
+
+
+def test_frames_shown_at_odd_times_stay_so(tmp_path, median):
+    times = [0.0, 0.1, 0.15, 0.4, 0.41]
+    with VideoWriter(tmp_path / "a.mp4", 55, 39, Fraction(12)) as video:
+        for time in times:
+            video.write(np.ascontiguousarray(RAINY[:39, :55]), time)
+    (result,) = run(tmp_path / "a.mp4", tmp_path / "out", median)
+    shown = read_video(result.job.target)
+    assert shown.times == pytest.approx(times, abs=1e-4)
+    assert shown.frames.shape[1:] == (39, 55, 3)
+
+
+def test_a_damaged_video_is_derained_up_to_the_damage(clip, tmp_path, median):
+    clip.write_bytes(clip.read_bytes()[: -clip.stat().st_size // 3])
+    (result,) = run(clip, tmp_path / "out", median)
+    assert result.state == "cut short" and "rain.mkv: frame" in result.note
+    assert len(read_video(result.job.target).frames) == result.frames > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "out", "message"),
+    [
+        ("photos", "photos", "lies in the input folder"),
+        ("photos", "photos/out", "lies in the input folder"),
+        ("photos/a.png", "photos", "would replace its own input"),
+        ("photos/a.png", "x.jpg", "images are written as .png"),
+        ("photos/notes.txt", "out", "neither an image nor a video"),
+        ("nothing", "out", "no such file or folder"),
+        ("empty", "out", "holds no images or videos"),
+        ("photos", "photos/../file", "is a file"),
+    ],
+)
+def test_calls_that_make_no_sense(photos, tmp_path, path, out, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(RainbenchError, match=message):
+        find_jobs(tmp_path / path, tmp_path / out, Style())
+
+
+def test_a_folder_holds_results_of_one_kind(tmp_path):
+    check_record(tmp_path, {"entry": "a", "options": {"tile": 0}})
+    check_record(tmp_path, {"entry": "a", "options": {"tile": 0}})
+    with pytest.raises(RainbenchError, match="made with another entry"):
+        check_record(tmp_path, {"entry": "b", "options": {"tile": 0}})
+    check_record(tmp_path, {"entry": "b", "options": {"tile": 0}}, replace=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written(photos, tmp_path, median):
+    (tmp_path / "out").mkdir(mode=0o500)
+    with pytest.raises(RainbenchError, match="cannot be written"):
+        run(photos, tmp_path / "out", median)
+
+
+def test_the_command(rainbench, photos, tmp_path):
+    (photos / "bad.jpg").write_bytes(b"<html>")
+    done = rainbench("derain", "median", photos, "--out", "out", "--json", "--device", "cpu")
+    assert done.returncode == 1, done.stderr
+    content = json.loads(done.stdout)
+    assert content["counts"] == {"done": 4, "failed": 1}
+    again = rainbench("derain", "identity", photos, "--out", "out", "--device", "cpu")
+    assert again.returncode == 2 and "made with another entry" in again.stderr
+    several = rainbench("derain", "prenet", photos, "--out", "x", "--device", "cpu")
+    assert several.returncode == 2 and "Give one: prenet.rain100l" in several.stderr
