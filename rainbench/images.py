@@ -232,6 +232,17 @@ def encode_png(path: Path, image: Image) -> bytes:
         ) from None
 
 
+def encode_ppm(image: Image) -> bytes:
+    r"""Return an RGB image as PPM: without compression, so the same bytes everywhere.
+
+    Example:
+        >>> encode_ppm(np.full((1, 2, 3), 65, np.uint8))
+        b'P6\n2 1\n255\nAAAAAA'
+    """
+    height, width = image.shape[:2]
+    return b"P6\n%d %d\n255\n" % (width, height) + image.tobytes()
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` under a temporary name beside ``path``, then rename it into place."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")

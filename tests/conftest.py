@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from embedded import mini_pairs
 from hypothesis import settings
 
-from rainbench.build.mini import mini_pairs
 from rainbench.images import write_png
 
 sys.path.insert(0, str(Path(__file__).parent / "networks_for_tests"))

@@ -257,12 +257,12 @@ def test_golden_numbers_are_guarded(rainbench, tmp_path):
     compare = ("compare", "--out", out, "--golden", golden)
     assert rainbench(*compare).returncode == 0
     text = images.read_text()
-    line = next(line for line in text.splitlines() if line.startswith("4,rgb,"))
+    line = next(line for line in text.splitlines() if line.startswith("4-table_1,rgb,"))
     psnr = float(line.split(",")[2])
     images.write_text(text.replace(line, line.replace(f"{psnr:.6f}", f"{psnr + 0.02:.6f}")))
     done = rainbench(*compare)
     assert done.returncode == 1
-    assert "mini-streaks / median / rgb: PSNR of image 4 was" in done.stdout
+    assert "mini-streaks / median / rgb: PSNR of image 4-table_1 was" in done.stdout
     kept = rainbench(*accept)
     assert kept.returncode == 1 and "kept     mini-streaks / median" in kept.stdout
     assert rainbench(*compare).returncode == 1

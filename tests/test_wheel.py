@@ -115,6 +115,12 @@ def test_shipped_weights_run_and_are_not_fetched(installed, tmp_path):
     )
 
 
+def test_the_embedded_sets_are_there_with_their_pictures(installed, tmp_path):
+    for name in ("streaks", "drops", "mist", "joint", "spa"):
+        done = call(installed, tmp_path, "check", f"mini-{name}")
+        assert done.returncode == 0 and "good" in done.stdout and "8 pairs" in done.stdout
+
+
 def test_content_holds_no_code(installed):
     for name in ("datasets", "baselines", "reports"):
         assert any((installed / "rainbench" / name).iterdir())

@@ -63,7 +63,7 @@ def clean_scenes(
         (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES),
         key=lambda path: natural_key(path.relative_to(folder).as_posix()),
     )
-    paths = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
+    paths = [path for path in paths if not _is_hidden(path.relative_to(folder))]
     if not paths:
         raise RainbenchError(f"{folder}: holds no images", hint="Give a folder of clean images.")
     paths, notes = _distinct(paths, folder)
@@ -80,6 +80,10 @@ def clean_scenes(
         for identity, label, path in zip(_identities(labels), labels, paths, strict=True)
     ]
     return scenes, notes
+
+
+def _is_hidden(name: Path) -> bool:
+    return any(part.startswith(".") for part in name.parts)
 
 
 def _distinct(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[str]]:

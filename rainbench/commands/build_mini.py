@@ -13,13 +13,18 @@ from rainbench.console import show
     "build-mini",
     epilog="""\b
 Example:
-  rainbench build-mini --out datasets/mini/streaks""",
+  rainbench build-mini --out datasets/mini""",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, help="Where the pairs are written."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Where the sets are written; those of the same names in it are replaced.",
 )
-def command(out: Path) -> None:
-    """Make the embedded streak pairs anew; the pixels are the same on every machine."""
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Processes.")  # fmt: skip
+def command(out: Path, workers: int) -> None:
+    """Make the five embedded sets anew; the pixels are the same on every machine."""
     from rainbench.build.mini import write_mini
 
-    show(f"{write_mini(out)} pairs in {out}")
+    write_mini(out, workers=workers, on_set=lambda name: show(f"{out / name}: 8 pairs"))

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 import pytest
+from embedded import mini_pairs
 from webdriver import Browser, find_browser
 
-from rainbench.build.mini import mini_pairs
 from rainbench.catalog.registry import load_registry
 from rainbench.errors import RainbenchError
 from rainbench.images import read_image, write_png

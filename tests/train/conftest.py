@@ -1,8 +1,8 @@
 """Fixtures: photographs to rain upon, and the card of a small network with a recipe."""
 
 import pytest
+from embedded import mini_pairs
 
-from rainbench.build.mini import mini_pairs
 from rainbench.images import write_png
 
 RECIPE = """
