@@ -134,18 +134,22 @@ class GainSource:
 
     def band(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Return the corrected rows ``top`` to ``bottom`` of every frame."""
+        import cv2
+
         band = self.source.band(top, bottom)
         corrected = np.empty(band.shape, np.uint8)
         for frame, gain, out in zip(band, self.gains, corrected, strict=True):
             table = np.clip(np.rint(np.arange(256) / gain), 0, 255).astype(np.uint8)
             if gain > CLIPS_ABOVE:
                 table[255] = 255
-            np.take(table, frame, out=out)
+            cv2.LUT(frame, table, dst=out)
         return corrected
 
 
-def normalise(frames: Frames, gains: NDArray[np.float64]) -> GainSource:
+def normalise(frames: Frames, gains: NDArray[np.float64]) -> FrameSource:
     """Bring all frames to one brightness, band by band as they are read.
+
+    Where all gains are 1 the frames come as they are, without a copy.
 
     Args:
         frames: The sequence.
@@ -166,4 +170,4 @@ def normalise(frames: Frames, gains: NDArray[np.float64]) -> GainSource:
             f"gains of shape {gains.shape}, not all positive, or not for {source.shape[0]} frames",
             hint="Give one positive gain for each frame, as estimate_gains does.",
         )
-    return GainSource(source, gains)
+    return source if (gains == 1).all() else GainSource(source, gains)

@@ -32,12 +32,15 @@ from rainbench.build.static import (
     EVEN,
     ODD,
     StaticCheck,
+    check_static,
     clean_part,
     is_static,
     split_in_half,
     to_psnr,
 )
 from rainbench.errors import RainbenchError
+
+_PartOf = Callable[[slice, Method], NDArray[np.float32]]
 
 Verdict = Literal["accept", "more", "reject"]
 """Good enough; worth another try with more frames; not a sequence to make a clean frame of."""
@@ -119,7 +122,6 @@ def judge(
             hint="Give the very frames that the clean frame was made of.",
         )
     steady = source if clean.gains is None else normalise(source, clean.gains)
-    check = is_static(steady, threads=threads, device=device)
     part_of = partial(
         clean_part,
         source,
@@ -128,10 +130,14 @@ def judge(
         threads=threads,
         device=device,
     )
-    random, cross = _interleaved(part_of, clean.method)
-    first, second = (part_of(part, clean.method) for part in split_in_half(source.shape[0]))
-    halves = to_psnr(_squared(first, second))
-    del first, second
+    halves = to_psnr(_apart(part_of, clean.method, *split_in_half(source.shape[0])))
+    if clean.method == "exact" and clean.vote_share is not None:
+        # What the check compares and what the scores compare are the same pictures.
+        random = cross = _apart(part_of, "exact", ODD, EVEN)
+        check = check_static(steady, clean.vote_share, to_psnr(random), halves)
+    else:
+        random, cross = _interleaved(part_of, clean.method)
+        check = is_static(steady, threads=threads, device=device)
     comb = to_psnr(_systematic(source, clean) + random / 4 + 1 / 12)
     estimate = min(comb, to_psnr(cross) + HALVING, halves + HALVING)
     verdict, reason = _decide(estimate, good, check)
@@ -140,9 +146,12 @@ def judge(
     )
 
 
-def _interleaved(
-    part_of: Callable[[slice, Method], NDArray[np.float32]], method: Method
-) -> tuple[float, float]:
+def _apart(part_of: _PartOf, method: Method, one: slice, other: slice) -> float:
+    """Return the mean squared difference of two clean frames by one method."""
+    return _squared(part_of(one, method), part_of(other, method))
+
+
+def _interleaved(part_of: _PartOf, method: Method) -> tuple[float, float]:
     """Compare odd and even frames, by the method and across methods: two mean squared errors."""
     # Pictures of 4K are large: each is let go of as soon as it has been compared.
     odd, even = part_of(ODD, method), part_of(EVEN, method)

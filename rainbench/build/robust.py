@@ -81,7 +81,7 @@ def average_rain_free(
     from rainbench.build.gains import normalise
 
     count, height, width, _ = source.shape
-    steady = source if (gains == 1).all() else normalise(source, gains)
+    steady = normalise(source, gains)
     votes = count_votes(steady, threads=threads, keep_ranges=True, band_rows=band_rows)
     percentiles = percentile_map(local_curves(votes, count), height, width)
     start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)

@@ -109,14 +109,14 @@ class FrameSpool:
         height, width = self._size
         out = np.empty((self._count, bottom - top, width, 3), np.uint8)
         for start in range(top // self._rows * self._rows, bottom, self._rows):
-            rows = min(self._rows, height - start)
-            first, last = max(top, start), min(bottom, start + rows)
-            for group in range(0, self._count, _GROUP):
-                frames = min(_GROUP, self._count - group)
-                part = self._read(self._offset(group, start), (frames, rows, width, 3))
-                out[group : group + frames, first - top : last - top] = part[
-                    :, first - start : last - start
-                ]
+            stop = min(start + self._rows, height)
+            first, last = max(top, start), min(bottom, stop)
+            whole = (first, last) == (top, bottom) == (start, stop)
+            step = _GROUP if whole else 1  # What lies together in the file and in the result.
+            skipped = 3 * width * (first - start)
+            for n in range(0, self._count, step):
+                part = out[n : n + step, first - top : last - top]
+                self._read(self._offset(n, start) + skipped, part)
         return out
 
     def close(self) -> None:
@@ -156,9 +156,8 @@ class FrameSpool:
         except OSError as error:
             raise self._unwritable(error) from None
 
-    def _read(self, offset: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-        values = np.empty(shape, np.uint8)
-        data = values.data.cast("B")
+    def _read(self, offset: int, into: NDArray[np.uint8]) -> None:
+        data = into.data.cast("B")
         with self._lock:
             self._file.seek(offset)
             while data:
@@ -169,7 +168,6 @@ class FrameSpool:
                         hint="Something else changed the temporary file, or the disk is failing.",
                     )
                 data = data[read:]
-        return values
 
     def _unwritable(self, error: OSError) -> RainbenchError:
         written = 3 * self._count * self._size[0] * self._size[1] / 1e9

@@ -99,6 +99,18 @@ def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> Stati
         )
         for parts in ((ODD, EVEN), (first, second))
     )
+    return check_static(source, share, split, halves)
+
+
+def check_static(source: FrameSource, share: float, split: float, halves: float) -> StaticCheck:
+    """Decide with the numbers of `is_static`, where they are known; measure what is suspected.
+
+    Args:
+        source: The sequence.
+        share: Share of the pixels that agree on the best percentile.
+        split: PSNR between the exact clean frames of every second frame and of the others, in dB.
+        halves: PSNR between those of the first and the second half, in dB.
+    """
     check = StaticCheck(share, split, halves)
     if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
         return check

@@ -8,7 +8,9 @@ from scipy.stats import spearmanr
 from sequences import HELD_OUT, STATIC, make_sequence, psnr
 
 from rainbench.build.clean_frame import extract_clean_frame
+from rainbench.build.gains import normalise
 from rainbench.build.judge import judge
+from rainbench.build.static import is_static
 from rainbench.errors import RainbenchError
 
 HEIGHT, WIDTH = 80, 112
@@ -86,3 +88,15 @@ def test_a_clean_frame_of_other_frames_is_refused():
     clean = extract_clean_frame(frames[:50])
     with pytest.raises(RainbenchError, match="of 50 frames of 64x48 cannot be judged"):
         judge(frames, clean)
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.05])
+def test_the_check_is_that_of_the_frames_alone(drift):
+    sequence = make_sequence(replace(HELD_OUT[1], drift=drift, frames=40), HEIGHT, WIDTH)
+    gains = sequence.gains if drift else None
+    steady = normalise(sequence.frames, gains) if drift else sequence.frames
+    clean = extract_clean_frame(sequence.frames, gains=gains)
+    judgement = judge(sequence.frames, clean)
+    assert judgement.check == is_static(steady)
+    assert judgement.split == judgement.cross == judgement.check.split
+    assert judgement.halves == judgement.check.halves
