@@ -26,6 +26,7 @@ COMMANDS = {
     "identify": "Find the protocol and the revision behind a published number.",
     "report": "Write a run's tables; print a paper's table with the run beside it.",
     "train": "Train a network: weights of your own.",
+    "claims": "Evaluate the papers' claims on their tables; try some by small trainings.",
     "compare": "Hold a run against the papers and the golden numbers.",
     "build-spa": "Make real rain/clean pairs from static-camera videos.",
     "review": "Look at clean frames in the browser and accept or reject them.",

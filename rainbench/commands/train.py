@@ -271,17 +271,17 @@ def _export(
 ) -> Export:
     from rainbench.train.export import export_weights
 
-    command = shlex.join(["rainbench", *_without_places(sys.argv[1:])])
+    command = shlex.join(["rainbench", *without_places(sys.argv[1:])])
     return export_weights(
         job, trained, out, target, tag=tag, command=command, table_beside=table_beside
     )
 
 
-def _without_places(words: list[str]) -> list[str]:
+def without_places(words: list[str]) -> list[str]:
     """Return a call's words without where its files lie or went, which is nobody else's affair.
 
     Example:
-        >>> _without_places(["train", "sian", "--clean", "/home/me/photos", "--out=x", "--short"])
+        >>> without_places(["train", "sian", "--clean", "/home/me/photos", "--out=x", "--short"])
         ['train', 'sian', '--clean', 'photos', '--short']
     """
     kept: list[str] = []

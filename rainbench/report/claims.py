@@ -200,7 +200,7 @@ class Tables:
                 SEPARATOR.join(key[1:]) for key in self._cells if key[0] == (paper or self._paper)
             }
             raise CardError(f'no published cell "{name}"', hint=did_you_mean(name, known))
-        return self._cells[key]  # type: ignore[index]
+        return self._cells[key]
 
     def _second(self, name: str, metric: Metric) -> PublishedCell:
         """Return the best other cell of a cell's column."""
@@ -282,18 +282,31 @@ def _parts(check: Check, tables: Tables) -> Iterator[Part]:
 
 def _order(check: Check, tables: Tables, metric: Metric) -> Part:
     """Compare the groups of an order; what fails is named, or all numbers if nothing does."""
+    label = f"{metric.upper()}{_where(check, tables)}"
     wrong = [
         f"{_shown(upper, tables, metric)} is not above {_shown(lower, tables, metric)}"
         for upper, lower in comparisons(check.order)
         if not _worth(upper, tables, metric) > _worth(lower, tables, metric) + _ROUNDING
     ]
     if wrong:
-        return Part(f"{metric.upper()}: {'; '.join(wrong)}", False)
+        return Part(f"{label}: {'; '.join(wrong)}", False)
     groups = [
         ", ".join(_shown(expression, tables, metric) for expression in group)
         for group in check.order
     ]
-    return Part(f"{metric.upper()}: {' > '.join(groups)}", True)
+    return Part(f"{label}: {' > '.join(groups)}", True)
+
+
+def _where(check: Check, tables: Tables) -> str:
+    """Return the data set of an order's cells, where it is one."""
+    terms = {
+        term.removeprefix(SECOND)
+        for group in check.order
+        for expression in group
+        for term in expression.split(MINUS)
+    }
+    datasets = {tables.cell(term).dataset for term in terms if SEPARATOR in term}
+    return f" on {datasets.pop()}" if len(datasets) == 1 else ""
 
 
 def _worth(expression: str, tables: Tables, metric: Metric) -> float:

@@ -2,7 +2,7 @@
 
 All networks of a claim were trained on the same patches for the same seed, so differences are
 taken seed by seed. Three seeds are few: where all of them agree and their mean is beyond their
-spread, chance alone would have done so in at most one of eight comparisons.
+spread, chance alone would have done so in at most one of four comparisons.
 """
 
 from __future__ import annotations
