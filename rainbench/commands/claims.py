@@ -186,7 +186,7 @@ def _judged(
             f"{ground.source.label}; scored on {ground.validation.label}, "
             f"{ground.validation.protocol}. Rainy input {first.input_psnr:.2f} dB / "
             f"{first.input_ssim:.4f}. Leak check against {ground.leak_check}. "
-            f"Budget: {budget}, {seeds} seeds; {hours:.2f} hours by the clock together, whatever ran beside."
+            f"Budget: {budget}, {seeds} seeds; {hours:.2f} hours by the clock, whatever ran beside."
         )
         parameters = {name: result.parameters for (name, _), result in own.items()}
         grids.append(scores_grid(f"Small trainings on {rain}", scored[rain], parameters, note))

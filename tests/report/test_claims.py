@@ -35,9 +35,9 @@ def test_no_claim_of_the_reading_is_missing(shared):
     text = (shared / "papers" / "claims.md").read_text()
     read = {}
     for line in text.splitlines():
-        fields = [field.strip() for field in line.strip("|").split(" | ")]
-        if re.fullmatch(r"[A-EX]\d+", fields[0].strip("| ")):
-            read[fields[0].strip("| ")] = fields
+        fields = re.split(r"\s*\|\s*", line.strip().strip("|").strip())
+        if re.fullmatch(r"[A-EX]\d+", fields[0]):
+            read[fields[0]] = fields
     assert set(read) == set(CLAIMS)
     for name, fields in read.items():
         if name.startswith("X"):
