@@ -35,7 +35,7 @@ def main() -> None:
     pairs = load_pairs(card, copies_of(card, [given.data], only=True)[0], limit=given.images)
     images = [(load_image(pair.rainy), load_image(pair.clean)) for pair in pairs.pairs]
     for entry in registry.entries(given.baseline or ["prenet_r.rain100l", "spanet.rain200l"]):
-        weights = find_weights(entry.weights, [given.weights]) if entry.weights else None
+        weights = find_weights(entry, [given.weights])
         whole = [Predictor(entry, weights, RunOptions())(rainy) for rainy, _ in images]
         for overlap in OVERLAPS:
             predict = Predictor(entry, weights, RunOptions(tile=given.tile, overlap=overlap))

@@ -108,7 +108,7 @@ def command(
             raise RainbenchError(f"{root}: there is no such folder")
     style = Style(side_by_side, lossless)
     jobs = find_jobs(path, out, style)
-    weights = find_weights(entry.weights, list(weight_roots)) if entry.weights else None
+    weights = find_weights(entry, weight_roots)
     if not out.suffix or out.is_dir():
         made_with: dict[str, object] = {
             "entry": entry.name,

@@ -109,7 +109,7 @@ def test_receptive_radius_of_prenet_r_by_hand():
 @pytest.mark.parametrize("name", ["prenet_r.rain100l", "spanet.rain200l"])
 def test_tiles_lose_at_most_a_fiftieth_of_a_decibel(shared, name):
     entry = load_registry().entries([name])[0]
-    weights = find_weights(entry.weights, [shared / "weights"])
+    weights = find_weights(entry, [shared / "weights"])
     window = (slice(0, 120), slice(0, 144))
     rainy = np.ascontiguousarray(read_image(shared / "data/rain100l/input/5.png")[window])
     clean = np.ascontiguousarray(read_image(shared / "data/rain100l/target/5.png")[window])
