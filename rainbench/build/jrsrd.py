@@ -112,9 +112,8 @@ def _card(options: SynthOptions, split: SplitName, *, rendered: bool) -> Dataset
     names = {"test": options.name, "train": f"{options.name}-train"}
     other = names["train" if split == "test" else "test"]
     synthesis = options.synthesis
-    levels = ", ".join(f"{100 * level:.3g}" for level in options.levels)
     how = (
-        f"Each scene carries streaks of {len(options.levels)} strengths (noise of {levels} %), "
+        f"Each scene carries streaks of {len(options.levels)} strengths ({_strengths(options)}), "
         f"{'in front of' if synthesis.order == 'paper' else 'behind'} the drops, laid on by "
         f"{synthesis.blend}; seed {synthesis.seed}. The clean image is shared by the versions of "
         "a scene, which are all in one split. Angle, length, width, levels and blending are not "
@@ -152,6 +151,15 @@ def _card(options: SynthOptions, split: SplitName, *, rendered: bool) -> Dataset
         confusable=(other, "jrsrd" if split == "test" else "jrsrd-train"),
         notes=f"{STYLE if rendered else RECREATION} {how}",
     )
+
+
+def _strengths(options: SynthOptions) -> str:
+    if options.synthesis.model == "photoshop":
+        return "noise of " + ", ".join(f"{100 * level:.3g}" for level in options.levels) + " %"
+    rates = ", ".join(f"{level:g}" for level in options.levels)
+    factor = options.synthesis.physical_ranges.exaggerate
+    exaggerated = f", opacity exaggerated {factor:g} times" if factor != 1 else ""
+    return f"not painted but physical: rain of {rates} mm/h{exaggerated}"
 
 
 def _best_match(card: DatasetCard, folder: Path) -> Match | None:

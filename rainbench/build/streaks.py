@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from math import ceil, cos, radians, sqrt, tan
 from statistics import NormalDist
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +67,26 @@ class StreakParameters:
     def __post_init__(self) -> None:
         check_ranges("streaks", self, _LIMITS)
 
+    @property
+    def full(self) -> float:
+        """Brightness of a full streak."""
+        return self.opacity
+
+    def as_record(self) -> dict[str, float]:
+        """Return the parameters by name, for metadata."""
+        return asdict(self)
+
+
+class LayerParameters(Protocol):
+    """What the parameters of any model of streaks can tell of a layer."""
+
+    @property
+    def full(self) -> float:
+        """Brightness of a full streak, 0 to 1."""
+
+    def as_record(self) -> dict[str, float]:
+        """Return the parameters by name, for metadata."""
+
 
 @dataclass(frozen=True, slots=True)
 class StreakLayer:
@@ -77,12 +98,12 @@ class StreakLayer:
     """
 
     layer: NDArray[np.uint8]
-    parameters: StreakParameters
+    parameters: LayerParameters
 
     @property
     def soft_mask(self) -> NDArray[np.float32]:
         """Share of full streak per pixel, ``(H, W)`` float32 in [0, 1]."""
-        full = np.float32(255 * max(self.parameters.opacity, 1e-6))
+        full = np.float32(max(1, round(255 * self.parameters.full)))
         return self.layer.astype(np.float32) / full
 
     @property
@@ -92,7 +113,7 @@ class StreakLayer:
 
     def as_record(self) -> dict[str, float]:
         """Return the parameters and the share of visible pixels, for metadata."""
-        return {**asdict(self.parameters), "visible": float(self.mask.mean())}
+        return {**self.parameters.as_record(), "visible": float(self.mask.mean())}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

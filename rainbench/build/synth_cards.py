@@ -27,6 +27,14 @@ def synth_cards(options: SynthOptions) -> tuple[DatasetCard, DatasetCard]:
     return _card(options, "test"), _card(options, "train")
 
 
+def _model(options: SynthOptions) -> str:
+    synthesis = options.synthesis
+    if not synthesis.has_streaks or synthesis.model == "photoshop":
+        return ""
+    factor = synthesis.physical_ranges.exaggerate
+    return f" The streaks are physical, their opacity {factor:g} times that of nature."
+
+
 def _card(options: SynthOptions, split: SplitName) -> DatasetCard:
     names = {"test": options.name, "train": f"{options.name}-train"}
     synthesis = options.synthesis
@@ -55,6 +63,6 @@ def _card(options: SynthOptions, split: SplitName) -> DatasetCard:
         notes=(
             f"{options.versions} rainy version{'s' if options.versions > 1 else ''} of each clean "
             f"image, seed {synthesis.seed}; all versions of an image are in one split. Every "
-            "parameter stands in metadata.csv."
+            f"parameter stands in metadata.csv.{_model(options)}"
         ),
     )

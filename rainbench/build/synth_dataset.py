@@ -66,7 +66,7 @@ class SynthPlan:
     def counts(self) -> dict[str, int]:
         """Return the pairs of each split that has scenes, by its card's name."""
         names = [self.card(source).name for source in self.sources]
-        each = len(self.options.amounts)
+        each = len(self.options.strengths)
         return {name: names.count(name) * each for name in dict.fromkeys(names)}
 
     def estimate(self) -> tuple[float, float]:
@@ -81,7 +81,7 @@ class SynthPlan:
                 height, width = read_image(source.clean).shape[:2]
             except ImageError:
                 continue
-            samples = height * width * len(self.sources) * len(self.options.amounts) * pictures
+            samples = height * width * len(self.sources) * len(self.options.strengths) * pictures
             return samples * _BYTES, samples * _NANOSECONDS * 1e-9 / self.options.workers
         return 0.0, 0.0
 
@@ -175,7 +175,14 @@ def summarise(report: SynthReport) -> dict[str, object]:
     }
 
 
-_SUMMARISED = ("streak_amount", "streak_visible", "drop_coverage", "input_psnr_y", "input_psnr_rgb")
+_SUMMARISED = (
+    "streak_amount",
+    "streak_rate",
+    "streak_visible",
+    "drop_coverage",
+    "input_psnr_y",
+    "input_psnr_rgb",
+)
 
 
 def _median(versions: Sequence[SceneVersion], name: str) -> float | None:

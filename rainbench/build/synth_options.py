@@ -9,12 +9,21 @@ from pathlib import Path
 
 from rainbench.build.package import safe_name
 from rainbench.build.spa_options import key_of
-from rainbench.build.transform import REVISION, Synthesis
+from rainbench.build.transform import REVISION, StreakModel, Synthesis
 from rainbench.catalog.registry import content_root
 from rainbench.errors import RainbenchError
 
 JRSRD_LEVELS = (0.2, 1 / 3, 7 / 15, 0.6)
 """Four noise amounts, evenly spread over the paper's "between 20% and 60%"; it says no more."""
+
+PHYSICAL_LEVELS = (12.5, 25.0, 50.0, 100.0)
+"""Four rain rates in mm/h, from heavy rain to a cloudburst."""
+
+DEFAULT_LEVELS: dict[StreakModel, tuple[float, ...]] = {
+    "photoshop": JRSRD_LEVELS,
+    "physical": PHYSICAL_LEVELS,
+}
+"""The four strengths of ``rainbench synth-jrsrd``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,8 +32,9 @@ class SynthOptions:
 
     Attributes:
         synthesis: What to add to each image.
-        levels: Noise amounts of the streaks: every scene gets one rainy version for each, and they
-            share mist and drops. Empty draws an amount for each version.
+        levels: Strengths of the streaks, noise amounts or (``physical``) rain rates in mm/h: every
+            scene gets one rainy version for each, and they share mist and drops. Empty draws a
+            strength for each version.
         versions: Rainy versions of each scene where there are no levels; they share nothing.
         test_share: Share of the scenes whose pairs are for testing, where the source has no splits.
         name: Of the test split; the training split's ends in ``-train``.
@@ -39,8 +49,15 @@ class SynthOptions:
     workers: int = 1
 
     def __post_init__(self) -> None:
+        physical = self.synthesis.model == "physical"
         for level in self.levels:
-            if not 0.01 <= level <= 1:
+            if physical and not 0.1 <= level <= 300:
+                raise RainbenchError(
+                    f"--levels {level:g}: with --model physical a level is a rain rate in mm/h, "
+                    "0.1 to 300",
+                    hint="For example --levels 10,50.",
+                )
+            if not physical and not 0.01 <= level <= 1:
                 raise RainbenchError(
                     f"--levels {level:g}: a level is a noise amount from 0.01 to 1",
                     hint="For example --levels 0.2,0.6 for 20 and 60 per cent.",
@@ -51,8 +68,8 @@ class SynthOptions:
             raise RainbenchError(f"the kind {self.synthesis.kind} has no streaks, so no levels")
 
     @property
-    def amounts(self) -> tuple[float | None, ...]:
-        """The noise amount of each version of a scene; None is drawn."""
+    def strengths(self) -> tuple[float | None, ...]:
+        """The strength of the streaks of each version of a scene; None is drawn."""
         return self.levels or (None,) * self.versions
 
     def describe(self) -> dict[str, object]:
@@ -71,7 +88,7 @@ class SynthOptions:
 
 
 def parse_levels(text: str) -> tuple[float, ...]:
-    """Return the noise amounts that ``--levels`` gives.
+    """Return the strengths that ``--levels`` gives.
 
     Raises:
         RainbenchError: One is not a number.

@@ -151,14 +151,14 @@ class _Maker:
             shared["drop"] = self._copy(f"drop/{source.id}.png", photograph, photograph_data)
         versions = []
         scene: PreparedScene | None = None
-        for number, amount in enumerate(options.amounts, start=1):
+        for number, strength in enumerate(options.strengths, start=1):
             identity = f"{source.id}_{number}"
             if scene is None or not options.levels:
                 keys = (key,) if options.levels else (key, number)
                 scene = options.synthesis.prepare(clean, *keys, photograph=photograph, depth=depth)
                 name = source.id if options.levels else identity
                 shared |= self._write_scene(scene, name, photographed=photograph is not None)
-            pair = scene.rain(amount, number)
+            pair = scene.rain(strength, number)
             files = {**self._write_pair(pair, identity), **shared}
             psnr_y, psnr_rgb = input_psnr(pair.rainy, clean)
             parameters: dict[str, Parameter] = {

@@ -17,11 +17,25 @@ from numpy.typing import NDArray
 from rainbench.build.drops import DropParameters, DropRanges, draw_drop_parameters, render_drops
 from rainbench.build.masks import SoftMask, soft_mask
 from rainbench.build.mist import MistRanges, add_mist, draw_mist_parameters, pseudo_depth
-from rainbench.build.streaks import StreakRanges, add, draw_parameters, make_streaks, screen
+from rainbench.build.physical_streaks import (
+    PhysicalRanges,
+    draw_physical_parameters,
+    drop_light,
+    make_physical_streaks,
+)
+from rainbench.build.streaks import (
+    StreakLayer,
+    StreakRanges,
+    add,
+    draw_parameters,
+    make_streaks,
+    screen,
+)
 from rainbench.errors import RainbenchError
 from rainbench.images import Image
 
 SynthesisKind = Literal["streaks", "drops", "mist", "joint"]
+StreakModel = Literal["photoshop", "physical"]
 Order = Literal["paper", "physical"]
 Blend = Literal["screen", "add"]
 Parameter = str | int | float
@@ -64,13 +78,16 @@ class Synthesis:
     Attributes:
         kind: What to add; ``joint`` is streaks and drops.
         seed: Any number.
+        model: ``photoshop``: painted streaks, as in the published sets. ``physical``: drops that
+            fall before the camera while its shutter is open.
         mist: Add mist before anything else; always so for the kind ``mist``.
         order: ``paper``: streaks over the drops, as JRSRD was made. ``physical``: streaks behind
             the wet glass, which refracts them.
         blend: How streaks are laid on. ``add`` is that of NASNet's Eq. 3.
         rows: Rows of the whole images of which patches are given, so that rain has the size it has
             in them; None if whole images are given.
-        streak_ranges: What the parameters of streaks are drawn from.
+        streak_ranges: What the parameters of painted streaks are drawn from.
+        physical_ranges: What those of physical streaks are drawn from.
         drop_ranges: What those of drops are drawn from.
         mist_ranges: What those of mist are drawn from.
 
@@ -84,16 +101,23 @@ class Synthesis:
 
     kind: SynthesisKind = "streaks"
     seed: int = 0
+    model: StreakModel = "photoshop"
     mist: bool = False
     order: Order = "paper"
     blend: Blend = "screen"
     rows: int | None = None
     streak_ranges: StreakRanges = field(default_factory=StreakRanges)
+    physical_ranges: PhysicalRanges = field(default_factory=PhysicalRanges)
     drop_ranges: DropRanges = field(default_factory=DropRanges)
     mist_ranges: MistRanges = field(default_factory=MistRanges)
 
     def __post_init__(self) -> None:
-        for name, known in (("kind", SynthesisKind), ("order", Order), ("blend", Blend)):
+        for name, known in (
+            ("kind", SynthesisKind),
+            ("model", StreakModel),
+            ("order", Order),
+            ("blend", Blend),
+        ):
             if getattr(self, name) not in get_args(known):
                 raise RainbenchError(
                     f"{name} {getattr(self, name)!r}: it must be {', '.join(get_args(known))}"
@@ -214,22 +238,22 @@ class PreparedScene:
     wetness: DropParameters | None
     parameters: Mapping[str, Parameter]
 
-    def rain(self, amount: float | None = None, version: int = 0) -> SyntheticPair:
+    def rain(self, strength: float | None = None, version: int = 0) -> SyntheticPair:
         """Make one rainy version.
 
         Args:
-            amount: The noise amount of its streaks; drawn by default.
+            strength: Of its streaks: the noise amount of painted ones, the rain rate in mm/h of
+                physical ones; drawn by default.
             version: Versions of one scene have streaks of their own.
         """
         height, width = self.clean.shape[:2]
         rainy, layer = self.dropped, np.zeros((height, width), np.uint8)
         parameters = dict(self.parameters)
         if self.synthesis.has_streaks:
-            key = (*self.key, version)
-            drawn = draw_parameters(amount, *key, ranges=self.synthesis.streak_ranges)
-            streaks = make_streaks(height, width, drawn, *key, rows=self.synthesis.rows)
+            streaks = self._streaks(strength, version)
             layer, rainy = streaks.layer, self._blend(streaks.layer)
             parameters |= {
+                "model": self.synthesis.model,
                 "order": self.synthesis.order,
                 "blend": self.synthesis.blend,
                 **_named("streak", streaks.as_record()),
@@ -249,6 +273,16 @@ class PreparedScene:
             joint_mask=joint_mask.values,
             parameters=parameters,
         )
+
+    def _streaks(self, strength: float | None, version: int) -> StreakLayer:
+        synthesis, size, key = self.synthesis, self.clean.shape[:2], (*self.key, version)
+        if synthesis.model == "photoshop":
+            drawn = draw_parameters(strength, *key, ranges=synthesis.streak_ranges)
+            return make_streaks(*size, drawn, *key, rows=synthesis.rows)
+        rain = draw_physical_parameters(
+            strength, *key, ranges=synthesis.physical_ranges, light=drop_light(self.misted)
+        )
+        return make_physical_streaks(*size, rain, *key, rows=synthesis.rows)
 
     def _blend(self, layer: NDArray[np.uint8]) -> Image:
         blend = BLENDS[self.synthesis.blend]

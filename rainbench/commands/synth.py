@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from rainbench.commands.synth_common import build_options, default_workers, run_build
+from rainbench.commands.synth_common import (
+    build_options,
+    default_workers,
+    given,
+    rain_options,
+    run_build,
+)
 
 if TYPE_CHECKING:
-    from rainbench.build.transform import Blend, Order, SynthesisKind
+    from rainbench.build.transform import Blend, Order, StreakModel, SynthesisKind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -31,6 +37,7 @@ def _range(
 Examples:
   rainbench synth streaks photos/ --out sets/streaks --versions 3
   rainbench synth streaks photos/ --out sets/light --amount 0.2 0.3 --angle -10 10
+  rainbench synth streaks photos/ --model physical --exaggerate 10 --out sets/physical
   rainbench synth drops photos/ --out sets/drops --drop-count 400 800
   rainbench synth streaks photos/ --mist --blend add --depth depth/ --out sets/veiled
   rainbench synth joint photos/ --order physical --out sets/joint --test-share 1""",
@@ -44,29 +51,18 @@ Examples:
     show_default=True,
     help="Rainy versions of each clean image.",
 )
-@click.option(
-    "--order",
-    type=click.Choice(["paper", "physical"]),
-    default="paper",
-    show_default=True,
-    help="Streaks over the drops, or behind the wet glass.",
-)
-@click.option(
-    "--blend",
-    type=click.Choice(["screen", "add"]),
-    default="screen",
-    show_default=True,
-    help="How streaks are laid on.",
-)
-@click.option("--mist", is_flag=True, help="Mist as well, behind everything else.")
-@_range("--amount", "0.2 0.6", "Noise amount of the streaks, 0 to 1.")
-@_range("--angle", "-25 25", "Fall in degrees from vertical.")
-@_range("--length", "20 50", "Length of streaks in pixels at 480 rows.")
-@_range("--width", "1.2 2", "Width of streaks in pixels at 480 rows.")
-@_range("--opacity", "0.85 0.85", "Brightness of a full streak, 0 to 1.")
-@_range("--drop-count", "250 800", "Drops on 720x480 pixels.", int)
+@rain_options
+@_range("--amount", "0.2 0.6", "Painted: noise amount of the streaks, 0 to 1.")
+@_range("--angle", "-25 25", "Painted: fall in degrees from vertical.")
+@_range("--length", "20 50", "Painted: length of streaks in pixels at 480 rows.")
+@_range("--width", "1.2 2", "Painted: width of streaks in pixels at 480 rows.")
+@_range("--opacity", "0.85 0.85", "Painted: brightness of a full streak, 0 to 1.")
+@_range("--rate", "10 100", "Physical: rain rate in mm/h.")
+@_range("--wind", "-2.5 2.5", "Physical: wind across the view in m/s.")
+@_range("--exposure", "0.002 0.0167", "Physical: how long the shutter is open, in seconds.")
+@_range("--drop-count", "500 1200", "Drops on 720x480 pixels.", int)
 @_range("--defocus", "5 9", "Blur of the glass in pixels at 480 rows.")
-@_range("--sky", "0.8 0.95", "Share of sky in the light from above.")
+@_range("--sky", "0.85 1", "Share of sky in the light from above.")
 @_range("--beta", "0.2 0.8", "Density of the mist.")
 @_range("--light", "0.75 0.95", "Brightness of the mist, 0 to 1.")
 @build_options
@@ -77,6 +73,8 @@ def command(
     kind: SynthesisKind,
     clean: Path,
     versions: int,
+    model: StreakModel,
+    exaggerate: float | None,
     order: Order,
     blend: Blend,
     mist: bool,
@@ -85,6 +83,9 @@ def command(
     length: tuple[float, float] | None,
     width: tuple[float, float] | None,
     opacity: tuple[float, float] | None,
+    rate: tuple[float, float] | None,
+    wind: tuple[float, float] | None,
+    exposure: tuple[float, float] | None,
     drop_count: tuple[int, int] | None,
     defocus: tuple[float, float] | None,
     sky: tuple[float, float] | None,
@@ -110,6 +111,7 @@ def command(
 
     from rainbench.build.drops import DropRanges
     from rainbench.build.mist import MistRanges
+    from rainbench.build.physical_streaks import PhysicalRanges
     from rainbench.build.streaks import StreakRanges
     from rainbench.build.synth_cards import synth_cards
     from rainbench.build.synth_dataset import SynthPlan
@@ -121,26 +123,32 @@ def command(
     streaks = {
         "amount": amount, "angle": angle, "length": length, "width": width, "opacity": opacity,
     }  # fmt: skip
+    rain = {"rate": rate, "wind": wind, "exposure": exposure, "exaggerate": exaggerate}
     drops = {"count": drop_count, "defocus": defocus, "sky": sky}
     veil = {"beta": beta, "light": light}
     synthesis = Synthesis(
         kind=kind,
         seed=seed,
+        model=model,
         mist=mist,
         order=order,
         blend=blend,
-        streak_ranges=replace(StreakRanges(), **_given(streaks)),
-        drop_ranges=replace(DropRanges(), **_given(drops)),
-        mist_ranges=replace(MistRanges(), **_given(veil)),
+        streak_ranges=replace(StreakRanges(), **given(streaks)),
+        physical_ranges=replace(PhysicalRanges(), **given(rain)),
+        drop_ranges=replace(DropRanges(), **given(drops)),
+        mist_ranges=replace(MistRanges(), **given(veil)),
     )
     for used, what, ranges in (
-        (synthesis.has_streaks, "streaks", streaks),
+        (synthesis.has_streaks and model == "photoshop", "painted streaks", streaks),
+        (synthesis.has_streaks and model == "physical", "physical streaks", rain),
         (synthesis.has_drops, "drops", drops),
         (synthesis.has_mist, "mist", veil | {"depth": depth}),
     ):
-        if not used and any(value is not None for value in ranges.values()):
-            given = next(name for name, value in ranges.items() if value is not None)
-            raise RainbenchError(f"{given} is of {what}, which {kind} does not have")
+        if not used and given(ranges):
+            name = next(iter(given(ranges)))
+            raise RainbenchError(
+                f"{name} is of {what}, which {kind} with --model {model} does not have"
+            )
     options = SynthOptions(
         synthesis=synthesis,
         versions=versions,
@@ -160,7 +168,3 @@ def command(
     ctx.exit(
         run_build(plan, also=also, allow_partial=allow_partial, dry_run=dry_run, as_json=as_json)
     )
-
-
-def _given(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}

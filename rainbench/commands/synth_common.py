@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,47 @@ if TYPE_CHECKING:
     from rainbench.build.synth_dataset import SynthPlan, SynthReport
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def rain_options(function: Function) -> Function:
+    """Add the options that say how rain comes over an image."""
+    options = (
+        click.option(
+            "--model",
+            type=click.Choice(["photoshop", "physical"]),
+            default="photoshop",
+            show_default=True,
+            help="Painted streaks, as in the published sets, or drops that fall while the "
+            "shutter is open: their sizes, speeds and opacity are those of real rain.",
+        ),
+        click.option(
+            "--exaggerate",
+            type=float,
+            metavar="G",
+            help="Factor on the opacity of physical drops, which are nearly invisible; 8 to 20 "
+            "looks painted. Recorded with every pair. [default: 1]",
+        ),
+        click.option(
+            "--order",
+            type=click.Choice(["paper", "physical"]),
+            default="paper",
+            show_default=True,
+            help="Streaks over the drops, or behind the wet glass (rendered drops only).",
+        ),
+        click.option(
+            "--blend",
+            type=click.Choice(["screen", "add"]),
+            default="screen",
+            show_default=True,
+            help="How streaks are laid on.",
+        ),
+        click.option(
+            "--mist",
+            is_flag=True,
+            help="Mist as well, behind everything else (rendered drops only).",
+        ),
+    )
+    return _with(options, function)
 
 
 def build_options(function: Function) -> Function:
@@ -56,9 +97,19 @@ def build_options(function: Function) -> Function:
         click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON for machines."),
     )
+    return _with(options, function)
+
+
+def _with(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
+    """Add options, which ``--help`` shows in this order."""
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of the options that were given."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def default_workers() -> int:
@@ -133,6 +184,9 @@ def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
         facts[1] += f", {row['input_psnr_rgb']:.1f} dB on RGB"
         if row["streak_amount"] is not None:
             facts.append(f"noise {row['streak_amount']:.0%}")
+        if row["streak_rate"] is not None:
+            facts.append(f"rain of {row['streak_rate']:.3g} mm/h")
+        if row["streak_visible"] is not None:
             facts.append(f"streaks on {row['streak_visible']:.0%}")
         if row["drop_coverage"] is not None:
             facts.append(f"drops on {row['drop_coverage']:.0%}")

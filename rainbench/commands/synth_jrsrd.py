@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.commands.synth_common import build_options, default_workers, run_build
+from rainbench.commands.synth_common import build_options, default_workers, rain_options, run_build
 
 if TYPE_CHECKING:
-    from rainbench.build.transform import Blend, Order
+    from rainbench.build.transform import Blend, Order, StreakModel
 
 
 @click.command(
@@ -20,6 +20,7 @@ Examples:
   rainbench synth-jrsrd --raindrop raindrop/ --out sets/jrsrd
   rainbench synth-jrsrd --raindrop raindrop/ --out sets/jrsrd --allow-partial --workers 2
   rainbench synth-jrsrd --clean photos/ --drops lens --order physical --out sets/lens
+  rainbench synth-jrsrd --raindrop raindrop/ --model physical --exaggerate 10 --out sets/physical
   rainbench run -b prenet -d jrsrd-re --cards sets/jrsrd --data sets/jrsrd""",
 )
 @click.option(
@@ -37,24 +38,10 @@ Examples:
     "--levels",
     default="",
     metavar="A,B,...",
-    help="Noise amounts, 0 to 1; one version of each scene for each. "
-    "[default: 20, 33.3, 46.7, 60 %]",
+    help="Strengths of the streaks; one version of each scene for each. Painted: noise amounts "
+    "[default: 20, 33.3, 46.7, 60 %]. Physical: rain rates in mm/h [default: 12.5, 25, 50, 100].",
 )
-@click.option(
-    "--order",
-    type=click.Choice(["paper", "physical"]),
-    default="paper",
-    show_default=True,
-    help="Streaks over the drops, or behind the wet glass (needs --drops lens).",
-)
-@click.option(
-    "--blend",
-    type=click.Choice(["screen", "add"]),
-    default="screen",
-    show_default=True,
-    help="How streaks are laid on.",
-)
-@click.option("--mist", is_flag=True, help="Mist behind the drops (needs --drops lens).")
+@rain_options
 @build_options
 @click.pass_context
 def command(
@@ -64,6 +51,8 @@ def command(
     clean: Path | None,
     drops: str | None,
     levels: str,
+    model: StreakModel,
+    exaggerate: float | None,
     order: Order,
     blend: Blend,
     mist: bool,
@@ -85,20 +74,32 @@ def command(
     masks and all parameters. What the paper leaves open is this builder's choice.
     """
     from rainbench.build.jrsrd import RECREATION, STYLE, jrsrd_cards, raindrop_scenes
+    from rainbench.build.physical_streaks import PhysicalRanges
     from rainbench.build.synth_dataset import SynthPlan
     from rainbench.build.synth_options import (
-        JRSRD_LEVELS,
+        DEFAULT_LEVELS,
         SynthOptions,
         checked_name,
         parse_levels,
     )
     from rainbench.build.synth_sources import clean_scenes
     from rainbench.build.transform import Synthesis
+    from rainbench.errors import RainbenchError
 
     _check_input(raindrop, clean, drops, order=order, mist=mist, depth=depth)
+    if exaggerate is not None and model != "physical":
+        raise RainbenchError("--exaggerate is for --model physical")
     options = SynthOptions(
-        synthesis=Synthesis(kind="joint", seed=seed, mist=mist, order=order, blend=blend),
-        levels=parse_levels(levels) if levels else JRSRD_LEVELS,
+        synthesis=Synthesis(
+            kind="joint",
+            seed=seed,
+            model=model,
+            mist=mist,
+            order=order,
+            blend=blend,
+            physical_ranges=PhysicalRanges(exaggerate=1.0 if exaggerate is None else exaggerate),
+        ),
+        levels=parse_levels(levels) if levels else DEFAULT_LEVELS[model],
         test_share=test_share,
         name=checked_name(name or ("jrsrd-re" if raindrop else "jrsrd-lens")),
         workers=workers or default_workers(),
