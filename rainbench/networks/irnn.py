@@ -2,24 +2,29 @@
 
 Along each direction, per channel, ``h_t = relu(w h_{t-1} + b + x_t)`` (SPANet, Eq. 5, which has
 no bias). The published kernel starts at the border with ``h_0 = relu(x_0)``: neither weight nor
-bias. A step covers a whole line of pixels, for all other axes at once.
+bias. How the steps are taken, line by line or in blocks of lines, is the business of
+`recurrences`.
 """
 
 from __future__ import annotations
 
-from typing import Any  # the context of an autograd function has no type of its own
+from typing import Any, Literal  # the context of an autograd function has no type of its own
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
+
+from rainbench.networks import recurrences
 
 DIRECTIONS = ("up", "right", "down", "left")
 """Where a recurrence goes, in the order of the output's channel groups: "up" starts at the bottom
 row, "right" at the first column, "down" at the top row, "left" at the last column."""
 
 
-_STARTS = ((1, -1), (2, 0), (1, 0), (2, -1))
-"""Along which axis of ``(N, H, W, ...)`` each direction goes, and where it starts."""
+_PATHS = ((1, True), (2, False), (1, False), (2, True))
+"""Along which axis of ``(N, H, W, ...)`` each direction goes, and whether backwards."""
+
+Steps = Literal["auto", "lines", "blocks"]
 
 
 class IRNN(nn.Module):
@@ -31,11 +36,17 @@ class IRNN(nn.Module):
         channels: C; each channel has one weight and one bias per direction.
         start: What the weights start at: 0.2 as published, where the paper says identity, 1.
 
+    Attributes:
+        steps: How the recurrences are computed, see `recurrences`: "lines", "blocks", or "auto",
+            which is lines on a CPU and blocks on everything else.
+
     Example:
         >>> unit = IRNN(1)
         >>> unit(torch.ones(1, 1, 1, 3))[0, 1, 0]  # to the right
         tensor([1.0000, 1.2000, 1.2400], grad_fn=<SelectBackward0>)
     """
+
+    steps: Steps = "auto"
 
     def __init__(self, channels: int, *, start: float = 0.2) -> None:
         super().__init__()
@@ -44,8 +55,10 @@ class IRNN(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Run the four recurrences, in the precision of the weights even under autocast."""
+        on_cpu = features.device.type == "cpu"
+        in_blocks = self.steps == "blocks" or (self.steps == "auto" and not on_cpu)
         hidden: Tensor = _Recurrences.apply(  # type: ignore[no-untyped-call]
-            features.to(self.weight.dtype), self.weight, self.bias
+            features.to(self.weight.dtype), self.weight, self.bias, in_blocks
         )
         return hidden
 
@@ -54,42 +67,39 @@ class _Recurrences(torch.autograd.Function):
     """All four recurrences in one buffer of shape ``(N, H, W, 4, C)``, in place."""
 
     @staticmethod
-    def forward(ctx: Any, features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:  # noqa: ANN401
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        in_blocks: bool,
+    ) -> Tensor:
         pixels = features.permute(0, 2, 3, 1)
         hidden = pixels.new_empty((*pixels.shape[:3], *weight.shape))
         torch.add(pixels[..., None, :], bias, out=hidden)
-        for direction, lines in enumerate(_lines(hidden)):
-            axis, first = _STARTS[direction]
-            previous = lines[0].copy_(pixels.select(axis, first)).relu_()
-            for line in lines[1:]:
-                previous = line.addcmul_(previous, weight[direction]).relu_()
+        for direction, (axis, backwards) in enumerate(_PATHS):
+            border = -1 if backwards else 0
+            lines = hidden[..., direction, :].movedim(axis, 0)
+            lines[border].copy_(pixels.select(axis, border))
+            recurrences.rectified(lines, weight[direction], backwards, in_blocks=in_blocks)
         ctx.save_for_backward(hidden, weight)
+        ctx.in_blocks = in_blocks
         return hidden.flatten(3).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # noqa: ANN401
+    def backward(ctx: Any, grad_hidden: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401
         hidden, weight = ctx.saved_tensors
-        passed = (hidden > 0).to(hidden)
-        grad = grad_hidden.permute(0, 2, 3, 1).reshape(hidden.shape) * passed
-        grad_weight = torch.zeros_like(weight)
-        grad_bias = torch.zeros_like(weight)
-        for direction, (lines, open_lines, states) in enumerate(
-            zip(_lines(grad), _lines(passed), _lines(hidden), strict=True)
-        ):
-            for step in range(len(lines) - 1, 0, -1):
-                to_previous = lines[step] * weight[direction]
-                lines[step - 1].addcmul_(to_previous, open_lines[step - 1])
-                grad_weight[direction] += (lines[step] * states[step - 1]).sum((0, 1))
-                grad_bias[direction] += lines[step].sum((0, 1))
-        return grad.sum(3).permute(0, 3, 1, 2), grad_weight, grad_bias
-
-
-def _lines(hidden: Tensor) -> list[tuple[Tensor, ...]]:
-    """Return, per direction, the views of ``(N, H, W, 4, C)`` in the order of its steps."""
-    lines = []
-    for direction in range(4):
-        axis, first = _STARTS[direction]
-        views = hidden[..., direction, :].unbind(axis)
-        lines.append(views if first == 0 else views[::-1])
-    return lines
+        rates = (hidden > 0).to(hidden)
+        grad = grad_hidden.permute(0, 2, 3, 1).reshape(hidden.shape) * rates
+        rates.mul_(weight)
+        grad_weight, grad_bias = torch.empty_like(weight), torch.empty_like(weight)
+        for direction, (axis, backwards) in enumerate(_PATHS):
+            lines, of_lines, states = (
+                whole[..., direction, :].movedim(axis, 0) for whole in (grad, rates, hidden)
+            )
+            recurrences.linear(lines, of_lines, not backwards, in_blocks=ctx.in_blocks)
+            inner, before = (lines[:-1], states[1:]) if backwards else (lines[1:], states[:-1])
+            grad_weight[direction] = (inner * before).sum((0, 1, 2))
+            grad_bias[direction] = inner.sum((0, 1, 2))
+        return grad.sum(3).permute(0, 3, 1, 2), grad_weight, grad_bias, None
