@@ -2,43 +2,19 @@
 
 import hashlib
 
-import cv2
 import numpy as np
 import pytest
 
 from rainbench.build.jrsrd import jrsrd_cards, raindrop_scenes
 from rainbench.build.masks import soft_mask
 from rainbench.build.mist import FAR, MistParameters, add_mist, pseudo_depth
-from rainbench.build.streaks import StreakParameters, draw_parameters, make_streaks, screen
+from rainbench.build.streaks import draw_parameters, make_streaks, screen
 from rainbench.build.strength import input_psnr
 from rainbench.build.synth_dataset import SynthPlan, build_set
 from rainbench.build.synth_options import JRSRD_LEVELS, SynthOptions
 from rainbench.build.transform import Synthesis
 from rainbench.errors import RainbenchError
 from rainbench.images import read_image, write_png
-
-
-def fall_angle(layer):
-    """The direction of a layer's lines in degrees from vertical, by its structure tensor."""
-    smooth = cv2.GaussianBlur(layer.astype(np.float64), (0, 0), 1)
-    right, down = cv2.Scharr(smooth, cv2.CV_64F, 1, 0), cv2.Scharr(smooth, cv2.CV_64F, 0, 1)
-    xx, yy, xy = (right * right).sum(), (down * down).sum(), (right * down).sum()
-    return np.degrees(-0.5 * np.arctan2(2 * xy, xx - yy))
-
-
-@pytest.mark.parametrize("angle", [-20, -7, 0, 12, 24])
-def test_streaks_fall_where_they_are_told(angle):
-    layer = make_streaks(480, 720, StreakParameters(0.4, angle, 40, 1.6), "angle", angle).layer
-    assert abs(fall_angle(layer) - angle) < 2
-    if angle:  # a wrong sign is caught
-        assert abs(fall_angle(layer[:, ::-1]) - angle) > 2
-
-
-def test_rainy_image_is_rebuilt_from_the_layer():
-    base = np.random.default_rng(1).integers(0, 256, (60, 90, 3), dtype=np.uint8)
-    layer = make_streaks(60, 90, StreakParameters(0.6, 5, 30, 1.5), "blend").layer
-    exact = base + np.rint((255.0 - base) * layer[..., None] / 255)
-    assert (screen(base, layer) == exact).all() and (screen(base, layer) >= base).all()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +57,10 @@ def test_mist():
     share = some.transmission[..., None] / FAR
     exact = base * share + 255 * np.array((0.8, 0.85, 0.9)) * (1 - share)
     assert np.abs(some.image - exact).max() < 0.51 and share.min() > 0
+    thick = add_mist(base, depth, MistParameters(10, (0.8, 0.85, 0.9))).image[depth == FAR]
+    assert np.abs(thick - 255 * np.array((0.8, 0.85, 0.9))).max() < 0.52
+    veils = [add_mist(base, depth, MistParameters(beta, (1, 1, 1))).image for beta in (0.2, 0.8, 3)]
+    assert (np.diff(np.array(veils).astype(int), axis=0) >= 0).all()
     in_depth = some.transmission.ravel()[np.argsort(depth, axis=None, kind="stable")]
     assert (np.diff(in_depth.astype(int)) <= 0).all()
 
@@ -121,6 +101,10 @@ def test_same_bytes_in_any_order_with_any_workers_and_after_an_interruption(rain
     first = tree(tmp_path / "a")
     build(raindrop, tmp_path / "b", workers=2)
     assert tree(tmp_path / "b") == first
+    build(raindrop, tmp_path / "c", order=-1)
+    turned = tree(tmp_path / "c")
+    del turned["contact_sheet.png"]  # shows the scenes in their order
+    assert turned.items() <= first.items() and len(turned) == len(first) - 1
     next((tmp_path / "b/.build/again-train").glob("*.json")).unlink()
     next((tmp_path / "b/again-train/rainy").glob("*.png")).unlink()
     build(raindrop, tmp_path / "b")
