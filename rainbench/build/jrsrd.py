@@ -105,10 +105,17 @@ def jrsrd_cards(options: SynthOptions, *, rendered: bool) -> tuple[DatasetCard, 
         options: What was made.
         rendered: The drops are rendered, over images that are not those of the Raindrop set.
     """
-    return (_card(options, "test", rendered=rendered), _card(options, "train", rendered=rendered))
+    registry = load_registry()
+    test, train = (
+        _card(options, split, registry.dataset(RAINDROP_CARDS[split]), rendered=rendered)
+        for split in ("test", "train")
+    )
+    return test, train
 
 
-def _card(options: SynthOptions, split: SplitName, *, rendered: bool) -> DatasetCard:
+def _card(
+    options: SynthOptions, split: SplitName, raindrop: DatasetCard, *, rendered: bool
+) -> DatasetCard:
     names = {"test": options.name, "train": f"{options.name}-train"}
     other = names["train" if split == "test" else "test"]
     synthesis = options.synthesis
@@ -120,7 +127,6 @@ def _card(options: SynthOptions, split: SplitName, *, rendered: bool) -> Dataset
         "in the paper: they are this builder's, and numbers on this set must not stand beside "
         "those on JRSRD as if the images were the same."
     )
-    raindrop = load_registry().dataset(RAINDROP_CARDS[split])
     return DatasetCard(
         name=names[split],
         title=(

@@ -21,20 +21,23 @@ from rainbench.build.package import Extras, FileFacts, PairRecord, Split, write_
 from rainbench.build.spa_pairs import spread
 from rainbench.build.spa_pool import run_all
 from rainbench.build.synth_options import SynthOptions, check_apart
-from rainbench.build.synth_scene import RECORDS, SceneResult, SceneTask, SceneVersion, make_scene
+from rainbench.build.synth_scene import (
+    RECORDS,
+    SceneResult,
+    SceneTask,
+    SceneVersion,
+    make_scene,
+    measure_scene,
+)
 from rainbench.build.synth_sources import SceneSource
 from rainbench.catalog.cards import DatasetCard
-from rainbench.errors import ImageError, RainbenchError
+from rainbench.errors import RainbenchError
 from rainbench.images import Image, read_gray, read_image, write_atomically
 
 SHEET_ROWS = 8
 
 SHEET_COLUMNS = ("clean", "drop", "rainy", "streaks", "streak_mask", "drop_mask", "joint_mask",
                  "transmission")  # fmt: skip
-
-
-_BYTES, _NANOSECONDS = 2.0, 55.0
-"""Of writing a pixel of rainy image, or of the layers and masks beside it: rough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +72,27 @@ class SynthPlan:
         each = len(self.options.strengths)
         return {name: names.count(name) * each for name in dict.fromkeys(names)}
 
+    def tasks(self) -> list[SceneTask]:
+        """Return the work, a task per scene."""
+        return [
+            SceneTask(
+                root=self.out, card=self.card(source).name, source=source, options=self.options
+            )
+            for source in self.sources
+        ]
+
     def estimate(self) -> tuple[float, float]:
         """Return roughly how many bytes will be written, and how many seconds it takes.
 
-        From the size of the first image that can be read.
+        Measured on the first scene that can be used; zero where there is none.
         """
-        synthesis = self.options.synthesis
-        pictures = 1 + synthesis.has_streaks + 0.5 * (synthesis.has_drops + synthesis.has_mist)
-        for source in self.sources:
+        for task in self.tasks():
             try:
-                height, width = read_image(source.clean).shape[:2]
-            except ImageError:
+                size, seconds = measure_scene(task)
+            except RainbenchError:
                 continue
-            samples = height * width * len(self.sources) * len(self.options.strengths) * pictures
-            return samples * _BYTES, samples * _NANOSECONDS * 1e-9 / self.options.workers
+            count = len(self.sources)
+            return float(size * count), seconds * count / min(self.options.workers, count)
         return 0.0, 0.0
 
     def as_table(self) -> dict[str, object]:
@@ -132,11 +142,9 @@ def build_set(
     """
     check_apart(plan.inputs, plan.out)
     _claim(plan)
-    tasks = [
-        SceneTask(root=plan.out, card=plan.card(source).name, source=source, options=plan.options)
-        for source in plan.sources
-    ]
-    results = run_all(make_scene, tasks, plan.options.workers, on_crash=_crashed, on_done=on_scene)
+    results = run_all(
+        make_scene, plan.tasks(), plan.options.workers, on_crash=_crashed, on_done=on_scene
+    )
     failed = tuple(f"{result.label}: {result.problem}" for result in results if result.problem)
     if (failed and not allow_partial) or len(failed) == len(results):
         return SynthReport(cards=(), results=results, left_out=failed)

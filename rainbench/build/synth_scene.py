@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.build.depth import read_depth
 from rainbench.build.package import FileFacts, Parameter, writing
 from rainbench.build.spa_options import key_of
 from rainbench.build.strength import input_psnr
@@ -28,7 +30,6 @@ from rainbench.images import (
     decode_image,
     encode_png,
     pixel_hash,
-    read_gray,
     write_atomically,
 )
 
@@ -122,11 +123,30 @@ def make_scene(task: SceneTask) -> SceneResult:
     return result
 
 
-class _Maker:
-    """Writes the files of one scene and collects what is known of them."""
+def measure_scene(task: SceneTask) -> tuple[int, float]:
+    """Make a scene without writing it; return the bytes of its files and the seconds it took.
 
-    def __init__(self, task: SceneTask) -> None:
+    Raises:
+        RainbenchError: A picture cannot be used.
+    """
+    small = np.zeros((32, 48, 3), np.uint8)
+    task.options.synthesis(small, "compiles what is compiled at the first use")
+    begin = time.perf_counter()
+    result = _Maker(task, rehearsal=True).make()
+    return sum(result.bytes.values()), time.perf_counter() - begin
+
+
+class _Maker:
+    """Writes the files of one scene and collects what is known of them.
+
+    Args:
+        task: What to make.
+        rehearsal: Leave out the writing.
+    """
+
+    def __init__(self, task: SceneTask, *, rehearsal: bool = False) -> None:
         self._task = task
+        self._rehearsal = rehearsal
         self._folder = task.root / task.card
         self._facts: dict[str, FileFacts] = {}
         self._bytes: dict[str, int] = {}
@@ -221,42 +241,15 @@ class _Maker:
 
     def _store(self, path: str, picture: NDArray[np.uint8], data: bytes) -> str:
         target = self._folder / path
-        with writing(self._task.root):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, data)
+        if not self._rehearsal:
+            with writing(self._task.root):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(target, data)
         height, width = picture.shape[:2]
         sha256 = hashlib.sha256(data).hexdigest()
         self._facts[path] = FileFacts(width, height, pixel_hash(picture), sha256)
         self._bytes[path] = len(data)
         return path
-
-
-def read_depth(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint16]:
-    """Read a depth map, normalised so that the farthest point is 65535.
-
-    Args:
-        path: A gray image of 8 or 16 bits, or ``.npy``; larger is farther.
-        shape: Height and width of its image.
-
-    Raises:
-        ImageError: It cannot be read, has no depth, or another size.
-    """
-    if path.suffix == ".npy":
-        try:
-            depth = np.load(path, allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise ImageError(path, f"is not an array that can be read: {error}") from None
-        if depth.dtype.kind not in "uif":
-            raise ImageError(path, f"holds {depth.dtype}, not numbers")
-        depth = depth.astype(np.float64)
-    else:
-        depth = read_gray(path).astype(np.float64)
-    if depth.shape != tuple(shape):
-        raise ImageError(path, f"has the shape {depth.shape}, its image {tuple(shape)}")
-    if not np.isfinite(depth).all() or depth.min() < 0 or depth.max() <= 0:
-        raise ImageError(path, "is not a depth map: it needs finite values of 0 and more")
-    normalised: NDArray[np.uint16] = np.rint(depth * (65535 / depth.max())).astype(np.uint16)
-    return normalised
 
 
 def _read(path: Path) -> tuple[Image, bytes]:
@@ -284,8 +277,12 @@ def _record_key(task: SceneTask) -> str:
 
 
 def _record_text(task: SceneTask, result: SceneResult) -> str:
-    content = {"key": _record_key(task), **asdict(result)}
-    return json.dumps(content, ensure_ascii=False, indent=0)
+    content = {"key": _record_key(task), **_members(result)}
+    return json.dumps(content, ensure_ascii=False, default=_members)
+
+
+def _members(record: object) -> dict[str, object]:
+    return {name: getattr(record, name) for name in record.__slots__}  # type: ignore[attr-defined]
 
 
 def _read_record(task: SceneTask) -> SceneResult | None:

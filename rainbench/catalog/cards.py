@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import re
 import tomllib
 import types
@@ -324,7 +325,7 @@ def record_from_table(record: type[Record], table: Mapping[str, Any], where: Pat
         rainbench.errors.CardError: x.toml: unknown key "size"
           Did you mean "sizes"?
     """
-    hints = typing.get_type_hints(record)
+    hints = _hints(record)  # type: ignore[arg-type]
     fields = {f.name: f for f in dataclasses.fields(record) if f.name != "file"}  # type: ignore[arg-type]
     for key in table:
         if key not in fields:
@@ -337,6 +338,11 @@ def record_from_table(record: type[Record], table: Mapping[str, Any], where: Pat
             raise CardError(f'{where}: the key "{name}" is missing')
     values = {key: _convert(value, hints[key], key, where) for key, value in table.items()}
     return record(**values)
+
+
+@functools.cache
+def _hints(record: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(record)
 
 
 def _convert(value: Any, kind: Any, key: str, where: Path) -> Any:  # noqa: ANN401

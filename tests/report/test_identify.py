@@ -89,7 +89,7 @@ def test_on_the_command_line(rainbench, tmp_path, mini, measured):
     outputs = tmp_path / "outputs"
     outputs.mkdir()
     for pair in mini.pairs:
-        write_png(outputs / f"{pair.id}_restored.png", read_image(pair.rainy.path))
+        write_png(outputs / f"{pair.id}.png", read_image(pair.rainy.path))
     done = rainbench(
         "identify", "-d", "mini-streaks", "--psnr", f"{score.psnr:.2f}", "--limit", 4, "--json",
         "--outputs", outputs,
