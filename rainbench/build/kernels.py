@@ -5,7 +5,9 @@ a frame, and every inner loop runs along a row, which the compiler turns into SI
 integer arithmetic: results do not depend on the processor, the tile or the number of threads.
 
 Names used throughout: ``samples`` is ``(N, bytes)`` uint8, the frames of a band with the bytes of a
-row of pixels R G B R G B ...; ``tile`` is a ``(N, >= lanes)`` uint8 scratch array.
+row of pixels R G B R G B ...; ``tile`` is a ``(N, >= lanes)`` uint8 scratch array. Frames lie far
+apart in memory, and a kilobyte here and a kilobyte there are read slowly: some tiles of ``width``
+lanes, a ``block`` of shape ``(tiles, N, >= width)``, are filled at once, from longer reads.
 """
 
 from __future__ import annotations
@@ -60,61 +62,81 @@ def run_network(tile: _Bytes, network: _Rows, lanes: int) -> None:
 
 
 @compiled
-def fill_bytes(samples: _Bytes, start: int, tile: _Bytes, lanes: int) -> None:
-    """Copy bytes ``start ... start + lanes`` of every frame into a tile."""
+def fill_bytes(samples: _Bytes, start: int, stop: int, block: _Bytes, width: int) -> None:
+    """Copy bytes ``start ... stop`` of every frame into the tiles of a block."""
     for n in range(samples.shape[0]):
-        row = samples[n, start : start + lanes]
-        out = tile[n]
-        for t in range(lanes):
-            out[t] = row[t]
+        for at in range(start, stop, width):
+            lanes = min(width, stop - at)
+            row = samples[n, at : at + lanes]
+            out = block[(at - start) // width, n]
+            for t in range(lanes):
+                out[t] = row[t]
 
 
 @compiled
-def fill_luma(samples: _Bytes, start: int, planes: _Rows, tile: _Bytes, lanes: int) -> None:
-    """Write the luma of ``lanes`` pixels of every frame, from pixel ``start`` on, into a tile.
+def fill_luma(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    planes: _Bytes,
+    sums: _Rows,
+    block: _Bytes,
+    width: int,
+) -> None:
+    """Write the luma of pixels ``start ... stop`` of every frame into the tiles of a block.
 
     ``floor((299 R + 587 G + 114 B) / 1000)`` in 16 bits, which is twice as many lanes as 32: a
     guess from weights in 256ths is right or one too small, and the remainder, which is below 2000
-    whatever wraps around on the way, says which. ``planes`` is ``(3, >= lanes)`` scratch: taking
-    the channels apart first lets both loops be SIMD.
+    whatever wraps around on the way, says which. ``planes`` is ``(3, >= width)`` and ``sums``
+    ``(2, >= width)`` scratch: taken in steps, every loop is SIMD.
     """
     red, green, blue = planes[0], planes[1], planes[2]
+    guesses, rests = sums[0], sums[1]
     for n in range(samples.shape[0]):
-        row = samples[n, 3 * start : 3 * (start + lanes)]
-        out = tile[n]
-        for t in range(lanes):
-            red[t] = row[3 * t]
-            green[t] = row[3 * t + 1]
-            blue[t] = row[3 * t + 2]
-        for t in range(lanes):
-            guess = np.uint16(76 * red[t] + 150 * green[t] + 29 * blue[t]) >> 8
-            rest = np.uint16(299 * red[t] + 587 * green[t] + 114 * blue[t] - 1000 * guess)
-            out[t] = guess + (rest >= 1000)
+        for at in range(start, stop, width):
+            lanes = min(width, stop - at)
+            row = samples[n, 3 * at : 3 * (at + lanes)]
+            out = block[(at - start) // width, n]
+            for t in range(lanes):
+                red[t] = row[3 * t]
+                green[t] = row[3 * t + 1]
+                blue[t] = row[3 * t + 2]
+            for t in range(lanes):
+                guesses[t] = 76 * red[t] + 150 * green[t] + 29 * blue[t]
+            for t in range(lanes):
+                rests[t] = 299 * red[t] + 587 * green[t] + 114 * blue[t]
+            for t in range(lanes):
+                guess = guesses[t] >> 8
+                out[t] = guess + (np.uint16(rests[t] - 1000 * guess) >= 1000)
 
 
 @compiled
 def fill_published_luma(
     samples: _Bytes,
     start: int,
+    stop: int,
     products: NDArray[np.float64],
+    image_width: int,
+    block: _Bytes,
     width: int,
-    tile: _Bytes,
-    lanes: int,
 ) -> None:
-    """Write the luma of the published notebook into a tile; see `rainbench.build.notebook`.
+    """Write the luma of the published notebook into a block; see `rainbench.build.notebook`.
 
     ``products`` is ``(3, 256)``: the products of each channel's weight with 0 to 255. Here they
     are only added, so that no processor can fuse a product with a sum and round differently.
-    ``width`` is the width of the image: its first column is luma, all others luma plus 128.
+    The first column of the image, which is ``image_width`` wide, is luma, all others luma plus 128.
     """
     for n in range(samples.shape[0]):
-        row = samples[n, 3 * start : 3 * (start + lanes)]
-        for t in range(lanes):
-            luma = products[0, row[3 * t]] + products[1, row[3 * t + 1]]
-            luma += products[2, row[3 * t + 2]]
-            if (start + t) % width:
-                luma += 128.0
-            tile[n, t] = int(luma) & 255
+        for at in range(start, stop, width):
+            lanes = min(width, stop - at)
+            row = samples[n, 3 * at : 3 * (at + lanes)]
+            out = block[(at - start) // width, n]
+            for t in range(lanes):
+                luma = products[0, row[3 * t]] + products[1, row[3 * t + 1]]
+                luma += products[2, row[3 * t + 2]]
+                if (at + t) % image_width:
+                    luma += 128.0
+                out[t] = int(luma) & 255
 
 
 @compiled
@@ -172,34 +194,37 @@ def count_votes(
     highest: NDArray[np.int16],
     products: NDArray[np.float64],
     image_width: int,
-    tile: _Bytes,
-    planes: _Rows,
+    block: _Bytes,
+    planes: _Bytes,
+    sums: _Rows,
     counters: _Counters,
     width: int,
     changes: NDArray[np.int64],
     first_places: _Rows,
     last_places: _Rows,
 ) -> None:
-    """Vote with pixels ``start ... stop`` of a band, ``width`` at a time.
+    """Vote with pixels ``start ... stop`` of a band, ``width`` to a tile.
 
     The places of the modes go to the two last arrays, unless they are empty; ``products`` and
     ``image_width`` are those of `fill_published_luma`, empty for the luma of `fill_luma`.
     """
     frames = samples.shape[0]
-    for at in range(start, stop, width):
-        lanes = min(width, stop - at)
+    for begin in range(start, stop, block.shape[0] * width):
+        end = min(stop, begin + block.shape[0] * width)
         if products.shape[1]:
-            fill_published_luma(samples, at, products, image_width, tile, lanes)
+            fill_published_luma(samples, begin, end, products, image_width, block, width)
         else:
-            fill_luma(samples, at, planes, tile, lanes)
-        run_network(tile, network, lanes)
-        find_modes(tile, frames, lanes, counters)
-        add_votes(lowest, highest, counters, lanes, changes)
-        if first_places.shape[0]:
-            for t in range(lanes):
-                last = int(counters[2, t])
-                first_places[at - start + t] = last + 1 - int(counters[1, t])
-                last_places[at - start + t] = last
+            fill_luma(samples, begin, end, planes, sums, block, width)
+        for at in range(begin, end, width):
+            tile, lanes = block[(at - begin) // width], min(width, end - at)
+            run_network(tile, network, lanes)
+            find_modes(tile, frames, lanes, counters)
+            add_votes(lowest, highest, counters, lanes, changes)
+            if first_places.shape[0]:
+                for t in range(lanes):
+                    last = int(counters[2, t])
+                    first_places[at - start + t] = last + 1 - int(counters[1, t])
+                    last_places[at - start + t] = last
 
 
 @compiled
@@ -210,7 +235,7 @@ def select_ranks(
     network: _Rows,
     rank: int,
     hundredths: int,
-    tile: _Bytes,
+    block: _Bytes,
     width: int,
     out: NDArray[np.uint16],
 ) -> None:
@@ -219,12 +244,16 @@ def select_ranks(
     ``network`` must put rows ``rank`` and ``rank + 1`` right (``rank`` alone if it is the last).
     """
     above = min(rank + 1, samples.shape[0] - 1)
-    for at in range(start, stop, width):
-        lanes = min(width, stop - at)
-        fill_bytes(samples, at, tile, lanes)
-        run_network(tile, network, lanes)
-        for t in range(lanes):
-            out[at - start + t] = tile[rank, t] * (100 - hundredths) + tile[above, t] * hundredths
+    for begin in range(start, stop, block.shape[0] * width):
+        end = min(stop, begin + block.shape[0] * width)
+        fill_bytes(samples, begin, end, block, width)
+        for at in range(begin, end, width):
+            tile, lanes = block[(at - begin) // width], min(width, end - at)
+            run_network(tile, network, lanes)
+            for t in range(lanes):
+                out[at - start + t] = (
+                    tile[rank, t] * (100 - hundredths) + tile[above, t] * hundredths
+                )
 
 
 @compiled
@@ -233,20 +262,22 @@ def select_modes(
     start: int,
     stop: int,
     network: _Rows,
-    tile: _Bytes,
+    block: _Bytes,
     counters: _Counters,
     width: int,
     out: _Bytes,
 ) -> None:
     """Write the most frequent value of each byte, the smallest on ties (SPANet, Eq. 2)."""
     frames = samples.shape[0]
-    for at in range(start, stop, width):
-        lanes = min(width, stop - at)
-        fill_bytes(samples, at, tile, lanes)
-        run_network(tile, network, lanes)
-        find_modes(tile, frames, lanes, counters)
-        for t in range(lanes):
-            out[at - start + t] = tile[int(counters[2, t]), t]
+    for begin in range(start, stop, block.shape[0] * width):
+        end = min(stop, begin + block.shape[0] * width)
+        fill_bytes(samples, begin, end, block, width)
+        for at in range(begin, end, width):
+            tile, lanes = block[(at - begin) // width], min(width, end - at)
+            run_network(tile, network, lanes)
+            find_modes(tile, frames, lanes, counters)
+            for t in range(lanes):
+                out[at - start + t] = tile[int(counters[2, t]), t]
 
 
 @compiled
@@ -256,19 +287,21 @@ def select_pairs(
     stop: int,
     network: _Rows,
     rank: int,
-    tile: _Bytes,
+    block: _Bytes,
     width: int,
     table: NDArray[np.uint8],
     out: _Bytes,
 ) -> None:
     """Write ``table[value at rank, value at rank + 1]`` of each byte; ``table`` is (256, 256)."""
     above = min(rank + 1, samples.shape[0] - 1)
-    for at in range(start, stop, width):
-        lanes = min(width, stop - at)
-        fill_bytes(samples, at, tile, lanes)
-        run_network(tile, network, lanes)
-        for t in range(lanes):
-            out[at - start + t] = table[tile[rank, t], tile[above, t]]
+    for begin in range(start, stop, block.shape[0] * width):
+        end = min(stop, begin + block.shape[0] * width)
+        fill_bytes(samples, begin, end, block, width)
+        for at in range(begin, end, width):
+            tile, lanes = block[(at - begin) // width], min(width, end - at)
+            run_network(tile, network, lanes)
+            for t in range(lanes):
+                out[at - start + t] = table[tile[rank, t], tile[above, t]]
 
 
 @compiled
@@ -278,7 +311,7 @@ def select_own_ranks(
     stop: int,
     network: _Rows,
     ranks: NDArray[np.float32],
-    tile: _Bytes,
+    block: _Bytes,
     width: int,
     out: NDArray[np.float32],
 ) -> None:
@@ -287,14 +320,16 @@ def select_own_ranks(
     ``network`` must put all rows right that ``ranks``, one for each pixel, refers to.
     """
     highest = samples.shape[0] - 1
-    for at in range(start, stop, width):
-        lanes = min(width, stop - at)
-        fill_bytes(samples, at, tile, lanes)
-        run_network(tile, network, lanes)
-        for t in range(lanes):
-            place = at - start + t
-            rank = ranks[place // 3]
-            row = int(rank)
-            below = np.float32(tile[row, t])
-            above = np.float32(tile[min(row + 1, highest), t])
-            out[place] = below + (above - below) * (rank - np.float32(row))
+    for begin in range(start, stop, block.shape[0] * width):
+        end = min(stop, begin + block.shape[0] * width)
+        fill_bytes(samples, begin, end, block, width)
+        for at in range(begin, end, width):
+            tile, lanes = block[(at - begin) // width], min(width, end - at)
+            run_network(tile, network, lanes)
+            for t in range(lanes):
+                place = at - start + t
+                rank = ranks[place // 3]
+                row = int(rank)
+                below = np.float32(tile[row, t])
+                above = np.float32(tile[min(row + 1, highest), t])
+                out[place] = below + (above - below) * (rank - np.float32(row))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rainbench.build.sorting_network import sorting_network
 from rainbench.build.sources import FrameSource
-from rainbench.build.tiles import contiguous_bytes, over_bands, scratch, tile_width
+from rainbench.build.tiles import contiguous_bytes, over_bands, tile_block, tile_width
 from rainbench.build.voting import Votes, vote_limits
 
 BLOCK = 16
@@ -130,7 +130,7 @@ def select_local_percentile(
         lowest, highest = int(own.min()), min(int(own.max()) + 1, count - 1)
         network = sorting_network(count, tuple(range(lowest, highest + 1)))
         kernels.select_own_ranks(
-            samples, 3 * start, 3 * stop, network, own, scratch(count, lanes), lanes,
+            samples, 3 * start, 3 * stop, network, own, tile_block(count, lanes), lanes,
             out[3 * top * width : 3 * bottom * width],
         )  # fmt: skip
 

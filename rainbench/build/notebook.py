@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from rainbench.build.sorting_network import sorting_network
 from rainbench.build.sources import FrameSource
-from rainbench.build.tiles import contiguous_bytes, over_bands, scratch, tile_width
+from rainbench.build.tiles import contiguous_bytes, over_bands, tile_block, tile_width
 from rainbench.build.voting import Limits, Votes, count_votes, neighbours
 from rainbench.images import Image
 
@@ -125,8 +125,10 @@ def select_published_percentile(
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
         part = out[3 * top * width : 3 * bottom * width]
-        tile = scratch(count, lanes)
-        kernels.select_pairs(samples, 3 * start, 3 * stop, network, below, tile, lanes, table, part)
+        block = tile_block(count, lanes)
+        kernels.select_pairs(
+            samples, 3 * start, 3 * stop, network, below, block, lanes, table, part
+        )
 
     over_bands(source, select, threads, band_rows)
     return out.reshape(height, width, channels)

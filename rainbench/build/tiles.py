@@ -19,6 +19,12 @@ LANES = 1024
 TILE_BYTES = 320 << 10
 """Bytes of a tile, beyond which it gets fewer lanes: it should stay in the second-level cache."""
 
+BLOCK_BYTES = 512 << 10
+"""Bytes of the tiles that are filled at once, which should not leave the cache either."""
+
+MOST_TILES = 4
+"""Tiles that are filled at once at most: still longer reads bring nothing more."""
+
 _LINE = 64
 
 
@@ -74,6 +80,17 @@ def tile_width(frames: int) -> int:
         (1024, 320)
     """
     return max(_LINE, min(LANES, TILE_BYTES // frames // _LINE * _LINE))
+
+
+def tile_block(frames: int, lanes: int) -> NDArray[np.uint8]:
+    """Return uninitialised tiles to be filled at once, ``(tiles, frames, lanes + padding)``.
+
+    Example:
+        >>> tile_block(100, 1024).shape, tile_block(1000, 320).shape
+        ((4, 100, 1088), (1, 1000, 384))
+    """
+    number = max(1, min(MOST_TILES, BLOCK_BYTES // ((lanes + _LINE) * frames)))
+    return scratch(number * frames, lanes).reshape(number, frames, -1)
 
 
 def scratch(rows: int, lanes: int, dtype: type[np.generic] = np.uint8) -> NDArray[Any]:

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from rainbench.build.sorting_network import sorting_network
 from rainbench.build.sources import FrameSource
-from rainbench.build.tiles import contiguous_bytes, counters, over_bands, scratch, tile_width
+from rainbench.build.tiles import (
+    contiguous_bytes,
+    counters,
+    over_bands,
+    scratch,
+    tile_block,
+    tile_width,
+)
 from rainbench.images import Image
 
 VoteRule = Literal["inclusive", "strict"]
@@ -118,12 +125,12 @@ def count_votes(
     def vote(top: int, bottom: int) -> NDArray[np.int64]:
         samples, start, stop = contiguous_bytes(source, top, bottom)
         first, last = (places[top * width : bottom * width] for places in ranges)
-        tile, runs = scratch(count, lanes), counters(count, lanes)
-        planes = scratch(3, lanes, np.uint16)
+        block, runs = tile_block(count, lanes), counters(count, lanes)
+        planes, sums = scratch(3, lanes), scratch(2, lanes, np.uint16)
         changes = np.zeros(102, np.int64)
         kernels.count_votes(
             samples, start, stop, network, low, high, products, width,
-            tile, planes, runs, lanes, changes, first, last,
+            block, planes, sums, runs, lanes, changes, first, last,
         )  # fmt: skip
         return changes
 
@@ -183,9 +190,9 @@ def select_percentile(
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
         part = out[3 * top * width : 3 * bottom * width]
-        tile = scratch(count, lanes)
+        block = tile_block(count, lanes)
         kernels.select_ranks(
-            samples, 3 * start, 3 * stop, network, rank, hundredths, tile, lanes, part
+            samples, 3 * start, 3 * stop, network, rank, hundredths, block, lanes, part
         )
 
     over_bands(source, select, threads, band_rows)
@@ -220,8 +227,8 @@ def select_mode(source: FrameSource, *, threads: int = 1, band_rows: int | None 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
         part = out[3 * top * width : 3 * bottom * width]
-        tile, runs = scratch(count, lanes), counters(count, lanes)
-        kernels.select_modes(samples, 3 * start, 3 * stop, network, tile, runs, lanes, part)
+        block, runs = tile_block(count, lanes), counters(count, lanes)
+        kernels.select_modes(samples, 3 * start, 3 * stop, network, block, runs, lanes, part)
 
     over_bands(source, select, threads, band_rows)
     return out.reshape(height, width, channels)

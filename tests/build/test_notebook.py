@@ -46,13 +46,14 @@ def test_luma_is_a_float_sum_for_colours_near_an_integer():
     colours = np.stack([red[whole], green[whole], blue[need][whole]], -1).astype(np.uint8)
     product = colours[:, 0] * 0.299 + colours[:, 1] * 0.587 + colours[:, 2] * 0.114
     assert (np.floor(product) != slow_luma(colours)).mean() > 0.1
-    tile = tiles.scratch(1, len(colours))
+    count = len(colours)
+    block = tiles.tile_block(1, count)
     for width, expected in ((1, product), (1 << 30, product + 128)):
         kernels.fill_published_luma(
-            colours.reshape(1, -1), 0, luma_products(), width, tile, len(colours)
+            colours.reshape(1, -1), 0, count, luma_products(), width, block, count
         )
         start = 0 if width == 1 else 1  # pixel 0 is in the first column
-        assert (tile[0, start : len(colours)] == np.floor(expected).astype(int)[start:] % 256).all()
+        assert (block[0, 0, start:count] == np.floor(expected).astype(int)[start:] % 256).all()
 
 
 def test_the_wrap_shifts_all_columns_but_the_first():

@@ -56,22 +56,26 @@ def test_luma_is_the_integer_formula_for_every_colour():
     colours = colours.astype(np.uint8)
     from rainbench.build import kernels
 
-    tile, planes = tiles.scratch(1, len(colours)), tiles.scratch(3, len(colours), np.uint16)
-    kernels.fill_luma(colours.reshape(1, -1), 0, planes, tile, len(colours))
-    assert (tile[0, : len(colours)] == slow_luma(colours)).all()
+    count = len(colours)
+    block, planes = tiles.tile_block(1, count), tiles.scratch(3, count)
+    sums = tiles.scratch(2, count, np.uint16)
+    kernels.fill_luma(colours.reshape(1, -1), 0, count, planes, sums, block, count)
+    assert (block[0, 0, :count] == slow_luma(colours)).all()
 
 
 @given(
     lanes=st.sampled_from([64, 128, 1024]),
+    together=st.sampled_from([1, 2, 7]),
     rows=st.integers(1, 9),
     threads=st.sampled_from([1, 2, 5]),
     listed=st.booleans(),
 )
-def test_tile_band_and_threads_change_nothing(lanes, rows, threads, listed):
+def test_tile_band_and_threads_change_nothing(lanes, together, rows, threads, listed):
     frames = rain_on_noise(40, 9, 31)
     source = ListSource(list(frames)) if listed else as_source(frames)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(voting, "tile_width", lambda _: lanes)
+        patch.setattr(tiles, "MOST_TILES", together)
         votes = count_votes(source, threads=threads, band_rows=rows, keep_ranges=True)
         image = select_percentile(source, 23, threads=threads, band_rows=rows)
         mode = select_mode(source, threads=threads, band_rows=rows)
