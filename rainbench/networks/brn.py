@@ -8,8 +8,8 @@ hidden state of the other.
 What the published code does that the paper does not say:
 
 * It keeps two residual blocks in the rain network, ``res_conv4_r`` and ``res_conv5_r``, that no
-  stage calls: 36,992 dead parameters of 412,518. They are kept here so that the published count
-  stays true, and are named ``unused``.
+  stage calls: 36,992 dead parameters of 412,518. They are there, named ``unused``, so that the
+  published count stays true; ``dead=False`` leaves them out.
 * The rainy image stands in for the first rain layer as well as for the first result.
 * The published class makes 4 stages unless told otherwise; its test script uses 8.
 * The residual blocks have a ReLU before the sum as well as after it.
@@ -37,6 +37,8 @@ class BRN(nn.Module):
 
     Args:
         iterations: Number of stages.
+        width: Channels of the features.
+        dead: Whether the two residual blocks exist that the published code has and never calls.
 
     Example:
         >>> restoration = BRN(iterations=2)(torch.rand(1, 3, 17, 23))
@@ -44,18 +46,19 @@ class BRN(nn.Module):
         (torch.Size([1, 3, 17, 23]), ['rain', 'rain_1', 'rain_2'])
     """
 
-    def __init__(self, *, iterations: int = 8) -> None:
+    def __init__(self, *, iterations: int = 8, width: int = 32, dead: bool = True) -> None:
         super().__init__()
         self.iterations = iterations
-        self.rain_in = ConvReLU(6, 32)
-        self.rain_recurrent = ConvLSTM(32, 32, others=32)
-        self.rain_res = nn.Sequential(*(ResidualBlock(32) for _ in range(3)))
-        self.rain_out = conv3(32, 3)
-        self.image_in = ConvReLU(9, 32)
-        self.image_recurrent = ConvLSTM(32, 32, others=32)
-        self.image_res = nn.Sequential(*(ResidualBlock(32) for _ in range(5)))
-        self.image_out = conv3(32, 3)
-        self.unused = nn.Sequential(*(ResidualBlock(32) for _ in range(2)))
+        self.rain_in = ConvReLU(6, width)
+        self.rain_recurrent = ConvLSTM(width, width, others=width)
+        self.rain_res = nn.Sequential(*(ResidualBlock(width) for _ in range(3)))
+        self.rain_out = conv3(width, 3)
+        self.image_in = ConvReLU(9, width)
+        self.image_recurrent = ConvLSTM(width, width, others=width)
+        self.image_res = nn.Sequential(*(ResidualBlock(width) for _ in range(5)))
+        self.image_out = conv3(width, 3)
+        if dead:
+            self.unused = nn.Sequential(*(ResidualBlock(width) for _ in range(2)))
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch, ``(N, 3, H, W)``."""

@@ -172,7 +172,7 @@ def _split(lines: Tensor, backwards: bool) -> _Blocks:
         if backwards
         else (lines[: len(lines) - left], lines[len(lines) - left :])
     )
-    steps = _in_order(whole.unflatten(0, (-1, BLOCK)).movedim(1, 0), backwards)
+    steps = _in_order(whole.view(-1, BLOCK, *whole.shape[1:]).movedim(1, 0), backwards)
     return _Blocks(steps, _in_order(rest, backwards), backwards)
 
 

@@ -1,21 +1,36 @@
-"""Narrow versions of the networks that are trained here: one per variant, cheap enough to learn."""
+"""Small versions of all networks, one per variant, cheap enough to learn in a test."""
 
 from __future__ import annotations
 
 import torch
 from torch import nn
 
+from rainbench.networks.brn import BRN
 from rainbench.networks.daiam import DAiAM
 from rainbench.networks.nasnet import NASNet
+from rainbench.networks.prenet import PRN, PReNet, PReNet_r, PRN_r
+from rainbench.networks.prenet_ablations import Generator_lstm, PReNet_GRU, PReNet_LSTM, PReNet_x
+from rainbench.networks.rescan import RESCAN
 from rainbench.networks.rranet import RRANet
 from rainbench.networks.sian import SIAN
 from rainbench.networks.spanet import SPANet
 
 SLIM = {"width": 8, "blocks": 1}
+FEW = {"iterations": 2}
 SMALL_SIAN = {"width": 6, "stages": 2, "dead": False}
 DAM = SLIM | {"branches": ("joint",), "encoder_steps": 2}
 
 NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
+    "prenet": (PReNet, FEW | {"width": 8}),
+    "prenet-r": (PReNet_r, FEW | {"width": 8}),
+    "prn": (PRN, FEW | {"width": 8}),
+    "prn-r": (PRN_r, FEW | {"width": 8}),
+    "prenet-lstm": (PReNet_LSTM, FEW),
+    "prenet-gru": (PReNet_GRU, FEW),
+    "prenet-x": (PReNet_x, FEW),
+    "generator-lstm": (Generator_lstm, FEW),
+    "brn": (BRN, FEW | {"width": 8, "dead": False}),
+    "rescan": (RESCAN, {"stages": 2}),
     "nasnet": (NASNet, SLIM),
     "nasnet-plain": (NASNet, SLIM | {"attention": "none"}),
     "nasnet-se": (NASNet, SLIM | {"attention": "se", "se_reduction": 1}),
@@ -36,8 +51,11 @@ NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
     "sian": (SIAN, SMALL_SIAN),
     "sian-baseline": (SIAN, SMALL_SIAN | {"stages": 1, "attention": False, "recurrent": False}),
     "sian-lstm": (SIAN, SMALL_SIAN | {"attention": False}),
-    "sian-literal": (SIAN, SMALL_SIAN | {"blur": "literal", "kernels": "full"}),
-    "sian-joint": (SIAN, SMALL_SIAN | {"merge": "joint", "mask_relu": True}),
+    "sian-literal": (SIAN, SMALL_SIAN | {"blur": "literal"}),
+    "sian-full": (
+        SIAN,
+        SMALL_SIAN | {"width": 4, "kernels": "full", "merge": "joint", "mask_relu": True},
+    ),
     "spanet-a": (SPANet, {"width": 6, "attention": "none"}),
     "spanet-b": (SPANet, {"width": 6, "attention": "once", "gate": True}),
     "spanet-c": (SPANet, {"width": 6, "attention": "own", "gate": True}),
