@@ -55,8 +55,8 @@ def rectified(
     for line in blocks.steps:
         torch.addcmul(line, functions, weight, out=functions)
         functions[1:].relu_()
-    offset, ends = blocks.ordered(functions, axis=1).split((1, 2))
-    entering = blocks.ordered(_composed(offset[0], ends, weight**BLOCK, huge))
+    functions = blocks.ordered(functions, axis=1)
+    entering = blocks.ordered(_composed(functions[0], functions[1:], weight**BLOCK, huge))
     _take_rectified_steps(blocks.steps, weight, entering)
     _take_rectified_steps(blocks.rest, weight, blocks.last_line())
 

@@ -18,6 +18,7 @@ from rainbench.networks.spanet import SPANet
 SLIM = {"width": 8, "blocks": 1}
 FEW = {"iterations": 2}
 SMALL_SIAN = {"width": 6, "stages": 2, "dead": False}
+FULL_SIAN = {"width": 4, "kernels": "full", "merge": "joint", "mask_relu": True}
 DAM = SLIM | {"branches": ("joint",), "encoder_steps": 2}
 
 NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
@@ -52,10 +53,7 @@ NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
     "sian-baseline": (SIAN, SMALL_SIAN | {"stages": 1, "attention": False, "recurrent": False}),
     "sian-lstm": (SIAN, SMALL_SIAN | {"attention": False}),
     "sian-literal": (SIAN, SMALL_SIAN | {"blur": "literal"}),
-    "sian-full": (
-        SIAN,
-        SMALL_SIAN | {"width": 4, "kernels": "full", "merge": "joint", "mask_relu": True},
-    ),
+    "sian-full": (SIAN, SMALL_SIAN | FULL_SIAN),
     "spanet-a": (SPANet, {"width": 6, "attention": "none"}),
     "spanet-b": (SPANet, {"width": 6, "attention": "once", "gate": True}),
     "spanet-c": (SPANet, {"width": 6, "attention": "own", "gate": True}),
