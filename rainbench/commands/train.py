@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import sys
@@ -51,7 +52,8 @@ Examples:
   rainbench train nasnet -d rain100l-train --data DIR --device cuda --precision bf16
   rainbench train nasnet --width 16 --clean PHOTOS --time 20m --short --name streaks-w16 \\
       --export weights/nasnet.streaks-w16.safetensors
-  accelerate launch --num_processes 2 -m rainbench train sian -d rain100h-train --data DIR""",
+  accelerate launch --num_processes 2 -m rainbench train sian -d rain100h-train --data DIR
+  torchrun --nproc-per-node 2 -m rainbench train sian --clean PHOTOS --short --device cpu""",
 )
 @click.argument("baseline", metavar="ENTRY")
 @click.option("-d", "--dataset", default="", metavar="NAME", help="Train on the pairs of this set.")
@@ -164,6 +166,7 @@ def command(
     """
     from rainbench.machine import lock_folder
     from rainbench.train.assemble import make_job, make_options, open_source
+    from rainbench.train.engine import process_rank
     from rainbench.train.export import append_to_card
     from rainbench.train.recipes import resolve_recipe
 
@@ -192,10 +195,16 @@ def command(
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
         raise RainbenchError(f'--name "{tag}" has characters beyond a-z 0-9 _ -')
     out = out or Path("runs/train") / f"{card.name}.{tag}"
-    with lock_folder(out, "training"):
-        job = make_job(registry, card, arguments, recipe, options, source, data_roots, tell=say)
-        _announce(job, out)
-        trained = _train(job, out, quiet=as_json)
+    # Of several processes the first one writes and speaks.
+    first = process_rank() == 0
+    tell = say if first else _say_nothing
+    with lock_folder(out, "training") if first else contextlib.nullcontext():
+        job = make_job(registry, card, arguments, recipe, options, source, data_roots, tell=tell)
+        if first:
+            _announce(job, out)
+        trained = _train(job, out, quiet=as_json or not first)
+        if not first:
+            ctx.exit(130 if trained.interrupted else 0)
         export = None
         if trained.interrupted:
             say(f"Interrupted. The same command goes on from {out}.")
@@ -205,6 +214,10 @@ def command(
             if add_to_card:
                 append_to_card(card.file, export)
     _summary(job, trained, out, export, added=add_to_card, as_json=as_json)
+
+
+def _say_nothing(_text: str) -> None:
+    """Leave the talking to the first process."""
 
 
 def _baseline(registry: Registry, name: str) -> BaselineCard:

@@ -1,4 +1,4 @@
-"""The devices of a training: one by itself, or several under ``accelerate launch``."""
+"""The devices of a training: one by itself, or several that a launcher has started."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class OneDevice:
 
 
 class Accelerated:
-    """One of several processes that ``accelerate launch`` has started."""
+    """One of several processes that ``accelerate launch`` or ``torchrun`` has started."""
 
     def __init__(self, device: Literal["cpu", "cuda"]) -> None:
         try:
@@ -110,6 +110,16 @@ class Accelerated:
     def agree(self, value: float) -> float:
         """Return process 0's value in all of them."""
         return float(self._broadcast(torch.tensor([value], device=self.device)))
+
+
+def process_rank() -> int:
+    """Return which of several processes this is, as the launcher says; 0 by itself.
+
+    Example:
+        >>> process_rank()
+        0
+    """
+    return int(os.environ.get("RANK", "0"))
 
 
 def make_engine(device: Literal["cpu", "cuda"]) -> Engine:

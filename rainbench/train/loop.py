@@ -256,9 +256,8 @@ class _Loop:
             raise self._diverged(step, share)
         values = {"loss": float(losses.double().mean())}
         for name in self.pending[0][2]:
-            values[name] = float(
-                torch.stack([parts[name] for _, _, parts in self.pending]).double().mean()
-            )
+            parts = torch.stack([parts[name] for _, _, parts in self.pending])
+            values[name] = float(self.engine.mean(parts).double().mean())
         self.pending.clear()
         if self.log is not None:
             values["learning_rate"] = learning_rate(self.job.recipe, share)

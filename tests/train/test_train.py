@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,3 +178,47 @@ def test_checkpoint_that_is_damaged(train, add_trainable, tmp_path):
     done = train("--out", tmp_path / "out")
     assert done.returncode == 2 and "cannot be read as a checkpoint" in done.stderr
     assert Path(tmp_path / "out" / "last.pt").read_bytes() == b"PK\x03\x04 nothing"
+
+
+RECIPE = """
+[recipe]
+losses = [{ name = "l1" }]
+patch = 64
+batch = 6
+steps = 10
+learning_rate = 1e-3
+"""
+
+
+def test_memory_that_runs_out_says_what_to_give(rainbench, photographs, add_network):
+    add_network("hungry", "OutOfMemory", 3, RECIPE)
+    done = rainbench("train", "hungry", "--clean", photographs, *COMMON)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "memory ran out with a batch of 6 patches of 64x64 pixels" in done.stderr
+    assert "Give --batch 3 or --patch 32, and another --out." in done.stderr
+
+
+@pytest.fixture
+def toy_train(cards, toy):
+    """A training set whose pairs are those of the toy test set."""
+    shutil.copytree(toy / "toy", toy / "toy-train")
+    text = (cards / "toy.toml").read_text().replace('name = "toy"', 'name = "toy-train"')
+    (cards / "toy-train.toml").write_text(text.replace('split = "test"', 'split = "train"'))
+    return toy
+
+
+def test_trains_on_the_pairs_of_a_data_set(rainbench, add_trainable, toy_train, tmp_path):
+    add_trainable(steps=10)
+    call = ["train", "small", "-d", "toy-train", "--data", toy_train, *COMMON]
+    leaking = rainbench(*call, "--out", tmp_path / "out")
+    assert leaking.returncode == 2, leaking.stderr
+    assert "every image stands in a test set" in leaking.stderr
+
+    shutil.rmtree(toy_train / "toy")
+    target = tmp_path / "small.toy-train.safetensors"
+    done = rainbench(*call, "--out", tmp_path / "out", "--export", target)
+    assert done.returncode == 0, done.stderr
+    table = tomllib.loads(target.with_suffix(".toml").read_text())["weights"][0]
+    assert table["tag"] == "toy-train" and table["trained_on"] == ["toy"]
+    assert table["training"]["data"] == "5 pairs of toy-train, 4 of them in training"
+    assert "prenet-y, 1 held-out images" in table["training"]["score"]
