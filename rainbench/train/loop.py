@@ -43,7 +43,8 @@ class Trained:
         progress: How far it came, and its best validation.
         input_score: The mean score of the validation's rainy images.
         waiting: Share of the time since the process started that went into waiting for patches.
-        patches_per_second: Since the process started, validation left out.
+        patches_per_second: Since the process started. For both, validation and the first step are
+            left out: that one waits for the workers to start.
         interrupted: Whether a person stopped it before its end.
     """
 
@@ -172,11 +173,12 @@ class _Loop:
                     kept = time.monotonic()
             advance(min(share, 1.0), f"step {step:,}, loss {loss:.4f}")
         spent = self.waited + self.computed
+        patches = (self.own_steps - 1) * self.job.recipe.batch
         return Trained(
             progress=self.progress,
             input_score=self.input_score,
             waiting=self.waited / spent if spent else 0.0,
-            patches_per_second=self.own_steps * self.job.recipe.batch / spent if spent else 0.0,
+            patches_per_second=patches / spent if spent else 0.0,
             interrupted=self._share() < 1,
         )
 
@@ -214,9 +216,10 @@ class _Loop:
             nn.utils.clip_grad_norm_(self.network.parameters(), recipe.clip)
         self.optimiser.step()
         self.pending.append((self.progress.step + 1, loss.detach(), parts))
-        self.waited += waited
-        self.computed += time.perf_counter() - began - waited
         self.own_steps += 1
+        if self.own_steps > 1:  # the first batch waits for its workers to start
+            self.waited += waited
+            self.computed += time.perf_counter() - began - waited
         return loss.item() if options.device == "cpu" else math.nan
 
     def _target(self, batch: Batch) -> Target:
