@@ -50,6 +50,21 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def has_gpu_driver() -> bool:
+    """Return whether the driver of a GPU is installed: without one PyTorch need not be asked.
+
+    Example:
+        >>> has_gpu_driver() in (True, False)
+        True
+    """
+    names = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libamdhip64.so")
+    for name in names:
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(name)
+            return True
+    return False
+
+
 def resolve_device(device: DeviceChoice) -> Literal["cpu", "cuda"]:
     """Return the device to compute on: ``auto`` takes a GPU where PyTorch sees one.
 

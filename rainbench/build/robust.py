@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.build.local_vote import local_curves, percentile_map, select_local_percentile
-from rainbench.build.sources import FrameSource
+from rainbench.build.sources import FrameSource, rows_within
 from rainbench.build.tiles import contiguous_bytes, over_bands
 from rainbench.build.voting import Votes, count_votes
 
@@ -35,7 +35,8 @@ LEAST_LIMIT = 0.15
 
 NOISE_BLOCK = 16
 NOISE_FRAMES = 32
-_BAND_ROWS = 64
+_BAND_ROWS, _FEWEST_ROWS = 64, 8
+_BAND_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +86,8 @@ def average_rain_free(
     votes = count_votes(steady, threads=threads, keep_ranges=True, band_rows=band_rows)
     percentiles = percentile_map(local_curves(votes, count), height, width)
     start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
-    passes = _Passes(source, (1 / gains).astype(np.float32), threads, band_rows or _BAND_ROWS)
+    rows = band_rows or min(_BAND_ROWS, max(_FEWEST_ROWS, rows_within(source.shape, _BAND_BYTES)))
+    passes = _Passes(source, (1 / gains).astype(np.float32), threads, rows)
     estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
     noise = passes.measure_noise(estimate)
     limits = _limits(noise, height, width)

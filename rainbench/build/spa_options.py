@@ -14,7 +14,7 @@ from rainbench.build.clean_frame import RAIN_LEVELS, Method
 from rainbench.build.density import Kind
 from rainbench.build.package import safe_name
 from rainbench.errors import RainbenchError
-from rainbench.machine import DeviceChoice, resolve_device
+from rainbench.machine import DeviceChoice, has_gpu_driver, resolve_device
 
 SpaLayout = Literal["spa", "pairs"]
 
@@ -187,7 +187,7 @@ def choose_device(device: DeviceChoice, method: Method) -> Literal["cpu", "cuda"
         >>> choose_device("auto", "robust")
         'cpu'
     """
-    if method == "exact":
+    if method == "exact" and (device != "auto" or has_gpu_driver()):
         return resolve_device(device)
     if device == "cuda":
         raise RainbenchError(
