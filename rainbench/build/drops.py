@@ -50,13 +50,22 @@ __all__ = [
 STEP = 2
 """Pixels per cell of the glass: it is rendered at half the resolution."""
 
-FIELD = 1.0
-"""Focal length of the camera in widths of the image (a patch's whole image is taken to be 3:2)."""
+FIELD = 2.2
+"""Focal length of the camera in widths of the image (a patch's whole image is taken to be 3:2).
 
-SKY_BEGINS, SKY_FULL = 0.25, -0.25
-"""Where the light turns to sky, in heights of the image below its top edge: from, entirely."""
+That of a 50 mm lens on the sensors of Qian's cameras (22 to 24 mm wide; his lens is not known). A
+drop bends light by up to some 40 degrees whatever the lens: the narrower the field, the more of
+its view lies beyond the frame, sky above all, and drops over a road are bright as they are in the
+photographs. In a field of one width they are dark there.
+"""
 
-SKY_OVER_MEAN = 5.0
+SKY_BEGINS, SKY_FULL = 0.5, -0.25
+"""Where the light turns to sky, in heights of the image below its top edge: from, entirely.
+
+Fitted to photographs, as the brightness below: what surrounds the picture is not known.
+"""
+
+SKY_OVER_MEAN = 3.0
 """Brightness of the sky over that of the image's mean, up to white."""
 
 SKY_COLOUR = (0.88, 0.96, 1.0)

@@ -171,7 +171,7 @@ def drop_light(image: Image) -> float:
     """Return how bright the drops before a scene are, 0 to 1 in the image's code values.
 
     A drop shows 94 % of the light of a field of 165 degrees (Garg and Nayar): here half of it is
-    the image, half the sky, which is five times as bright up to white, as for drops on glass.
+    the image, half the sky, five times as bright up to white.
 
     Example:
         >>> round(drop_light(np.full((4, 4, 3), 100, np.uint8)), 3)

@@ -93,3 +93,26 @@ def check_blend(clean, layer, rainy, blend="screen"):
         expected = np.minimum(255, below + streaks)
     assert (rainy >= clean).all(), "the picture gets darker"
     assert (rainy == expected).all(), "the picture is not the blend of clean and layer"
+
+
+DROP_STATISTICS = ("blobs", "median radius", "p90 radius", "edge p99", "brighter", "covered")
+"""The statistics of `drop_statistics`; those of the study, with the share covered as a sixth."""
+
+
+def drop_statistics(wet, clean):
+    """What drops change in a picture: number, size in pixels, edges, share that got brighter.
+
+    The luma's difference, smoothed by one pixel, counts where it exceeds 12 grey levels; blobs of
+    12 pixels and more count as drops; edges are the difference's gradient in levels per pixel.
+    """
+    weights = np.float32([0.299, 0.587, 0.114])
+    change = cv2.GaussianBlur(wet @ weights - clean @ weights, (0, 0), 1)
+    seen = np.abs(change) > 12
+    _, _, blobs, _ = cv2.connectedComponentsWithStats(seen.astype(np.uint8), connectivity=8)
+    areas = blobs[1:, cv2.CC_STAT_AREA]
+    radii = np.sqrt(areas[areas >= 12] / np.pi)
+    edges = np.percentile(np.hypot(*np.gradient(change)), 99)
+    brighter = (change[seen] > 0).mean()
+    return np.array(
+        [len(radii), np.median(radii), np.percentile(radii, 90), edges, brighter, seen.mean()]
+    )

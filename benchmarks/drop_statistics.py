@@ -1,0 +1,100 @@
+"""Rendered drops beside photographed ones: five statistics, and a contact sheet.
+
+For every photograph through drops and its clean image, panes of our own are rendered over the same
+clean image, with the default ranges. Where no clean image exists, a network's estimate serves, as
+in the study behind our constants (five photographs, DeRaindrop's outputs). Run from the
+repository's root:
+
+    python benchmarks/drop_statistics.py raindrop/data raindrop/gt --out runs/drops
+
+Photographs and clean images are paired in natural order. Writes ``drops.md`` and ``drops.png``;
+exits with 1 when the mean of a statistic is off by more than a quarter.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from clean_frame_tables import Row, markdown
+from numpy.typing import NDArray
+from rain_checks import DROP_STATISTICS, drop_statistics
+
+from rainbench.build.contact_sheet import SheetRow, make_contact_sheet
+from rainbench.build.drops import draw_drop_parameters, render_drops
+from rainbench.console import say, show
+from rainbench.images import IMAGE_SUFFIXES, Image, read_image, write_atomically, write_png
+from rainbench.layouts import natural_key
+
+TOLERANCE = 0.25
+CUT = 192, 256
+"""Rows and columns of the part of each picture that the sheet shows."""
+
+
+def load(folder: Path) -> list[Image]:
+    """Read the images of a folder in natural order."""
+    paths = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES]
+    return [read_image(path) for path in sorted(paths, key=lambda path: natural_key(path.name))]
+
+
+def ours(clean: Image, *key: int) -> Image:
+    """Render a pane with the default ranges."""
+    return render_drops(clean, draw_drop_parameters("statistics", *key), "statistics", *key).image
+
+
+def table(real: NDArray[np.float64], rendered: NDArray[np.float64]) -> list[Row]:
+    """Return mean and deviation of each statistic, and the ratio of the means."""
+    rows: list[Row] = []
+    for index, name in enumerate(DROP_STATISTICS):
+        a, b = real[:, index], rendered[:, index]
+        rows.append(
+            {
+                "statistic": name,
+                "photographs": float(a.mean()),
+                "deviation": float(a.std()),
+                "ours": float(b.mean()),
+                "our deviation": float(b.std()),
+                "ratio": float(b.mean() / a.mean()),
+            }
+        )
+    return rows
+
+
+def cut(image: Image) -> Image:
+    """Return the middle of a picture."""
+    top, left = (max(0, (side - part) // 2) for side, part in zip(image.shape, CUT, strict=False))
+    return image[top : top + CUT[0], left : left + CUT[1]]
+
+
+def main() -> int:
+    """Compare the drops of two folders with our own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photographs", type=Path, help="Folder of photographs through drops.")
+    parser.add_argument("clean", type=Path, help="Folder of their clean images, or estimates.")
+    parser.add_argument("--versions", type=int, default=4, help="Panes of ours per photograph.")
+    parser.add_argument("--out", type=Path, default=Path("runs/drops"))
+    given = parser.parse_args()
+    photographs, cleans = load(given.photographs), load(given.clean)
+    if len(photographs) != len(cleans) or not photographs:
+        parser.error(f"{len(photographs)} photographs but {len(cleans)} clean images")
+    real, rendered, sheet = [], [], []
+    for number, (photograph, clean) in enumerate(zip(photographs, cleans, strict=True)):
+        panes = [ours(clean, number, version) for version in range(given.versions)]
+        real.append(drop_statistics(photograph, clean))
+        rendered += [drop_statistics(pane, clean) for pane in panes]
+        pictures = [cut(each) for each in (clean, photograph, *panes[:2])]
+        sheet.append(SheetRow(f"photograph {number + 1}", pictures))
+    rows = table(np.array(real), np.array(rendered))
+    given.out.mkdir(parents=True, exist_ok=True)
+    write_atomically(given.out / "drops.md", (markdown(rows) + "\n").encode())
+    columns = ("clean", "photographed drops", "ours", "ours, another pane")
+    write_png(given.out / "drops.png", make_contact_sheet(sheet, columns))
+    show(markdown(rows))
+    off = [row["statistic"] for row in rows if abs(float(row["ratio"]) - 1) > TOLERANCE]
+    say(f"off by more than {TOLERANCE:.0%}: {', '.join(map(str, off)) or 'none'}")
+    return 1 if off else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
