@@ -315,9 +315,9 @@ def select_own_ranks(
     width: int,
     out: NDArray[np.float32],
 ) -> None:
-    """Write the value of each byte at the rank of its pixel, interpolated between two rows.
+    """Write the value of each byte at its own rank, interpolated between two rows.
 
-    ``network`` must put all rows right that ``ranks``, one for each pixel, refers to.
+    ``network`` must put all rows right that ``ranks``, one for each byte, refers to.
     """
     highest = samples.shape[0] - 1
     for begin in range(start, stop, block.shape[0] * width):
@@ -328,7 +328,7 @@ def select_own_ranks(
             run_network(tile, network, lanes)
             for t in range(lanes):
                 place = at - start + t
-                rank = ranks[place // 3]
+                rank = ranks[place]
                 row = int(rank)
                 below = np.float32(tile[row, t])
                 above = np.float32(tile[min(row + 1, highest), t])

@@ -25,15 +25,18 @@ PERCENTILES_BLENDED = 1.0
 """Standard deviation, in percentiles, over which a curve is smoothed."""
 
 
-def local_curves(votes: Votes, frames: int) -> NDArray[np.int64]:
+def local_curves(
+    votes: Votes, frames: int, hidden: NDArray[np.uint16] | None = None
+) -> NDArray[np.int64]:
     """Count the votes of each block.
 
     A pixel whose mode is its very largest value, but not its only one, does not vote: it is rather
-    clipped than dry most of the time.
+    clipped than dry most of the time. Nor does one before which something passes.
 
     Args:
         votes: A count that kept its ranges.
         frames: Number of frames, N.
+        hidden: ``(H, W, 3)``, from `rainbench.build.foreground.count_hidden`.
 
     Returns:
         ``(block rows, block columns, 101)`` int64.
@@ -54,6 +57,8 @@ def local_curves(votes: Votes, frames: int) -> NDArray[np.int64]:
     block = np.arange(height)[:, None] // BLOCK * across + np.arange(width) // BLOCK
     at_the_top = (votes.ranges[0] > 0) & (votes.ranges[1] == frames - 1)
     voting = (begin <= end) & ~at_the_top
+    if hidden is not None:
+        voting &= ~hidden.any(axis=-1)
     size = -(-height // BLOCK) * across * 102
     changes = np.bincount((block * 102 + begin)[voting], minlength=size)
     changes -= np.bincount((block * 102 + end + 1)[voting], minlength=size)
@@ -82,6 +87,8 @@ def percentile_map(curves: NDArray[np.int64], height: int, width: int) -> NDArra
 
     spread = (BLOCKS_BLENDED, BLOCKS_BLENDED, PERCENTILES_BLENDED)
     blended = gaussian_filter(curves.astype(np.float64), spread, mode="nearest")
+    # Where nobody votes far and wide, as before a bus, the whole picture does.
+    blended = np.where(blended.any(axis=-1, keepdims=True), blended, curves.mean(axis=(0, 1)))
     top = blended.max(axis=-1, keepdims=True)
     best = blended >= top * (1 - 1e-9)
     place = np.arange(101)
@@ -96,6 +103,7 @@ def percentile_map(curves: NDArray[np.int64], height: int, width: int) -> NDArra
 def select_local_percentile(
     source: FrameSource,
     percentiles: NDArray[np.float32],
+    hidden: NDArray[np.uint16] | None = None,
     *,
     threads: int = 1,
     band_rows: int | None = None,
@@ -105,6 +113,7 @@ def select_local_percentile(
     Args:
         source: The sequence.
         percentiles: ``(H, W)`` float32, 0 to 100.
+        hidden: ``(H, W, 3)``, how many of the darkest samples of each channel to leave out.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -120,13 +129,15 @@ def select_local_percentile(
     from rainbench.build import kernels
 
     count, height, width, channels = source.shape
-    ranks = (percentiles.astype(np.float64) / 100 * (count - 1)).astype(np.float32).ravel()
+    darkest = np.zeros((1, 1, channels)) if hidden is None else hidden.astype(np.float64)
+    places = percentiles.astype(np.float64)[..., None] / 100 * (count - 1 - darkest) + darkest
+    ranks = places.astype(np.float32).ravel()
     lanes = tile_width(count)
     out = np.empty(height * width * channels, np.float32)
 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
-        own = ranks[top * width : bottom * width]
+        own = ranks[channels * top * width : channels * bottom * width]
         lowest, highest = int(own.min()), min(int(own.max()) + 1, count - 1)
         network = sorting_network(count, tuple(range(lowest, highest + 1)))
         kernels.select_own_ranks(

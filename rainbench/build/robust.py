@@ -2,9 +2,11 @@
 
 1. Start from the percentile that each part of the picture votes for (`local_vote`).
 2. Bring the frames to one brightness (`gains`).
-3. Measure the noise below the estimate, where there is no rain, block by block.
-4. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
-   deviations; average the others of each pixel; repeat with the new estimate, the noise as it was.
+3. Find what passes before the scene (`foreground`), and start again without it.
+4. Measure the noise below the estimate, where there is no rain, block by block.
+5. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
+   deviations, or far darker; average the others of each pixel; repeat with the new estimate, the
+   noise as it was.
 
 The noise is measured once and the threshold is not lower than three: with less, or with a noise
 estimate that shrinks from pass to pass, the picture drifts darker each time.
@@ -18,10 +20,12 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.build.foreground import count_hidden
+from rainbench.build.gains import normalise, sample_grid
 from rainbench.build.local_vote import local_curves, percentile_map, select_local_percentile
 from rainbench.build.sources import FrameSource, rows_within
 from rainbench.build.tiles import contiguous_bytes, over_bands
-from rainbench.build.voting import Votes, count_votes
+from rainbench.build.voting import Votes, choose_percentile, count_votes
 
 PASSES = 3
 DEVIATIONS = 3.0
@@ -35,8 +39,12 @@ LEAST_LIMIT = 0.15
 
 NOISE_BLOCK = 16
 NOISE_FRAMES = 32
+NOISE_ROUNDS = 6
+"""How often the noise is measured at most; twice where nothing moves."""
+
 _BAND_ROWS, _FEWEST_ROWS = 64, 8
 _BAND_BYTES = 64 << 20
+_MEDIAN_TO_DEVIATION = 1.4826
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,11 +55,13 @@ class InlierMean:
         levels: ``(H, W, 3)`` float32, in levels at the median brightness of the sequence.
         votes: The vote it started from.
         noise: Standard deviation of the noise of one channel, in levels, over the whole picture.
+        hidden: ``(H, W, 3)`` uint16, from `rainbench.build.foreground.count_hidden`.
     """
 
     levels: NDArray[np.float32]
     votes: Votes
     noise: float
+    hidden: NDArray[np.uint16]
 
 
 def average_rain_free(
@@ -79,23 +89,61 @@ def average_rain_free(
         >>> bool(np.abs(mean.levels - 100.3).mean() < 0.25), round(mean.noise)
         (True, 2)
     """
-    from rainbench.build.gains import normalise
-
     count, height, width, _ = source.shape
     steady = normalise(source, gains)
     votes = count_votes(steady, threads=threads, keep_ranges=True, band_rows=band_rows)
-    percentiles = percentile_map(local_curves(votes, count), height, width)
-    start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
     rows = band_rows or min(_BAND_ROWS, max(_FEWEST_ROWS, rows_within(source.shape, _BAND_BYTES)))
     passes = _Passes(source, (1 / gains).astype(np.float32), threads, rows)
-    estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
-    noise = passes.measure_noise(estimate)
+
+    def start(hidden: NDArray[np.uint16]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        percentiles = percentile_map(local_curves(votes, count, hidden), height, width)
+        levels = select_local_percentile(
+            steady, percentiles, hidden, threads=threads, band_rows=band_rows
+        )
+        estimate = np.ascontiguousarray(levels.transpose(2, 0, 1))
+        return estimate, passes.measure_noise(estimate, _undisturbed(hidden))
+
+    estimate, noise = start(np.zeros((height, width, 3), np.uint16))
+    hidden = count_hidden(
+        steady,
+        _channel_noise(steady, choose_percentile(votes.curve)),
+        clipped=steady is not source,
+        threads=threads,
+        band_rows=band_rows,
+    )
+    if hidden.any():
+        estimate, noise = start(hidden)
     limits = _limits(noise, height, width)
     for _ in range(PASSES):
         estimate = passes.improve(estimate, limits)
     levels = np.ascontiguousarray(estimate.transpose(1, 2, 0)).clip(0, 255)
-    total = noise[0].sum(axis=(1, 2))
-    return InlierMean(levels, votes, float(np.sqrt(total[1] / max(1, total[0]) / 3) / 32))
+    return InlierMean(levels, votes, _deviation(noise) / 3**0.5, hidden)
+
+
+def _undisturbed(hidden: NDArray[np.uint16]) -> NDArray[np.bool_]:
+    """Return the pixels before which, and next to which, nothing passes."""
+    from scipy.ndimage import maximum_filter
+
+    near: NDArray[np.bool_] = maximum_filter(hidden.any(axis=-1), 3, mode="nearest")
+    return ~near
+
+
+def _channel_noise(source: FrameSource, percentile: int) -> float:
+    """Return the standard deviation of the noise of one channel, in levels.
+
+    It is taken from the median of what lies below the percentile, in which passers-by and the
+    leaves of a few trees hardly count.
+    """
+    samples = sample_grid(source).astype(np.float32)
+    below = np.percentile(samples, percentile, axis=0) - samples
+    below = below[below > 0]
+    return _MEDIAN_TO_DEVIATION * float(np.median(below)) if below.size else 0.0
+
+
+def _deviation(noise: NDArray[np.int64]) -> float:
+    """Return the standard deviation of the residuals of the whole picture, in levels."""
+    number, squares = noise[0].sum(axis=(1, 2))
+    return float(np.sqrt(squares / max(1, number))) / 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +155,9 @@ class _Passes:
     threads: int
     band_rows: int
 
-    def measure_noise(self, estimate: NDArray[np.float32]) -> NDArray[np.int64]:
+    def measure_noise(
+        self, estimate: NDArray[np.float32], known: NDArray[np.bool_]
+    ) -> NDArray[np.int64]:
         """Return numbers and sums of squares of `rainbench.build.robust_kernels.add_noise`."""
         from rainbench.build import robust_kernels
 
@@ -121,17 +171,19 @@ class _Passes:
             robust_kernels.add_noise(
                 samples, first_row, step, self.inverse_gains,
                 estimate[:, top - above : bottom + below], above, below,
-                np.float32(widest), NOISE_BLOCK, top, sums,
+                known[top:bottom], np.float32(widest), NOISE_BLOCK, top, sums,
             )  # fmt: skip
             return sums
 
-        # Twice: the second time without what the first shows to be no noise.
-        widest = 64.0
-        for _ in range(2):
+        # Again and again without what the last time shows to be no noise.
+        widest, narrower = 64.0, 64.0
+        for _ in range(NOISE_ROUNDS):
+            widest = narrower
             parts = over_bands(self.source, partial(work, widest), self.threads, self.band_rows)
             sums: NDArray[np.int64] = np.sum(parts, axis=0)
-            number, squares = sums[0].sum(axis=(1, 2))
-            widest = max(1.0, 4 * float(np.sqrt(squares / max(1, number))) / 32)
+            narrower = max(1.0, 4 * _deviation(sums))
+            if narrower > 0.9 * widest:
+                break
         return sums
 
     def improve(

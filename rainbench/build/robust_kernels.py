@@ -81,6 +81,7 @@ def add_noise(
     estimate: _Floats,
     above: int,
     below: int,
+    known: NDArray[np.bool_],
     widest: np.float32,
     block: int,
     top: int,
@@ -99,6 +100,7 @@ def add_noise(
         estimate: See `residual_rows`.
         above: See `residual_rows`.
         below: See `residual_rows`.
+        known: ``(rows, W)``, where what lies below the estimate is noise alone.
         widest: Residuals below minus this, or minus nine times this in 3x3 sums, are no noise.
         block: Side of a block in pixels.
         top: The band's first row in the picture.
@@ -116,6 +118,8 @@ def add_noise(
             for x in range(width):
                 single = residual[row + 1, x]
                 nine = smooth[row, x] + smooth[row + 1, x] + smooth[row + 2, x]
+                if not known[row, x]:
+                    continue
                 if -widest < single < 0:
                     fine = int(np.rint(single * 32))
                     sums[0, 0, part, x // block] += 1
@@ -166,7 +170,8 @@ def average_inliers(
             for x in range(width):
                 value = line[x]
                 kept = (value <= single[x]) & (value >= -darkest * single[x])
-                kept &= upper[x] + middle[x] + lower[x] <= nine[x]
+                around = upper[x] + middle[x] + lower[x]
+                kept &= (around <= nine[x]) & (around >= -darkest * nine[x])
                 dry[x] = np.float32(kept)
             count = number[row]
             for x in range(width):

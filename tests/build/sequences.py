@@ -246,6 +246,53 @@ def make_sequence(
     return RainSequence(spec.name, frames, truth, rainy, gains, shifts)
 
 
+@dataclass(frozen=True, slots=True)
+class Walker:
+    """A body that crosses: its height in pixels, its way, its level, when it starts and ends.
+
+    ``start`` and ``stop`` are ``(x, y)`` of its middle as shares of the picture, on the first and
+    the last of the frames between the shares ``begin`` and ``end`` of the sequence.
+    """
+
+    start: tuple[float, float]
+    stop: tuple[float, float]
+    height: float = 24.0
+    level: float = 25.0
+    begin: float = 0.0
+    end: float = 1.0
+
+
+CROWD = (
+    Walker((0.1, 0.3), (0.45, 0.35), 22),
+    Walker((0.9, 0.6), (0.55, 0.75), 30, 15),
+    Walker((0.2, 0.8), (0.4, 0.75), 26, 35),
+    Walker((0.5, 0.2), (0.95, 0.25), 16, 215, 0.2, 0.9),
+)
+"""Three in dark clothes, one in a bright coat, all slow: each hides pixels for up to two fifths
+of the time."""
+
+
+def with_walkers(sequence: RainSequence, walkers: tuple[Walker, ...] = CROWD) -> RainSequence:
+    """Let bodies cross the scene, behind the nearest rain; the truth stays the empty scene."""
+    frames = sequence.frames.copy()
+    count, height, width, _ = frames.shape
+    y, x = np.mgrid[:height, :width]
+    for number, walker in enumerate(walkers):
+        first, last = (round(share * (count - 1)) for share in (walker.begin, walker.end))
+        for n in range(first, last + 1):
+            along = (n - first) / max(1, last - first)
+            place = np.array(walker.start) * (1 - along) + np.array(walker.stop) * along
+            across, down = x - place[0] * width, y - place[1] * height
+            swing = 0.08 * walker.height * np.sin(1.1 * n + number)
+            body = (np.abs(across) < walker.height / 6) & (np.abs(down) < walker.height / 2)
+            legs = np.abs(np.abs(across) - abs(swing)) < walker.height / 12
+            shape = body & ((down < walker.height / 8) | legs)
+            cloth = walker.level * (1 + 0.3 * np.sin(down[shape] / 3 + number))
+            wet = frames[n][shape] * 0.08 + cloth[:, None]
+            frames[n][shape] = np.clip(np.rint(wet), 0, 255)
+    return replace(sequence, frames=frames)
+
+
 def psnr(estimate, truth) -> float:
     """Peak signal-to-noise ratio in dB; infinite where equal."""
     error = float(np.mean((np.asarray(estimate, np.float64) - truth) ** 2))
