@@ -18,7 +18,7 @@ from rainbench.networks.spanet import SPANet
 SLIM = {"width": 8, "blocks": 1}
 FEW = {"iterations": 2}
 SMALL_SIAN = {"width": 6, "stages": 2, "dead": False}
-FULL_SIAN = {"width": 4, "kernels": "full", "merge": "joint", "mask_relu": True}
+FULL_SIAN = {"kernels": "full", "merge": "joint", "mask_relu": True}
 DAM = SLIM | {"branches": ("joint",), "encoder_steps": 2}
 
 NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {

@@ -84,6 +84,7 @@ def test_every_parameter_learns(name):
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NARROW if NARROW[name][0] is not DAiAM])
 def test_fifty_steps_on_one_batch_halve_the_loss(name):
     """DAiAM and its relatives do so in their own tests, under the objectives of their cards."""
