@@ -15,6 +15,7 @@ from rainbench.build.spa_sequence import load_candidate
 from rainbench.review.decisions import Decision, write_decision
 
 COMMAND = ["build-spa", "--method", "exact", "--layout", "pairs", "--max-frames", "4"]
+COMMAND += ["--density", "normal"]  # which takes no time to estimate
 
 
 @pytest.fixture

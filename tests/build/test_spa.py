@@ -13,12 +13,19 @@ import scipy.io
 from rain_clips import pan, rain, tree, write_bad, write_clip
 from sequences import psnr
 
+from rainbench.build import spa_options
 from rainbench.build.package import file_facts
 from rainbench.build.spa import build_spa
 from rainbench.build.spa_frames import VideoFrames
 from rainbench.build.spa_inputs import MARKER, content_hash, find_inputs, video_id
 from rainbench.build.spa_layout import AcceptedSequence, choose_test_videos, lay_out
-from rainbench.build.spa_options import SpaOptions, data_set_name, parse_frames, parse_size
+from rainbench.build.spa_options import (
+    SpaOptions,
+    choose_device,
+    data_set_name,
+    parse_frames,
+    parse_size,
+)
 from rainbench.build.spa_pairs import PairPlan, cut_windows, make_mask, stage_pairs, staged_pairs
 from rainbench.build.spa_plan import make_plan
 from rainbench.build.spa_pool import run_all
@@ -399,13 +406,24 @@ def test_run_again_changes_nothing_and_decodes_nothing(built, monkeypatch):
 
 def test_memory_never_changes_the_result(tmp_path):
     clip = write_clip(tmp_path / "v.mp4", rain("coffee").frames)
+    quick = {"max_frames": 2, "density": "normal"}
     reports = {
-        name: build([clip], tmp_path / name, max_frames=2, memory=memory, align=True)
+        name: build([clip], tmp_path / name, memory=memory, align=True, **quick)
         for name, memory in (("roomy", 1 << 30), ("again", 800_000), ("spool", 1))
     }
     assert reports["roomy"].rows == reports["again"].rows == reports["spool"].rows
     trees = {name: tree(tmp_path / name) for name in reports}
     assert trees["roomy"] == trees["again"] == trees["spool"]
+
+
+def test_a_device_is_looked_for_only_where_one_can_be(monkeypatch):
+    monkeypatch.setattr(spa_options, "has_gpu_driver", lambda: False)
+    monkeypatch.setattr(spa_options, "resolve_device", lambda _: pytest.fail("loaded torch"))
+    assert choose_device("auto", "exact") == choose_device("auto", "robust") == "cpu"
+    monkeypatch.setattr(spa_options, "has_gpu_driver", lambda: True)
+    monkeypatch.setattr(spa_options, "resolve_device", {"auto": "cuda"}.__getitem__)
+    assert choose_device("auto", "exact") == "cuda"
+    assert choose_device("auto", "robust") == "cpu"
 
 
 def test_the_device_never_changes_the_result(tmp_path, monkeypatch):
@@ -421,14 +439,14 @@ def test_the_device_never_changes_the_result(tmp_path, monkeypatch):
 
     monkeypatch.setattr(clean_frame_torch, "open_device", open_device)
     for device in ("cpu", "cuda"):
-        build([clip], tmp_path / device, max_frames=2, device=device)
+        build([clip], tmp_path / device, max_frames=2, density="normal", device=device)
     assert set(asked) == {"cuda"}, "votes went through torch in one of the two"
     assert tree(tmp_path / "cpu") == tree(tmp_path / "cuda")
 
 
 def test_a_disk_that_fills_up_at_any_moment(tmp_path, monkeypatch):
     clip = write_clip(tmp_path / "v.mp4", rain("coffee").frames)
-    whole = build([clip], tmp_path / "whole", max_frames=3)
+    whole = build([clip], tmp_path / "whole", max_frames=3, density="normal")
     write = Path.write_bytes
     room = failures = 0
 
@@ -444,7 +462,7 @@ def test_a_disk_that_fills_up_at_any_moment(tmp_path, monkeypatch):
     while True:
         room = 1 + 3 * failures
         try:
-            resumed = build([clip], tmp_path / "full", max_frames=3)
+            resumed = build([clip], tmp_path / "full", max_frames=3, density="normal")
             break
         except StoreError as error:
             failures += 1
