@@ -17,7 +17,8 @@ from rainbench.errors import RainbenchError
     epilog="""\b
 Examples:
   rainbench compare --out runs/latest
-  rainbench compare --out runs/latest --json""",
+  rainbench compare --out runs/latest --json
+  rainbench compare --out runs/ci --golden golden --guarded 4 --summary "$GITHUB_STEP_SUMMARY\"""",
 )
 @click.option(
     "--out",
@@ -31,28 +32,51 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder of golden numbers. [default: those of the package]",
 )
+@click.option(
+    "--guarded",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Fail when fewer than N cells could be held against golden numbers.",
+)
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help='Append a summary in Markdown; in GitHub Actions "$GITHUB_STEP_SUMMARY".',
+)
 @cards_option
 @json_option
 @click.pass_context
 def command(
     ctx: click.Context,
+    *,
     out: Path,
     golden: Path | None,
+    guarded: int,
+    summary: Path | None,
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Hold a run against published and golden numbers.
 
-    Exit code 1 when a number drifted from golden, a cell failed, or a gap has no reason.
+    Exit code 1 when a number drifted from golden, a cell failed, a gap has no reason, or fewer
+    cells than --guarded have golden numbers. `rainbench accept` makes golden numbers.
     """
-    from rainbench.report.compare import compare_run, describe
+    from rainbench.report.compare import compare_run, describe, summary_markdown
     from rainbench.report.tables import row_dict
 
     if not (out / "cells").is_dir():
         raise RainbenchError(f"{out}: holds no results", hint="Run `rainbench run` first.")
     if golden is not None and not golden.is_dir():
         raise RainbenchError(f"{golden}: there is no such folder of golden numbers")
-    comparison = compare_run(out, load_registry(card_folders), golden)
+    comparison = compare_run(out, load_registry(card_folders), golden, guarded)
+    if summary is not None:
+        try:
+            with summary.open("a", encoding="utf-8") as file:
+                file.write(summary_markdown(comparison))
+        except OSError as error:
+            raise RainbenchError(f"{summary}: cannot be written: {error.strerror}") from None
     if as_json:
         show_json(
             {
@@ -68,4 +92,6 @@ def command(
             show(line)
         states = ", ".join(f"{count} {state}" for state, count in comparison.states.items())
         say(f"{states}; {comparison.guarded} cells held against golden numbers")
+        if comparison.shortage:
+            say(f"failed: {comparison.shortage}")
     ctx.exit(0 if comparison.passed else 1)

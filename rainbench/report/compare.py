@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rainbench.catalog.registry import Registry
 from rainbench.report.golden import Drift, cell_label, find_drift, golden_file, is_plain
-from rainbench.report.grid import number
+from rainbench.report.grid import Cell, Column, Grid, grid_markdown, number
 from rainbench.report.published import load_published, load_reasons
 from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
 from rainbench.run.store import read_cell, read_images_csv
@@ -23,11 +23,13 @@ class Comparison:
         rows: The rows with a published number, and those that failed.
         drifts: Where a number left its golden value.
         guarded: How many cells were held against golden numbers.
+        wanted: How many should have been, at least.
     """
 
     rows: tuple[Row, ...]
     drifts: tuple[Drift, ...]
     guarded: int
+    wanted: int = 0
 
     @property
     def states(self) -> dict[str, int]:
@@ -45,18 +47,28 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing drifted, failed, or differs without a reason."""
+        """Whether nothing drifted, failed, or differs without a reason, and enough was guarded."""
         failed = any(row.state == "failed" for row in self.rows)
-        return not (self.drifts or self.unexplained or failed)
+        return not (self.drifts or self.unexplained or failed or self.shortage)
+
+    @property
+    def shortage(self) -> str:
+        """What is to be said when fewer cells were guarded than wanted; else empty."""
+        if self.guarded >= self.wanted:
+            return ""
+        return f"only {self.guarded} cells have golden numbers, {self.wanted} were to be guarded"
 
 
-def compare_run(out: Path, registry: Registry, golden: Path | None = None) -> Comparison:
+def compare_run(
+    out: Path, registry: Registry, golden: Path | None = None, wanted: int = 0
+) -> Comparison:
     """Hold every cell of a run's folder against the papers and the golden numbers.
 
     Args:
         out: The run's folder.
         registry: The cards.
         golden: A folder of golden numbers; the built-in one when None.
+        wanted: How many cells have to be held against golden numbers.
     """
     rows = _beside_every_paper(build_rows(out, registry))
     drifts: list[Drift] = []
@@ -72,7 +84,7 @@ def compare_run(out: Path, registry: Registry, golden: Path | None = None) -> Co
         guarded += 1
         scores = read_images_csv(folder / "images.csv")
         drifts += find_drift(file, label, entry, scores)
-    return Comparison(tuple(rows), tuple(drifts), guarded)
+    return Comparison(tuple(rows), tuple(drifts), guarded, wanted)
 
 
 def _beside_every_paper(rows: Sequence[Row]) -> list[Row]:
@@ -89,6 +101,51 @@ def _beside_every_paper(rows: Sequence[Row]) -> list[Row]:
             if (cell.dataset, cell.entry, cell.protocol) == (row.dataset, row.entry, row.protocol)
         ]
     return compared
+
+
+def summary_markdown(comparison: Comparison) -> str:
+    """Return the comparison as Markdown for a CI job's page: the verdict, then what failed."""
+    verdict = "passed" if comparison.passed else "failed"
+    states = ", ".join(f"{count} {state}" for state, count in comparison.states.items() if count)
+    guarded = f"{comparison.guarded} cells held against golden numbers"
+    lines = [f"## Numbers: {verdict}", "", f"{guarded}; {states}." if states else f"{guarded}."]
+    if comparison.shortage:
+        lines += ["", f"**Too few**: {comparison.shortage}."]
+    elif not comparison.guarded:
+        lines += ["", "**Nothing was guarded**: no cell of this run has golden numbers."]
+    failed = [row for row in comparison.rows if row.state == "failed"]
+    bad = [(f"{each.dataset} / {each.entry} / {each.protocol}", "drift", each.message)
+           for each in comparison.drifts]  # fmt: skip
+    bad += [
+        (f"{row.dataset} / {row.entry} / {row.protocol}", row.state, row.note)
+        for row in (*failed, *comparison.unexplained)
+    ]
+    if bad:
+        lines += ["", _markdown("What failed", ("cell", "state", "what"), bad)]
+    if comparison.rows:
+        heads = ("cell", "measured", "published", "where", "state", "note")
+        beside = _markdown("Beside the papers", heads, [_beside(row) for row in comparison.rows])
+        lines += ["", "<details><summary>Every cell beside the papers</summary>", "", beside]
+        lines += ["</details>"]
+    return "\n".join(lines) + "\n"
+
+
+def _beside(row: Row) -> tuple[str, ...]:
+    reported = row.published
+    return (
+        f"{row.dataset} / {row.entry} / {row.protocol}",
+        f"{number(row.psnr, 2)} / {number(row.ssim, 4)}" if row.images else "",
+        f"{number(row.reported_psnr, 2)} / {number(row.reported_ssim, 3)}" if reported else "",
+        reported.where if reported else "",
+        row.state,
+        row.note,
+    )
+
+
+def _markdown(title: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    columns = tuple(Column(head, numeric=False) for head in heads)
+    rows = tuple(tuple(Cell(text) for text in line) for line in lines)
+    return grid_markdown(Grid(title, columns, rows))
 
 
 def describe(comparison: Comparison) -> Sequence[str]:
