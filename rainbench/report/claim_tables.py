@@ -8,7 +8,8 @@ import io
 import statistics
 from collections.abc import Mapping, Sequence
 
-from rainbench.report.claims import KINDS, Claim, Finding, Spread
+from rainbench.report.claim_cells import Spread
+from rainbench.report.claims import KINDS, Claim, Finding
 from rainbench.report.grid import Cell, Column, Grid, write_grid
 from rainbench.report.trial_claims import Scored, TrialFinding, spread
 

@@ -10,8 +10,9 @@ import pytest
 
 from rainbench.catalog.registry import load_registry
 from rainbench.errors import CardError
+from rainbench.report.claim_cells import Tables, spreads
 from rainbench.report.claim_tables import AGREED, disagreements
-from rainbench.report.claims import Check, Claim, Tables, judge, load_claims, missing_tests, spreads
+from rainbench.report.claims import Check, Claim, judge, load_claims, missing_tests
 from rainbench.report.published import load_published
 from rainbench.report.trial_claims import Scored, judge_trials
 
