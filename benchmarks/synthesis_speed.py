@@ -5,7 +5,8 @@
 
 CPU time of this process, one thread, 720x480, everything in one run: each number is the best of
 several repeats, so that other work on the machine matters little. ``streaks`` is drawing, streak
-layer and blend; ``drops`` is rendering a wet pane; both as multiples of encoding the rainy picture.
+layer and blend, ``physical`` the same of physical streaks (a mean over drawn parameters);
+``drops`` is rendering a wet pane; all as multiples of encoding the rainy picture.
 ``build`` is `rainbench synth-jrsrd` over all pictures (four levels, layers, masks, hashes, tables),
 as a multiple of decoding its inputs and encoding its outputs alone, for each further image: what a
 build does once (cards, contact sheet) weighs nothing in a set of thousands. Scaling is by
@@ -34,6 +35,7 @@ from clean_frame_tables import Row, markdown, write_csv
 from rainbench.build.drops import DropParameters, render_drops
 from rainbench.build.jrsrd import RECREATION, jrsrd_cards, raindrop_scenes
 from rainbench.build.mini import CUTS, clean_cut
+from rainbench.build.physical_streaks import draw_physical_parameters, make_physical_streaks
 from rainbench.build.streaks import draw_parameters, make_streaks, screen
 from rainbench.build.synth_dataset import SynthPlan, build_set
 from rainbench.build.synth_options import JRSRD_LEVELS, SynthOptions
@@ -43,7 +45,9 @@ from rainbench.images import decode_image, encode_png, read_image, write_png
 
 FULL_SET = 861 * 4
 LEVEL = 1 / 3
-TARGETS = {"streaks": 0.7, "drops": 2.5, "build": 1.6}
+PHYSICAL = 4
+"""Draws of physical streaks for each picture: their number varies with rate and exposure."""
+TARGETS = {"streaks": 0.7, "physical": 0.7, "drops": 2.5, "build": 1.6}
 
 
 def cpu_seconds(call: Callable[[], object], repeats: int) -> float:
@@ -71,7 +75,7 @@ def write_photographs(folder: Path) -> Path:
 
 def time_parts(folder: Path, repeats: int) -> dict[str, float]:
     """Return seconds of CPU time: PNG, streaks with their blend, drops; means over pictures."""
-    sums = dict.fromkeys(("png", "streaks", "drops"), 0.0)
+    sums = dict.fromkeys(("png", "streaks", "physical", "drops"), 0.0)
     files = sorted((folder / "data").iterdir())[:4]
     for number, file in enumerate(files):
         dropped = read_image(file)
@@ -85,6 +89,14 @@ def time_parts(folder: Path, repeats: int) -> dict[str, float]:
         rainy = rain()
         sums["png"] += cpu_seconds(lambda file=file, rainy=rainy: encode_png(file, rainy), repeats)
         sums["streaks"] += cpu_seconds(rain, repeats)
+        for version in range(PHYSICAL):
+
+            def fall(picture: np.ndarray = dropped, key: object = (number, version)) -> np.ndarray:
+                drawn = draw_physical_parameters(None, "speed", key)
+                size = picture.shape[:2]
+                return screen(picture, make_physical_streaks(*size, drawn, "speed", key).layer)
+
+            sums["physical"] += cpu_seconds(fall, repeats) / PHYSICAL
         sums["drops"] += cpu_seconds(
             lambda picture=dropped, count=count: render_drops(
                 picture, DropParameters(480), next(count)
@@ -199,6 +211,7 @@ def main() -> None:
             }
             for what, seconds, beside, floor in (
                 ("streaks", parts["streaks"], "PNG of the result", parts["png"]),
+                ("physical", parts["physical"], "PNG of the result", parts["png"]),
                 ("drops", parts["drops"], "PNG of the result", parts["png"]),
                 ("build", build, "its PNG coding", coding),
             )
