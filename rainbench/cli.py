@@ -23,6 +23,7 @@ COMMANDS = {
     "fetch": "Fetch weights from their public source, checked against the card.",
     "score": "Score a folder of somebody's restored images as an entry.",
     "derain": "Remove the rain from images, folders and videos with an entry.",
+    "figures": "Draw a run's figures for a paper: pictures with crops, errors, plots.",
     "identify": "Find the protocol and the revision behind a published number.",
     "report": "Write a run's tables; print a paper's table with the run beside it.",
     "train": "Train a network: weights of your own.",

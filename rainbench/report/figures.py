@@ -1,0 +1,195 @@
+"""Pictures for a paper: a strip with zoomed crops, and error maps on one scale."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.images import Image
+from rainbench.report.figure_style import COLOURS, WIDTH, figure_style, label, new_figure
+from rainbench.report.grid import number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 5
+"""Pictures in a line of a strip."""
+
+BOX_COLOURS = (COLOURS[4], COLOURS[5])
+ERROR_PALETTE = "inferno"
+
+_GAP, _CAPTION, _TOP = 0.05, 0.27, 0.2
+"""Inches between pictures, under them for their captions, and above all for the title."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A square of a picture, in pixels.
+
+    Attributes:
+        left: Its first column.
+        top: Its first row.
+        side: Its side.
+    """
+
+    left: int
+    top: int
+    side: int
+
+    def cut(self, image: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return the part of an image, ``(side, side, ...)``."""
+        return image[self.top : self.top + self.side, self.left : self.left + self.side]
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A picture of a strip.
+
+    Attributes:
+        name: What stands under it.
+        image: ``(H, W, 3)`` uint8.
+        psnr: In dB; None for none.
+        ssim: Likewise.
+    """
+
+    name: str
+    image: Image
+    psnr: float | None = None
+    ssim: float | None = None
+
+    @property
+    def score(self) -> str:
+        """PSNR and SSIM as they stand under the name."""
+        return " / ".join(
+            filter(None, (number(self.psnr, 2), number(self.ssim, 4)))
+        )  # fmt: skip
+
+
+def draw_strip(panels: Sequence[Panel], clean: Image, boxes: Sequence[Box], title: str) -> Figure:
+    """Draw pictures with their zoomed crops, and PSNR and SSIM under each; the clean one last.
+
+    Args:
+        panels: The rainy picture and what was made of it.
+        clean: Of the same size.
+        boxes: One or two crops, outlined in each picture and enlarged below it.
+        title: One line above.
+    """
+    every = [*panels, Panel("clean", clean)]
+    best = max((panel.psnr or -math.inf for panel in panels), default=0)
+    height, width = clean.shape[:2]
+
+    def draw(place: _Place, panel: Panel) -> None:
+        from matplotlib.patches import Rectangle
+
+        axes = place.axes(0, place.width, place.width * height / width)
+        axes.imshow(panel.image)
+        for index, box in enumerate(boxes):
+            look: dict[str, Any] = {
+                "edgecolor": BOX_COLOURS[index], "linestyle": ("-", "--")[index],
+            }  # fmt: skip
+            corner = (box.left - 0.5, box.top - 0.5)
+            axes.add_patch(Rectangle(corner, box.side, box.side, fill=False, linewidth=0.9, **look))
+            side = (place.width - _GAP * (len(boxes) - 1)) / len(boxes)
+            top = place.width * height / width + _GAP
+            zoom = place.axes(index * (side + _GAP), side, side, top)
+            zoom.imshow(box.cut(panel.image), interpolation="none")
+            for spine in zoom.spines.values():
+                spine.set(visible=True, linewidth=1.1, **look)
+        bold = panel.psnr is not None and panel.psnr == best
+        place.caption(panel.name, panel.score, bold=bold)
+
+    zooms = _cell_width(len(every)) / max(1, len(boxes)) + _GAP
+    return _grid(every, width / height, zooms if boxes else 0.0, title, draw)
+
+
+def draw_error_maps(panels: Sequence[Panel], clean: Image, title: str) -> Figure:
+    """Draw where each picture differs from the clean one, all on one scale.
+
+    The scale ends at the 99.5th percentile over all panels but the first, the rainy one: that of
+    what was restored.
+    """
+    errors = [np.abs(panel.image.astype(np.int16) - clean).mean(axis=-1) for panel in panels]
+    own = errors[1:] or errors
+    most = max(1.0, float(math.ceil(np.percentile(np.stack(own), 99.5))))
+    height, width = clean.shape[:2]
+    images = {id(panel): error for panel, error in zip(panels, errors, strict=True)}
+    last: list[Any] = []
+
+    def draw(place: _Place, panel: Panel) -> None:
+        axes = place.axes(0, place.width, place.width * height / width)
+        last.append(axes.imshow(images[id(panel)], cmap=ERROR_PALETTE, vmin=0, vmax=most))
+        place.caption(panel.name, panel.score)
+
+    figure = _grid(panels, width / height, 0.0, title, draw, bottom=0.42)
+    scale = figure.add_axes((0.3, 0.3 / figure.get_figheight(), 0.4, 0.07 / figure.get_figheight()))
+    figure.colorbar(
+        last[0], cax=scale, orientation="horizontal", extend="max",
+        label="mean absolute error of R, G and B in grey levels of 255",
+    )  # fmt: skip
+    return figure
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a panel stands, in inches from the figure's left and top."""
+
+    figure: Figure
+    left: float
+    top: float
+    width: float
+    height: float
+
+    def axes(self, left: float, width: float, height: float, top: float = 0.0) -> Any:  # noqa: ANN401
+        across, down = self.figure.get_size_inches()
+        bottom = down - self.top - top - height
+        axes = self.figure.add_axes(
+            ((self.left + left) / across, bottom / down, width / across, height / down)
+        )
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return axes
+
+    def caption(self, name: str, score: str, *, bold: bool = False) -> None:
+        across, down = self.figure.get_size_inches()
+        middle = (self.left + self.width / 2) / across
+        below = self.top + self.height - _CAPTION
+        for line, text in enumerate((label(name), score)):
+            self.figure.text(
+                middle, (down - below - 0.1 - 0.12 * line) / down, text, ha="center",
+                va="center", fontsize=6.5, weight="bold" if bold and line else "normal",
+            )  # fmt: skip
+
+
+def _grid(
+    panels: Sequence[Panel],
+    aspect: float,
+    zooms: float,
+    title: str,
+    draw: Callable[[_Place, Panel], None],
+    bottom: float = 0.0,
+) -> Figure:
+    columns = min(COLUMNS, len(panels))
+    width = _cell_width(len(panels))
+    height = width / aspect + zooms + _CAPTION
+    rows = -(-len(panels) // columns)
+    with figure_style():
+        figure = new_figure(_TOP + rows * (height + _GAP) + bottom)
+        figure.text(0.003, 1 - 0.12 / figure.get_figheight(), label(title), fontsize=8,
+                    va="center")  # fmt: skip
+        for index, panel in enumerate(panels):
+            row, column = divmod(index, columns)
+            left, top = column * (width + _GAP), _TOP + row * (height + _GAP)
+            draw(_Place(figure, left, top, width, height), panel)
+    return figure
+
+
+def _cell_width(count: int) -> float:
+    columns = min(COLUMNS, count)
+    return (WIDTH - _GAP * (columns - 1)) / columns
