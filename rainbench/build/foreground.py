@@ -37,6 +37,9 @@ FARTHEST = 3.0
 """How far a value may lie from its surroundings, in their own spread, to count as quite unlike
 them: as an unlikely one it must be seen ``e`` times as long as one that is just like them."""
 
+GAP = 5
+"""Side in pixels of the surroundings of a pixel that `fill_gaps` looks at."""
+
 _LEAST_WEIGHT = 1e-5
 
 FEWER_VISITS = 2.0
@@ -109,6 +112,24 @@ def count_hidden(
         over_bands(source, find, threads, band_rows)
     over_bands(source, count_dark, threads, band_rows)
     return hidden.reshape(height, width, channels)
+
+
+def fill_gaps(hidden: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Take a pixel amid hidden ones for as hidden as they are: one that was hidden for too long.
+
+    Args:
+        hidden: ``(H, W, 3)``, from `count_hidden`.
+
+    Example:
+        >>> hidden = np.full((5, 5, 3), 7, np.uint16)
+        >>> hidden[2, 2] = 0
+        >>> int(fill_gaps(hidden).min())
+        7
+    """
+    from scipy.ndimage import median_filter
+
+    around = median_filter(hidden, (GAP, GAP, 1), mode="nearest")
+    return np.where(hidden == 0, around, hidden)
 
 
 def _surroundings(

@@ -11,6 +11,10 @@ things that can be seen without the truth stand for it:
 - ``halves``: the first half of the frames against the second, which also shows slow errors, such
   as a codec's.
 
+Where somebody walks through the scene, that part of the picture is left out of all three, and the
+exact vote, which shows the walkers, is replaced by the robust method. They may be seen in little of
+the clean frame itself: ``ghosts``.
+
 What all frames have in common, such as mist, colour subsampling or the light's absolute brightness,
 cannot be seen.
 """
@@ -51,6 +55,11 @@ GOOD = 40.0
 HALVING = 3.0
 """What a clean frame of all frames gains over the comparison of two halves, in dB."""
 
+MOST_GHOSTS = 0.03
+"""Share of the picture in which those who walk through may be seen, or not be told apart."""
+
+_GHOST_LEVELS = 16.0
+
 FEWEST = 4
 BLOCK = 16
 _LOOKED_AT = 40
@@ -72,6 +81,8 @@ class Judgement:
         comb: PSNR put together from systematic and random error, in dB.
         halves: PSNR between the first and the second half, in dB.
         check: Whether the sequence is static.
+        ghosts: Share of the picture in which the method on one half of the frames shows something
+            else than the robust method on the other half, where something passes; else 0.
     """
 
     estimated_psnr: float
@@ -82,6 +93,7 @@ class Judgement:
     comb: float
     halves: float
     check: StaticCheck
+    ghosts: float = 0.0
 
 
 def judge(
@@ -138,17 +150,28 @@ def judge(
     else:
         random, cross = _interleaved(part_of, clean.method)
         check = is_static(steady, threads=threads, device=device)
-    comb = to_psnr(_systematic(source, clean) + random / 4 + 1 / 12)
+    ghosts = 0.0
+    if check.still is not None:
+        first, second = split_in_half(source.shape[0])
+        halves = to_psnr(_apart(part_of, clean.method, first, second, check.still))
+        random, cross, ghosts = _around_passers(part_of, clean.method, check.still)
+    comb = to_psnr(_systematic(source, clean, check.still) + random / 4 + 1 / 12)
     estimate = min(comb, to_psnr(cross) + HALVING, halves + HALVING)
-    verdict, reason = _decide(estimate, good, check)
+    verdict, reason = _decide(estimate, good, check, ghosts)
     return Judgement(
-        estimate, verdict, reason, to_psnr(random), to_psnr(cross), comb, halves, check
+        estimate, verdict, reason, to_psnr(random), to_psnr(cross), comb, halves, check, ghosts
     )
 
 
-def _apart(part_of: _PartOf, method: Method, one: slice, other: slice) -> float:
+def _apart(
+    part_of: _PartOf,
+    method: Method,
+    one: slice,
+    other: slice,
+    still: NDArray[np.bool_] | None = None,
+) -> float:
     """Return the mean squared difference of two clean frames by one method."""
-    return _squared(part_of(one, method), part_of(other, method))
+    return _squared(part_of(one, method), part_of(other, method), still)
 
 
 def _interleaved(part_of: _PartOf, method: Method) -> tuple[float, float]:
@@ -162,19 +185,46 @@ def _interleaved(part_of: _PartOf, method: Method) -> tuple[float, float]:
     return random, cross / 2
 
 
-def _decide(estimate: float, good: float, check: StaticCheck) -> tuple[Verdict, str]:
+def _around_passers(
+    part_of: _PartOf, method: Method, still: NDArray[np.bool_]
+) -> tuple[float, float, float]:
+    """Compare odd and even frames as `_interleaved` does, by and with the robust method.
+
+    Returns:
+        Two mean squared errors of the still part, and the share of the picture that has ghosts.
+    """
+    pictures = [(part_of(part, method), part_of(part, "robust")) for part in (ODD, EVEN)]
+    (odd, robust_odd), (even, robust_even) = pictures
+    pairs = ((odd, robust_even), (even, robust_odd))
+    cross = sum(_squared(one, other, still) for one, other in pairs) / 2
+    ghosts = sum(
+        float(((np.abs(one - other) > _GHOST_LEVELS).any(axis=-1) & ~still).mean())
+        for one, other in pairs
+    )
+    return _squared(odd, even, still), cross, ghosts / 2
+
+
+def _decide(estimate: float, good: float, check: StaticCheck, ghosts: float) -> tuple[Verdict, str]:
     if not check.static:
         return "reject", check.reason
+    if ghosts > MOST_GHOSTS:
+        return "reject", (
+            f"what passes before the scene shows in {100 * ghosts:.1f} % of the picture: "
+            "use the method robust, or a longer video"
+        )
     if estimate < good:
         return "more", f"about {estimate:.1f} dB, less than {good:.1f}"
     return "accept", ""
 
 
-def _squared(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
-    return float(np.mean(np.square(one - other), dtype=np.float64))
+def _squared(
+    one: NDArray[np.float32], other: NDArray[np.float32], still: NDArray[np.bool_] | None = None
+) -> float:
+    squares = np.square(one - other)
+    return float(np.mean(squares if still is None else squares[still], dtype=np.float64))
 
 
-def _systematic(source: FrameSource, clean: CleanFrame) -> float:
+def _systematic(source: FrameSource, clean: CleanFrame, still: NDArray[np.bool_] | None) -> float:
     """Return the mean square of the residuals' modes in blocks, in squared levels.
 
     At a dry pixel a frame differs from a right clean frame by noise alone, most often by nothing.
@@ -193,8 +243,14 @@ def _systematic(source: FrameSource, clean: CleanFrame) -> float:
             residual = band[n].mean(axis=-1, dtype=np.float32) / np.float32(gains[n]) - level
             place = np.rint((residual + _REACH) / _STEP).astype(np.int64)
             known = (place >= 0) & (place < bins)
+            if still is not None:
+                known &= still[top:bottom]
             counts += np.bincount((block * bins + place)[known], minlength=counts.size)
-        modes.append(_peaks(counts.reshape(-1, bins)) * _STEP - _REACH)
+        blocks = counts.reshape(-1, bins)
+        if still is not None:
+            columns = np.arange(0, width, BLOCK)
+            blocks = blocks[np.logical_or.reduceat(still[top:bottom].any(axis=0), columns)]
+        modes.append(_peaks(blocks) * _STEP - _REACH)
     return float(np.mean(np.square(np.concatenate(modes))))
 
 

@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.build.foreground import count_hidden
+from rainbench.build.foreground import count_hidden, fill_gaps
 from rainbench.build.gains import normalise, sample_grid
 from rainbench.build.local_vote import local_curves, percentile_map, select_local_percentile
 from rainbench.build.sources import FrameSource, rows_within
@@ -112,6 +112,7 @@ def average_rain_free(
         band_rows=band_rows,
     )
     if hidden.any():
+        hidden = fill_gaps(hidden)
         estimate, noise = start(hidden)
     limits = _limits(noise, height, width)
     for _ in range(PASSES):

@@ -128,8 +128,8 @@ def _run_rounds(
         worse = 0 if better else worse + 1
         if better:
             found = [(number, attempt)]
-        verdict = attempt.judgement.verdict
-        if verdict == "accept" or (verdict == "reject" and options.frames != "auto"):
+        static = attempt.judgement.check.static
+        if attempt.judgement.verdict == "accept" or not (static or options.frames == "auto"):
             break
         if worse == PATIENCE:
             break
@@ -249,6 +249,8 @@ def _describe(
     curve = clean.vote_curve
     left, top, right, bottom = correction.crop
     notes = [judgement.reason] if judgement.reason else []
+    if judgement.check.crossed:
+        notes.append(f"something passes before {100 * judgement.check.crossed:.0f} % of the scene")
     if way.drift > REST:
         last = used[0] + clean.frames - 1
         notes.append(f"the camera moves by {way.drift:.1f} px; frames {used[0]} to {last} used")

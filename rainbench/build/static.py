@@ -3,12 +3,13 @@
 Clean frames of every second frame agree with those of the others whatever happens slowly; clean
 frames of the first and the second half do not. That gap, and the share of pixels that agree on a
 percentile, raise the suspicion; the light and the shake are then measured. Video compression opens
-the same gap, since its errors last for many frames, but leaves both halves alike enough.
+the same gap, since its errors last for many frames, but leaves both halves alike enough. Somebody
+who walks through leaves most of the scene alike; a camera that moves leaves blank walls alike.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,10 @@ LARGEST_GAP = 3.0
 MOST_DRIFT = 0.03
 MOST_SHAKE = 0.2
 LEAST_LIKENESS = 34.0
+MOST_CROSSED = 0.5
+"""Share of the more textured half of the picture, beyond which not something moves but all."""
+
+STILL_BLOCK = 8
 
 ODD, EVEN = slice(1, None, 2), slice(0, None, 2)
 
@@ -42,6 +47,8 @@ class StaticCheck:
         drift: Range of the light, relative; ``None`` where it was not suspected.
         shake: Root mean square shift of the frames in pixels; ``None`` where not suspected.
         moving: What moves: ``light``, ``camera``, ``scene``; empty for a static sequence.
+        still: ``(H, W)`` bool, the part of the picture in which nothing passes before the scene;
+            ``None`` where nothing was found to pass.
     """
 
     vote_share: float
@@ -50,6 +57,12 @@ class StaticCheck:
     drift: float | None = None
     shake: float | None = None
     moving: str = ""
+    still: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def crossed(self) -> float:
+        """Share of the picture in which somebody or something passes before the scene."""
+        return 0.0 if self.still is None else 1 - float(self.still.mean())
 
     @property
     def gap(self) -> float:
@@ -117,14 +130,58 @@ def check_static(source: FrameSource, share: float, split: float, halves: float)
     gains = estimate_gains(source)
     drift = float(np.subtract(*np.percentile(gains, (97.5, 2.5))))
     shake = _shake(source)
-    moving = ""
+    moving, still = "", None
     if drift > MOST_DRIFT:
         moving = "light"
     elif shake > MOST_SHAKE:
         moving = "camera"
     elif check.halves < LEAST_LIKENESS:
-        moving = "scene"
-    return StaticCheck(share, check.split, check.halves, drift, shake, moving)
+        parts = split_in_half(source.shape[0])
+        still = still_part(*(clean_part(source, part, "exact") for part in parts))
+        moving, still = ("scene", None) if still is None else ("", still)
+    return StaticCheck(share, check.split, check.halves, drift, shake, moving, still)
+
+
+def still_part(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Return where two clean frames of one scene are alike, when enough of them is.
+
+    Where the camera moves, edges differ and blank walls do not. So at least half of what has more
+    texture than the rest must be alike.
+
+    Args:
+        one: ``(H, W, 3)`` float32, in levels.
+        other: The same.
+
+    Returns:
+        ``(H, W)`` bool, in blocks of 8x8 pixels; ``None`` where the scene itself differs.
+
+    Example:
+        >>> wall = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.float32)
+        >>> shade = wall.copy()
+        >>> shade[8:16, :8] = 0  # somebody stands there
+        >>> float(still_part(wall, shade).mean()), still_part(wall, wall[::-1])
+        (0.9375, None)
+    """
+    height, width, _ = one.shape
+    error = _block_means(np.square(one - other).mean(axis=-1))
+    mean = (one + other).mean(axis=-1) / 2
+    texture = _block_means(np.square(mean)) - np.square(_block_means(mean))
+    alike = error <= 255**2 / 10 ** (LEAST_LIKENESS / 10)
+    if (~alike)[texture >= np.median(texture)].mean() > MOST_CROSSED:
+        return None
+    blocks = alike.repeat(STILL_BLOCK, axis=0).repeat(STILL_BLOCK, axis=1)
+    return np.ascontiguousarray(blocks[:height, :width])
+
+
+def _block_means(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean of each 8x8 block; those at the edges are smaller."""
+    rows, columns = (np.arange(0, side, STILL_BLOCK) for side in values.shape)
+    sums = np.add.reduceat(np.add.reduceat(values.astype(np.float64), rows), columns, axis=1)
+    number = np.outer(
+        *(np.diff([*x, n]) for x, n in zip((rows, columns), values.shape, strict=True))
+    )
+    means: NDArray[np.float64] = sums / number
+    return means
 
 
 def clean_part(

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
-from sequences import HELD_OUT, STATIC, make_sequence, psnr
+from sequences import CROWD, HELD_OUT, STATIC, Spec, make_sequence, psnr, with_walkers
 
 from rainbench.build.clean_frame import extract_clean_frame
 from rainbench.build.gains import normalise
@@ -100,3 +100,21 @@ def test_the_check_is_that_of_the_frames_alone(drift):
     assert judgement.check == is_static(steady)
     assert judgement.split == judgement.cross == judgement.check.split
     assert judgement.halves == judgement.check.halves
+
+
+@pytest.mark.parametrize("scene", ["coffee", "engine"])
+def test_walkers_do_not_spoil_the_verdict_of_a_clean_frame_without_them(scene):
+    dry = make_sequence(Spec("W", scene, frames=24, rain=1.2), HEIGHT, WIDTH)
+    frames = with_walkers(dry, CROWD[:2]).frames
+    clean = extract_clean_frame(frames, "robust")
+    verdict = judge(frames, clean)
+    assert (verdict.verdict, verdict.reason) == ("accept", "")
+    assert abs(verdict.estimated_psnr - psnr(clean.image, dry.truth)) < 4
+    assert verdict.check.crossed > 0.05 and verdict.ghosts < 0.01
+
+
+def test_walkers_that_show_are_a_reason_to_reject():
+    frames = with_walkers(make_sequence(Spec("W", "engine", frames=24, rain=1.2), HEIGHT, WIDTH))
+    verdict = judge(frames.frames, extract_clean_frame(frames.frames))
+    assert verdict.check.static and verdict.verdict == "reject"
+    assert "passes before the scene" in verdict.reason and "robust" in verdict.reason

@@ -1,8 +1,9 @@
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-from sequences import HELD_OUT, STATIC, Spec, make_sequence
+from sequences import CROWD, HELD_OUT, STATIC, Spec, make_sequence, with_walkers
 
 from rainbench.build.align import align_frames
 from rainbench.build.gains import estimate_gains, normalise
@@ -77,3 +78,32 @@ def test_reasons_name_a_cure():
 def test_likeness_of_equal_pictures_is_finite():
     picture = np.ones((4, 4, 3), np.float32)
     assert likeness(picture, picture) == 99
+
+
+@pytest.mark.parametrize("scene", ["chelsea", "coffee", "engine"])
+def test_walkers_before_a_still_scene_are_told_from_a_scene_that_changes(scene):
+    dry = make_sequence(Spec("W", scene, frames=40), HEIGHT, WIDTH)
+    crossed = with_walkers(dry, CROWD[:2])
+    found = is_static(crossed.frames)
+    assert found.static and found.reason == ""
+    touched = (crossed.frames != dry.frames).any(axis=(0, 3))
+    assert 0.05 < found.crossed < 0.5
+    assert touched[~found.still].mean() > 0.5
+    assert is_static(dry.frames).still is None
+
+
+@pytest.mark.parametrize("blank", [0.0, 0.6])
+@pytest.mark.parametrize("way", ["pan", "zoom"])
+def test_a_camera_that_moves_is_no_walker(way, blank):
+    photo = make_sequence(Spec("W", "engine", frames=1, rain=0), 96, 160).truth
+    photo[: round(96 * blank)] = 90  # a blank wall
+    frames = []
+    for n in range(30):
+        if way == "pan":
+            x = n  # a pixel a frame
+            view = photo[:, x : x + 120]
+        else:
+            across, down = 120 - 2 * n // 2, 96 - round(0.8 * n)
+            view = cv2.resize(photo[:down, :across], (120, 96), interpolation=cv2.INTER_LINEAR)
+        frames.append(np.clip(np.rint(view), 0, 255).astype(np.uint8))
+    assert not is_static(np.stack(frames)).static
