@@ -1,9 +1,14 @@
 """Physical streaks: sizes, speeds, lengths, opacities against the formulas they come from."""
 
+import csv
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from rainbench.build import streak_kernels
+from rainbench.build.drops import DropRanges
+from rainbench.build.mist import MistRanges
 from rainbench.build.physical_streaks import (
     THINNEST,
     PhysicalParameters,
@@ -23,10 +28,11 @@ from rainbench.build.rainfall import (
     fall_speeds,
 )
 from rainbench.build.randomness import NORMAL_ONE, normal_table
-from rainbench.build.streaks import screen
+from rainbench.build.streaks import StreakRanges, screen
 from rainbench.build.strength import input_psnr
+from rainbench.commands import synth, synth_jrsrd
 from rainbench.errors import RainbenchError
-from rainbench.images import read_image
+from rainbench.images import read_image, write_png
 
 
 def integrate(rate, power):
@@ -237,3 +243,75 @@ def test_the_normal_table_is_scaled_as_the_slope_expects():
     """Turbulence of 2 degrees: slopes with a deviation of tan 2 degrees."""
     scale = round(2.0 * 0.01745329 / NORMAL_ONE, 12)
     assert (normal_table() * scale).std() == pytest.approx(np.tan(np.radians(2)), rel=0.002)
+
+
+def call(tmp_path, *arguments):
+    """Run ``rainbench synth`` or ``synth-jrsrd`` in this process."""
+    folder = tmp_path / "clean"
+    if not folder.is_dir():
+        folder.mkdir()
+        for n in range(2):
+            picture = np.random.default_rng(n).integers(0, 200, (48, 72, 3), dtype=np.uint8)
+            write_png(folder / f"{n}.png", picture)
+    command = {"synth": synth.command, "synth-jrsrd": synth_jrsrd.command}[arguments[0]]
+    return CliRunner().invoke(
+        command, [str(each).replace("CLEAN", str(folder)) for each in arguments[1:]]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("synth", "streaks", "CLEAN", "--rate", 1, 2), "rate is of physical streaks"),
+        (("synth", "streaks", "CLEAN", "--exaggerate", 9), "exaggerate is of physical streaks"),
+        (
+            ("synth", "streaks", "CLEAN", "--model", "physical", "--angle", 1, 2),
+            "angle is of painted streaks",
+        ),
+        (("synth", "mist", "CLEAN", "--wind", 1, 2), "wind is of physical streaks"),
+        (
+            ("synth", "streaks", "CLEAN", "--model", "physical", "--exposure", 5, 9),
+            "exposure of physical streaks is 5.0",
+        ),
+        (
+            ("synth-jrsrd", "--clean", "CLEAN", "--drops", "lens", "--exaggerate", 9),
+            "--exaggerate is for --model physical",
+        ),
+        (
+            ("synth-jrsrd", "--clean", "CLEAN", "--drops", "lens", "--model", "physical",
+             "--levels", 0.05),
+            "a level is a rain rate",
+        ),
+    ],
+)  # fmt: skip
+def test_options_of_the_other_model_are_refused(tmp_path, arguments, text):
+    done = call(tmp_path, *arguments, "--out", tmp_path / "out")
+    assert isinstance(done.exception, RainbenchError) and text in str(done.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_names_the_ranges_that_are_drawn_from():
+    shown = " ".join(CliRunner().invoke(synth.command, ["--help"]).output.split())
+    checked = []
+    for ranges in (StreakRanges(), PhysicalRanges(), DropRanges(), MistRanges()):
+        for name in ranges.__dataclass_fields__:
+            flag = "--drop-count" if name == "count" else f"--{name}"
+            if f"{flag} LOW HIGH" in shown:
+                text = shown.split(f"{flag} LOW HIGH")[1].split("[default: ")[1].split("]")[0]
+                told = [float(each) for each in text.split()]
+                assert told == pytest.approx(getattr(ranges, name), rel=0.01), flag
+                checked.append(flag)
+    assert len(checked) == shown.count("LOW HIGH") == 13
+
+
+def test_a_physical_set_is_built_and_says_so(tmp_path):
+    done = call(
+        tmp_path, "synth-jrsrd", "--clean", "CLEAN", "--drops", "lens", "--model", "physical",
+        "--exaggerate", 12, "--levels", "20,80", "--workers", 1, "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    card = next((tmp_path / "out").glob("*.toml")).read_text()
+    assert "rain of 20, 80 mm/h, opacity exaggerated 12 times" in " ".join(card.split())
+    rows = list(csv.DictReader(next((tmp_path / "out").glob("*/metadata.csv")).open()))
+    assert {row["streak_rate"] for row in rows} == {"20", "80"}
+    assert {(row["model"], row["streak_exaggerate"]) for row in rows} == {("physical", "12")}
