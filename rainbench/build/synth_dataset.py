@@ -33,6 +33,7 @@ from rainbench.build.synth_sources import SceneSource
 from rainbench.catalog.cards import DatasetCard
 from rainbench.errors import RainbenchError
 from rainbench.images import Image, read_gray, read_image, write_atomically
+from rainbench.layouts import natural_key
 
 SHEET_ROWS = 8
 
@@ -145,6 +146,8 @@ def build_set(
     results = run_all(
         make_scene, plan.tasks(), plan.options.workers, on_crash=_crashed, on_done=on_scene
     )
+    for leftover in plan.out.rglob(".*.part"):  # of a build that was killed
+        leftover.unlink(missing_ok=True)
     failed = tuple(f"{result.label}: {result.problem}" for result in results if result.problem)
     if (failed and not allow_partial) or len(failed) == len(results):
         return SynthReport(cards=(), results=results, left_out=failed)
@@ -269,6 +272,8 @@ def _sheet(plan: SynthPlan, results: Sequence[SceneResult]) -> Image | None:
         for source, result in zip(plan.sources, results, strict=True)
         if not result.problem
     ]
+    order = [card.name for card in plan.cards]
+    good.sort(key=lambda made: (order.index(made[0]), natural_key(made[1].scene)))
     rows: list[SheetRow] = []
     roles: list[str] = []
     for index in spread(range(len(good)), SHEET_ROWS):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rainbench.build.package import safe_name
 from rainbench.build.spa_layout import SplitName, choose_test_videos
-from rainbench.errors import ImageError, RainbenchError
+from rainbench.errors import RainbenchError
 from rainbench.images import IMAGE_SUFFIXES
 from rainbench.layouts import natural_key
 
@@ -63,7 +63,9 @@ def clean_scenes(
         (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES),
         key=lambda path: natural_key(path.relative_to(folder).as_posix()),
     )
-    paths = [path for path in paths if not _is_hidden(path.relative_to(folder))]
+    paths = [
+        path for path in paths if not _is_hidden(path.relative_to(folder)) and not path.is_dir()
+    ]
     if not paths:
         raise RainbenchError(f"{folder}: holds no images", hint="Give a folder of clean images.")
     paths, notes = _distinct(paths, folder)
@@ -93,8 +95,8 @@ def _distinct(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[str
     for path in paths:
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise ImageError(path, f"cannot be read: {error.strerror}") from None
+        except OSError:
+            digest = str(path)  # the build will say what is wrong with it
         if digest in first:
             name, other = path.relative_to(folder), first[digest].relative_to(folder)
             notes.append(f"left out {name}: the same bytes as {other}")
