@@ -2,10 +2,13 @@
 
 import json
 
+import click
 import numpy as np
 import pytest
 
 from rainbench.catalog.registry import content_root, load_registry
+from rainbench.cli import cli
+from rainbench.errors import RainbenchError
 from rainbench.images import read_image, write_png
 from rainbench.metrics import PROTOCOLS, MeanScore
 from rainbench.pairs import load_pairs
@@ -98,8 +101,12 @@ def test_on_the_command_line(rainbench, tmp_path, mini, measured):
     answer = json.loads(done.stdout)
     assert answer["family"] == "RGB"
     assert np.isclose(answer["ranked"][0]["measured"][0]["psnr"], score.psnr)
-    assert rainbench("identify", "-d", "mini-streaks", "--psnr", "x").returncode == 2
-    assert rainbench("identify", "-d", "mini-streaks").returncode == 2
+
+
+@pytest.mark.parametrize("wrong", [("--psnr", "x"), ()])
+def test_wrong_calls(wrong):
+    with pytest.raises((RainbenchError, click.ClickException)):
+        cli.main(["identify", "-d", "mini-streaks", *wrong], standalone_mode=False)
 
 
 @pytest.mark.data
