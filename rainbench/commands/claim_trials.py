@@ -53,7 +53,7 @@ def try_claims(
         RainbenchError: No claim can be tried, or the folder holds trainings of another budget.
     """
     from rainbench.machine import lock_folder
-    from rainbench.train.trials import open_ground
+    from rainbench.train.trials import open_ground, read_trial
 
     wanted = [claim for claim in claims if claim.trial is not None]
     if not wanted:
@@ -70,12 +70,21 @@ def try_claims(
             rain: open_ground(registry, clean, rain, budget)
             for rain in dict.fromkeys(rain for rain, _ in trials)
         }
+        words = _words(budget, width)
+        # What earlier calls finished is known at once, whichever training comes next.
+        for rain, trial in trials:
+            result = read_trial(trial, grounds[rain], budget, out / rain)
+            if result is not None:
+                results.setdefault(rain, {})[trial.card.name, trial.seed] = result
+        keep(*_judged(wanted, results, grounds, seeds, words))
         with progress("trainings", len(trials), quiet=quiet) as advance:
             for rain, trial in trials:
-                result = _one(trial, rain, grounds, budget, out)
-                if result is not None:
-                    results.setdefault(rain, {})[trial.card.name, trial.seed] = result
-                keep(*_judged(wanted, results, grounds, seeds, _words(budget, width)))
+                own = results.setdefault(rain, {})
+                if (trial.card.name, trial.seed) not in own:
+                    result = _one(trial, rain, grounds, budget, out)
+                    if result is not None:
+                        own[trial.card.name, trial.seed] = result
+                    keep(*_judged(wanted, results, grounds, seeds, words))
                 advance(1, f"{trial.folder} on {rain}")
 
 
@@ -101,6 +110,8 @@ def _judged(
     ]
     grids = []
     for rain, own in results.items():
+        if not own:
+            continue
         ground, first = grounds[rain], next(iter(own.values()))
         hours = sum(result.seconds for result in own.values()) / 3600
         note = (

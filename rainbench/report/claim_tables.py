@@ -100,7 +100,7 @@ def scores_grid(
     title: str, scores: Mapping[tuple[str, int], Scored], parameters: Mapping[str, int], note: str
 ) -> Grid:
     """Return what each network reached, over its seeds."""
-    names = list(dict.fromkeys(name for name, _ in scores))
+    names = sorted({name for name, _ in scores})
     rows = []
     for name in names:
         own = [score for (network, _), score in sorted(scores.items()) if network == name]

@@ -157,11 +157,11 @@ def run_trial(
     Raises:
         RainbenchError: The training diverged, or the folder holds a trial of another budget.
     """
-    folder = out / trial.folder
-    job = _job(trial, ground, budget)
-    done = _read(folder / RESULT, job)
+    done = read_trial(trial, ground, budget, out)
     if done is not None:
         return done
+    folder = out / trial.folder
+    job = _job(trial, ground, budget)
     trained = train(job, folder, tell=tell)
     if trained.interrupted:
         return None
@@ -175,7 +175,7 @@ def run_trial(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         seconds=round(progress.seconds, 1),
     )
-    content = {"result": dataclasses.asdict(result), "job": job.key_parts()}
+    content = {"result": dataclasses.asdict(result), "job": _key(job)}
     try:
         write_atomically(folder / RESULT, json.dumps(content, indent=1).encode())
     except OSError as error:
@@ -200,14 +200,30 @@ def _job(trial: Trial, ground: Ground, budget: Budget) -> Job:
     )
 
 
-def _read(file: Path, job: Job) -> TrialResult | None:
-    """Return a complete trial's result, if it is of this very job."""
+def _key(job: Job) -> dict[str, object]:
+    """Return all that a trial's numbers depend on."""
+    return {**job.key_parts(), "protocol": job.validation.protocol}
+
+
+def read_trial(trial: Trial, ground: Ground, budget: Budget, out: Path) -> TrialResult | None:
+    """Return what a trial reached that is complete; None for one that is not.
+
+    Args:
+        trial: The training.
+        ground: On what.
+        budget: How long.
+        out: The folder that holds the trials of this kind of rain.
+
+    Raises:
+        RainbenchError: The folder holds a trial of another budget.
+    """
+    file = out / trial.folder / RESULT
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         result = TrialResult(**content["result"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if content["job"] != job.key_parts():
+    if content["job"] != _key(_job(trial, ground, budget)):
         raise RainbenchError(
             f"{file.parent} holds a trial of another budget",
             hint="Give another --out, or the budget it was begun with.",
