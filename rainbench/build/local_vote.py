@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.build.sorting_network import sorting_network
-from rainbench.build.sources import FrameSource
+from rainbench.build.sources import FrameSource, bands
 from rainbench.build.tiles import contiguous_bytes, over_bands, tile_block, tile_width
 from rainbench.build.voting import Votes, vote_limits
 
@@ -51,19 +51,21 @@ def local_curves(
     if votes.ranges is None:
         raise ValueError("the votes were counted without keep_ranges")
     low, high = vote_limits(frames)
-    begin, end = low[votes.ranges[0]].astype(np.int64), high[votes.ranges[1]].astype(np.int64)
-    height, width = begin.shape
-    across = -(-width // BLOCK)
-    block = np.arange(height)[:, None] // BLOCK * across + np.arange(width) // BLOCK
-    at_the_top = (votes.ranges[0] > 0) & (votes.ranges[1] == frames - 1)
-    voting = (begin <= end) & ~at_the_top
-    if hidden is not None:
-        voting &= ~hidden.any(axis=-1)
-    size = -(-height // BLOCK) * across * 102
-    changes = np.bincount((block * 102 + begin)[voting], minlength=size)
-    changes -= np.bincount((block * 102 + end + 1)[voting], minlength=size)
-    curves = np.cumsum(changes.reshape(-1, across, 102), axis=-1)
-    return curves[..., :101]
+    _, height, width = votes.ranges.shape
+    block = np.arange(width) // BLOCK
+    size = -(-width // BLOCK) * 102
+    curves = []
+    for top, bottom in bands(height, BLOCK):
+        first, last = votes.ranges[:, top:bottom]
+        begin, end = low[first].astype(np.int64), high[last].astype(np.int64)
+        at_the_top = (first > 0) & (last == frames - 1)
+        voting = (begin <= end) & ~at_the_top
+        if hidden is not None:
+            voting &= ~hidden[top:bottom].any(axis=-1)
+        changes = np.bincount((block * 102 + begin)[voting], minlength=size)
+        changes -= np.bincount((block * 102 + end + 1)[voting], minlength=size)
+        curves.append(np.cumsum(changes.reshape(-1, 102), axis=-1)[:, :101])
+    return np.stack(curves)
 
 
 def percentile_map(curves: NDArray[np.int64], height: int, width: int) -> NDArray[np.float32]:
@@ -83,7 +85,7 @@ def percentile_map(curves: NDArray[np.int64], height: int, width: int) -> NDArra
         >>> np.unique(percentile_map(curves, 20, 40)).tolist()
         [30.0]
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import gaussian_filter
 
     spread = (BLOCKS_BLENDED, BLOCKS_BLENDED, PERCENTILES_BLENDED)
     blended = gaussian_filter(curves.astype(np.float64), spread, mode="nearest")
@@ -93,11 +95,36 @@ def percentile_map(curves: NDArray[np.int64], height: int, width: int) -> NDArra
     best = blended >= top * (1 - 1e-9)
     place = np.arange(101)
     chosen = (best * place).sum(axis=-1) / best.sum(axis=-1)
-    rows = (np.arange(height) + 0.5) / BLOCK - 0.5
-    columns = (np.arange(width) + 0.5) / BLOCK - 0.5
-    grid = np.meshgrid(rows, columns, indexing="ij")
-    between: NDArray[np.float32] = map_coordinates(chosen, grid, order=1, mode="nearest")
-    return between.astype(np.float32)
+    return between_blocks(chosen, height, width)
+
+
+def between_blocks(
+    values: NDArray[np.float64], height: int, width: int, side: int = BLOCK
+) -> NDArray[np.float32]:
+    """Interpolate from values at the centres of blocks to all pixels, linearly.
+
+    Args:
+        values: ``(block rows, block columns)``.
+        height: H, in pixels.
+        width: W, in pixels.
+        side: Of a block, in pixels.
+
+    Returns:
+        ``(H, W)`` float32.
+
+    Example:
+        >>> between_blocks(np.array([[0.0, 4.0]]), 1, 8, side=4).tolist()
+        [[0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0]]
+    """
+    from scipy.ndimage import map_coordinates
+
+    columns = (np.arange(width) + 0.5) / side - 0.5
+    out = np.empty((height, width), np.float32)
+    for top, bottom in bands(height, side):  # The coordinates of all pixels fill six pictures.
+        rows = (np.arange(top, bottom) + 0.5) / side - 0.5
+        grid = np.meshgrid(rows, columns, indexing="ij")
+        out[top:bottom] = map_coordinates(values, grid, order=1, mode="nearest")
+    return out
 
 
 def select_local_percentile(
@@ -129,15 +156,14 @@ def select_local_percentile(
     from rainbench.build import kernels
 
     count, height, width, channels = source.shape
-    darkest = np.zeros((1, 1, channels)) if hidden is None else hidden.astype(np.float64)
-    places = percentiles.astype(np.float64)[..., None] / 100 * (count - 1 - darkest) + darkest
-    ranks = places.astype(np.float32).ravel()
     lanes = tile_width(count)
     out = np.empty(height * width * channels, np.float32)
 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
-        own = ranks[channels * top * width : channels * bottom * width]
+        darkest = np.zeros(channels) if hidden is None else hidden[top:bottom].astype(np.float64)
+        shares = percentiles[top:bottom, :, None].astype(np.float64) / 100
+        own = (shares * (count - 1 - darkest) + darkest).astype(np.float32).ravel()
         lowest, highest = int(own.min()), min(int(own.max()) + 1, count - 1)
         network = sorting_network(count, tuple(range(lowest, highest + 1)))
         kernels.select_own_ranks(

@@ -22,7 +22,12 @@ from numpy.typing import NDArray
 
 from rainbench.build.foreground import count_hidden, fill_gaps
 from rainbench.build.gains import normalise, sample_grid
-from rainbench.build.local_vote import local_curves, percentile_map, select_local_percentile
+from rainbench.build.local_vote import (
+    between_blocks,
+    local_curves,
+    percentile_map,
+    select_local_percentile,
+)
 from rainbench.build.sources import FrameSource, rows_within
 from rainbench.build.tiles import contiguous_bytes, over_bands
 from rainbench.build.voting import Votes, choose_percentile, count_votes
@@ -220,17 +225,14 @@ def _limits(noise: NDArray[np.int64], height: int, width: int) -> NDArray[np.flo
     The noise of a block is that of its surroundings, kept within half and three times the whole
     picture's.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import gaussian_filter
 
     limits = np.empty((2, height, width), np.float32)
-    rows = (np.arange(height) + 0.5) / NOISE_BLOCK - 0.5
-    columns = (np.arange(width) + 0.5) / NOISE_BLOCK - 0.5
-    grid = np.meshgrid(rows, columns, indexing="ij")
     for limit, (number, squares) in zip(limits, noise, strict=True):
         whole = np.sqrt(squares.sum() / max(1, number.sum())) / 32
         count, total = (gaussian_filter(x.astype(np.float64), 1.5) for x in (number, squares))
         local = np.sqrt(total / np.maximum(count, 1e-9)) / 32
         local = np.clip(local, 0.5 * whole, 3 * whole)
-        limit[:] = map_coordinates(local, grid, order=1, mode="nearest")
+        limit[:] = between_blocks(local, height, width, NOISE_BLOCK)
     np.maximum(DEVIATIONS * limits, np.float32(LEAST_LIMIT), out=limits)
     return limits
