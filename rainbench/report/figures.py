@@ -125,12 +125,14 @@ def draw_error_maps(panels: Sequence[Panel], clean: Image, title: str) -> Figure
         last.append(axes.imshow(images[id(panel)], cmap=ERROR_PALETTE, vmin=0, vmax=most))
         place.caption(panel.name, panel.score)
 
-    figure = _grid(panels, width / height, 0.0, title, draw, bottom=0.42)
-    scale = figure.add_axes((0.3, 0.3 / figure.get_figheight(), 0.4, 0.07 / figure.get_figheight()))
-    figure.colorbar(
-        last[0], cax=scale, orientation="horizontal", extend="max",
-        label="mean absolute error of R, G and B in grey levels of 255",
-    )  # fmt: skip
+    figure = _grid(panels, width / height, 0.0, title, draw, bottom=0.45)
+    down = figure.get_figheight()
+    with figure_style():
+        scale = figure.add_axes((0.3, 0.34 / down, 0.4, 0.07 / down))
+        figure.colorbar(
+            last[0], cax=scale, orientation="horizontal", extend="max",
+            label="mean absolute error of R, G and B in grey levels of 255",
+        )  # fmt: skip
     return figure
 
 

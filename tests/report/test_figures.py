@@ -62,6 +62,7 @@ def test_strip_shows_every_score_and_sets_off_the_best(pictures):
 def figures(pictures):
     panels, clean = pictures
     yield draw_strip(panels, clean, [Box(3, 4, 9)], HOSTILE)
+    yield draw_error_maps(panels, clean, HOSTILE)
     yield draw_distributions(
         {HOSTILE: np.arange(9.0), "b": np.arange(5.0) + 3}, "PSNR in dB", HOSTILE
     )
@@ -85,7 +86,7 @@ def test_the_same_bytes_whatever_the_users_settings(pictures, tmp_path, monkeypa
         for file in save_figure(figure, tmp_path / "b" / str(index))
     ]
     assert before == after
-    assert len(before) == 6 and all(b"CreationDate" not in data for data in before)
+    assert len(before) == 8 and all(b"CreationDate" not in data for data in before)
     assert before[0].startswith(b"\x89PNG") and before[1].startswith(b"%PDF")
 
 
