@@ -37,6 +37,9 @@ FARTHEST = 3.0
 """How far a value may lie from its surroundings, in their own spread, to count as quite unlike
 them: as an unlikely one it must be seen ``e`` times as long as one that is just like them."""
 
+FEWEST_ROWS = 4
+"""Height of what is surely found: of every so many rows one is searched before all are."""
+
 GAP = 5
 """Side in pixels of the surroundings of a pixel that `fill_gaps` looks at."""
 
@@ -98,6 +101,13 @@ def count_hidden(
         part = np.s_[top * across : bottom * across]
         _count_dark(samples, 3 * start, 3 * stop, window, scene[part], hidden[part])
 
+    def seen_in(row: int) -> bool:
+        find(row, row + 1)
+        count_dark(row, row + 1)
+        return bool(hidden[row * across : (row + 1) * across].any())
+
+    if not any(seen_in(row) for row in range(0, height, FEWEST_ROWS)):
+        return hidden.reshape(height, width, channels)
     over_bands(source, find, threads, band_rows)
     sure = (seen >= SURE * count).reshape(height, width, channels)
     if not sure.all():
@@ -110,6 +120,7 @@ def count_hidden(
         spread *= FARTHEST
         usual[sure.ravel()] = np.nan
         over_bands(source, find, threads, band_rows)
+    hidden[:] = 0
     over_bands(source, count_dark, threads, band_rows)
     return hidden.reshape(height, width, channels)
 
