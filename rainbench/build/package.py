@@ -99,8 +99,9 @@ class Extras:
     """What else to write.
 
     Attributes:
-        hugging_face: Give ``metadata.csv`` the column ``file_name``, the name under which Hugging
-            Face's image folders look for the picture of a row.
+        hugging_face: Give ``metadata.csv`` the columns in which Hugging Face's image folders look
+            for the pictures of a row: ``file_name`` for the rainy one, ``clean_file_name`` and so
+            on for the others.
         webdataset: Write WebDataset shards as well.
     """
 
@@ -223,11 +224,13 @@ def metadata_csv(
     roles = list(dict.fromkeys(role for pair in pairs for role in pair.files))
     parameters = list(dict.fromkeys(name for pair in pairs for name in pair.parameters))
     hugging_face = extras is not None and extras.hugging_face
+    others = [role for role in roles if role != "rainy"] if hugging_face else []
     header = ["file_name"] * hugging_face + ["id", "source", *roles, "width", "height"]
     header += [f"{role}_pixels_sha256" for role in roles] + [f"{role}_sha256" for role in roles]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*header, *parameters])
+    # Last, for the loader drops the ending: the picture then takes the place of the path.
+    writer.writerow([*header, *parameters, *(f"{role}_file_name" for role in others)])
     for pair in pairs:
         known = {role: facts[path] for role, path in pair.files.items()}
         size = known["rainy"]
@@ -237,6 +240,7 @@ def metadata_csv(
         row += [known[role].pixels if role in known else "" for role in roles]
         row += [known[role].sha256 if role in known else "" for role in roles]
         row += [_text(pair.parameters.get(name, "")) for name in parameters]
+        row += [pair.files.get(role, "") for role in others]
         writer.writerow(row)
     return text.getvalue()
 

@@ -118,6 +118,7 @@ def test_metadata_rows(splits):
             assert row[f"{role}_pixels_sha256"] == pixel_hash(read_image(path))
             assert row[f"{role}_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
         assert row["file_name"] == row["rainy"]
+        assert row["clean_file_name"] == row["clean"]
         assert (row["width"], row["height"]) == ("16", "12")
         assert float(row["gain"]) == pytest.approx(1 + int(row["frame"]) / 3, rel=1e-5)
 
