@@ -77,7 +77,7 @@ def command(
     from rainbench.report.figure_style import save_figure
     from rainbench.report.plots import draw_costs, draw_distributions
     from rainbench.report.rows import build_rows
-    from rainbench.report.views import COST_SIDE
+    from rainbench.run.cost import COST_SIDE
 
     if not (run / "cells").is_dir():
         raise RainbenchError(f"{run}: holds no results", hint="Run `rainbench run` first.")

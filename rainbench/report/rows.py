@@ -67,6 +67,8 @@ class Row:
         ssim_interval: Likewise.
         group: Letters; entries of a data set that share one cannot be told apart.
         macs_per_pixel: The network's multiply-adds per pixel of its input.
+        peak_bytes: What its tensors take at once on a picture of `rainbench.run.cost.COST_SIDE`
+            pixels a side; 0 where it is not known.
         origin: What has to be said of weights of our own wherever they stand; empty for others.
     """
 
@@ -90,6 +92,7 @@ class Row:
     ssim_interval: Interval | None = None
     group: str = ""
     macs_per_pixel: int = 0
+    peak_bytes: int = 0
     origin: str = ""
 
     @property
@@ -183,6 +186,7 @@ def _measured(
             note=remarks,
             parameters=entry.parameters,
             macs_per_pixel=entry.macs_per_pixel,
+            peak_bytes=summary.get("peak_bytes", 0),
             seconds_per_image=_median_seconds(folder / "timing.csv"),
             comparable=bool(whole and not altered),
             remarks=remarks,

@@ -37,6 +37,7 @@ CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "group": lambda row: row.group,
     "parameters": lambda row: str(row.parameters),
     "macs_per_pixel": lambda row: str(row.macs_per_pixel),
+    "peak_bytes": lambda row: str(row.peak_bytes or ""),
     "seconds_per_image": lambda row: _plain(row.seconds_per_image),
 }
 """The columns of ``table.csv`` and what stands in them."""
@@ -44,7 +45,7 @@ CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
 _NUMBERS = frozenset(
     {"images", "psnr", "ssim", "reported_psnr", "reported_ssim", "delta_psnr", "delta_ssim"}
     | {"psnr_low", "psnr_high", "ssim_low", "ssim_high", "parameters", "macs_per_pixel"}
-    | {"seconds_per_image"}
+    | {"peak_bytes", "seconds_per_image"}
 )
 
 

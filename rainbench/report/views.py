@@ -9,9 +9,7 @@ from rainbench.catalog.registry import Registry
 from rainbench.report.grid import Cell, Column, Grid, mark_best, number
 from rainbench.report.rows import Row
 from rainbench.report.stats import CONFIDENCE, LEVEL, Interval
-
-COST_SIDE = 512
-"""Pixels a side of the picture that FLOPs are stated for."""
+from rainbench.run.cost import COST_SIDE
 
 NOTED_STATES = ("gap", "failed", "missing", "not-comparable")
 
@@ -99,7 +97,12 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
     if not measured:
         return None
     datasets = sorted({row.dataset for group in measured.values() for row in group})
-    columns = [Column("entry", numeric=False), Column("parameters"), Column("GFLOPs")]
+    columns = [
+        Column("entry", numeric=False),
+        Column("parameters"),
+        Column("GFLOPs"),
+        Column("peak MB"),
+    ]
     columns += [Column(dataset, "seconds") for dataset in datasets]
     lines = []
     for entry, group in sorted(measured.items()):
@@ -108,6 +111,7 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
             Cell(entry),
             Cell(f"{group[0].parameters:,}"),
             Cell(number(gflops(group[0].macs_per_pixel), 1)),
+            Cell(number(peak / 1e6, 0) if (peak := group[0].peak_bytes) else ""),
             *(Cell(number(seconds.get(dataset), 3)) for dataset in datasets),
         )
         lines.append(line)
@@ -117,6 +121,8 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
         rows=tuple(lines),
         remarks=(
             f"GFLOPs: for one picture of {COST_SIDE}x{COST_SIDE}, two operations per multiply-add.",
+            "Peak MB: weights and all results alive at once, for that picture in fp32, counted by "
+            "shapes, without the workspaces of convolutions.",
             "Seconds: median per image, the first ones left out; comparable only between entries "
             "that ran on the same machine with the same number of threads and nothing beside them.",
         ),

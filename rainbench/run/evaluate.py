@@ -22,6 +22,7 @@ from rainbench.layouts import Pair
 from rainbench.machine import usable_cores
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs import load_image
+from rainbench.run.cost import peak_bytes
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
@@ -209,6 +210,7 @@ def _summary(cell: PlannedCell, options: RunOptions, folder: Path) -> dict[str, 
         "complete_set": len(scores) == cell.pairs.card.count or not cell.pairs.card.count,
         "left_out": list(cell.pairs.left_out),
         "means": means_of(scores),
+        "peak_bytes": peak_bytes(cell.entry),
         "options": options.key_parts(),
         "provenance": provenance(cell, options),
     }
