@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from rainbench.run.plan import Plan, PlannedCell
 
 SHOWN_MISSING = 6
+
+TABLES_REST = 20
+"""How many times as long as tables took to write they are left alone, until the run ends."""
 
 
 @click.command(
@@ -140,13 +144,16 @@ def _execute(
 
     write_run_record(out, plan)
     total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
-    what = ""
+    what, due = "", 0.0
     with progress("images", total, quiet=quiet) as advance:
 
         def started(cell: PlannedCell) -> None:
-            nonlocal what
+            nonlocal what, due
             what = f"{cell.entry.name} on {cell.pairs.label}"
-            write_tables(out, registry, final=False)
+            if (before := time.monotonic()) >= due:
+                write_tables(out, registry, final=False)
+                now = time.monotonic()
+                due = now + TABLES_REST * (now - before)
 
         outcomes = run_plan(
             plan, out, options, on_cell=started, on_image=lambda n: advance(n, what)

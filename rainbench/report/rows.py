@@ -134,11 +134,12 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
         if summary is not None:
             rows += _measured(summary, entry, registry, published, reasons, folder)
         else:
-            rows.append(_unmeasured(folder.parent.name, entry, registry, *_why(folder)))
+            state, reason = _why(folder)
+            rows.append(_unmeasured(folder.parent.name, entry, registry, published, state, reason))
     known = {(row.dataset, row.entry) for row in rows}
     for dataset, name, reason in missing_cells(out):
         if (dataset, name) not in known and name in entries and dataset in registry.datasets:
-            rows.append(_unmeasured(dataset, entries[name], registry, "missing", reason))
+            rows.append(_unmeasured(dataset, entries[name], registry, published, "missing", reason))
     order = list(PROTOCOLS)
     return sorted(rows, key=lambda row: (row.dataset, row.entry, order.index(row.protocol)))
 
@@ -208,19 +209,27 @@ def set_beside(row: Row, cell: PublishedCell, reasons: Sequence[Reason]) -> Row:
     return dataclasses.replace(beside, state="gap", note=note)
 
 
-def _unmeasured(dataset: str, entry: Entry, registry: Registry, state: str, reason: str) -> Row:
+def _unmeasured(
+    dataset: str,
+    entry: Entry,
+    registry: Registry,
+    published: Sequence[PublishedCell],
+    state: str,
+    reason: str,
+) -> Row:
+    protocol = registry.datasets[dataset].protocol
     return Row(
         dataset=dataset,
         variant="",
         entry=entry.name,
-        protocol=registry.datasets[dataset].protocol,
+        protocol=protocol,
         customary=True,
         trained_for=_trained_for(entry, dataset, registry),
         origin=_origin(entry, registry),
         images=0,
         psnr=None,
         ssim=None,
-        published=preferred(load_published(), dataset, entry, registry.datasets[dataset].protocol),
+        published=preferred(published, dataset, entry, protocol),
         state=state,
         note=reason,
         parameters=entry.parameters,

@@ -121,8 +121,8 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
         rows=tuple(lines),
         remarks=(
             f"GFLOPs: for one picture of {COST_SIDE}x{COST_SIDE}, two operations per multiply-add.",
-            "Peak MB: weights and all results alive at once, for that picture in fp32, counted by "
-            "shapes, without the workspaces of convolutions.",
+            "Peak MB: weights and all results alive at once, for that picture in fp32, without the "
+            "workspaces of convolutions.",
             "Seconds: median per image, the first ones left out; comparable only between entries "
             "that ran on the same machine with the same number of threads and nothing beside them.",
         ),
