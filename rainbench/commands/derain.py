@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.registry import Entry, Registry, load_registry
-from rainbench.commands.options import cards_option, json_option, weights_option
+from rainbench.commands.options import (
+    arithmetic_options,
+    cards_option,
+    json_option,
+    weights_option,
+)
 from rainbench.console import progress, say, show, show_json
 from rainbench.errors import RainbenchError
 
@@ -55,21 +60,7 @@ Examples:
     "--lossless", is_flag=True, help="Videos as FFV1 in .mkv, every value kept, not H.264 in .mp4."
 )
 @click.option("--overwrite", is_flag=True, help="Make results that exist anew.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where the network runs.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="Arithmetic of the network.",
-)
-@click.option("--threads", type=int, help="Threads of a network on the CPU. [default: all cores]")
+@arithmetic_options
 @json_option
 @click.pass_context
 def command(

@@ -47,6 +47,32 @@ def cards_option(function: Function) -> Function:
     )(function)
 
 
+def arithmetic_options(function: Function) -> Function:
+    """Add ``--device``, ``--precision`` and ``--threads``: where and how networks run."""
+    options = (
+        click.option(
+            "--device",
+            type=click.Choice(["auto", "cpu", "cuda"]),
+            default="auto",
+            show_default=True,
+            help="Where networks run.",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(["fp32", "bf16", "fp16"]),
+            default="fp32",
+            show_default=True,
+            help="Arithmetic of the networks.",
+        ),
+        click.option(
+            "--threads", type=int, help="Threads of a network on the CPU. [default: all cores]"
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
 def json_option(function: Function) -> Function:
     """Add ``--json``."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.registry import Registry, load_registry
-from rainbench.commands.options import cards_option, data_option, json_option, weights_option
+from rainbench.commands.options import (
+    arithmetic_options,
+    cards_option,
+    data_option,
+    json_option,
+    weights_option,
+)
 from rainbench.console import duration, progress, say, show, show_json
 from rainbench.errors import RainbenchError
 
@@ -60,22 +66,8 @@ Examples:
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
 @click.option("--layout", default="", help="Take this packaging of the data set, see `show`.")
 @click.option("--allow-partial", is_flag=True, help="Leave out and list unusable pairs.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where networks run.",
-)
-@click.option(
-    "--precision",
-    type=click.Choice(["fp32", "bf16", "fp16"]),
-    default="fp32",
-    show_default=True,
-    help="Arithmetic of the networks; scoring is in float64.",
-)
+@arithmetic_options
 @click.option("--tile", type=int, default=0, help="Cut images into tiles of N pixels (0: never).")
-@click.option("--threads", type=int, help="Threads of a network on the CPU. [default: all cores]")
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
