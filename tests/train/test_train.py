@@ -37,7 +37,8 @@ def test_trains_exports_and_runs(train, rainbench, add_trainable, cards, tmp_pat
     target = tmp_path / "weights" / "small.streaks.safetensors"
     done = train("--out", tmp_path / "out", "--export", target, "--add-to-card")
     assert done.returncode == 0, done.stderr
-    assert "leak check against mini-streaks (8)" in done.stderr
+    checked = done.stderr.partition("leak check against ")[2].partition(": no image shared")[0]
+    assert {"mini-streaks (8)", "mini-joint (2)"} <= set(checked.split(", ")), done.stderr
     assert "waiting for patches" in done.stderr
     with (tmp_path / "out" / "log.csv").open() as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
