@@ -101,7 +101,7 @@ def load_pairs(
         >>> card = load_registry().dataset("mini-streaks")
         >>> mini = load_pairs(card, content_root() / "datasets" / card.embedded)
         >>> len(mini.pairs), mini.layout
-        (8, 'pairs')
+        (8, 'versions')
     """
     match = _choose(card, folder, layout)
     problems = list(match.problems) + _count_problems(card, match)

@@ -86,7 +86,7 @@ def label(text: str) -> str:
     r"""Return a name as it may stand in a figure: one line of characters that print, not too long.
 
     Example:
-        >>> label("a\\nb")
+        >>> label("a\nb")
         'a b'
     """
     shown = printable(text)
