@@ -33,7 +33,7 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
         side: Height and width of the picture in pixels.
 
     Returns:
-        Bytes; 0 for a method without parameters.
+        Bytes; 0 for a method without parameters, or a network that refuses so small a picture.
 
     Example:
         >>> from rainbench.catalog.registry import load_registry
@@ -52,7 +52,10 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
         network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
         small, large = COUNTED_SIDES
         # Not in inference mode: there some networks go over large pictures in parts on a CPU.
-        few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
+        try:
+            few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
+        except (RuntimeError, ValueError):
+            few = many = 0  # it refuses such pictures, which is no reason to lose its scores
         _KNOWN[key] = many + (many - few) * (side**2 - large**2) // (large**2 - small**2)
     return _KNOWN[key]
 

@@ -51,6 +51,16 @@ def test_weights_count():
         assert count_peak(network, torch.rand(1, 3, 64, 64)) == weights + (3 + 8 + 3) * MAP
 
 
+def test_a_network_that_refuses_small_pictures_keeps_its_scores(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("needs 480x320")
+
+    entry = load_registry().entries(["dam.streaks-w16"])[0]
+    monkeypatch.setattr("rainbench.run.cost._KNOWN", {})
+    monkeypatch.setattr("rainbench.run.cost.count_peak", refuse)
+    assert peak_bytes(entry) == 0
+
+
 @pytest.mark.parametrize(
     "name", ["nasnet.streaks-w16", "prenet_r.streaks-w16", "dam.streaks-w16", "spanet.streaks-w16"]
 )
