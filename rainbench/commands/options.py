@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -68,6 +68,11 @@ def arithmetic_options(function: Function) -> Function:
             "--threads", type=int, help="Threads of a network on the CPU. [default: all cores]"
         ),
     )
+    return with_options(options, function)
+
+
+def with_options(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
+    """Add options, which ``--help`` shows in this order."""
     for option in reversed(options):
         function = option(function)
     return function

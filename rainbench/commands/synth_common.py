@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from rainbench.commands.options import Function, with_options
 from rainbench.console import duration, progress, say, show, show_json
 
 if TYPE_CHECKING:
     from rainbench.build.synth_dataset import SynthPlan, SynthReport
-
-Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def rain_options(function: Function) -> Function:
@@ -54,7 +53,7 @@ def rain_options(function: Function) -> Function:
             help="Mist as well, behind everything else (rendered drops only).",
         ),
     )
-    return _with(options, function)
+    return with_options(options, function)
 
 
 def build_options(function: Function) -> Function:
@@ -97,14 +96,7 @@ def build_options(function: Function) -> Function:
         click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON for machines."),
     )
-    return _with(options, function)
-
-
-def _with(options: Sequence[Callable[[Function], Function]], function: Function) -> Function:
-    """Add options, which ``--help`` shows in this order."""
-    for option in reversed(options):
-        function = option(function)
-    return function
+    return with_options(options, function)
 
 
 def given(values: Mapping[str, Any]) -> dict[str, Any]:
