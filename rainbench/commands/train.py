@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import shlex
 import sys
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 KINDS = ("streaks", "drops", "mist", "joint")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
-_TICKS = 10_000
 
 
 class Time(click.ParamType[float]):
@@ -267,12 +267,14 @@ def _announce(job: Job, out: Path) -> None:
 def _train(job: Job, out: Path, *, quiet: bool) -> Trained:
     from rainbench.train.loop import train
 
+    seconds = math.ceil(job.options.seconds)
+    title, total = ("seconds", seconds) if seconds else ("steps", job.recipe.steps)
     done = 0
-    with progress("training", _TICKS, quiet=quiet) as tick:
+    with progress(title, total, quiet=quiet) as tick:
 
         def advance(share: float, what: str) -> None:
             nonlocal done
-            ticks = round(share * _TICKS)
+            ticks = round(share * total)
             tick(ticks - done, what)
             done = ticks
 
