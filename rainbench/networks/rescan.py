@@ -6,7 +6,8 @@ units carry every layer's features to the next stage.
 
 What the published code does that the paper does not say:
 
-* Squeeze-and-excitation squeezes 24 channels to 6, because its "reduction" is used as a width.
+* Squeeze-and-excitation squeezes 24 channels to 6, because its "reduction" is used as a width; it
+  is 6 here at every width of the network.
 * The convolutions of the hidden state are not dilated, only those of the features are.
 * The state that is kept is the one *after* squeeze-and-excitation and LeakyReLU, so a GRU mixes
   its activated state with the new candidate.
@@ -29,10 +30,11 @@ from torch.nn import functional as F
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import conv3
 from rainbench.networks.published import convert, layer
-from rainbench.networks.rescan_units import CHANNELS, UNITS, UnitName, UnitState
+from rainbench.networks.rescan_units import UNITS, UnitName, UnitState
 
 _DILATIONS = (1, 1, 2, 4, 8)
 _SLOPE = 0.2
+_SQUEEZED = 6
 
 
 class RESCAN(nn.Module):
@@ -49,6 +51,7 @@ class RESCAN(nn.Module):
             have missed.
         squeeze_excitation: Whether channels are weighted.
         stages: Number of stages.
+        width: Channels of the features.
 
     Raises:
         ValueError: The unit or the mode is unknown.
@@ -66,6 +69,7 @@ class RESCAN(nn.Module):
         mode: Literal["Full", "Add"] = "Full",
         squeeze_excitation: bool = True,
         stages: int = 4,
+        width: int = 24,
     ) -> None:
         super().__init__()
         if unit not in UNITS:
@@ -74,13 +78,15 @@ class RESCAN(nn.Module):
             raise ValueError(f"mode is {mode!r}, neither Full nor Add")
         self.stages = stages
         self.additive = mode == "Add"
-        inputs = (3, *[CHANNELS] * (len(_DILATIONS) - 1))
-        self.units = nn.ModuleList(map(UNITS[unit], inputs, _DILATIONS))
-        self.excite = nn.ModuleList(_activation(squeeze_excitation) for _ in _DILATIONS)
+        inputs = (3, *[width] * (len(_DILATIONS) - 1))
+        self.units = nn.ModuleList(
+            UNITS[unit](channels, width, dilation)
+            for channels, dilation in zip(inputs, _DILATIONS, strict=True)
+        )
+        excited = width if squeeze_excitation else 0
+        self.excite = nn.ModuleList(_activation(excited) for _ in _DILATIONS)
         self.decode = nn.Sequential(
-            conv3(CHANNELS, CHANNELS),
-            _activation(squeeze_excitation),
-            nn.Conv2d(CHANNELS, 3, 1),
+            conv3(width, width), _activation(excited), nn.Conv2d(width, 3, 1)
         )
 
     def forward(self, rainy: Tensor) -> Restoration:
@@ -115,17 +121,20 @@ class RESCAN(nn.Module):
 
 
 class SqueezeExcitation(nn.Module):
-    """Weights channels by what their means say: ``(N, 24, H, W)`` to the same.
+    """Weights channels by what their means say: ``(N, width, H, W)`` to the same.
+
+    Args:
+        width: Channels of the features.
 
     Example:
-        >>> SqueezeExcitation()(torch.zeros(1, 24, 5, 7)).shape
+        >>> SqueezeExcitation(24)(torch.zeros(1, 24, 5, 7)).shape
         torch.Size([1, 24, 5, 7])
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(CHANNELS, 6)
-        self.excite = nn.Linear(6, CHANNELS)
+        self.squeeze = nn.Linear(width, _SQUEEZED)
+        self.excite = nn.Linear(_SQUEEZED, width)
 
     def forward(self, features: Tensor) -> Tensor:
         """Weight the channels."""
@@ -133,9 +142,10 @@ class SqueezeExcitation(nn.Module):
         return features * weights[:, :, None, None]
 
 
-def _activation(squeeze_excitation: bool) -> nn.Sequential:
+def _activation(excited: int) -> nn.Sequential:
+    """Return what follows a convolution; so many channels are weighted first, none for 0."""
     leaky = nn.LeakyReLU(_SLOPE)
-    return nn.Sequential(SqueezeExcitation(), leaky) if squeeze_excitation else nn.Sequential(leaky)
+    return nn.Sequential(SqueezeExcitation(excited), leaky) if excited else nn.Sequential(leaky)
 
 
 def _excitation_plan(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 Every unit takes the features of this stage and its state of the stage before (None at the first
 stage), and returns its new state before activation. Its gates share one convolution of the
-features, dilated, and one of the hidden state, which is not.
+features, dilated, and one of the hidden state, which is not. ``width`` channels come out.
 """
 
 from __future__ import annotations
@@ -17,12 +17,11 @@ from torch.nn import functional as F
 from rainbench.networks.blocks import conv3
 from rainbench.networks.published import layer
 
-CHANNELS = 24
 UnitName = Literal["Conv", "RNN", "GRU", "LSTM"]
 
 
 class UnitState(NamedTuple):
-    """What a unit carries: ``hidden``, ``(N, 24, H, W)``, and an LSTM's ``cell``, the same."""
+    """What a unit carries: ``hidden``, ``(N, width, H, W)``, and an LSTM's ``cell``, the same."""
 
     hidden: Tensor
     cell: Tensor | None = None
@@ -31,9 +30,9 @@ class UnitState(NamedTuple):
 class ConvUnit(nn.Module):
     """A dilated convolution; it carries nothing."""
 
-    def __init__(self, inputs: int, dilation: int) -> None:
+    def __init__(self, inputs: int, width: int, dilation: int) -> None:
         super().__init__()
-        self.conv = conv3(inputs, CHANNELS, dilation=dilation)
+        self.conv = conv3(inputs, width, dilation=dilation)
 
     def forward(self, features: Tensor, _: UnitState | None = None) -> UnitState:
         """Advance one stage."""
@@ -53,10 +52,10 @@ class ConvUnit(nn.Module):
 class RNNUnit(nn.Module):
     """A plain recurrent unit: ``tanh(W_x x + W_h h)``."""
 
-    def __init__(self, inputs: int, dilation: int) -> None:
+    def __init__(self, inputs: int, width: int, dilation: int) -> None:
         super().__init__()
-        self.from_features = conv3(inputs, CHANNELS, dilation=dilation)
-        self.from_hidden = conv3(CHANNELS, CHANNELS)
+        self.from_features = conv3(inputs, width, dilation=dilation)
+        self.from_hidden = conv3(width, width)
 
     def forward(self, features: Tensor, state: UnitState | None = None) -> UnitState:
         """Advance one stage."""
@@ -80,22 +79,23 @@ class RNNUnit(nn.Module):
 class GRUUnit(nn.Module):
     """A gated recurrent unit; its gates stand in the order reset, update, candidate."""
 
-    def __init__(self, inputs: int, dilation: int) -> None:
+    def __init__(self, inputs: int, width: int, dilation: int) -> None:
         super().__init__()
-        self.from_features = conv3(inputs, 3 * CHANNELS, dilation=dilation)
-        self.from_hidden = conv3(CHANNELS, 2 * CHANNELS)
-        self.candidate_from_hidden = conv3(CHANNELS, CHANNELS)
+        self.width = width
+        self.from_features = conv3(inputs, 3 * width, dilation=dilation)
+        self.from_hidden = conv3(width, 2 * width)
+        self.candidate_from_hidden = conv3(width, width)
 
     def forward(self, features: Tensor, state: UnitState | None = None) -> UnitState:
         """Advance one stage."""
         if state is None:  # nothing to reset
-            update, candidate = _rows_from(CHANNELS, self.from_features, features).chunk(2, 1)
+            update, candidate = _rows_from(self.width, self.from_features, features).chunk(2, 1)
             return UnitState(torch.sigmoid(update) * torch.tanh(candidate))
         gates = self.from_features(features)
-        gated = torch.sigmoid(gates[:, : 2 * CHANNELS] + self.from_hidden(state.hidden))
+        gated = torch.sigmoid(gates[:, : 2 * self.width] + self.from_hidden(state.hidden))
         reset, update = gated.chunk(2, 1)
         from_hidden = self.candidate_from_hidden(reset * state.hidden)
-        candidate = torch.tanh(gates[:, 2 * CHANNELS :] + from_hidden)
+        candidate = torch.tanh(gates[:, 2 * self.width :] + from_hidden)
         return UnitState((1 - update) * state.hidden + update * candidate)
 
     @staticmethod
@@ -114,15 +114,16 @@ class GRUUnit(nn.Module):
 class LSTMUnit(nn.Module):
     """A long short-term memory; its gates: forget, input, output, candidate."""
 
-    def __init__(self, inputs: int, dilation: int) -> None:
+    def __init__(self, inputs: int, width: int, dilation: int) -> None:
         super().__init__()
-        self.from_features = conv3(inputs, 4 * CHANNELS, dilation=dilation)
-        self.from_hidden = conv3(CHANNELS, 4 * CHANNELS)
+        self.width = width
+        self.from_features = conv3(inputs, 4 * width, dilation=dilation)
+        self.from_hidden = conv3(width, 4 * width)
 
     def forward(self, features: Tensor, state: UnitState | None = None) -> UnitState:
         """Advance one stage."""
         if state is None or state.cell is None:  # nothing to forget
-            gates = _rows_from(CHANNELS, self.from_features, features)
+            gates = _rows_from(self.width, self.from_features, features)
             entering, leaving, candidate = gates.chunk(3, 1)
             cell = torch.sigmoid(entering) * torch.tanh(candidate)
             return UnitState(torch.sigmoid(leaving) * cell, cell)  # published without the tanh

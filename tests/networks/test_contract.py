@@ -69,6 +69,22 @@ def test_number_of_parameters_of_the_other_rescans(unit, excited, expected):
         assert count(network) == expected
 
 
+@pytest.mark.parametrize("width", [6, 10])
+@pytest.mark.parametrize(
+    ("unit", "from_features", "from_hidden"),
+    [("Conv", 1, 0), ("RNN", 1, 1), ("GRU", 3, 3), ("LSTM", 4, 4)],
+)
+def test_number_of_parameters_of_narrow_rescans(unit, from_features, from_hidden, width):
+    """Counted from the figure: gates of five layers, excitation by 6 units, the decoder."""
+    network = CLASSES["RESCAN"](unit=unit, width=width)
+    outputs = from_features * width
+    features = outputs * (9 * 3 + 1) + 4 * outputs * (9 * width + 1)
+    hidden = 5 * from_hidden * width * (9 * width + 1)
+    excitation = 6 * (6 * (width + 1) + width * (6 + 1))
+    decoder = width * (9 * width + 1) + 3 * (width + 1)
+    assert count(network) == features + hidden + excitation + decoder
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_size_is_kept(name):
     network = few_stages(name)
