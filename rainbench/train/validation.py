@@ -104,8 +104,13 @@ class Validation:
 
         rows: list[SheetRow] = []
         for pair, image in zip(self.pairs[:SHOWN], restored, strict=False):
-            score = score_all(image, pair.clean, [self.protocol])[self.protocol]
-            label = f"{pair.name}  {score.psnr:.2f} dB" if score.psnr is not None else pair.name
+            before, after = (
+                score_all(picture, pair.clean, [self.protocol])[self.protocol].psnr
+                for picture in (pair.rainy, image)
+            )
+            label = pair.name
+            if before is not None and after is not None:
+                label += f"  PSNR {before:.2f} dB, restored {after:.2f} dB"
             rows.append(SheetRow(label, [pair.rainy, quantise(image, "round"), pair.clean]))
         return make_contact_sheet(rows, ("rainy", "restored", "clean"))
 
