@@ -29,8 +29,9 @@ Examples:
 def command(ctx: click.Context, out: Path, golden: Path, replace: bool) -> None:
     """Accept a run's complete cells as golden numbers.
 
-    Cells that are not complete, or were run in tiles or reduced precision, are passed over. Golden
-    numbers that exist already are kept, unless --replace is given.
+    Cells that are not complete, were run in tiles or reduced precision, or were computed by other
+    code than today's, are passed over. Golden numbers that exist already are kept, unless --replace
+    is given.
     """
     from rainbench.report.golden import accept_run
 

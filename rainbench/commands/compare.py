@@ -60,8 +60,9 @@ def command(
 ) -> None:
     """Hold a run against published and golden numbers.
 
-    Exit code 1 when a number drifted from golden, a cell failed, a gap has no reason, or fewer
-    cells than --guarded have golden numbers. `rainbench accept` makes golden numbers.
+    Exit code 1 when a number drifted from golden, a cell failed or was computed by other code than
+    today's (`rainbench run` does it again), a gap has no reason, or fewer cells than --guarded have
+    golden numbers. `rainbench accept` makes golden numbers.
     """
     from rainbench.report.compare import compare_run, describe, summary_markdown
     from rainbench.report.tables import row_dict
@@ -85,6 +86,7 @@ def command(
                 "guarded": comparison.guarded,
                 "rows": [row_dict(row) for row in comparison.rows],
                 "drifts": [str(drift) for drift in comparison.drifts],
+                "stale": [f"{cell}: {reason}" for cell, reason in comparison.stale],
             }
         )
     else:

@@ -12,6 +12,7 @@ from rainbench.report.golden import Drift, cell_label, find_drift, golden_file, 
 from rainbench.report.grid import Cell, Column, Grid, grid_markdown, number
 from rainbench.report.published import load_published, load_reasons
 from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
+from rainbench.run.key import stale_reason
 from rainbench.run.store import read_cell, read_images_csv
 
 
@@ -24,18 +25,22 @@ class Comparison:
         drifts: Where a number left its golden value.
         guarded: How many cells were held against golden numbers.
         wanted: How many should have been, at least.
+        stale: The cells that other code than today's computed, each with what changed.
     """
 
     rows: tuple[Row, ...]
     drifts: tuple[Drift, ...]
     guarded: int
     wanted: int = 0
+    stale: tuple[tuple[str, str], ...] = ()
 
     @property
     def states(self) -> dict[str, int]:
         """How many cells are in each state."""
         counts = Counter(row.state for row in self.rows)
         counts["drift"] = len(self.drifts)
+        if self.stale:
+            counts["stale"] = len(self.stale)
         return dict(sorted(counts.items()))
 
     @property
@@ -47,9 +52,12 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing drifted, failed, or differs without a reason, and enough was guarded."""
+        """Whether nothing drifted, failed, or differs without a reason, and enough was guarded.
+
+        Numbers of other code than today's prove nothing, so they do not pass either.
+        """
         failed = any(row.state == "failed" for row in self.rows)
-        return not (self.drifts or self.unexplained or failed or self.shortage)
+        return not (self.drifts or self.stale or self.unexplained or failed or self.shortage)
 
     @property
     def shortage(self) -> str:
@@ -73,18 +81,21 @@ def compare_run(
     rows = _beside_every_paper(build_rows(out, registry))
     drifts: list[Drift] = []
     guarded = 0
+    stale: list[tuple[str, str]] = []
     for folder in sorted(out.glob("cells/*/*")):
         summary = read_cell(folder)
         if summary is None:
             continue
         label, entry = cell_label(summary), str(summary["entry"])
+        if reason := stale_reason(folder):
+            stale.append((f"{label} / {entry}", f"{reason}: run it again"))
         file = golden_file(label, entry, golden)
         if not is_plain(summary) or not file.is_file():
             continue
         guarded += 1
         scores = read_images_csv(folder / "images.csv")
         drifts += find_drift(file, label, entry, scores)
-    return Comparison(tuple(rows), tuple(drifts), guarded, wanted)
+    return Comparison(tuple(rows), tuple(drifts), guarded, wanted, tuple(stale))
 
 
 def _beside_every_paper(rows: Sequence[Row]) -> list[Row]:
@@ -116,6 +127,7 @@ def summary_markdown(comparison: Comparison) -> str:
     failed = [row for row in comparison.rows if row.state == "failed"]
     bad = [(f"{each.dataset} / {each.entry} / {each.protocol}", "drift", each.message)
            for each in comparison.drifts]  # fmt: skip
+    bad += [(cell, "stale", reason) for cell, reason in comparison.stale]
     bad += [
         (f"{row.dataset} / {row.entry} / {row.protocol}", row.state, row.note)
         for row in (*failed, *comparison.unexplained)
@@ -162,5 +174,6 @@ def describe(comparison: Comparison) -> Sequence[str]:
                 f"({reported.where}, {reported.evidence} protocol)"
             )
         lines.append(f"{row.state:15}{beside}{numbers}{': ' + row.note if row.note else ''}")
+    lines += [f"{'stale':15}{cell}: {reason}" for cell, reason in comparison.stale]
     lines += [f"{'drift':15}{drift}" for drift in comparison.drifts]
     return lines

@@ -12,6 +12,7 @@ from pathlib import Path
 from rainbench.catalog.registry import content_root
 from rainbench.images import write_atomically
 from rainbench.metrics import PROTOCOLS
+from rainbench.run.key import stale_reason
 from rainbench.run.store import Scores, read_cell, read_images_csv
 
 PSNR_TOLERANCE = 0.005
@@ -112,6 +113,8 @@ def _accept_cell(folder: Path, golden: Path, *, replace: bool) -> Accepted:
         return Accepted(label, entry, "passed", " (tiles or reduced precision)")
     if not summary["complete_set"]:
         return Accepted(label, entry, "passed", " (not the whole data set)")
+    if reason := stale_reason(folder):
+        return Accepted(label, entry, "passed", f" ({reason}: run it again)")
     file = golden_file(label, entry, golden)
     scores = read_images_csv(folder / "images.csv")
     drifts = find_drift(file, label, entry, scores) if file.is_file() else []

@@ -1,4 +1,9 @@
-"""The fingerprint of a network's code: what it computes, not how it is commented."""
+"""The fingerprint of code: what a number is computed by, not how that is commented.
+
+From a few functions and classes on, the names that they use are followed through the package,
+definition by definition. So a change in how a network is run or scored is noticed wherever it lies,
+and one in a function that no number passes through, next to it in the same file, is not.
+"""
 
 from __future__ import annotations
 
@@ -6,83 +11,207 @@ import ast
 import functools
 import hashlib
 import importlib.util
-import io
-import tokenize
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
-_PASSED_OVER = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.ENCODING})
-_LINE_STARTS = frozenset({tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT})
+_OWN = "rainbench"
+
+Place = tuple[str, str]
+"""A module and a name in it; an empty name is the whole module."""
 
 
 @functools.cache
-def code_hash(module: str) -> str:
-    """Return a hash of a module's code and of what it imports from its own package.
+def code_hash(*roots: str, stop: tuple[str, ...] = ()) -> str:
+    """Return a hash of definitions and of all that they use of their own package.
 
-    Comments, docstrings and line breaks inside expressions do not count, so that a result stays
-    valid when only the words change. Nothing is imported.
+    Comments, docstrings, line breaks, annotations of functions and the sentences of errors do not
+    count, so that a result stays valid when only the words change. No module of the code that is
+    looked at is run.
 
     Args:
-        module: Its dotted name, such as ``rainbench.networks.prenet``.
+        roots: Where to begin, such as ``rainbench.networks.prenet:PReNet``.
+        stop: What not to follow.
 
     Example:
-        >>> len(code_hash("rainbench.networks.prenet"))
+        >>> len(code_hash("rainbench.networks.prenet:PReNet"))
         16
     """
     digest = hashlib.sha256()
-    for name in sorted(_with_imports(module, set())):
-        digest.update(name.encode())
-        digest.update(essence(_source(name)).encode())
+    for (module, name), text in sorted(reached(*roots, stop=stop).items()):
+        digest.update(f"{module}:{name}\0{text}\0".encode())
     return digest.hexdigest()[:16]
 
 
-def essence(source: str) -> str:
-    r"""Return Python source without comments, docstrings and free line breaks.
+def reached(*roots: str, stop: tuple[str, ...] = ()) -> dict[Place, str]:
+    """Return the code of every definition that ``roots`` use, themselves included.
+
+    Names are followed within rainbench and the packages of the roots, and for a root that is a
+    single file into the files beside it. What a module does besides defining names counts under the
+    module and an empty name.
+
+    Args:
+        roots: Where to begin, ``module:name``, or a module alone for all of it.
+        stop: What not to follow.
 
     Example:
-        >>> essence('"A docstring."\nx = f(1,  # one\n      2)\n') == essence("x = f(1, 2)\n")
-        True
+        >>> sorted(name for _, name in reached("rainbench.images:quantise"))
+        ['quantise']
     """
-    kept: list[str] = []
-    at_line_start = True
-    skipping = False
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type in _PASSED_OVER:
+    passed_over = {_place(text) for text in stop}
+    waiting = [_place(text) for text in roots]
+    homes = frozenset(module for module, _ in waiting)
+    seen: set[Place] = set()
+    found: dict[Place, str] = {}
+    while waiting:
+        place = waiting.pop()
+        if place in seen or place in passed_over or not _is_ours(place[0], homes):
             continue
-        if at_line_start and token.type == tokenize.STRING:
-            skipping = True
-        if token.type in _LINE_STARTS:
-            at_line_start = True
-            if skipping and token.type == tokenize.NEWLINE:
-                skipping = False
-                continue
-            kept.append(tokenize.tok_name[token.type])
+        seen.add(place)
+        module, name = place
+        parsed = _parse(module)
+        if not name:
+            waiting += [(module, each) for each in (*parsed.definitions, *parsed.imports)]
+        if name in parsed.imports:
+            waiting.append(parsed.imports[name])
+        for key, statements in ((name, parsed.definitions.get(name)), ("", parsed.effects)):
+            if statements:
+                found[module, key] = "\n".join(map(ast.unparse, statements))
+                waiting += [used for each in statements for used in _used(each, module, parsed)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    """A module's source, taken apart.
+
+    Attributes:
+        package: The package that it lies in.
+        definitions: The statements that give a name its meaning.
+        imports: What an imported name stands for.
+        effects: The statements that do something else.
+    """
+
+    package: str
+    definitions: dict[str, list[ast.stmt]] = field(default_factory=dict)
+    imports: dict[str, Place] = field(default_factory=dict)
+    effects: list[ast.stmt] = field(default_factory=list)
+
+
+def _parse(module: str) -> _Parsed:
+    file = _file(module)
+    text = file.read_text(encoding="utf-8") if file else ""
+    is_package = file is not None and file.name == "__init__.py"
+    return _take_apart(text, module if is_package else module.rpartition(".")[0])
+
+
+@functools.cache
+def _take_apart(text: str, package: str) -> _Parsed:
+    parsed = _Parsed(package)
+    for statement in ast.parse(text).body:
+        bare = _Bare().visit(statement)
+        if not isinstance(bare, ast.stmt):
             continue
-        at_line_start = False
-        if not skipping:
-            kept.append(token.string)
-    return "\0".join(kept)
+        names = {bare.name} if isinstance(bare, _DEFINITION) else _stored(bare)
+        for name in names:
+            parsed.definitions.setdefault(name, []).append(bare)
+        imports = {} if isinstance(bare, _DEFINITION) else _imported(ast.walk(bare), package)
+        parsed.imports.update(imports)
+        if not names and not imports:
+            parsed.effects.append(bare)
+    return parsed
 
 
-def _with_imports(module: str, seen: set[str]) -> set[str]:
-    """Collect a module and, through all of them, the modules of its package that it imports."""
-    if module in seen or not _source(module):
-        return seen
-    seen.add(module)
-    package = module.rpartition(".")[0]
-    for node in ast.walk(ast.parse(_source(module))):
-        if isinstance(node, ast.ImportFrom) and node.module and package:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            for name in names:
-                if name.startswith(f"{package}."):
-                    _with_imports(name, seen)
-    return seen
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
+_DEFINITION = (*_FUNCTION, ast.ClassDef)
 
 
-def _source(module: str) -> str:
+class _Bare(ast.NodeTransformer):
+    """Takes away what no number depends on."""
+
+    def visit(self, node: ast.AST) -> ast.AST | None:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            return None  # a docstring, also one of a constant
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return None
+        if isinstance(node, ast.Raise):
+            node.exc = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            node.cause = None
+        if isinstance(node, _FUNCTION):
+            node.returns = None
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        if isinstance(node, ast.AnnAssign):  # it makes a field, so its words count
+            node.annotation = ast.Constant(ast.unparse(node.annotation))
+        return self.generic_visit(node)
+
+
+def _stored(statement: ast.stmt) -> set[str]:
+    """Return the names that a statement of a module gives a meaning to, imports apart."""
+    return {
+        node.id if isinstance(node, ast.Name) else node.name
+        for node in ast.walk(statement)
+        if (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+        or isinstance(node, _DEFINITION)
+    }
+
+
+def _used(statement: ast.stmt, module: str, parsed: _Parsed) -> list[Place]:
+    """Return the places that a statement names."""
+    nodes = list(ast.walk(statement))
+    named = {node.id for node in nodes if isinstance(node, ast.Name)}
+    known = named & (parsed.definitions.keys() | parsed.imports.keys())
+    return [(module, name) for name in known] + [*_imported(nodes, parsed.package).values()]
+
+
+def _imported(nodes: Iterable[ast.AST], package: str) -> dict[str, Place]:
+    """Return what is imported, by the name it gets; of ``import a.b`` all of ``a.b``."""
+    found: dict[str, Place] = {}
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                found[alias.asname or alias.name.partition(".")[0]] = (alias.name, "")
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) + 1 - node.level]
+            parts = [*(above if node.level else []), *([node.module] if node.module else [])]
+            module = ".".join(parts)
+            for alias in node.names:
+                submodule = f"{module}.{alias.name}"
+                whole = alias.name == "*" or _file(submodule) is not None
+                place = (submodule if _file(submodule) else module, "" if whole else alias.name)
+                found[alias.asname or alias.name] = place
+    return found
+
+
+def _place(text: str) -> Place:
+    module, _, name = text.partition(":")
+    return module, name
+
+
+def _is_ours(module: str, homes: frozenset[str]) -> bool:
+    """Return whether a module is of the roots' packages, or a file beside a root of one file."""
+    file = _file(module)
+    if file is None or module.split(".")[0] in {_OWN, *(home.split(".")[0] for home in homes)}:
+        return file is not None
+    beside = {home_file.parent for home in homes if "." not in home and (home_file := _file(home))}
+    return file.parent in beside and "." not in module and file.name != "__init__.py"
+
+
+@functools.cache
+def _file(module: str) -> Path | None:
+    """Return a module's source file, or None where it has none; no package is imported for it."""
+    top, *rest = module.split(".")
     try:
-        spec = importlib.util.find_spec(module)
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError):
-        return ""
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return ""
-    return Path(spec.origin).read_text(encoding="utf-8")
+        return None
+    if spec is None or spec.origin is None:
+        return None
+    if not rest:
+        return Path(spec.origin) if spec.origin.endswith(".py") else None
+    for folder in spec.submodule_search_locations or ():
+        path = Path(folder, *rest)
+        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
+            if file.is_file():
+                return file
+    return None

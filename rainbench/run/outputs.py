@@ -14,6 +14,7 @@ from rainbench.images import IMAGE_SUFFIXES, read_image
 from rainbench.layouts import Pair, natural_key
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs import PairSet, load_image
+from rainbench.run.key import code_of_folder, protocol_settings
 from rainbench.run.store import (
     FOLDER_KIND,
     CellStore,
@@ -221,7 +222,8 @@ def _fill_cell(
         "dataset": pairs.card.name,
         "entry": name,
         "source": FOLDER_KIND,
-        "protocols": {each.name: each.version for each in PROTOCOLS.values()},
+        "code": code_of_folder(),
+        "protocols": protocol_settings(),
     }
     cell = cell_folder(out, pairs.card.name, name)
     if is_complete(cell, parts, images):

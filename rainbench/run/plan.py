@@ -12,9 +12,8 @@ from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.errors import RainbenchError
 from rainbench.layouts import copies_of
-from rainbench.metrics import PROTOCOLS
 from rainbench.pairs import PairSet, load_pairs
-from rainbench.run.code import code_hash
+from rainbench.run.key import code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 
 
@@ -131,23 +130,22 @@ def how_to_get_dataset(card: DatasetCard) -> str:
 
 
 def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
-    """Return what a cell's numbers depend on, the images apart.
+    """Return what a cell's numbers depend on, the images apart; see `rainbench.run.key`.
 
-    The network's own code is part of it and so is each protocol's version: when one of them
-    changes, just the cells that it touches are run again.
+    When a part of it changes, just the cells that it touches are run again.
     """
     entry = cell.entry
     return {
         "dataset": cell.pairs.card.name,
         "entry": entry.name,
         "network": entry.baseline.network,
-        "network_code": code_hash(entry.baseline.network.split(":")[0]),
+        "code": code_of_network(entry.baseline.network),
         "arguments": {name: entry.arguments[name] for name in sorted(entry.arguments)},
         "channel_order": entry.baseline.channel_order,
         "value_range": entry.baseline.value_range,
         "size_multiple": entry.baseline.size_multiple,
         "weights": file_hash(cell.weights) if cell.weights else "",
-        "protocols": {name: protocol.version for name, protocol in PROTOCOLS.items()},
+        "protocols": protocol_settings(),
         "options": options.key_parts(),
     }
 

@@ -2,7 +2,8 @@
 
 ``cells/<data set>/<entry>/`` holds
 
-* ``key.json``: what the numbers depend on; a folder of another key is started afresh;
+* ``key.json``: what the numbers depend on, see `rainbench.run.key`; a folder of another key is
+  started afresh;
 * ``images.csv``: a line per image and protocol, appended and flushed as scored, in the order of
   the pairs, so that after a kill it is a prefix of the final file;
 * ``cell.json``: the summary and the provenance, written last by rename: where it is, the cell

@@ -91,9 +91,16 @@ def test_an_unchanged_tree_passes_and_a_changed_one_fails(call, tmp_path):
         '"bgr":\n            restored = restored.flip(1)',
         '"rgb":\n            restored = restored.flip(1)',
     )  # fmt: skip
-    exits, text = call(swapped, (*RUN, "swapped"), (*COMPARE, "swapped"))
-    assert exits == [0, 1], text
-    assert re.search("drift +toy / net / rgb: (PSNR|SSIM) of image", text)
+    shutil.copytree(tmp_path / "right", tmp_path / "before")
+    accept = (*ACCEPT[:2], "before", "--golden", "new")
+    compare_before = (*COMPARE, "before")
+    exits, text = call(swapped, compare_before, accept, (*RUN, "before"), compare_before)
+    assert exits == [1, 0, 0, 1], text
+    stale, drift = text.split("exit 0", 1)
+    reason = "the code of evaluation changed since it was computed: run it again"
+    assert f"stale          toy / net: {reason}" in stale and "drift   " not in stale
+    assert f"passed   toy / net ({reason})" in stale and not (tmp_path / "new").exists()
+    assert re.search("drift +toy / net / rgb: (PSNR|SSIM) of image", drift)
 
     version = mutated(tmp_path / "c", "metrics/protocols.py", "version=1,", "version=2,")
     exits, text = call(version, compare)

@@ -1,0 +1,101 @@
+"""What a cell's numbers depend on: the parts of its key, and whether they are still what they were.
+
+A finished cell is kept as long as its key is the same. The key holds
+
+* the entry: its card's arguments and conventions, the hash of its weights;
+* the images: the hashes of their decoded pixels, so that reading them is in it too;
+* the options that change a number, see `rainbench.run.options.RunOptions.key_parts`;
+* the protocols: every setting of each, its version included, but not its words;
+* the code, see `rainbench.run.code`: the network's, and that of all between the decoded images and
+  the lines of ``images.csv`` and the means of ``cell.json``.
+
+Reports, figures, training, the command line, what a card says for people and how images are
+written are not in it; neither are the versions of Python and PyTorch nor the machine, which are
+``cell.json``'s provenance.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+
+from rainbench.metrics import PROTOCOLS
+from rainbench.run.code import code_hash
+
+PREDICTING = ("rainbench.run.evaluate:_scored", "rainbench.run.predict:Predictor")
+"""From the decoded images of a data set to the scores of the network's results."""
+
+SCORING = ("rainbench.metrics:score_all",)
+"""From an image that somebody else restored to its scores."""
+
+WRITING = ("rainbench.run.store:format_rows", "rainbench.run.store:means_of")
+"""From scores to files."""
+
+HASHED_APART = ("rainbench.pairs:load_image", "rainbench.metrics.protocols:PROTOCOLS")
+"""Not followed: what comes of them is in the key itself."""
+
+_WORDS = frozenset({"name", "title", "source", "repository", "conventions", "warning"})
+
+
+def code_of_network(network: str) -> dict[str, str]:
+    """Return the hashes of the code that a network's numbers depend on.
+
+    Args:
+        network: Its class, such as ``rainbench.networks.prenet:PReNet``.
+    """
+    return {
+        "network": code_hash(network),
+        "evaluation": code_hash(*PREDICTING, *WRITING, stop=HASHED_APART),
+    }
+
+
+def code_of_folder() -> dict[str, str]:
+    """Return the hash of the code that the numbers of a folder of restored images depend on."""
+    return {"evaluation": code_hash(*SCORING, *WRITING, stop=HASHED_APART)}
+
+
+@functools.cache
+def protocol_settings() -> Mapping[str, str]:
+    """Return each protocol's version and a hash of what it does.
+
+    Example:
+        >>> protocol_settings()["prenet-y"].split("-")[0]
+        '1'
+    """
+    settings = {}
+    for name, protocol in PROTOCOLS.items():
+        values = [
+            (field.name, getattr(protocol, field.name))
+            for field in fields(protocol)
+            if field.name not in _WORDS
+        ]
+        digest = hashlib.sha256(repr(values).encode()).hexdigest()
+        settings[name] = f"{protocol.version}-{digest[:8]}"
+    return settings
+
+
+def stale_reason(folder: Path) -> str:
+    """Return why a finished cell's numbers are not those of today's code; empty when they are.
+
+    The cell's data and weights are not looked at: they may be out of reach.
+
+    Args:
+        folder: The cell's folder.
+    """
+    try:
+        parts = json.loads((folder / "key.json").read_text(encoding="utf-8"))
+        before, protocols = parts["code"], parts["protocols"]
+        now = code_of_network(parts["network"]) if "network" in parts else code_of_folder()
+    except (OSError, ValueError, KeyError, TypeError):
+        return "nothing says by which code it was computed"
+    changed = [f"the code of {name}" for name in now if before.get(name) != now[name]]
+    changed += [
+        f"protocol {name}"
+        for name in sorted({*protocols, *protocol_settings()})
+        if protocols.get(name) != protocol_settings().get(name)
+    ]
+    return f"{', '.join(changed)} changed since it was computed" if changed else ""

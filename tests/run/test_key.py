@@ -1,0 +1,161 @@
+"""A cell's key: it changes exactly when something changes that its numbers depend on."""
+
+import importlib
+import shutil
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from rainbench.catalog.registry import load_registry
+from rainbench.metrics import PROTOCOLS
+from rainbench.run import code, key
+from rainbench.run.evaluate import _scored, run_plan
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import make_plan
+from rainbench.run.predict import Predictor
+from rainbench.run.store import format_rows, means_of
+
+ROOT = Path(code.__file__).parents[1]
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package whose source is looked at instead of our own."""
+    copy = tmp_path / "rainbench"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__", "page"))
+    find = code._file
+
+    def file(module):
+        found = find(module)
+        return copy / found.relative_to(ROOT) if found and found.is_relative_to(ROOT) else found
+
+    monkeypatch.setattr(code, "_file", file)
+    code.code_hash.cache_clear()
+    yield copy
+    code.code_hash.cache_clear()
+
+
+NETWORK = "rainbench.networks.prenet:PReNet"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "changes"),
+    [
+        ("images.py", "np.rint(scaled, out=scaled)", "np.floor(scaled, out=scaled)", "evaluation"),
+        ("run/predict.py", "restored = restored.flip(1)", "pass", "evaluation"),
+        ("run/predict.py", ".float() / 255", ".float() / 256", "evaluation"),
+        ("run/tiling.py", "PROBE_WIDTH = ", "PROBE_WIDTH = 1 + ", "evaluation"),
+        ("run/evaluate.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
+        ("run/store.py", ":.6f}", ":.5f}", "evaluation"),
+        ("metrics/kernels.py", "COLUMNS + 16", "COLUMNS + 32", "evaluation"),
+        ("metrics/psnr.py", "math.log10", "math.log2", "evaluation"),
+        ("metrics/twin.py", "_over_255", "_over_256", "evaluation"),
+        ("catalog/weights.py", '_PREFIX = "module."', '_PREFIX = "net."', "evaluation"),
+        ("construct.py", "strict=True", "strict=False", "evaluation"),
+        ("networks/blocks.py", "class ResidualBlock", "x = 1\n\n\nclass ResidualBlock", ""),
+        ("networks/prenet.py", "+ rainy", "- rainy", "network"),
+        ("images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE", ""),  # in the images' own hashes
+        ("images.py", "COLOR_RGB2BGR", "COLOR_BGR2RGB", ""),  # writing
+        ("report/stats.py", "LEVEL = 0.05", "LEVEL = 0.01", ""),
+        ("commands/run.py", "import click", "import click, json", ""),
+        ("run/derain.py", "yield", "yield 1 or", ""),
+        ("run/cost.py", "COST_SIDE = 512", "COST_SIDE = 256", ""),
+        ("catalog/weights.py", "install rainbench again", "fetch rainbench again", ""),
+    ],
+)
+def test_the_code_that_counts(package, file, old, new, changes):
+    before = key.code_of_network(NETWORK)
+    text = (package / file).read_text()
+    assert old in text
+    (package / file).write_text(text.replace(old, new))
+    code.code_hash.cache_clear()
+    now = key.code_of_network(NETWORK)
+    assert [part for part in now if now[part] != before[part]] == ([changes] if changes else [])
+
+
+@pytest.mark.parametrize("tile", [0, 32])
+def test_every_function_that_a_number_passes_through_counts(pairs_on_disk, cards, tile):
+    """What runs from the images to the numbers is what the hash was made of, seen at run time."""
+    entry = "nasnet.streaks-w16"
+    plan = make_plan(
+        load_registry([cards]), datasets=["toy"], baselines=[entry], data_roots=[pairs_on_disk]
+    )
+    cell = plan.cells[0]
+    importlib.import_module(cell.entry.baseline.network.split(":")[0])  # classes are made here
+    seen = set()
+
+    def watch(frame, event, _):
+        module = frame.f_globals.get("__name__", "")
+        name = frame.f_code.co_qualname.split(".")[0]
+        if event == "call" and module.startswith("rainbench.") and not name.startswith(("<", "__")):
+            seen.add((module, name))
+
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+    try:
+        predictor = Predictor(cell.entry, cell.weights, RunOptions(tile=tile))
+        scored = _scored(cell.pairs.pairs, predictor, tuple(PROTOCOLS))
+        scores = {pair.id: each for pair, each, _ in scored}
+        format_rows(scores)
+        means_of(scores)
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+    hashed = code.reached(*key.PREDICTING, *key.WRITING, stop=key.HASHED_APART)
+    network = code.reached(cell.entry.baseline.network)
+    apart = code.reached(key.HASHED_APART[0])  # reading: the pixels are in the key
+    records = {"rainbench.catalog.registry", "rainbench.catalog.cards", "rainbench.run.options"}
+    missed = {
+        place for place in seen - {*hashed, *network, *apart} if place[0] not in records
+    }  # what records hold is in the key by its values
+    assert missed == set()
+    assert ("rainbench.run.predict", "Predictor") in seen and len(seen) > 30
+    assert (("rainbench.run.tiling", "restore_tiled") in seen) == bool(tile)
+
+
+def test_words_of_protocols_do_not_count_but_settings_do(monkeypatch):
+    import dataclasses
+
+    before = dict(key.protocol_settings())
+    monkeypatch.setattr(
+        key,
+        "PROTOCOLS",
+        {
+            **PROTOCOLS,
+            "rgb": dataclasses.replace(PROTOCOLS["rgb"], title="new", warning="new"),
+            "prenet-y": dataclasses.replace(PROTOCOLS["prenet-y"], multiple_of=8),
+        },
+    )
+    key.protocol_settings.cache_clear()
+    now = dict(key.protocol_settings())
+    key.protocol_settings.cache_clear()
+    assert [name for name in now if now[name] != before[name]] == ["prenet-y"]
+
+
+def test_a_finished_cell_is_kept_until_its_code_changes(
+    cards, add_network, pairs_on_disk, tmp_path, monkeypatch
+):
+    add_network("net", "Shift", 0)
+    plan = make_plan(
+        load_registry([cards]), datasets=["toy"], baselines=["identity"], data_roots=[pairs_on_disk]
+    )
+    cell = tmp_path / "cells/toy/identity"
+
+    def run():
+        return [outcome.state for outcome in run_plan(plan, tmp_path, RunOptions())]
+
+    assert (run(), run()) == (["done"], ["kept"])
+    assert key.stale_reason(cell) == ""
+    other = {**key.code_of_network("rainbench.networks.plain:Identity"), "network": "other"}
+    with monkeypatch.context() as patched:
+        patched.setattr(key, "code_of_network", lambda _: other)
+        patched.setattr("rainbench.run.plan.code_of_network", lambda _: other)
+        assert key.stale_reason(cell) == "the code of network changed since it was computed"
+        assert (run(), run()) == (["done"], ["kept"])
+        assert key.stale_reason(cell) == ""
+    assert key.stale_reason(cell) != ""
+    (cell / "key.json").write_text('{"dataset": "toy"}')
+    assert key.stale_reason(cell) == "nothing says by which code it was computed"
+    assert run() == ["done"]
