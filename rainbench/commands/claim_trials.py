@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.catalog.cards import did_you_mean
+from rainbench.catalog.cards import BaselineCard, did_you_mean
 from rainbench.catalog.registry import Registry
 from rainbench.console import progress, say
 from rainbench.errors import RainbenchError, StoreError
@@ -75,15 +75,15 @@ def try_claims(
         for rain, trial in trials:
             result = read_trial(trial, grounds[rain], budget, out / rain)
             if result is not None:
-                results.setdefault(rain, {})[trial.card.name, trial.seed] = result
+                results.setdefault(rain, {})[trial.name, trial.seed] = result
         keep(*_judged(wanted, results, grounds, seeds, words))
         with progress("trainings", len(trials), quiet=quiet) as advance:
             for rain, trial in trials:
                 own = results.setdefault(rain, {})
-                if (trial.card.name, trial.seed) not in own:
+                if (trial.name, trial.seed) not in own:
                     result = _one(trial, rain, grounds, budget, out)
                     if result is not None:
-                        own[trial.card.name, trial.seed] = result
+                        own[trial.name, trial.seed] = result
                     keep(*_judged(wanted, results, grounds, seeds, words))
                 advance(1, f"{trial.folder} on {rain}")
 
@@ -154,25 +154,34 @@ def _trials(
     for seed in range(seeds):
         for claim in claims:
             assert claim.trial is not None
+            variants = {variant.name: variant for variant in claim.trial.variants}
             for name in networks_of(claim):
-                if name not in registry.baselines:
-                    registry.raise_if_broken(name)
-                    raise RainbenchError(
-                        f"{claim.id} names no known baseline: {name}",
-                        hint=did_you_mean(name, registry.baselines),
-                    )
+                variant = variants.get(name)
+                card = _card(registry, claim, variant.baseline if variant else name)
                 trial = Trial(
-                    card=registry.baselines[name],
+                    card=card,
                     arguments={**claim.trial.arguments, "width": width},
                     seed=seed,
+                    variant=name if variant else "",
+                    losses=variant.losses if variant else (),
                 )
                 rain = claim.trial.rain
                 other = found.setdefault((rain, name, seed), (rain, trial))[1]
-                if other.arguments != trial.arguments:
+                if (other.arguments, other.losses) != (trial.arguments, trial.losses):
                     raise RainbenchError(
-                        f"{claim.id} gives {name} other arguments than a claim before"
+                        f"{claim.id} gives {name} other arguments or losses than a claim before"
                     )
     return list(found.values())
+
+
+def _card(registry: Registry, claim: Claim, name: str) -> BaselineCard:
+    if name not in registry.baselines:
+        registry.raise_if_broken(name)
+        raise RainbenchError(
+            f"{claim.id} names no known baseline: {name}",
+            hint=did_you_mean(name, registry.baselines),
+        )
+    return registry.baselines[name]
 
 
 def _words(budget: Budget, width: int) -> str:

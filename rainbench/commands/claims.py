@@ -1,4 +1,4 @@
-"""``rainbench claims``: what published tables and small trainings say of the papers' claims."""
+"""``rainbench claims``: what tables, shipped weights and small trainings say of papers' claims."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ import click
 from rainbench.catalog.cards import did_you_mean
 from rainbench.catalog.registry import load_registry
 from rainbench.commands.options import cards_option, json_option
-from rainbench.console import say, show, show_json
+from rainbench.console import progress, say, show, show_json
 from rainbench.errors import RainbenchError, StoreError
 
 if TYPE_CHECKING:
+    from rainbench.catalog.registry import Registry
     from rainbench.report.claims import Claim, Finding
     from rainbench.report.grid import Grid
+    from rainbench.report.probes import ProbeFinding
     from rainbench.report.trial_claims import TrialFinding
 
 
@@ -27,10 +29,12 @@ if TYPE_CHECKING:
 Examples:
   rainbench claims
   rainbench claims --only A1 --only A3 --json
+  rainbench claims --shipped
   rainbench claims --run --clean PHOTOS --out runs/claims
   rainbench claims --run --only A1 --steps 2000 --width 16 --clean PHOTOS --out runs/a1""",
 )
 @click.option("--only", multiple=True, metavar="ID", help="Only this claim; may be repeated.")
+@click.option("--shipped", is_flag=True, help="Ask the weights that come with rainbench, too.")
 @click.option("--run", "trained", is_flag=True, help="Try the claims of kind S by small trainings.")
 @click.option(
     "--clean",
@@ -55,6 +59,7 @@ def command(
     ctx: click.Context,
     *,
     only: tuple[str, ...],
+    shipped: bool,
     trained: bool,
     clean: Path | None,
     out: Path | None,
@@ -67,13 +72,17 @@ def command(
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Evaluate the papers' claims on their own published tables; with --run, try some of them.
+    """Evaluate the papers' claims on their own published tables.
+
+    With --shipped, ask what the shipped weights make of the embedded sets, which takes a minute or
+    two. With --run, try some claims by small trainings.
 
     Exit code 1 when the arithmetic finds something else than the person who read the tables.
     """
     from rainbench.commands.claim_trials import BUDGET, try_claims
     from rainbench.report.claim_tables import disagreements, rows_csv
     from rainbench.report.claims import judge, load_claims
+    from rainbench.report.probe_tables import probe_rows
     from rainbench.report.published import load_published
 
     if out is not None and not trained and (out / BUDGET).exists():
@@ -85,15 +94,17 @@ def command(
     claims = _chosen(load_claims(), only)
     published = load_published()
     findings = [found for claim in claims if (found := judge(claim, published, registry))]
+    probed, readings = _probe(registry, claims, threads, quiet=as_json) if shipped else ([], [])
     tried: list[TrialFinding] = []
-    grids = _grids(claims, findings, (), ())
+    grids: list[Grid] = []
 
     def keep(newly_tried: list[TrialFinding], scores: list[Grid]) -> None:
         """Write everything known so far, so that an interrupted call has its tables too."""
         nonlocal tried, grids
-        tried, grids = newly_tried, _grids(claims, findings, newly_tried, scores)
+        tried = newly_tried
+        grids = _grids(claims, findings, probed, tried, [*readings, *scores])
         if out is not None:
-            _write(out, grids, rows_csv(findings, tried))
+            _write(out, grids, rows_csv(findings, tried, probe_rows(probed)))
 
     if trained:
         from rainbench.train.trials import Budget
@@ -104,7 +115,7 @@ def command(
         try_claims(registry, claims, budget, clean, out, width, seeds, keep=keep, quiet=as_json)
     else:
         keep([], [])
-    _print(findings, tried, grids, out, as_json=as_json)
+    _print(findings, probed, tried, grids, out, as_json=as_json)
     wrong = disagreements(findings)
     for finding in wrong:
         say(
@@ -122,11 +133,33 @@ def _chosen(claims: Sequence[Claim], only: Sequence[str]) -> list[Claim]:
     return [claim for claim in claims if not only or claim.id in only]
 
 
+def _probe(
+    registry: Registry, claims: Sequence[Claim], threads: int, *, quiet: bool
+) -> tuple[list[ProbeFinding], list[Grid]]:
+    """Return what the shipped weights say, and a table of what was read off them."""
+    from rainbench.report.probe_tables import readings_grid
+    from rainbench.report.probe_values import passes_of, read_values
+    from rainbench.report.probes import judge_probe, parse_reading, readings_of
+
+    wanted = [claim for claim in claims if claim.probe]
+    if not wanted:
+        raise RainbenchError("none of these claims is one that shipped weights can be asked")
+    texts = readings_of(wanted)
+    readings = [parse_reading(text) for text in texts]
+    with progress("shipped weights", passes_of(readings), quiet=quiet) as advance:
+        numbers = read_values(
+            registry, readings, threads=threads, done=lambda name: advance(1, name)
+        )
+    values = dict(zip(texts, numbers, strict=True))
+    return [judge_probe(claim, values) for claim in wanted], [readings_grid(values)]
+
+
 def _grids(
     claims: Sequence[Claim],
     findings: Sequence[Finding],
+    probed: Sequence[ProbeFinding],
     tried: Sequence[TrialFinding],
-    scores: Sequence[Grid],
+    measured: Sequence[Grid],
 ) -> list[Grid]:
     from rainbench.report.claim_cells import spreads
     from rainbench.report.claim_tables import (
@@ -136,15 +169,20 @@ def _grids(
         tests_grid,
         trials_grid,
     )
+    from rainbench.report.probe_tables import probes_grid
     from rainbench.report.published import load_published
 
     decided = {finding.claim.id for finding in findings}
     decided |= {finding.claim.id for finding in tried if finding.comparisons}
+    decided |= {finding.claim.id for finding in probed}
     shown = [claim for claim in claims if claim.tests]
     left = [claim for claim in claims if claim.id not in decided and not claim.tests]
     grids = [published_grid(findings), tests_grid(shown)]
+    if probed:
+        grids.append(probes_grid(probed))
     if tried:
-        grids += [trials_grid(tried), *scores]
+        grids.append(trials_grid(tried))
+    grids += measured
     grids.append(open_grid(left))
     if any(claim.id == "X1" for claim in claims):
         grids.append(spreads_grid(spreads(load_published())))
@@ -170,6 +208,7 @@ def _write(out: Path, grids: Sequence[Grid], rows: str) -> None:
 
 def _print(
     findings: Sequence[Finding],
+    probed: Sequence[ProbeFinding],
     tried: Sequence[TrialFinding],
     grids: Sequence[Grid],
     out: Path | None,
@@ -177,17 +216,20 @@ def _print(
     as_json: bool,
 ) -> None:
     from rainbench.report.claim_tables import as_plain
+    from rainbench.report.probe_tables import plain_probes
 
     if as_json:
-        show_json(as_plain(findings, tried))
+        show_json({**as_plain(findings, tried), "shipped": plain_probes(probed)})
         return
     for finding in findings:
         show(f"{finding.claim.id:5}{finding.verdict:15}{finding.claim.claim}")
         for part in finding.parts:
             if not part.holds:
                 show(f"{'':20}not so: {part.text}")
+    for asked in probed:
+        show(f"{asked.claim.id:5}{asked.verdict:30}{asked.claim.claim}")
     for trial in tried:
-        show(f"{trial.claim.id:5}{trial.verdict:28}{trial.claim.claim}")
+        show(f"{trial.claim.id:5}{trial.verdict:30}{trial.claim.claim}")
     counts = [f"{sum(f.verdict == word for f in findings)} {word}" for word in _VERDICTS]
     say(f"On the papers' own tables: {', '.join(counts)}.")
     if out is not None:

@@ -43,7 +43,7 @@ def published_grid(findings: Sequence[Finding]) -> Grid:
     )
     return Grid(
         "Claims on the papers' own tables (T)",
-        _text_columns("claim", "paper", "sentence", "verdict", "read by hand", "numbers"),
+        text_columns("claim", "paper", "sentence", "verdict", "read by hand", "numbers"),
         rows,
         (
             "Evaluated on the tables of reports/papers. Part: some comparisons hold, others do "
@@ -80,7 +80,7 @@ def trials_grid(findings: Sequence[TrialFinding]) -> Grid:
             )
     return Grid(
         "Claims by small trainings (S)",
-        _text_columns(
+        text_columns(
             "claim", "sentence", "comparison", "PSNR, dB", "SSIM", "comparison says", "claim"
         ),
         tuple(rows),
@@ -131,7 +131,7 @@ def tests_grid(claims: Sequence[Claim]) -> Grid:
         for claim in claims
         for test in claim.tests
     )
-    columns = _text_columns("claim", "paper", "sentence", "test", "remark")
+    columns = text_columns("claim", "paper", "sentence", "test", "remark")
     return Grid("Claims shown by tests (P)", columns, rows)
 
 
@@ -147,7 +147,7 @@ def open_grid(claims: Sequence[Claim]) -> Grid:
         )
         for claim in claims
     )
-    columns = _text_columns("claim", "paper", "sentence", "would need", "remark")
+    columns = text_columns("claim", "paper", "sentence", "would need", "remark")
     return Grid("Claims that nothing here decides", columns, rows)
 
 
@@ -177,8 +177,12 @@ def spreads_grid(found: Sequence[Spread]) -> Grid:
     return Grid("One name, several numbers (X1)", columns, rows)
 
 
-def rows_csv(findings: Sequence[Finding], tried: Sequence[TrialFinding]) -> str:
-    """Return all findings as CSV, a row per comparison."""
+def rows_csv(
+    findings: Sequence[Finding],
+    tried: Sequence[TrialFinding],
+    others: Sequence[tuple[str, ...]] = (),
+) -> str:
+    """Return all findings as CSV, a row per comparison; other rows follow as they are."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_ROW_COLUMNS)
@@ -199,6 +203,7 @@ def rows_csv(findings: Sequence[Finding], tried: Sequence[TrialFinding]) -> str:
             writer.writerow(
                 (claim.id, "S", claim.paper, claim.claim, comparison.verdict, "", detail)
             )
+    writer.writerows(others)
     return text.getvalue()
 
 
@@ -245,5 +250,6 @@ def _mean(values: Sequence[float], digits: int, sign: str = "") -> str:
     return f"{text} ± {spread(tuple(values)):.{digits}f}" if len(values) > 1 else text
 
 
-def _text_columns(*titles: str) -> tuple[Column, ...]:
+def text_columns(*titles: str) -> tuple[Column, ...]:
+    """Return columns of text."""
     return tuple(Column(title, numeric=False) for title in titles)

@@ -2,7 +2,8 @@
 
 ``reports/claims.toml`` holds the claims as data. A claim of kind T is a list of checks on the cells
 of ``reports/papers``: an order, a place in a column, a difference, an equality. Nothing is trained
-for that, see `rainbench.report.trial_claims` for what is.
+for that, see `rainbench.report.trial_claims` for what is and `rainbench.report.probes` for what
+asks weights that are there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Literal
 
 from rainbench.catalog.cards import record_from_table
 from rainbench.catalog.registry import Registry, content_root
+from rainbench.catalog.terms import LossTerm
 from rainbench.errors import CardError
 from rainbench.report.claim_cells import SECOND, SEPARATOR, Metric, Tables
 from rainbench.report.expressions import MINUS, comparisons, evaluate
@@ -58,18 +60,35 @@ class Check:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TrialVariant:
+    """A baseline that is trained with other losses than those of its card.
+
+    Attributes:
+        name: What the order of the trial and its tables call it; no baseline's own name.
+        baseline: The baseline.
+        losses: In the place of its recipe's.
+    """
+
+    name: str
+    baseline: str
+    losses: tuple[LossTerm, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSetting:
     """How a claim is tried by small trainings.
 
     Attributes:
         rain: What comes onto the clean images.
-        order: Groups of baselines, or of differences of two, from the best down.
+        order: Groups of baselines or variants, or of differences of two, from the best down.
         arguments: Of all networks, beside the width.
+        variants: Baselines with other losses than their own.
     """
 
     rain: Literal["streaks", "drops", "mist", "joint"]
     order: tuple[tuple[str, ...], ...]
     arguments: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    variants: tuple[TrialVariant, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +103,9 @@ class Claim:
         own_table: Whether the paper's own tables support it, as a person read them.
         whole: The sentence is about all of its parts at once, so that one that fails refutes it.
         checks: Of kind T.
-        trial: Of kind S.
+        trial: Of kind S, by small trainings.
+        probe: Of kind S, asked of the shipped weights: orders of readings, each with its groups
+            from the top down, see `rainbench.report.probes.Reading`.
         tests: Of kind P: the tests that show it, ``file::name``.
         notes: What else there is to know.
     """
@@ -97,6 +118,7 @@ class Claim:
     whole: bool = False
     checks: tuple[Check, ...] = ()
     trial: TrialSetting | None = None
+    probe: tuple[tuple[tuple[str, ...], ...], ...] = ()
     tests: tuple[str, ...] = ()
     notes: str = ""
 

@@ -8,7 +8,7 @@ spread, chance alone would have done so in at most one of four comparisons.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -85,14 +85,7 @@ class TrialFinding:
         """All comparisons in a few words."""
         if not self.comparisons:
             return "not tried"
-        found = {comparison.verdict for comparison in self.comparisons}
-        if len(found) == 1:
-            return found.pop()
-        if found == {HOLDS, OPEN}:
-            return "holds in part at this scale"
-        if found == {REVERSED, OPEN}:
-            return "reversed in part"
-        return "part holds, part is reversed"
+        return summary(comparison.verdict for comparison in self.comparisons)
 
 
 def networks_of(claim: Claim) -> tuple[str, ...]:
@@ -147,6 +140,23 @@ def _compare(upper: str, lower: str, scores: Scores, seeds: int) -> Comparison:
         )
 
     return Comparison(upper, lower, differences(0), differences(1))
+
+
+def summary(verdicts: Iterable[str]) -> str:
+    """Return the verdicts of a claim's comparisons as one.
+
+    Example:
+        >>> summary([HOLDS, OPEN]), summary([HOLDS, HOLDS]), summary([HOLDS, REVERSED])
+        ('holds in part at this scale', 'holds at this scale', 'part holds, part is reversed')
+    """
+    found = set(verdicts)
+    if len(found) == 1:
+        return found.pop()
+    if found == {HOLDS, OPEN}:
+        return "holds in part at this scale"
+    if found == {REVERSED, OPEN}:
+        return "reversed in part"
+    return "part holds, part is reversed"
 
 
 def spread(values: tuple[float, ...]) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry
+from rainbench.catalog.terms import LossTerm
 from rainbench.construct import construct
 from rainbench.errors import RainbenchError, StoreError
 from rainbench.images import write_atomically
@@ -54,11 +55,20 @@ class Trial:
         card: The baseline.
         arguments: What differs from its card's arguments: those of a narrow version.
         seed: Of the first weights and of the patches.
+        variant: What it is called where its losses are not those of its card.
+        losses: Those, in the place of its recipe's; none for its own.
     """
 
     card: BaselineCard
     arguments: Mapping[str, object]
     seed: int
+    variant: str = ""
+    losses: tuple[LossTerm, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What claims and tables call it: the variant, or the baseline."""
+        return self.variant or self.card.name
 
     @property
     def folder(self) -> str:
@@ -70,7 +80,7 @@ class Trial:
             'dam,width=8,seed=2'
         """
         words = [f"{name}={value}" for name, value in sorted(self.arguments.items())]
-        return ",".join([self.card.name, *words, f"seed={self.seed}"])
+        return ",".join([self.name, *words, f"seed={self.seed}"])
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +194,13 @@ def run_trial(
 
 
 def _job(trial: Trial, ground: Ground, budget: Budget) -> Job:
-    changes = {"steps": budget.steps, "batch": budget.batch, "patch": budget.patch}
+    changes: dict[str, object] = {
+        "steps": budget.steps,
+        "batch": budget.batch,
+        "patch": budget.patch,
+    }
+    if trial.losses:
+        changes["losses"] = trial.losses
     return Job(
         card=trial.card,
         arguments={**trial.card.arguments, **trial.arguments},
