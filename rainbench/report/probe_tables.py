@@ -71,9 +71,10 @@ def readings_grid(values: Mapping[str, Sequence[float]]) -> Grid:
     )
     note = (
         "PSNR under the customary protocol of the set. Without rain: the network is given the "
-        "clean image. Where it rains: pixels that no streak changes are put back as they were. "
-        "AUC: the chance that the map is higher at a pixel that a streak changes than at another; "
-        f"0.5 is chance. {PERFECT:.0f} dB stands for no error at all."
+        "clean image. At a strength: rain of that kind comes anew over the clean images. Where it "
+        "rains: pixels that no streak changes are put back as they were. AUC: the chance that the "
+        "map is higher at a pixel that a streak changes than at another; 0.5 is chance. "
+        f"{PERFECT:.0f} dB stands for no error at all."
     )
     return Grid("Readings of the shipped weights", columns, tuple(rows), (note,))
 

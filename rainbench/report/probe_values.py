@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from rainbench.catalog.cards import DatasetCard, did_you_mean
+from rainbench.build.transform import Synthesis, SynthesisKind
+from rainbench.catalog.cards import did_you_mean
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import find_weights
 from rainbench.construct import build_network
@@ -23,12 +26,26 @@ from rainbench.layouts import Pair, copies_of
 from rainbench.metrics import score_all
 from rainbench.networks.base import Restoration
 from rainbench.pairs import PairSet, load_image, load_pairs
-from rainbench.report.probes import PERFECT, Reading
+from rainbench.report.probes import PERFECT, SCENES, Reading
 from rainbench.train.conventions import Conventions
 
 Say = Callable[[str], None]
-Key = tuple[str, str, bool]
-"""An entry, a data set, and whether it sees the clean images: what needs passes of its own."""
+Key = tuple[str, str, float, bool]
+"""An entry, a data set or kind of rain, its strength, and whether the clean images are shown."""
+
+SEED = 1
+ROWS = 480
+"""Rain that comes anew is as that of the embedded sets: as large as in images of so many rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Scene:
+    """One pair, with the pixels that streaks change where they are known, and how it is scored."""
+
+    rainy: Image
+    clean: Image
+    rain: NDArray[np.bool_] | None
+    protocol: str
 
 
 def read_values(
@@ -61,26 +78,20 @@ def read_values(
     found: dict[int, tuple[float, ...]] = {}
     numbered = sorted(enumerate(readings), key=lambda item: _key(item[1]))
     for key, group in itertools.groupby(numbered, key=lambda item: _key(item[1])):
-        entry, pairs, clean = _entry(registry, key[0]), _pairs(registry, key[1]), key[2]
+        entry, scenes = _entry(registry, key[0]), _scenes(registry, key[1], key[2])
         wanted = dict(group)
         values: dict[int, list[float]] = {number: [] for number in wanted}
         weights = find_weights(entry, [])
         network, conventions = build_network(entry, weights), Conventions.of(entry.baseline)
-        for pair in pairs.pairs:
-            chosen = {n: r for n, r in wanted.items() if not r.version or _is_version(pair, r)}
-            if not chosen:
-                continue
-            shown = load_image(pair.clean if clean else pair.rainy)
+        for scene in scenes:
+            shown = scene.clean if key[3] else scene.rainy
             _check_size(entry, shown)
             batch = torch.from_numpy(shown).permute(2, 0, 1)[None].float() / 255
             with torch.inference_mode():
                 restoration = conventions.apply(network, batch)
-            for number, reading in chosen.items():
-                values[number].append(_value(reading, restoration, pair, pairs))
-        for number, numbers in values.items():
-            if not numbers:
-                raise RainbenchError(f"{key[1]} has no version {wanted[number].version}")
-            found[number] = tuple(numbers)
+            for number, reading in wanted.items():
+                values[number].append(_value(reading, restoration, scene))
+        found.update((number, tuple(numbers)) for number, numbers in values.items())
         done(f"{key[0]} on {key[1]}")
     return [found[number] for number in range(len(readings))]
 
@@ -91,7 +102,7 @@ def passes_of(readings: Sequence[Reading]) -> int:
 
 
 def _key(reading: Reading) -> Key:
-    return reading.entry, reading.dataset, reading.view == "without rain"
+    return reading.entry, reading.dataset, reading.strength, reading.view == "without rain"
 
 
 def _entry(registry: Registry, name: str) -> Entry:
@@ -102,16 +113,36 @@ def _entry(registry: Registry, name: str) -> Entry:
     return found[0]
 
 
-def _pairs(registry: Registry, name: str) -> PairSet:
-    card: DatasetCard = registry.dataset(name)
+def _scenes(registry: Registry, name: str, strength: float) -> list[_Scene]:
+    """Return the pairs of an embedded set, or rain of a kind made anew."""
+    card = registry.dataset(SCENES if strength else name)
     if not card.embedded:
         raise RainbenchError(f"{name} does not come with rainbench, so nothing is read off it")
-    return load_pairs(card, copies_of(card, [], only=True)[0])
+    pairs = load_pairs(card, copies_of(card, [], only=True)[0])
+    if not strength:
+        return [
+            _Scene(
+                load_image(pair.rainy),
+                load_image(pair.clean),
+                _rain_beside(pair, pairs),
+                card.protocol,
+            )
+            for pair in pairs.pairs
+        ]
+    rain = Synthesis(kind=cast("SynthesisKind", name), seed=SEED, rows=ROWS)
+    protocol = registry.dataset(f"mini-{name}").protocol
+    made = []
+    for pair in pairs.pairs:
+        clean = load_image(pair.clean)
+        wet = rain.prepare(clean, pair.clean.path.name).rain(strength)
+        made.append(_Scene(wet.rainy, clean, wet.streak_mask > 0, protocol))
+    return made
 
 
-def _is_version(pair: Pair, reading: Reading) -> bool:
-    """Return whether a pair is the wanted rainy version of its scene, ``rainy/SCENE_N.png``."""
-    return pair.rainy.path.stem.rpartition("_")[2] == str(reading.version)
+def _rain_beside(pair: Pair, pairs: PairSet) -> NDArray[np.bool_] | None:
+    """Return where streaks change a pair, by the mask beside its rainy image; None without one."""
+    file = pairs.folder / "streak_mask" / pair.rainy.path.name
+    return read_gray(file) > 0 if file.is_file() else None
 
 
 def _check_size(entry: Entry, image: Image) -> None:
@@ -121,7 +152,7 @@ def _check_size(entry: Entry, image: Image) -> None:
         raise RainbenchError(f"{entry.name} needs sides in {multiple}s, not {width}x{height}")
 
 
-def _value(reading: Reading, restoration: Restoration, pair: Pair, pairs: PairSet) -> float:
+def _value(reading: Reading, restoration: Restoration, scene: _Scene) -> float:
     if reading.map:
         if reading.map not in restoration.maps:
             raise RainbenchError(
@@ -129,27 +160,24 @@ def _value(reading: Reading, restoration: Restoration, pair: Pair, pairs: PairSe
                 hint=did_you_mean(reading.map, restoration.maps),
             )
         shown = restoration.maps[reading.map][0].float().mean(0).numpy()
-        return area_under_curve(shown, _streaks(pair, pairs) > 0)
+        return area_under_curve(shown, _rain(reading, scene))
     if reading.stage > len(restoration.stages):
         raise RainbenchError(f"{reading.entry} has {len(restoration.stages)} stages")
     images = restoration.stages[reading.stage - 1] if reading.stage else restoration.image
     restored = images[0].permute(1, 2, 0).float().contiguous().numpy()
     if reading.view == "where it rains":
-        rainy = load_image(pair.rainy).astype(np.float32) / np.float32(255)
-        restored = np.where(_streaks(pair, pairs)[..., None] > 0, restored, rainy)
-    protocol = pairs.card.protocol
-    psnr = score_all(restored, load_image(pair.clean), [protocol])[protocol].psnr
+        rainy = scene.rainy.astype(np.float32) / np.float32(255)
+        restored = np.where(_rain(reading, scene)[..., None], restored, rainy)
+    psnr = score_all(restored, scene.clean, [scene.protocol])[scene.protocol].psnr
     if psnr is None:
-        raise RainbenchError(f"the protocol {protocol} of {reading.dataset} has no PSNR")
+        raise RainbenchError(f"the protocol {scene.protocol} of {reading.dataset} has no PSNR")
     return min(float(psnr), PERFECT)
 
 
-def _streaks(pair: Pair, pairs: PairSet) -> NDArray[np.uint16]:
-    """Return the mask of a pair's streaks, which lies beside its rainy image."""
-    file = pairs.folder / "streak_mask" / pair.rainy.path.name
-    if not file.is_file():
-        raise RainbenchError(f"{pairs.card.name} has no masks of streaks")
-    return read_gray(file)
+def _rain(reading: Reading, scene: _Scene) -> NDArray[np.bool_]:
+    if scene.rain is None:
+        raise RainbenchError(f"{reading.dataset} has no masks of streaks")
+    return scene.rain
 
 
 def area_under_curve(scores: ArrayLike, is_rain: ArrayLike) -> float:

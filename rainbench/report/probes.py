@@ -21,11 +21,14 @@ from rainbench.report.trial_claims import HOLDS, OPEN, REVERSED, summary
 PERFECT = 99.0
 """The PSNR in dB that stands for an output without any error."""
 
+SCENES = "mini-streaks"
+"""The embedded set over whose clean images rain comes anew."""
+
 _READING = re.compile(
     r"(?P<entry>\S+)"
     r"(?: stage (?P<stage>\d+)| map (?P<map>\S+))?"
     r" on (?P<dataset>\S+)"
-    r"(?: version (?P<version>\d+))?"
+    r"(?: at (?P<strength>0\.\d+))?"
     r"(?P<view> without rain| where it rains)?"
 )
 
@@ -37,16 +40,17 @@ class Reading:
     Written as ``ENTRY on SET``: the PSNR of the restored images, under the set's customary
     protocol. ``ENTRY stage 2 on SET``: that of what its second stage returns. ``ENTRY map NAME on
     SET``: the area under the curve (AUC) by which a map of the network tells the pixels that
-    streaks change from all others. ``... on SET version 4``: of the scenes' fourth rainy versions
-    alone. ``... on SET without rain``: the network is given the clean images. ``... on SET where
-    it rains``: pixels that no streak changes are put back as they were in the rainy image.
+    streaks change from all others. ``... on SET without rain``: the network is given the clean
+    images. ``... on SET where it rains``: pixels that no streak changes are put back as they were
+    in the rainy image. ``... on joint at 0.6``: rain of a kind and of a strength comes anew over
+    the clean images of `SCENES`.
 
     Attributes:
         entry: Name of the baseline, with the tag of its weights.
-        dataset: Name of an embedded set.
+        dataset: Name of an embedded set; with a strength, a kind of rain with streaks.
         stage: Which stage's image, from 1 on; 0 for the network's result.
         map: A map of the network; empty for images.
-        version: Which rainy version of every scene; 0 for all pairs.
+        strength: Noise amount of the streaks; 0 for the pairs of a set as they are.
         view: ``rain``, ``without rain`` or ``where it rains``.
     """
 
@@ -54,7 +58,7 @@ class Reading:
     dataset: str
     stage: int = 0
     map: str = ""
-    version: int = 0
+    strength: float = 0.0
     view: str = "rain"
 
     @property
@@ -78,15 +82,15 @@ def parse_reading(text: str) -> Reading:
     if found is None:
         raise CardError(
             f'"{text}" is no reading of an entry',
-            hint="Write ENTRY [stage N | map NAME] on SET [version N] [without rain | where it "
-            "rains].",
+            hint="Write ENTRY [stage N | map NAME] on SET [at STRENGTH] [without rain | "
+            "where it rains].",
         )
     return Reading(
         entry=found["entry"],
         dataset=found["dataset"],
         stage=int(found["stage"] or 0),
         map=found["map"] or "",
-        version=int(found["version"] or 0),
+        strength=float(found["strength"] or 0),
         view=(found["view"] or "rain").strip(),
     )
 
