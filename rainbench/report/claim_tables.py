@@ -142,13 +142,23 @@ def open_grid(claims: Sequence[Claim]) -> Grid:
             Cell(claim.id),
             Cell(claim.paper or "across papers"),
             Cell(claim.claim),
-            Cell("; ".join(KINDS[kind] for kind in claim.kinds)),
+            Cell(_needed(claim)),
             Cell(claim.notes),
         )
         for claim in claims
     )
     columns = text_columns("claim", "paper", "sentence", "would need", "remark")
     return Grid("Claims that nothing here decides", columns, rows)
+
+
+def _needed(claim: Claim) -> str:
+    """Return what would decide a claim, and the option that does where there is one."""
+    words = {kind: KINDS[kind] for kind in claim.kinds}
+    if claim.probe:
+        words["S"] = "a look at the shipped weights: --shipped"
+    elif claim.trial:
+        words["S"] = f"{KINDS['S']}: --run"
+    return "; ".join(words.values())
 
 
 def spreads_grid(found: Sequence[Spread]) -> Grid:

@@ -11,7 +11,7 @@ import pytest
 from rainbench.catalog.registry import load_registry
 from rainbench.errors import CardError
 from rainbench.report.claim_cells import Tables, spreads
-from rainbench.report.claim_tables import AGREED, disagreements
+from rainbench.report.claim_tables import AGREED, disagreements, open_grid
 from rainbench.report.claims import Check, Claim, judge, load_claims, missing_tests
 from rainbench.report.published import load_published
 from rainbench.report.trial_claims import Scored, judge_trials
@@ -174,6 +174,14 @@ def test_cells_of_other_papers_are_found():
     assert (
         Tables(PUBLISHED, REGISTRY, "SIAN").value("NASNet T1 | rain100h | NASNet", "psnr") == 30.38
     )
+
+
+def test_an_open_claim_names_the_option_that_decides_it():
+    rows = {
+        row[0].text: row[3].text for row in open_grid([CLAIMS[n] for n in ("D8", "A9", "B15")]).rows
+    }
+    assert rows["D8"].endswith("--shipped") and rows["A9"].endswith("--run")
+    assert rows["B15"] == "small trainings"
 
 
 def test_command(rainbench, tmp_path):
