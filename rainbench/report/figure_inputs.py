@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import Image, quantise, read_image, write_png
-from rainbench.layouts import Pair
-from rainbench.pairs import load_image
+from rainbench.errors import RainbenchError
+from rainbench.images import Image
 from rainbench.report.figures import Box, Panel
 from rainbench.report.plots import Cost
+from rainbench.report.restored import Restorer, load_pair
 from rainbench.report.rows import Row
 from rainbench.report.views import gflops
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import PlannedCell
-from rainbench.run.predict import Predictor
 from rainbench.run.store import cell_folder, read_cell, read_images_csv
-
-RESTORED = "restored"
-"""The folder in a run where images that were restored for figures are kept."""
 
 CROP_SHARE = 0.25
 """Side of a crop as a share of the shorter side of its picture."""
@@ -98,7 +92,7 @@ def make_panels(
 ) -> tuple[list[Panel], Image]:
     """Return the rainy image and what each entry made of it, and the clean image.
 
-    What was restored before, for another figure, is taken from the run's folder.
+    What was restored before, for the page or another figure, is taken from the run's folder.
 
     Args:
         run: The run's folder.
@@ -113,16 +107,16 @@ def make_panels(
     pairs = {pair.id: pair for pair in cells[0].pairs.pairs}
     card = cells[0].pairs.card
     if image not in pairs:
-        raise RainbenchError(f"{card.name} has no image {image}", hint="`table.csv` lists none.")
-    pair = pairs[image]
-    rainy, clean = load_image(pair.rainy), load_image(pair.clean)
+        raise RainbenchError(
+            f"{card.name} has no image {image}",
+            hint=f"It has {len(pairs)}: {', '.join([*pairs][:3])}, ... See `rainbench check`.",
+        )
+    rainy, clean = load_pair(pairs[image])
     panels = [Panel("rainy", rainy, *_rainy_score(rainy, clean, card.protocol))]
     for cell in cells:
-        restored = _restored(run, cell, pair, rainy, options)
-        file = cell_folder(run, card.name, cell.entry.name) / "images.csv"
-        score = read_images_csv(file).get(image, {}).get(card.protocol)
-        numbers = (score.psnr, score.ssim) if score else (None, None)
-        panels.append(Panel(cell.entry.name, restored, *numbers))
+        restore = Restorer(run, cell, options)
+        restored, _ = restore(pairs[image], rainy, clean)
+        panels.append(Panel(cell.entry.name, restored, *restore.score(image)))
         on_picture(cell.entry.name)
     return panels, clean
 
@@ -132,23 +126,6 @@ def _rainy_score(rainy: Image, clean: Image, protocol: str) -> tuple[float | Non
 
     score = score_all(rainy, clean, (protocol,))[protocol]
     return score.psnr, score.ssim
-
-
-def _restored(run: Path, cell: PlannedCell, pair: Pair, rainy: Image, options: RunOptions) -> Image:
-    """Restore an image, or read what an earlier call made of it with the same cell's key."""
-    folder = cell_folder(run, cell.pairs.card.name, cell.entry.name)
-    summary = read_cell(folder) or {}
-    name = hashlib.sha256(f"{summary.get('key')}\n{pair.id}".encode()).hexdigest()[:16]
-    file = run / RESTORED / cell.pairs.card.name / cell.entry.name / f"{name}.png"
-    if file.is_file():
-        return read_image(file)
-    image = quantise(Predictor(cell.entry, cell.weights, options)(rainy), "round")
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{file.parent}: cannot be made: {error.strerror}") from None
-    write_png(file, image)
-    return image
 
 
 def scores_of(run: Path, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:

@@ -1,6 +1,7 @@
 """The page of a run: in a real browser where there is one, with names that try to break it."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,14 +11,23 @@ from webdriver import Browser, find_browser
 from rainbench.catalog.registry import load_registry
 from rainbench.errors import RainbenchError
 from rainbench.images import read_image, write_png
+from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.page.gallery import error_map
 from rainbench.report.page.make import make_report
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
+from rainbench.run.store import FOLDER_KIND, cell_folder, format_rows
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
+HOSTILE_IMAGES = (
+    "a",
+    "=cmd|' calc'!A0",
+    "line\nbreak \u2028 \u202e {{ 7 * 7 }} ${window.hacked = 3} ..\\..",
+    HOSTILE_IMAGE,
+)
+HOSTILE_ENTRY = "<svg onload='window.hacked = 4'>.javascript:hacked=5"
 CARD = f"""
 name = "toy"
 title = '{HOSTILE}'
@@ -51,14 +61,21 @@ in_browser = pytest.mark.skipif(
 )
 
 
+def add_scored_folder(cells, name):
+    """Put somebody else's results beside ours, with a name that `rainbench score` would refuse."""
+    shutil.copytree(cells / "median", cells / name)
+    summary = json.loads((cells / name / "cell.json").read_text())
+    summary |= {"entry": name, "title": name, "source": FOLDER_KIND}
+    (cells / name / "cell.json").write_text(json.dumps(summary))
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A run of three entries on hostile names, its data and registry, and its report."""
     root = tmp_path_factory.mktemp("page")
     for name in ("data/toy/input", "data/toy/target", "cards"):
         (root / name).mkdir(parents=True)
-    names = ["a", "b", "c", HOSTILE_IMAGE.replace("/", "")]
-    for name, (_, rainy, clean) in zip(names, mini_pairs(), strict=False):
+    for name, (_, rainy, clean) in zip(HOSTILE_IMAGES, mini_pairs(), strict=False):
         write_png(root / "data/toy/input" / f"{name}.png", np.ascontiguousarray(rainy[:48, :64]))
         write_png(root / "data/toy/target" / f"{name}.png", np.ascontiguousarray(clean[:48, :64]))
     (root / "cards/toy.toml").write_text(CARD)
@@ -72,6 +89,7 @@ def made(tmp_path_factory):
     )
     outcomes = run_plan(plan, root / "run", RunOptions())
     assert [outcome.state for outcome in outcomes] == ["done"] * 3
+    add_scored_folder(root / "run/cells/toy", HOSTILE_ENTRY)
     report = make_report(root / "run", registry, data_roots=[root / "data"], pictures=4)
     return root, registry, report
 
@@ -99,7 +117,7 @@ def test_pictures_are_the_entries_own(made):
         )
         assert np.array_equal(rainy, same)
         assert [map_["name"] for map_ in item["entries"]["mapped"]["maps"]] == ["brightness"]
-    assert {item["image"] for item in data["pictures"]["toy"]} >= {"a", "b", "c"}
+    assert {item["image"] for item in data["pictures"]["toy"]} == set(HOSTILE_IMAGES)
 
 
 def test_error_maps_share_one_scale():
@@ -108,6 +126,25 @@ def test_error_maps_share_one_scale():
     drawn = error_map(wrong, clean).astype(int).sum(axis=-1)[0]
     assert drawn[0] < drawn[1] < drawn[2]
     assert np.array_equal(error_map(wrong, clean), error_map(wrong[:, ::-1], clean)[:, ::-1])
+
+
+def test_pictures_are_made_once_and_have_to_be_the_runs(made, tmp_path, monkeypatch):
+    root, registry, _ = made
+    shutil.copytree(root / "run", tmp_path / "run")
+    kept = sorted((tmp_path / "run/restored").rglob("*.png"))
+    assert len(kept) == 3 * 4 and len(list((tmp_path / "run/restored").rglob("*.npz"))) == 4
+    monkeypatch.setattr("rainbench.report.restored.Predictor", None)  # cannot be called
+    report = make_report(tmp_path / "run", registry, data_roots=[root / "data"])
+    assert report.pictures == 4 and report.problems == ()
+    monkeypatch.undo()
+    for file in (tmp_path / "run/restored/toy/mapped").glob("*.png"):
+        file.write_bytes(b"damaged")
+    scores = tmp_path / "run/cells/toy/mapped/images.csv"
+    lines = scores.read_text(encoding="utf-8").replace(",prenet-y,", ",prenet-y,1")
+    scores.write_text(lines, encoding="utf-8")
+    report = make_report(tmp_path / "run", registry, data_roots=[root / "data"])
+    (problem,) = report.problems
+    assert problem.startswith("mapped on toy: mapped: image") and "dB in the run" in problem
 
 
 def test_missing_data_leaves_out_pictures_only(made, tmp_path):
@@ -149,17 +186,27 @@ def entries_in_order(page):
 @in_browser
 def test_hostile_names_are_shown_as_text(page):
     assert page.text("#dataset-0 h2") == HOSTILE
-    assert HOSTILE_IMAGE in page.run("return document.querySelector('.images').innerText")
+    listed = page.run("return document.querySelector('.images').textContent")
+    assert all(name in listed for name in HOSTILE_IMAGES)
+    assert HOSTILE_ENTRY in entries_in_order(page)
+    links = page.run("return [...document.querySelectorAll('a')].map(a => a.getAttribute('href'))")
+    assert all(link.startswith("#") for link in links)
+    press = (
+        "[...document.querySelectorAll('button')].find(b => b.innerText == 'Error maps').click()"
+    )
+    page.run(press)
+    page.wait("[...document.querySelectorAll('.stage img')].every(i => i.naturalWidth == 64)")
 
 
 @in_browser
 def test_tables_sort_and_change_protocol(page):
     by_psnr = entries_in_order(page)
-    assert sorted(by_psnr) == ["identity", "mapped", "median"]
+    assert set(by_psnr) == {"identity", "mapped", "median", HOSTILE_ENTRY}
     page.click("#dataset-0 thead th:first-child button")
-    assert entries_in_order(page) == sorted(by_psnr)
+    by_name = entries_in_order(page)
+    assert [name for name in by_name if name != HOSTILE_ENTRY] == ["identity", "mapped", "median"]
     page.click("#dataset-0 thead th:first-child button")
-    assert entries_in_order(page) == sorted(by_psnr)[::-1]
+    assert entries_in_order(page) == by_name[::-1]
     before = page.text("#dataset-0 tbody td")
     page.run(
         "const list = document.querySelector('#dataset-0 select'); list.value = 'rgb';"
@@ -205,3 +252,35 @@ def test_fits_a_phone(page, scheme):
         " e.querySelector('img')?.alt)).length"
     )
     assert nameless == 0
+
+
+@in_browser
+def test_numbers_stand_as_in_the_table_and_as_printed(browser, tmp_path):
+    """Against values worked out by hand: digits as published, signs, no minus before a zero."""
+    folder = cell_folder(tmp_path, "rain100l", "sian.rain100l")
+    folder.mkdir(parents=True)
+    scores = {str(image): dict.fromkeys(PROTOCOLS, Score(38.797, 0.98214)) for image in range(3)}
+    (folder / "images.csv").write_text(format_rows(scores))
+    mean = {"psnr": 38.797, "ssim": 0.98214, "identical": 0, "images": 3, "psnr_of_others": 38.797}
+    summary = {
+        "key": "k", "dataset": "rain100l", "variant": "", "entry": "sian.rain100l", "images": 100,
+        "comparable": True, "complete_set": True, "left_out": [], "provenance": {"device": "x"},
+        "means": dict.fromkeys(PROTOCOLS, mean), "options": {"tile": 0, "precision": "fp32"},
+        "peak_bytes": 123_456_789,
+    }  # fmt: skip
+    (folder / "cell.json").write_text(json.dumps(summary))
+    (folder / "timing.csv").write_text("image,seconds\n0,0.5\n1,0.12345\n2,3\n")
+    report = make_report(tmp_path, load_registry(), pictures=0)
+    browser.open(report.file.as_uri())
+    browser.wait("document.querySelectorAll('table').length == 2")
+    row = browser.run(
+        "return [...document.querySelectorAll('#dataset-0 tbody tr:first-child > *')]"
+        ".map(e => (e.querySelector('span') ?? e).innerText)"
+    )
+    assert row == [
+        "sian.rain100l", "38.80", "0.9821", "38.80 / 0.984", "0.00 / −0.0019", "SIAN T2", "match",
+        "510 k", "774 G", "123", "0.500",
+    ]  # fmt: skip
+    cross = browser.text("#cross tbody td")
+    assert cross == "38.80 / 0.9821*"
+    assert browser.complaints() == []

@@ -15,9 +15,12 @@ from rainbench import __version__
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.compare import compare_run
+from rainbench.report.grid import number
 from rainbench.report.page.numbers import plain
+from rainbench.report.published import PublishedCell
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.uncertainty import add_statistics
+from rainbench.run.cost import COST_SIDE
 from rainbench.run.store import cell_folder, read_cell
 
 METRICS = ("psnr", "ssim")
@@ -25,9 +28,6 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BINS = 24
 EXTREMES = 6
 """How many of the hardest and of the easiest images are listed."""
-
-COST_SIZE = (480, 320)
-"""Width and height that operations are counted at."""
 
 PROVENANCE = ("device", "threads", "torch", "numpy", "python", "rainbench", "layout")
 
@@ -55,7 +55,8 @@ def page_content(run: Path, registry: Registry) -> dict[str, Any]:
         },
         "states": comparison.states,
         "drifts": [str(drift) for drift in comparison.drifts],
-        "cost_size": COST_SIZE,
+        "unmatched": [_unmatched(row) for row in comparison.rows if row.state != "match"],
+        "cost_side": COST_SIDE,
         "entries": {name: _entry(entries[name]) for name in sorted(used)},
         "datasets": [
             _dataset(run, name, list(group), registry)
@@ -66,11 +67,10 @@ def page_content(run: Path, registry: Registry) -> dict[str, Any]:
 
 def _entry(entry: Entry) -> dict[str, Any]:
     card = entry.baseline
-    width, height = COST_SIZE
     return {
         "title": card.title,
         "parameters": card.parameters,
-        "operations": 2 * card.macs_per_pixel * width * height or None,
+        "operations": 2 * card.macs_per_pixel * COST_SIDE**2 or None,
         "paper": card.paper,
         "licence": card.licence,
         "trained_on": list(entry.weights.trained_on) if entry.weights else [],
@@ -114,7 +114,6 @@ def _images_table(folder: Path) -> pd.DataFrame | None:
 
 
 def _cell(row: Row) -> dict[str, Any]:
-    reported = row.published
     interval = None
     if row.customary:
         interval = [
@@ -129,11 +128,34 @@ def _cell(row: Row) -> dict[str, Any]:
         "ssim": plain(row.ssim),
         "interval": interval,
         "group": row.group,
-        "reported": [reported.psnr, reported.ssim, reported.where] if reported else None,
+        "reported": _reported(row.published) if row.published else None,
         "state": row.state,
         "note": row.note,
         "own": row.trained_for,
         "seconds": row.seconds_per_image,
+        "peak": row.peak_bytes or None,
+    }
+
+
+def _unmatched(row: Row) -> str:
+    """Return in one line where a number is not the published one, and why."""
+    beside = ""
+    if row.published and row.images:
+        texts = _reported(row.published)["texts"]
+        beside = (
+            f": {number(row.psnr, 2)} / {number(row.ssim, 4)} beside "
+            f"{' / '.join(text or '–' for text in texts)} in {row.published.where}"
+        )
+    note = f" ({row.note})" if row.note else ""
+    return f"{row.state}: {row.entry} on {row.dataset}, {row.protocol}{beside}{note}"
+
+
+def _reported(cell: PublishedCell) -> dict[str, Any]:
+    """Return a published number as it is printed, its value and its place."""
+    return {
+        "texts": [cell.psnr_text or number(cell.psnr, 2), cell.ssim_text or number(cell.ssim, 4)],
+        "values": [cell.psnr, cell.ssim],
+        "where": cell.where,
     }
 
 

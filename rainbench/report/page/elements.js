@@ -1,5 +1,8 @@
 "use strict";
-// Elements from plain values. Every text becomes a text node: no name can become markup.
+// The report's data, and elements from plain values. Every text becomes a text node: no name can
+// become markup.
+
+const report = JSON.parse(document.getElementById("data").textContent);
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -22,8 +25,9 @@ const value = (number) => (number === "inf" ? Infinity : number);
 function text(number, digits, sign = false) {
   if (number === null || number === undefined) return "";
   if (!Number.isFinite(value(number))) return "inf";
-  const shown = number.toFixed(digits);
-  return sign && number >= 0 ? `+${shown}` : shown;
+  const shown = Math.abs(number).toFixed(digits);
+  const mark = Number(shown) === 0 ? "" : number < 0 ? "−" : sign ? "+" : "";
+  return mark + shown;
 }
 
 function short(number) {
@@ -36,6 +40,13 @@ function short(number) {
 
 const DIGITS = { psnr: 2, ssim: 4 };
 const UNIT = { psnr: "PSNR (dB)", ssim: "SSIM" };
+
+const pairText = (psnr, ssim, sign = false) => `${text(psnr, DIGITS.psnr, sign) || "–"} / ${text(ssim, DIGITS.ssim, sign) || "–"}`;
+
+// An entry's name, which may be broken after its dot.
+const nameOf = (entry) => el("bdi", {}, entry.split(".").flatMap((part, index) => (index ? [".", el("wbr"), part] : [part])));
+
+const NARROW = matchMedia("(max-width: 760px)");
 
 function choice(label, options, selected, onchange) {
   const list = el("select", { onchange: (event) => onchange(event.target.value) },

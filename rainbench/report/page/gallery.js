@@ -8,15 +8,20 @@ function gallery(dataset) {
   }
   const root = el("div", { class: "gallery" });
   const state = { item: 0, left: "rainy", right: null, error: false, split: 50, zoom: { x: 0.4, y: 0.4, size: 0.2 } };
-  const scoreOf = (entry, image) => items[image].scores[entry];
+  const means = new Map(dataset.cells.filter((cell) => cell.protocol === dataset.customary)
+    .map((cell) => [cell.entry, value(cell.psnr) ?? cell.ssim]));
 
+  // From the rainy picture to the clean one, in order of the means over all images.
   function sources(item) {
     const all = { rainy: { image: item.rainy, error: item.rainy_error, maps: [] } };
-    for (const [entry, drawn] of Object.entries(item.entries)) all[`entry ${entry}`] = drawn;
+    const entries = sorted(Object.keys(item.entries), (entry) => means.get(entry), false);
+    for (const entry of entries) if (entry !== "identity") all[`entry ${entry}`] = item.entries[entry];
     all.clean = { image: item.clean, error: null, maps: [] };
     return all;
   }
+  const scoresOf = (item, key) => item.scores[key === "rainy" ? "identity" : title(key)];
   const best = (item) => Object.entries(item.scores).reduce(([name, most], [entry, [psnr, ssim]]) => {
+    if (entry === "identity") return [name, most];
     const score = value(psnr) ?? ssim ?? -Infinity;
     return score > most ? [`entry ${entry}`, score] : [name, most];
   }, ["clean", -Infinity])[0];
@@ -27,7 +32,8 @@ function gallery(dataset) {
     if (!keys.includes(state.left)) state.left = "rainy";
     if (!keys.includes(state.right)) state.right = best(item);
     const caption = (key) => {
-      const score = key.startsWith("entry ") ? scoreOf(title(key), state.item) : null;
+      if (key === "clean") return state.error ? "the picture itself" : "";
+      const score = scoresOf(item, key);
       return score ? `${text(score[0], 2) || "-"} dB / ${text(score[1], 4) || "-"}` : "";
     };
     const file = (key) => (state.error && all[key].error ? all[key].error : all[key].image);
@@ -43,7 +49,7 @@ function gallery(dataset) {
     const crops = keys.map((key) => {
       const picture = el("img", { src: file(key), alt: `part of ${title(key)}`, loading: "lazy" });
       return { picture, figure: el("figure", {}, el("div", { class: "crop" }, picture),
-        el("figcaption", {}, el("bdi", {}, title(key)), el("span", {}, caption(key)))) };
+        el("figcaption", {}, nameOf(title(key)), el("span", {}, caption(key)))) };
     });
     const maps = keys.flatMap((key) => all[key].maps.map((map) => [key, map]));
     function zoom() {
@@ -87,7 +93,8 @@ function gallery(dataset) {
           (size) => { state.zoom.size = Number(size); zoom(); })),
       stage, el("div", { class: "split", style: `--ratio:${item.width / item.height}` }, slider),
       state.error ? el("div", {}, el("div", { class: "scale", role: "img", "aria-label": "Colour scale of the error maps" }),
-        el("div", { class: "scale-text" }, el("span", {}, "0"), el("span", {}, "mean absolute error over R, G, B"), el("span", {}, `${report.error_range} and more, of 1`))) : null,
+        el("div", { class: "scale-text" }, el("span", {}, "0"), el("span", {}, `${Math.round(report.error_range * 255)} and more`)),
+        el("p", { class: "scale-text" }, "Mean absolute error of R, G and B in grey levels of 255; one scale for all error maps of this page.")) : null,
       el("div", { class: "crops" }, crops.map((crop) => crop.figure)),
       maps.length ? el("details", {}, el("summary", {}, `Maps of the networks (${maps.length})`), el("div", { class: "crops" },
         maps.map(([key, map]) => el("figure", {}, el("img", { src: map.image, alt: `${map.name} of ${title(key)}`, loading: "lazy", style: "width:100%" }),

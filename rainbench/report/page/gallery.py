@@ -12,21 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.errors import RainbenchError
-from rainbench.images import Image, quantise, write_png
+from rainbench.images import Image, write_png
 from rainbench.layouts import Pair
-from rainbench.pairs import load_image
 from rainbench.report.page.numbers import plain
+from rainbench.report.restored import Restorer, load_pair
 from rainbench.run.options import RunOptions
-from rainbench.run.plan import Plan, PlannedCell
-from rainbench.run.predict import Predictor
-from rainbench.run.store import cell_folder, read_images_csv
+from rainbench.run.plan import Plan
 
 FOLDER = "report-images"
 
 ERROR_RANGE = 0.2
 """Mean absolute error over R, G and B that the brightest colour stands for, of 1."""
-
-MOST_MAPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +90,9 @@ def draw_pictures(
         ]
         for index, cell in enumerate(cells):
             try:
-                predictor = Predictor(cell.entry, cell.weights, options)
+                restore = Restorer(run, cell, options)
                 for item in items:
-                    item.draw(cell, predictor, index)
+                    item.draw(cell.entry.name, restore, index)
                     on_picture(cell.entry.name)
             except RainbenchError as error:
                 problems.append(f"{cell.entry.name} on {choice.dataset}: {error.message}")
@@ -110,7 +106,7 @@ class _Item:
     def __init__(self, run: Path, folder: Path, pair: Pair) -> None:
         self.run, self.folder, self.pair = run, folder, pair
         (run / folder).mkdir(parents=True, exist_ok=True)
-        self.rainy, self.clean = load_image(pair.rainy), load_image(pair.clean)
+        self.rainy, self.clean = load_pair(pair)
         self.entries: dict[str, dict[str, Any]] = {}
         self.scores: dict[str, list[float | str | None]] = {}
 
@@ -128,28 +124,20 @@ class _Item:
             "scores": self.scores,
         }
 
-    def draw(self, cell: PlannedCell, predictor: Predictor, index: int) -> None:
+    def draw(self, entry: str, restore: Restorer, index: int) -> None:
         """Restore the image by one entry and write what is to be seen of it."""
-        restored, maps = predictor.with_maps(self.rainy)
-        image = quantise(restored, "round")
+        image, maps = restore(self.pair, self.rainy, self.clean)
         stem = f"e{index}"
-        self.scores[cell.entry.name] = self._scores(cell)
-        self.entries[cell.entry.name] = {
+        self.scores[entry] = [plain(value) for value in restore.score(self.pair.id)]
+        self.entries[entry] = {
             "image": self._write(stem, image),
             "error": self._write(f"{stem}-error", error_map(image, self.clean)),
             "maps": [
                 {"name": name, **_map_range(map_), "image": self._write(f"{stem}-map{n}", drawn)}
-                for n, (name, map_) in enumerate(list(maps.items())[:MOST_MAPS])
+                for n, (name, map_) in enumerate(maps.items())
                 for drawn in [colour_map(map_)]
             ],
         }
-
-    def _scores(self, cell: PlannedCell) -> list[float | str | None]:
-        """Return what the run's own file says of this image: PSNR and SSIM."""
-        card = cell.pairs.card
-        file = cell_folder(self.run, card.name, cell.entry.name) / "images.csv"
-        score = read_images_csv(file).get(self.pair.id, {}).get(card.protocol)
-        return [None, None] if score is None else [plain(score.psnr), plain(score.ssim)]
 
     def _write(self, name: str, image: Image) -> str:
         file = self.folder / f"{name}.png"
@@ -176,7 +164,7 @@ def error_map(restored: Image, clean: Image) -> Image:
     return _coloured("inferno", error / ERROR_RANGE)
 
 
-def colour_map(values: NDArray[np.float32]) -> Image:
+def colour_map(values: NDArray[np.floating[Any]]) -> Image:
     """Return a network's map in colours: 0 to 1 where it stays inside that, else low to high.
 
     Example:
@@ -185,10 +173,10 @@ def colour_map(values: NDArray[np.float32]) -> Image:
     """
     limits = _map_range(values)
     low, high = limits["low"], limits["high"]
-    return _coloured("viridis", (values - low) / max(high - low, 1e-12))
+    return _coloured("viridis", (values.astype(np.float32) - low) / max(high - low, 1e-12))
 
 
-def _map_range(values: NDArray[np.float32]) -> dict[str, float]:
+def _map_range(values: NDArray[np.floating[Any]]) -> dict[str, float]:
     low, high = float(values.min()), float(values.max())
     if low >= 0 and high <= 1:
         low, high = 0.0, 1.0

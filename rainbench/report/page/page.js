@@ -1,12 +1,11 @@
 // Puts the page together.
 
-const report = JSON.parse(document.getElementById("data").textContent);
 report.datasets.forEach((dataset, index) => { dataset.anchor = `dataset-${index}`; });
 
 function extremeList(name, list, metric, shown) {
   return el("div", {}, el("h4", {}, name), el("ol", {}, list.map((item) => el("li", {},
-    shown.has(item.image) ? el("button", { type: "button", "data-image": item.image }, item.image) : el("bdi", {}, item.image),
-    el("span", { class: "soft" }, ` ${text(item.mean, DIGITS[metric])}`)))));
+    shown.has(item.image) ? el("button", { type: "button", "data-image": item.image }, "image ", el("bdi", {}, item.image)) : ["image ", el("bdi", {}, item.image)],
+    el("span", { class: "soft" }, `: ${text(item.mean, DIGITS[metric])}${metric === "psnr" ? " dB" : ""}`)))));
 }
 
 function provenance(dataset) {
@@ -23,7 +22,7 @@ function datasetSection(dataset) {
   function draw(focus) {
     table.replaceChildren(datasetTable(dataset, state, (change, index) => { Object.assign(state, change); draw(index); }));
     shapes.replaceChildren(distributionPlot(dataset, state.protocol, state.metric));
-    costs.replaceChildren(costPlot(dataset, state.protocol, state.metric, state.cost));
+    costs.replaceChildren(costPlot(dataset, state));
     if (focus !== undefined) table.querySelectorAll("thead button")[focus].focus();
   }
   const set = (name) => (chosen) => { state[name] = chosen; draw(); };
@@ -32,14 +31,14 @@ function datasetSection(dataset) {
   const extremes = dataset.extremes;
   const section = el("section", { id: dataset.anchor, "aria-labelledby": `${dataset.anchor}-title` },
     el("h2", { id: `${dataset.anchor}-title` }, dataset.title),
-    el("p", { class: "about" }, `${dataset.images} images${dataset.variant ? `, copy of ${dataset.variant}` : ""}. Customary protocol ${dataset.customary}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
+    el("p", { class: "about" }, `${dataset.images} images${dataset.variant ? `, the ${dataset.variant} copy` : ""}. Customary protocol ${dataset.customary}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
     el("div", { class: "tools" },
       choice("protocol", Object.entries(report.protocols).map(([name, about]) => [name, `${name}: ${about.title}`]), state.protocol, set("protocol")),
       choice("rows", [["paper", "trained for it or reported"], ["cross", "every entry"]], state.view, set("view"))),
     table,
-    el("h3", {}, "Images one by one"),
+    el("h3", {}, "Spread over the images, and cost"),
     el("div", { class: "tools" }, choice("score", Object.entries(UNIT), state.metric, set("metric")),
-      choice("against", Object.entries(COSTS).map(([key, [name]]) => [key, name]), state.cost, set("cost"))),
+      choice("against", Object.entries(COSTS).map(([key, { title }]) => [key, title]), state.cost, set("cost"))),
     el("div", { class: "plots" }, shapes, costs),
     extremes.hardest.length ? el("div", {}, el("h3", {}, `Hardest and easiest images, mean ${UNIT[extremes.metric]} over entries`),
       el("div", { class: "images", onclick: (event) => {
@@ -48,13 +47,19 @@ function datasetSection(dataset) {
       } }, extremeList("Hardest", extremes.hardest, extremes.metric, shown), extremeList("Easiest", extremes.easiest, extremes.metric, shown))) : null,
     el("h3", {}, "Pictures"), pictures, provenance(dataset));
   draw();
+  NARROW.addEventListener("change", () => draw());
   return section;
 }
 
 document.getElementById("sections").append(...report.datasets.map((dataset) => el("a", { href: `#${dataset.anchor}` }, dataset.title)));
 document.getElementById("states").append(Object.entries(report.states).map(([state, count]) => `${count} ${state}`).join(", ")
   ? `Beside published numbers: ${Object.entries(report.states).map(([state, count]) => `${count} ${state}`).join(", ")}.` : "Nothing published to stand beside.");
-document.getElementById("cross").append(crossTable());
+function drawCross(state, focus) {
+  const table = crossTable(state, drawCross);
+  document.getElementById("cross").replaceChildren(table);
+  if (focus !== undefined) table.querySelectorAll("thead button")[focus].focus();
+}
+drawCross({ sort: 0, descending: false });
 // A data set's section is drawn when it comes near the window, so that a page of many opens at once.
 const places = new Map(report.datasets.map((dataset) => [el("div", { id: dataset.anchor, style: "min-height:60rem" }), dataset]));
 const watcher = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {

@@ -1,0 +1,125 @@
+"""What a run's entries make of an image, restored once and kept below the run's folder."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.errors import RainbenchError, StoreError
+from rainbench.images import Image, quantise, read_image, write_png
+from rainbench.layouts import Pair
+from rainbench.pairs import load_image
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import PlannedCell
+from rainbench.run.predict import Predictor
+from rainbench.run.store import cell_folder, read_cell, read_images_csv
+
+RESTORED = "restored"
+"""The folder in a run where the images are kept."""
+
+SAME_PSNR = 0.1
+"""dB within which an image has to score what the run says of it."""
+
+MOST_MAPS = 8
+
+Maps = dict[str, NDArray[np.float16]]
+
+
+class Restorer:
+    """An entry of a run that restores single images to be looked at.
+
+    An image that an earlier call restored for the same cell is read, not made again.
+
+    Args:
+        run: The run's folder.
+        cell: The entry on a data set.
+        options: How to compute.
+    """
+
+    def __init__(self, run: Path, cell: PlannedCell, options: RunOptions) -> None:
+        card = cell.pairs.card
+        folder = cell_folder(run, card.name, cell.entry.name)
+        self._cell, self._options, self._protocol = cell, options, card.protocol
+        self._key = (read_cell(folder) or {}).get("key")
+        self._scores = read_images_csv(folder / "images.csv")
+        self._folder = run / RESTORED / card.name / cell.entry.name
+        self._predictor: Predictor | None = None
+
+    def score(self, image: str) -> tuple[float | None, float | None]:
+        """Return the run's PSNR and SSIM of an image under its customary protocol."""
+        score = self._scores.get(image, {}).get(self._protocol)
+        return (score.psnr, score.ssim) if score else (None, None)
+
+    def __call__(self, pair: Pair, rainy: Image, clean: Image) -> tuple[Image, Maps]:
+        """Return what the entry makes of an image, and the network's maps, ``(H, W)`` each.
+
+        Args:
+            pair: The image.
+            rainy: Its rainy picture.
+            clean: Its clean picture; what is restored anew has to score against it what the run
+                says, or data and weights are not those of the run.
+
+        Raises:
+            RainbenchError: It cannot be restored, scores otherwise, or cannot be kept.
+        """
+        name = hashlib.sha256(f"{self._key}\n{pair.id}".encode()).hexdigest()[:16]
+        file = self._folder / f"{name}.png"
+        kept = _read(file)
+        if kept is not None and kept[0].shape == clean.shape:
+            return kept
+        if self._predictor is None:
+            self._predictor = Predictor(self._cell.entry, self._cell.weights, self._options)
+        restored, found = self._predictor.with_maps(rainy)
+        self._check(pair, restored, clean)
+        image = quantise(restored, "round")
+        maps = {name: map_.astype(np.float16) for name, map_ in list(found.items())[:MOST_MAPS]}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            if maps:
+                np.savez_compressed(_maps_file(file), **maps)  # type: ignore[arg-type]
+        except OSError as error:
+            raise StoreError(f"{self._folder}: cannot be written: {error.strerror}") from None
+        write_png(file, image)
+        return image, maps
+
+    def _check(self, pair: Pair, restored: NDArray[np.float32], clean: Image) -> None:
+        from rainbench.metrics import score_all
+
+        known, _ = self.score(pair.id)
+        if known is None or not math.isfinite(known):
+            return
+        psnr = score_all(restored, clean, (self._protocol,))[self._protocol].psnr
+        if psnr is None or abs(psnr - known) > SAME_PSNR:
+            raise RainbenchError(
+                f"{self._cell.entry.name}: image {pair.id} now scores {psnr or math.nan:.2f} dB,"
+                f" {known:.2f} dB in the run",
+                hint="Give the data and weights that the run was made with.",
+            )
+
+
+def load_pair(pair: Pair) -> tuple[Image, Image]:
+    """Return the rainy and the clean picture of a pair."""
+    return load_image(pair.rainy), load_image(pair.clean)
+
+
+def _read(file: Path) -> tuple[Image, Maps] | None:
+    """Return what was kept; None where it is not there, or damaged."""
+    if not file.is_file():
+        return None
+    try:
+        image = read_image(file)
+        if not _maps_file(file).is_file():
+            return image, {}
+        with np.load(_maps_file(file), allow_pickle=False) as maps:
+            return image, {name: maps[name] for name in maps.files}
+    except (RainbenchError, OSError, ValueError, zipfile.BadZipFile):
+        return None
+
+
+def _maps_file(file: Path) -> Path:
+    return file.with_suffix(".npz")
