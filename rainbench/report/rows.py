@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import dataclasses
 import json
 import statistics
@@ -294,10 +296,14 @@ def _why(folder: Path) -> tuple[str, str]:
 
 def _median_seconds(file: Path) -> float | None:
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()[1:]
-    except OSError:
+        with file.open(encoding="utf-8", errors="replace", newline="") as text:
+            rows = list(csv.reader(text))[1:]
+    except (OSError, csv.Error):
         return None
-    seconds = [float(line.rpartition(",")[2]) for line in lines]
+    seconds = []
+    for row in rows:
+        with contextlib.suppress(ValueError, IndexError):  # the last line may be torn
+            seconds.append(float(row[1]))
     warm = seconds[WARM_UP:] if len(seconds) >= 3 * WARM_UP else seconds
     return statistics.median(warm) if warm else None
 

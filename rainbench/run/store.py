@@ -120,7 +120,7 @@ class CellStore:
             self._file.write(_rows_text(image, {name: scores[name] for name in self._protocols}))
             self._file.flush()
             if seconds is not None:
-                self._timing.write(f"{image},{seconds:.4g}\n")
+                csv.writer(self._timing, lineterminator="\n").writerow([image, f"{seconds:.4g}"])
                 self._timing.flush()
 
     def complete(self, summary: Mapping[str, object]) -> None:
