@@ -23,7 +23,7 @@ HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
 HOSTILE_IMAGES = (
     "a",
-    "=cmd|' calc'!A0",
+    "=cmd|' calc'!a0",
     "line\nbreak \u2028 \u202e {{ 7 * 7 }} ${window.hacked = 3} ..\\..",
     HOSTILE_IMAGE,
 )

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rainbench import __version__
-from rainbench.catalog.registry import Entry, Registry
+from rainbench.catalog.registry import Registry
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.compare import compare_run
 from rainbench.report.grid import number
@@ -43,9 +43,7 @@ def page_content(run: Path, registry: Registry) -> dict[str, Any]:
     customary = add_statistics([row for row in rows if row.customary], run)
     rows = customary + [row for row in rows if not row.customary]
     rows.sort(key=lambda row: (row.dataset, row.entry))
-    entries = {entry.name: entry for entry in registry.entries()}
     comparison = compare_run(run, registry)
-    used = {row.entry for row in rows}
     return {
         "run": run.resolve().name,
         "version": __version__,
@@ -57,7 +55,7 @@ def page_content(run: Path, registry: Registry) -> dict[str, Any]:
         "drifts": [str(drift) for drift in comparison.drifts],
         "unmatched": [_unmatched(row) for row in comparison.rows if row.state != "match"],
         "cost_side": COST_SIDE,
-        "entries": {name: _entry(entries[name]) for name in sorted(used)},
+        "entries": {row.entry: _entry(row) for row in sorted(rows, key=lambda row: row.entry)},
         "datasets": [
             _dataset(run, name, list(group), registry)
             for name, group in groupby(rows, key=lambda row: row.dataset)
@@ -65,15 +63,10 @@ def page_content(run: Path, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
-    card = entry.baseline
+def _entry(row: Row) -> dict[str, Any]:
     return {
-        "title": card.title,
-        "parameters": card.parameters,
-        "operations": 2 * card.macs_per_pixel * COST_SIDE**2 or None,
-        "paper": card.paper,
-        "licence": card.licence,
-        "trained_on": list(entry.weights.trained_on) if entry.weights else [],
+        "parameters": row.parameters,
+        "operations": 2 * row.macs_per_pixel * COST_SIDE**2 or None,
     }
 
 

@@ -76,11 +76,14 @@ def _plan(
     data_roots: Sequence[Path],
     weight_roots: Sequence[Path],
 ) -> Plan:
-    """Return the plan of the cells that are complete."""
+    """Return the plan of the complete cells whose entries have cards."""
+    entries = {entry.name for entry in registry.entries()}
     cells: list[PlannedCell] = []
     unusable: list[tuple[DatasetCard, str]] = []
     for dataset in content["datasets"]:
-        complete = {cell["entry"] for cell in dataset["cells"] if cell["images"]}
+        complete = {cell["entry"] for cell in dataset["cells"] if cell["images"]} & entries
+        if not complete:
+            continue
         plan = make_plan(
             registry,
             datasets=[dataset["name"]],
