@@ -1,14 +1,16 @@
-"""Peak memory: against hand counts, and small pictures against larger ones."""
+"""Cost columns against hand counts: operations from the layers, peak memory from the tensors."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from rainbench.catalog.registry import load_registry
 from rainbench.construct import construct
-from rainbench.run.cost import count_peak, peak_bytes
+from rainbench.report.views import gflops
+from rainbench.run.cost import COST_SIDE, count_peak, peak_bytes
 
 MAP = 64 * 64 * 4
 """Bytes of one channel of a 64x64 picture."""
@@ -70,3 +72,49 @@ def test_small_pictures_tell_of_a_larger_one(name):
     counted = count_peak(network, torch.zeros(1, 3, 224, 224))
     assert peak_bytes(entry, 224) == pytest.approx(counted, rel=0.002)
     assert peak_bytes(entry) > 4 * entry.parameters
+
+
+def conv(inputs, outputs, side=3):
+    """Multiply-adds of a convolution for one pixel."""
+    return inputs * outputs * side**2
+
+
+PRENET = 6 * (  # stages
+    conv(6, 32)  # f_in sees the rainy image and the last result
+    + conv(32 + 32, 4 * 32)  # the four gates see the features and the hidden state
+    + 5 * 2 * conv(32, 32)  # five residual blocks
+    + conv(32, 3)
+)
+NEURON_ATTENTION = 64 * 3**2 + conv(64, 64, 1)  # depthwise and pointwise
+NASNET = (
+    conv(3, 64)
+    + 3 * (18 * (conv(64, 64) + conv(128, 64) + NEURON_ATTENTION) + conv(64, 64))
+    + conv(3 * 64, 64) + conv(64, 64, 1) + NEURON_ATTENTION  # the fusion of the stages
+    + conv(64, 64) + conv(64, 3)
+)  # fmt: skip
+SPANET = (
+    conv(3, 32)
+    + (3 + 12 + 2) * (conv(32, 32, 1) + conv(32, 32) + conv(32, 32, 1))
+    + 4 * (conv(32, 32) + 2 * conv(4 * 32, 32) + conv(32, 1, 1))  # four looks, two IRNNs each
+    + conv(32, 3)
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "by_hand", "shown"),
+    [
+        ("prenet", PRENET, 529.99),
+        ("nasnet", NASNET, 3405.00),
+        ("spanet", SPANET, 275.31),
+    ],
+)
+def test_operations_counted_by_hand(name, by_hand, shown):
+    """From the layers of the papers, two operations per multiply-add, at 512x512."""
+    card = load_registry().baselines[name]
+    assert card.macs_per_pixel == by_hand
+    assert gflops(card.macs_per_pixel) == pytest.approx(shown, abs=0.005)
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        construct(card, card.arguments)(torch.empty(1, 3, COST_SIDE, COST_SIDE))
+    # The first stage's gates need not look at a hidden state that is zero, nor forget it.
+    spared = conv(64, 4 * 32) - conv(32, 3 * 32) if name == "prenet" else 0
+    assert counter.get_total_flops() == 2 * (by_hand - spared) * COST_SIDE**2
