@@ -42,7 +42,7 @@ def probes_grid(findings: Sequence[ProbeFinding]) -> Grid:
             f"over the images, level {LEVEL:.0%}, each comparison by itself; reversed: likewise in "
             "the other direction; not distinguishable: neither, as always with five images or "
             "fewer. One small network of each kind, trained once, for minutes, and eight small "
-            "images: at this scale, no more.",
+            "images, cuts of three photographs: at this scale, no more.",
         ),
     )
 
