@@ -179,7 +179,7 @@ def _draw_pictures(
             raise RainbenchError(
                 f"--crop {box.left},{box.top},{box.side}: image {image} is {width}x{height}"
             )
-    title = f"{title}, image {image}: PSNR / SSIM"
+    title = f"{title}, image {image}: PSNR in dB / SSIM"
     return {
         "strip": draw_strip(panels, clean, boxes or choose_boxes(panels[1:], clean), title),
         "errors": draw_error_maps(panels, clean, title),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ COLUMNS = 5
 BOX_COLOURS = (COLOURS[4], COLOURS[5])
 ERROR_PALETTE = "inferno"
 
-_GAP, _CAPTION, _TOP = 0.05, 0.27, 0.2
-"""Inches between pictures, under them for their captions, and above all for the title."""
+_GAP, _CAPTION, _TOP, _SIDE = 0.05, 0.27, 0.2, 0.015
+"""Inches between pictures, under them for captions, above all for the title, and at the sides."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,9 @@ class Panel:
     ssim: float | None = None
 
     @property
-    def score(self) -> str:
-        """PSNR and SSIM as they stand under the name."""
-        return " / ".join(
-            filter(None, (number(self.psnr, 2), number(self.ssim, 4)))
-        )  # fmt: skip
+    def scores(self) -> tuple[str, ...]:
+        """PSNR and SSIM as they stand under the name; none of the clean picture."""
+        return tuple(filter(None, (number(self.psnr, 2), number(self.ssim, 4))))
 
 
 def draw_strip(panels: Sequence[Panel], clean: Image, boxes: Sequence[Box], title: str) -> Figure:
@@ -80,7 +78,7 @@ def draw_strip(panels: Sequence[Panel], clean: Image, boxes: Sequence[Box], titl
         title: One line above.
     """
     every = [*panels, Panel("clean", clean)]
-    best = max((panel.psnr or -math.inf for panel in panels), default=0)
+    best = {_best([panel.psnr for panel in panels], 2), _best([panel.ssim for panel in panels], 4)}
     height, width = clean.shape[:2]
 
     def draw(place: _Place, panel: Panel) -> None:
@@ -97,11 +95,10 @@ def draw_strip(panels: Sequence[Panel], clean: Image, boxes: Sequence[Box], titl
             side = (place.width - _GAP * (len(boxes) - 1)) / len(boxes)
             top = place.width * height / width + _GAP
             zoom = place.axes(index * (side + _GAP), side, side, top)
-            zoom.imshow(box.cut(panel.image), interpolation="none")
+            zoom.imshow(box.cut(panel.image), interpolation="nearest")
             for spine in zoom.spines.values():
                 spine.set(visible=True, linewidth=1.1, **look)
-        bold = panel.psnr is not None and panel.psnr == best
-        place.caption(panel.name, panel.score, bold=bold)
+        place.caption(panel, best)
 
     zooms = _cell_width(len(every)) / max(1, len(boxes)) + _GAP
     return _grid(every, width / height, zooms if boxes else 0.0, title, draw)
@@ -123,12 +120,12 @@ def draw_error_maps(panels: Sequence[Panel], clean: Image, title: str) -> Figure
     def draw(place: _Place, panel: Panel) -> None:
         axes = place.axes(0, place.width, place.width * height / width)
         last.append(axes.imshow(images[id(panel)], cmap=ERROR_PALETTE, vmin=0, vmax=most))
-        place.caption(panel.name, panel.score)
+        place.caption(panel)
 
-    figure = _grid(panels, width / height, 0.0, title, draw, bottom=0.45)
+    figure = _grid(panels, width / height, 0.0, title, draw, bottom=0.5)
     down = figure.get_figheight()
     with figure_style():
-        scale = figure.add_axes((0.3, 0.34 / down, 0.4, 0.07 / down))
+        scale = figure.add_axes((0.3, 0.38 / down, 0.4, 0.07 / down))
         figure.colorbar(
             last[0], cax=scale, orientation="horizontal", extend="max",
             label="mean absolute error of R, G and B in grey levels of 255",
@@ -158,15 +155,31 @@ class _Place:
             spine.set_visible(False)
         return axes
 
-    def caption(self, name: str, score: str, *, bold: bool = False) -> None:
+    def caption(self, panel: Panel, best: Collection[str] = ()) -> None:
+        """Write name and scores below, those that are the best in bold."""
+        from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea
+
         across, down = self.figure.get_size_inches()
         middle = (self.left + self.width / 2) / across
         below = self.top + self.height - _CAPTION
-        for line, text in enumerate((label(name), score)):
-            self.figure.text(
-                middle, (down - below - 0.1 - 0.12 * line) / down, text, ha="center",
-                va="center", fontsize=6.5, weight="bold" if bold and line else "normal",
+        name = self.figure.text(
+            middle, (down - below - 0.1) / down, label(panel.name), fontsize=6.5, ha="center",
+            va="center",
+        )  # fmt: skip
+        fit = self.width * 72 / (0.62 * max(1, len(name.get_text())))  # letters are that wide
+        name.set_fontsize(min(6.5, max(3.5, fit)))
+        parts: list[Any] = []
+        for text in panel.scores:
+            weight = "bold" if text in best else "normal"
+            parts += [TextArea(" / ", textprops={"size": 6.5})] if parts else []
+            parts.append(TextArea(text, textprops={"size": 6.5, "weight": weight}))
+        if parts:
+            line = AnchoredOffsetbox(
+                "center", child=HPacker(children=parts, pad=0, sep=0, align="baseline"), pad=0,
+                borderpad=0, frameon=False, bbox_transform=self.figure.transFigure,
+                bbox_to_anchor=(middle, (down - below - 0.22) / down),
             )  # fmt: skip
+            self.figure.add_artist(line)
 
 
 def _grid(
@@ -177,8 +190,7 @@ def _grid(
     draw: Callable[[_Place, Panel], None],
     bottom: float = 0.0,
 ) -> Figure:
-    columns = min(COLUMNS, len(panels))
-    width = _cell_width(len(panels))
+    columns, width = _columns(len(panels)), _cell_width(len(panels))
     height = width / aspect + zooms + _CAPTION
     rows = -(-len(panels) // columns)
     with figure_style():
@@ -187,11 +199,22 @@ def _grid(
                     va="center")  # fmt: skip
         for index, panel in enumerate(panels):
             row, column = divmod(index, columns)
-            left, top = column * (width + _GAP), _TOP + row * (height + _GAP)
+            left, top = _SIDE + column * (width + _GAP), _TOP + row * (height + _GAP)
             draw(_Place(figure, left, top, width, height), panel)
     return figure
 
 
+def _columns(count: int) -> int:
+    """Return how many pictures stand in a line, such that the lines are about equally full."""
+    return -(-count // -(-count // COLUMNS))
+
+
 def _cell_width(count: int) -> float:
-    columns = min(COLUMNS, count)
-    return (WIDTH - _GAP * (columns - 1)) / columns
+    columns = _columns(count)
+    return (WIDTH - 2 * _SIDE - _GAP * (columns - 1)) / columns
+
+
+def _best(values: Sequence[float | None], digits: int) -> str:
+    """Return the highest of the numbers as it is printed; empty where there are no two."""
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return number(max(known), digits) if len(known) > 1 else ""

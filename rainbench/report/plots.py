@@ -131,12 +131,13 @@ def _point(axes: Any, cost: Cost, value: float, rank: int) -> None:  # noqa: ANN
 
 
 def _count_by_tens(axes: Any) -> None:  # noqa: ANN401
-    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
+    """Make an axis logarithmic, with plain numbers at round multiples of the powers of ten."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axes.set_xscale("log")
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,)))
+    close = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5)
+    axes.xaxis.set_major_locator(LogLocator(subs=close if high < 300 * low else (1,)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _place: short_number(value)))
 
@@ -145,11 +146,11 @@ def short_number(value: float) -> str:
     """Return a number as it stands at an axis.
 
     Example:
-        >>> short_number(0.05), short_number(20), short_number(50_000), short_number(2e6)
-        ('0.05', '20', '50 k', '2 M')
+        >>> short_number(0.05), short_number(1500), short_number(50_000), short_number(2e6)
+        ('0.05', '1500', '50 k', '2 M')
     """
     for size, unit in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
-        if value >= size:
+        if value >= size and value >= 10_000:
             return f"{value / size:g}{unit}"
     return f"{value:g}"
 

@@ -3,13 +3,21 @@
 import matplotlib
 import numpy as np
 import pytest
+import skimage.color
 
 from rainbench.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.figure_inputs import choose_boxes, costs_of, typical_image
-from rainbench.report.figure_style import save_figure
-from rainbench.report.figures import Box, Panel, draw_error_maps, draw_strip
-from rainbench.report.plots import Cost, draw_costs, draw_distributions
+from rainbench.report.figure_style import COLOURS, save_figure
+from rainbench.report.figures import (
+    BOX_COLOURS,
+    ERROR_PALETTE,
+    Box,
+    Panel,
+    draw_error_maps,
+    draw_strip,
+)
+from rainbench.report.plots import MARKERS, Cost, draw_costs, draw_distributions
 from rainbench.report.rows import Row
 from rainbench.run.store import format_rows
 
@@ -24,7 +32,7 @@ def pictures():
     wrong[10:25, 50:65] //= 2
     wrong[40:50, 5:15] //= 2
     panels = [
-        Panel("rainy", 255 - clean, 10.0, 0.1),
+        Panel("rainy", 255 - clean, 10.0, 0.93),
         Panel(HOSTILE, wrong, 30.25, 0.91),
         Panel("net", clean, None, None),
     ]
@@ -53,8 +61,10 @@ def test_error_maps_share_a_scale_that_the_rainy_image_does_not_set(pictures):
 def test_strip_shows_every_score_and_sets_off_the_best(pictures):
     panels, clean = pictures
     figure = draw_strip(panels, clean, [Box(0, 0, 9), Box(9, 9, 9)], HOSTILE)
-    texts = {text.get_text(): text.get_weight() for text in figure.texts}
-    assert texts["30.25 / 0.9100"] == "bold" and texts["10.00 / 0.1000"] == "normal"
+    texts = {text.get_text(): text.get_weight() for text in figure.findobj(matplotlib.text.Text)}
+    assert [texts[each] for each in ("30.25", "0.9100", "10.00", "0.9300")] == [
+        "bold", "normal", "normal", "bold",
+    ]  # fmt: skip
     assert 'a $x_{$ <b>"\\ ../../é' in texts and "clean" in texts
     assert len(figure.axes) == 4 * 3
 
@@ -88,6 +98,41 @@ def test_the_same_bytes_whatever_the_users_settings(pictures, tmp_path, monkeypa
     assert before == after
     assert len(before) == 8 and all(b"CreationDate" not in data for data in before)
     assert before[0].startswith(b"\x89PNG") and before[1].startswith(b"%PDF")
+
+
+SEEN_BY = {  # Machado et al. 2009, severity 1, on linear RGB
+    "protanope": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                  [-0.003882, -0.048116, 1.051998]],
+    "deuteranope": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                    [-0.011820, 0.042940, 0.968881]],
+    "tritanope": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                  [0.004733, 0.691367, 0.303900]],
+}  # fmt: skip
+
+
+def least_distance(colours, matrix):
+    """Return the smallest distance in CIE L*a*b* between colours that a colour-blind eye sees."""
+    rgb = np.array([[int(name[at : at + 2], 16) / 255 for at in (1, 3, 5)] for name in colours])
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    seen = np.clip(linear @ np.transpose(matrix), 0, 1)
+    shown = np.where(seen <= 0.0031308, 12.92 * seen, 1.055 * seen ** (1 / 2.4) - 0.055)
+    lab = skimage.color.rgb2lab(shown[None])[0]
+    return min(np.linalg.norm(a - b) for i, a in enumerate(lab) for b in lab[:i])
+
+
+@pytest.mark.parametrize("eye", SEEN_BY)
+def test_colours_can_be_told_apart_by_colour_blind_people(eye):
+    assert least_distance(COLOURS, SEEN_BY[eye]) > 15
+    assert least_distance(BOX_COLOURS, SEEN_BY[eye]) > 50
+    usual = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd"]  # Matplotlib's own fail
+    assert eye == "tritanope" or least_distance(usual, SEEN_BY[eye]) < 10
+
+
+def test_no_two_networks_share_mark_and_colour():
+    looks = {(MARKERS[n % len(MARKERS)], COLOURS[n % len(COLOURS)]) for n in range(40)}
+    assert len(looks) == 40
+    shades = matplotlib.colormaps[ERROR_PALETTE](np.linspace(0, 1, 64))[None, :, :3]
+    assert (np.diff(skimage.color.rgb2lab(shades)[0, :, 0]) > 0).all()  # told by lightness alone
 
 
 def row(entry, **values):
