@@ -156,7 +156,7 @@ def grid_markdown(grid: Grid) -> str:
 
 
 def grid_csv(grid: Grid) -> str:
-    """Return a table as CSV: the texts, without marks; a footnote goes into a last column."""
+    """Return a table as CSV: the texts, without marks; footnotes go into a last column."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
@@ -164,7 +164,7 @@ def grid_csv(grid: Grid) -> str:
     )
     for row in grid.rows:
         notes = dict.fromkeys(cell.note for cell in row if cell.note)
-        writer.writerow([*(cell.text for cell in row), "; ".join(notes)])
+        writer.writerow([*(inert(cell.text) for cell in row), inert("; ".join(notes))])
     return text.getvalue()
 
 
@@ -188,15 +188,29 @@ def _cell_json(cell: Cell) -> dict[str, object]:
 
 
 def number(value: float | None, digits: int, sign: str = "") -> str:
-    """Return the one text form of a number; empty for none, ``inf`` spelled out.
+    """Return the one text form of a number; empty for none, ``inf`` spelled out, no sign of zero.
 
     Example:
         >>> number(37.4816, 2), number(None, 2), number(float("inf"), 2), number(0.1, 1, "+")
         ('37.48', '', 'inf', '+0.1')
+        >>> number(-0.001, 2), number(0.001, 2, "+")
+        ('0.00', '0.00')
     """
     if value is None or math.isnan(value):
         return ""
-    return f"{value:{sign}.{digits}f}"
+    text = f"{value:{sign}.{digits}f}"
+    return text if float(text) else text.lstrip("+-")
+
+
+def inert(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula when it opens a CSV file.
+
+    Example:
+        >>> inert("=cmd|' /C calc'!A0"), inert("-0.01 / +0.3"), inert("sian.rain100l")
+        ("'=cmd|' /C calc'!A0", '-0.01 / +0.3', 'sian.rain100l')
+    """
+    harmless = text[:1] not in tuple("=+-@\t\r") or not set(text) - set("+-0123456789./ ")
+    return text if harmless or not text else f"'{text}"
 
 
 def escape(text: str) -> str:

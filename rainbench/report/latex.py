@@ -38,7 +38,7 @@ def grid_latex(grid: Grid) -> str:
         % needs \usepackage{booktabs,graphicx}
         \begin{table}[t]
         \centering
-        \caption{A \& B}
+        \caption{A \& B}\smallskip
         \setbox0\hbox{%
         \begin{tabular}{@{}lr@{}}
         \toprule
@@ -59,7 +59,7 @@ def grid_latex(grid: Grid) -> str:
         r"% needs \usepackage{booktabs,graphicx}",
         rf"\begin{{{float_name}}}[t]",
         r"\centering" + (r"\small\setlength{\tabcolsep}{4pt}" if wide else ""),
-        rf"\caption{{{escape_latex(grid.title)}}}",
+        rf"\caption{{{escape_latex(grid.title)}}}\smallskip",
         r"\setbox0\hbox{%",
         rf"\begin{{tabular}}{{@{{}}{kinds}@{{}}}}",
         r"\toprule",

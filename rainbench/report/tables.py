@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rainbench.catalog.registry import Registry
 from rainbench.images import write_atomically
-from rainbench.report.grid import grid_markdown, number
+from rainbench.report.grid import grid_markdown, inert, number
 from rainbench.report.rows import Row, build_rows
 from rainbench.run.store import json_number
 
@@ -75,7 +75,10 @@ def table_csv(rows: Iterable[Row]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
-    writer.writerows([column(row) for column in CSV_COLUMNS.values()] for row in rows)
+    writer.writerows(
+        [text if name in _NUMBERS else inert(text) for name, text in row_dict(row).items()]
+        for row in rows
+    )
     return text.getvalue()
 
 
@@ -97,7 +100,7 @@ def table_markdown(rows: Sequence[Row], registry: Registry) -> str:
     """Return the paper view per data set, the cross view of everything measured, and the costs."""
     from rainbench.report.views import cost_view, cross_view, paper_views
 
-    grids = [*paper_views(rows, registry), cross_view(rows), cost_view(rows)]
+    grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows, registry)]
     parts = [f"## {grid.title}\n\n{grid_markdown(grid)}" for grid in grids if grid]
     return "\n".join(["# Results\n", *parts])
 
@@ -107,7 +110,7 @@ def table_latex(rows: Sequence[Row], registry: Registry) -> str:
     from rainbench.report.latex import grid_latex
     from rainbench.report.views import cost_view, cross_view, paper_views
 
-    grids = [*paper_views(rows, registry), cross_view(rows), cost_view(rows)]
+    grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows, registry)]
     return "\n".join(grid_latex(grid) for grid in grids if grid)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -16,7 +18,7 @@ NOTED_STATES = ("gap", "failed", "missing", "not-comparable")
 _PAPER_COLUMNS = (
     Column("entry", numeric=False),
     Column("PSNR", "measured"),
-    Column(f"{CONFIDENCE:.0%}", "measured"),
+    Column(f"{CONFIDENCE:.0%} interval", "measured"),
     Column("SSIM", "measured"),
     Column("like", "measured", numeric=False),
     Column("PSNR", "reported"),
@@ -41,23 +43,30 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
     card = registry.datasets[dataset]
     shown = [row for row in rows if row.trained_for or row.published]
     shown.sort(key=lambda row: (row.psnr is None, row.psnr or 0))
-    variant = next((f", copy of {row.variant}" for row in rows if row.variant), "")
+    variant = next((f", the {row.variant} copy" for row in rows if row.variant), "")
     images = max((row.images for row in rows), default=0)
     remarks = [f"Protocol {card.protocol}, {images} images. PSNR in dB."]
     if any(row.psnr_interval for row in shown):
         remarks.append(
-            f"{CONFIDENCE:.0%}: bootstrap interval of the mean PSNR over the images; it says how "
-            "far other images of the same kind would move the mean, not which of two entries is "
-            "the better one."
+            f"{CONFIDENCE:.0%} interval: bootstrap interval of the mean PSNR over the images; it "
+            "says how far other images of the same kind would move the mean, not which of two "
+            "entries is the better one."
         )
-    if any(row.group for row in shown):
+    letters = [letter for row in shown for letter in row.group]
+    alike = len(letters) > len(set(letters))
+    if letters and not alike:
+        remarks.append(
+            "All entries with the same images differ (paired Wilcoxon tests of PSNR, Holm's "
+            f"correction, level {LEVEL:.0%})."
+        )
+    if alike:
         remarks.append(
             "like: entries that share a letter cannot be told apart on these images (paired "
             f"Wilcoxon tests of PSNR, Holm's correction, level {LEVEL:.0%})."
         )
     psnr = mark_best([_measured(row.psnr, 2) for row in shown])
     ssim = mark_best([_measured(row.ssim, 4) for row in shown])
-    return Grid(
+    grid = Grid(
         title=f"{card.title}{variant}",
         columns=_PAPER_COLUMNS,
         rows=tuple(
@@ -78,6 +87,17 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
         ),
         remarks=tuple(remarks),
     )
+    return grid if alike else _without(grid, "like")
+
+
+def _without(grid: Grid, title: str) -> Grid:
+    """Return a table without the column of this title."""
+    kept = [index for index, column in enumerate(grid.columns) if column.title != title]
+    return dataclasses.replace(
+        grid,
+        columns=tuple(grid.columns[index] for index in kept),
+        rows=tuple(tuple(row[index] for index in kept) for row in grid.rows),
+    )
 
 
 def _is_noted(row: Row) -> bool:
@@ -87,7 +107,7 @@ def _is_noted(row: Row) -> bool:
     return bool(row.images) and not row.comparable
 
 
-def cost_view(rows: Sequence[Row]) -> Grid | None:
+def cost_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
     """Return what the entries cost; None where nothing was measured."""
     by_entry = {row.entry: row for row in rows if row.images and row.parameters}
     measured: dict[str, list[Row]] = {}
@@ -103,7 +123,7 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
         Column("GFLOPs"),
         Column("peak MB"),
     ]
-    columns += [Column(dataset, "seconds") for dataset in datasets]
+    columns += [Column(registry.datasets[dataset].title, "seconds") for dataset in datasets]
     lines = []
     for entry, group in sorted(measured.items()):
         seconds = {row.dataset: row.seconds_per_image for row in group}
@@ -112,10 +132,10 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
             Cell(f"{group[0].parameters:,}"),
             Cell(number(gflops(group[0].macs_per_pixel), 1)),
             Cell(number(peak / 1e6, 0) if (peak := group[0].peak_bytes) else ""),
-            *(Cell(number(seconds.get(dataset), 3)) for dataset in datasets),
+            *(Cell(_significant(seconds.get(dataset))) for dataset in datasets),
         )
         lines.append(line)
-    return Grid(
+    grid = Grid(
         title="Speed and cost",
         columns=tuple(columns),
         rows=tuple(lines),
@@ -127,9 +147,14 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
             "that ran on the same machine with the same number of threads and nothing beside them.",
         ),
     )
+    if any(row.peak_bytes for row in by_entry.values()):
+        return grid
+    return dataclasses.replace(
+        _without(grid, "peak MB"), remarks=(grid.remarks[0], *grid.remarks[2:])
+    )
 
 
-def cross_view(rows: Sequence[Row]) -> Grid | None:
+def cross_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
     """Return every measured entry on every data set; None where there is only one data set."""
     measured = [
         row for row in rows if row.customary and (row.psnr is not None or row.ssim is not None)
@@ -146,13 +171,13 @@ def cross_view(rows: Sequence[Row]) -> Grid | None:
         for title, digits in (("PSNR", 2), ("SSIM", 4)):
             values = [(row.psnr if title == "PSNR" else row.ssim) if row else None for row in here]
             marked = mark_best([_measured(value, digits) for value in values])
-            fields.append(marked)
-            columns.append(Column(title, dataset))
+            fields.append([cell if cell.text else Cell("–") for cell in marked])
+            columns.append(Column(title, registry.datasets[dataset].title))
     return Grid(
         title="Every entry on every data set",
         columns=tuple(columns),
         rows=tuple(zip(*fields, strict=True)),
-        remarks=("Under each data set's customary protocol. PSNR in dB.",),
+        remarks=("Under each data set's customary protocol. PSNR in dB. –: not in this run.",),
     )
 
 
@@ -175,3 +200,15 @@ def interval_text(interval: Interval | None, digits: int = 2) -> str:
 
 def _measured(value: float | None, digits: int) -> Cell:
     return Cell(number(value, digits), value)
+
+
+def _significant(value: float | None, digits: int = 3) -> str:
+    """Return a number with so many digits that tell something; ``–`` for none.
+
+    Example:
+        >>> _significant(14.66), _significant(5.0), _significant(0.0234), _significant(None)
+        ('14.7', '5.00', '0.0234', '–')
+    """
+    if not value:
+        return "–"
+    return number(value, max(0, digits - 1 - math.floor(math.log10(value))))

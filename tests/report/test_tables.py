@@ -196,6 +196,37 @@ def test_hostile_names_break_no_table():
     assert [row[0] for row in back[1:]] == list(HOSTILE)
 
 
+def test_no_cell_of_a_csv_is_a_formula():
+    """What a spreadsheet would run is quoted; numbers with a sign stay numbers."""
+    names = ("=cmd|' /C calc'!A0", "@SUM(1)", "+1+cmd|x", "-2+3+cmd|x", "\t=1", "-0.03", "net.a")
+    grid = Grid("", (Column("entry"),), tuple((Cell(name, note=name),) for name in names))
+    shown = ["'" + name for name in names[:5]] + ["-0.03", "net.a"]
+    back = list(csv.reader(io.StringIO(write_grid(grid, "csv"), newline="")))
+    assert [row[0] for row in back[1:]] == [row[1] for row in back[1:]] == shown
+    row = dataclasses.replace(ROW, entry=names[0], note=names[1], psnr=-1.5)
+    (line,) = csv.DictReader(io.StringIO(table_csv([row])))
+    assert (line["entry"], line["note"], line["psnr"]) == (shown[0], shown[1], "-1.5000")
+
+
+def test_column_of_letters_only_where_entries_share_one(run_folder):
+    out, rows = run_folder
+    rows = add_statistics(rows, out)
+    assert "like" in table_markdown(rows, load_registry())
+    apart = [row for row in rows if row.entry != "net.b"]
+    text = table_markdown(apart, load_registry())
+    assert "like" not in text and "All entries with the same images differ" in text
+    columns = {line.count("|") for line in text.splitlines() if line.startswith("|")}
+    assert len(columns) <= 2  # that of the results and that of the costs
+
+
+def test_costs_show_three_digits_and_no_empty_column():
+    costs = dataclasses.replace(ROW, parameters=10, seconds_per_image=0.023449, peak_bytes=0)
+    text = table_markdown([costs], load_registry()).split("## Speed and cost")[1]
+    assert "| 0.0234 |" in text and "peak" not in text.lower()
+    costs = dataclasses.replace(costs, peak_bytes=12_000_000)
+    assert "| 12 |" in table_markdown([costs], load_registry()).split("## Speed and cost")[1]
+
+
 def compile_latex(text, folder):
     program = shutil.which("pdflatex") or shutil.which("tectonic")
     if program is None:
