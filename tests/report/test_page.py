@@ -12,7 +12,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.errors import RainbenchError
 from rainbench.images import read_image, write_png
 from rainbench.metrics import PROTOCOLS, Score
-from rainbench.report.page.gallery import error_map
+from rainbench.report.page.gallery import _map_range, error_map
 from rainbench.report.page.make import make_report
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
@@ -126,6 +126,13 @@ def test_error_maps_share_one_scale():
     drawn = error_map(wrong, clean).astype(int).sum(axis=-1)[0]
     assert drawn[0] < drawn[1] < drawn[2]
     assert np.array_equal(error_map(wrong, clean), error_map(wrong[:, ::-1], clean)[:, ::-1])
+
+
+def test_a_map_says_its_range_and_that_of_its_colours():
+    flat = _map_range(np.ones((2, 2), np.float16))
+    assert flat == {"low": 0, "high": 1, "least": 1, "most": 1}
+    signed = _map_range(np.array([[-0.5, 0.25]]))
+    assert signed == {"low": -0.5, "high": 0.25, "least": -0.5, "most": 0.25}
 
 
 def test_pictures_are_made_once_and_have_to_be_the_runs(made, tmp_path, monkeypatch):

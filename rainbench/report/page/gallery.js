@@ -98,7 +98,7 @@ function gallery(dataset) {
       el("div", { class: "crops" }, crops.map((crop) => crop.figure)),
       maps.length ? el("details", {}, el("summary", {}, `Maps of the networks (${maps.length})`), el("div", { class: "crops" },
         maps.map(([key, map]) => el("figure", {}, el("img", { src: map.image, alt: `${map.name} of ${title(key)}`, loading: "lazy", style: "width:100%" }),
-          el("figcaption", {}, el("bdi", {}, `${title(key)}: ${map.name}`), el("span", {}, `${map.low} to ${map.high}`)))))) : null,
+          el("figcaption", {}, el("bdi", {}, `${title(key)}: ${map.name}`), el("span", {}, `values ${map.least === map.most ? `all ${map.least}` : `${map.least} to ${map.most}`}; colours from ${map.low} to ${map.high}`)))))) : null,
     ].filter(Boolean));
     zoom();
   }

@@ -177,10 +177,10 @@ def colour_map(values: NDArray[np.floating[Any]]) -> Image:
 
 
 def _map_range(values: NDArray[np.floating[Any]]) -> dict[str, float]:
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 1:
-        low, high = 0.0, 1.0
-    return {"low": float(f"{low:.3g}"), "high": float(f"{high:.3g}")}
+    """Return what the ends of the colours stand for, and the least and the most in the map."""
+    least, most = (float(f"{end:.3g}") for end in (values.min(), values.max()))
+    low, high = (0.0, 1.0) if least >= 0 and most <= 1 else (least, most)
+    return {"low": low, "high": high, "least": least, "most": most}
 
 
 def _coloured(palette: str, shares: NDArray[np.floating[Any]]) -> Image:
