@@ -85,7 +85,7 @@ def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
         raise ImageError(
             path,
             f"has {8 * decoded.dtype.itemsize} bits a channel",
-            hint="The metrics are defined on 8-bit images: convert both images of the pair.",
+            hint="Convert it to 8 bits a channel; of a pair, both images.",
         )
     channels = 1 if decoded.ndim == 2 else decoded.shape[2]
     if channels == 4 and decoded[..., 3].min() == 255:
@@ -94,7 +94,7 @@ def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
     if channels != 3:
         kind = {1: "gray", 4: "partly transparent"}.get(channels, f"of {channels} channels")
         raise ImageError(
-            path, f"is {kind}, not RGB", hint="Convert it to an 8-bit RGB image, both of the pair."
+            path, f"is {kind}, not RGB", hint="Convert it to an 8-bit RGB image; of a pair, both."
         )
     if upright:  # only this flag makes OpenCV heed EXIF, and it converts as well
         turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -177,7 +177,7 @@ def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
                 raise ImageError(
                     path,
                     "has 16 bits a channel",
-                    hint="The metrics are defined on 8-bit images: convert both of the pair.",
+                    hint="Convert it to 8 bits a channel; of a pair, both images.",
                 )
         ended = kind == b"IEND"
         position += 12 + length

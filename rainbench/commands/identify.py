@@ -179,7 +179,7 @@ def _measure(
 
 def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> None:
     from rainbench.report.grid import number
-    from rainbench.report.identify import printed
+    from rainbench.report.identify import printed, unmatched
 
     for target in targets:
         show(f"{target.name}: {number(target.psnr, 2) or '-'} / {number(target.ssim, 4) or '-'}")
@@ -199,6 +199,9 @@ def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> 
     same = [each.protocol for each in ranked if printed(targets, each.scores) == best]
     if len(same) > 1:
         show(f"Not to be told apart by these digits: {', '.join(same)}.")
+    off = unmatched(targets, ranked[0])
+    if off:
+        show(f"{ranked[0].protocol}, the nearest, does not match in all numbers: {', '.join(off)}.")
     if verdict.nearest:
         shown = "; ".join(f"{family} {off:.2f} dB off" for family, off in verdict.nearest.items())
         show(f"PSNR by planes: {shown}")

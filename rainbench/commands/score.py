@@ -57,7 +57,7 @@ def command(
     from rainbench.pairs import load_pairs
     from rainbench.report.grid import number
     from rainbench.report.tables import row_dict, write_tables
-    from rainbench.run.outputs import SHOWN, entry_name, score_folder
+    from rainbench.run.outputs import LOSSY, SHOWN, entry_name, score_folder
     from rainbench.run.plan import how_to_get_dataset
     from rainbench.run.store import lock_run
 
@@ -85,6 +85,9 @@ def command(
         show_json({"entry": entry, "left_out": problems, "rows": [row_dict(row) for row in rows]})
         ctx.exit(1 if problems else 0)
     say(f"{len(matched.files)} images matched by {matched.rule}; entry {entry}")
+    lossy = sum(file.suffix.lower() in LOSSY for file in matched.files.values())
+    if lossy:
+        say(f"{lossy} are JPEG or WebP: what saving them lost is scored too, PNG keeps every value")
     for file in matched.unused[:SHOWN]:
         say(f"not used: {file}")
     for problem in problems[:SHOWN]:

@@ -187,6 +187,28 @@ def judge(targets: Sequence[Target], ranked: Iterable[Candidate]) -> Verdict:
     return Verdict(agreeing[0] if len(agreeing) == 1 else "", nearest)
 
 
+def unmatched(targets: Sequence[Target], candidate: Candidate) -> list[str]:
+    """Return the numbers in which a candidate is farther off than a match, in words.
+
+    Example:
+        >>> best = Candidate("rgb", "RGB", ("x",), (MeanScore(20.0, 0.91, 0, None),), 2.5, 0.1)
+        >>> unmatched([Target("x", 20.01, 0.905)], best)
+        ['SSIM of x is 0.0050 higher']
+    """
+    words = []
+    for target, score in zip(targets, candidate.scores, strict=True):
+        names = [name for name in ("psnr", "ssim") if getattr(target, name) is not None]
+        for name, (published, measured, tolerance, _) in zip(
+            names, _numbers(target, score), strict=True
+        ):
+            if abs(measured - published) > tolerance + 1e-9:
+                way = "higher" if measured > published else "lower"
+                by = abs(measured - published)
+                text = f"{by:.2f} dB" if name == "psnr" else f"{by:.4f}"
+                words.append(f"{name.upper()} of {target.name} is {text} {way}")
+    return words
+
+
 def _numbers(target: Target, score: MeanScore) -> list[tuple[float, float, float, float]]:
     """Return for each number: published, measured, what counts as a match, the printed step."""
     numbers = []

@@ -255,6 +255,8 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     remarks = []
     if summary.get("source"):
         remarks.append(f"scored from a {summary['source']}")
+    if summary.get("lossy"):
+        remarks.append("what saving as JPEG or WebP lost is scored too")
     if summary["variant"]:
         remarks.append(f"copy of {summary['variant']}")
     if summary["left_out"]:

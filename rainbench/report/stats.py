@@ -166,6 +166,20 @@ def pairwise_tests(values: Mapping[str, Sequence[float]]) -> dict[tuple[str, str
     )
 
 
+def enough_images(images: int, entries: int, level: float = LEVEL) -> bool:
+    """Return whether so many images can tell any two of so many entries apart.
+
+    The least p-value there is, when one entry is ahead on every image, is ``2 ** (1 - images)``;
+    Holm's correction takes it times the number of pairs.
+
+    Example:
+        >>> enough_images(8, 17), enough_images(100, 17)
+        (False, True)
+    """
+    pairs = entries * (entries - 1) // 2
+    return pairs * 2.0 ** (1 - images) < level
+
+
 def group_letters(
     names: Sequence[str], corrected: Mapping[tuple[str, str], float], level: float = LEVEL
 ) -> dict[str, str]:

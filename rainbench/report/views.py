@@ -10,7 +10,7 @@ from itertools import groupby
 from rainbench.catalog.registry import Registry
 from rainbench.report.grid import Cell, Column, Grid, mark_best, number
 from rainbench.report.rows import Row
-from rainbench.report.stats import CONFIDENCE, LEVEL, Interval
+from rainbench.report.stats import CONFIDENCE, LEVEL, Interval, enough_images
 from rainbench.run.cost import COST_SIDE
 
 NOTED_STATES = ("gap", "failed", "missing", "not-comparable")
@@ -64,6 +64,11 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
             "like: entries that share a letter cannot be told apart on these images (paired "
             f"Wilcoxon tests of PSNR, Holm's correction, level {LEVEL:.0%})."
         )
+        if not enough_images(images, lettered := sum(bool(row.group) for row in shown)):
+            remarks.append(
+                f"{images} images are too few to tell any of {lettered} entries apart, whatever "
+                "they score."
+            )
     psnr = mark_best([_measured(row.psnr, 2) for row in shown])
     ssim = mark_best([_measured(row.ssim, 4) for row in shown])
     grid = Grid(

@@ -31,6 +31,11 @@ from rainbench.run.video_writer import VideoWriter
 RECORD = "derain.json"
 """What an output folder was made with."""
 
+_ENDINGS = (
+    f"Images end with {', '.join(sorted(IMAGE_SUFFIXES))}, "
+    f"videos with {', '.join(sorted(VIDEO_SUFFIXES))}."
+)
+
 DEFAULT_RATE = Fraction(25)
 """Frames a second of a video that states none."""
 
@@ -106,7 +111,7 @@ def find_jobs(path: Path, out: Path, style: Style) -> list[Job]:
         if kind is None:
             raise RainbenchError(
                 f"{path}: neither an image nor a video by its name",
-                hint=f"Images end with {_listed(IMAGE_SUFFIXES)}.",
+                hint=_ENDINGS,
             )
         target = out if out.suffix and not out.is_dir() else out / _name(path, kind, style)
         _check_target(target, kind, style)
@@ -129,7 +134,7 @@ def find_jobs(path: Path, out: Path, style: Style) -> list[Job]:
     if not sources:
         raise RainbenchError(
             f"{path}: holds no images or videos",
-            hint=f"Images end with {_listed(IMAGE_SUFFIXES)}.",
+            hint=_ENDINGS,
         )
     return _apart(
         [
@@ -173,11 +178,9 @@ def derain(
         except OSError as error:
             raise StoreError(f"{job.target}: cannot be written: {error.strerror}") from None
         except RainbenchError as error:
-            message = error.message
-            yield Derained(
-                job, "failed", note=message if str(job.source) in message
-                else f"{job.source}: {message}",
-            )  # fmt: skip
+            message = f"{error.message}. {error.hint}" if error.hint else error.message
+            named = str(job.source) in message
+            yield Derained(job, "failed", note=message if named else f"{job.source}: {message}")
 
 
 def _derain_image(
@@ -290,7 +293,3 @@ def _apart(jobs: Sequence[Job]) -> list[Job]:
 def _full_name(job: Job) -> Job:
     name = job.source.name + job.target.suffix
     return dataclasses.replace(job, target=job.target.with_name(name))
-
-
-def _listed(suffixes: frozenset[str]) -> str:
-    return ", ".join(sorted(suffixes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,12 @@ from rainbench.run.store import (
 )
 
 SHOWN = 5
+LOOKED_AT = 50
+"""Files whose names tell what all names have around them."""
+
+LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
+"""Endings of files that lost something when they were saved."""
+
 _ONE_NUMBER = re.compile(r"\D*?0*(\d+)\D*")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -51,8 +58,9 @@ def match_outputs(folder: Path, pairs: Sequence[Pair]) -> Matched:
     """Find the restored image of every pair by its name.
 
     Names are compared in turn by: the name of the rainy file, the pair's id, the name of the clean
-    file, the only number in the name. The first rule that finds most wins; one under which two
-    files claim a pair is passed over.
+    file, the only number in the name, the rainy file's name with the same text around it in all
+    names (``1-cup_derained``). The first rule that finds most wins; one under which two files claim
+    a pair is passed over.
 
     Args:
         folder: The restored images, at any depth below.
@@ -71,7 +79,7 @@ def match_outputs(folder: Path, pairs: Sequence[Pair]) -> Matched:
         raise RainbenchError(f"{folder}: holds no images")
     best: dict[str, Path] = {}
     best_rule, doubled = "", ""
-    for rule, of_pair, of_file in _RULES:
+    for rule, of_pair, of_file in (*_RULES, _around(files, pairs)):
         wanted = {of_pair(pair): pair.id for pair in pairs}
         if len(wanted) < len(pairs) or "" in wanted:
             continue
@@ -105,7 +113,10 @@ def _only_number(text: str) -> str:
     return found[1] if found else ""
 
 
-_RULES: tuple[tuple[str, Callable[[Pair], str], Callable[[Path, Path], str]], ...] = (
+_Rule = tuple[str, Callable[[Pair], str], Callable[[Path, Path], str]]
+"""What names are compared by, a pair's, and a file's below a folder; an empty name fits none."""
+
+_RULES: tuple[_Rule, ...] = (
     (
         "the rainy file's path",
         lambda pair: "/".join(pair.rainy.path.with_suffix("").parts[-2:]),
@@ -124,6 +135,24 @@ _RULES: tuple[tuple[str, Callable[[Pair], str], Callable[[Path, Path], str]], ..
         lambda file, _: _only_number(file.stem),
     ),
 )
+
+
+def _around(files: Sequence[Path], pairs: Sequence[Pair]) -> _Rule:
+    """Return the rule of names that have a text before or after the rainy file's name."""
+    names = sorted({pair.rainy.path.stem for pair in pairs}, key=len, reverse=True)
+    votes: Counter[tuple[str, str]] = Counter()
+    for file in files[:LOOKED_AT]:
+        inside = next((name for name in names if name in file.stem), "")
+        before, _, after = file.stem.partition(inside) if inside else ("", "", "")
+        votes[before, after] += bool(inside)
+    before, after = max(votes, key=lambda affixes: votes[affixes], default=("", ""))
+
+    def of_file(file: Path, _: Path) -> str:
+        fits = file.stem.startswith(before) and file.stem.endswith(after)
+        return file.stem.removeprefix(before).removesuffix(after) if fits else ""
+
+    text = f"the rainy file's name in {before}NAME{after}"
+    return text, lambda pair: pair.rainy.path.stem, of_file
 
 
 def entry_name(text: str) -> str:
@@ -246,6 +275,7 @@ def _fill_cell(
                 "entry": name,
                 "source": FOLDER_KIND,
                 "title": folder.resolve().name,
+                "lossy": sum(matched.files[pair.id].suffix.lower() in LOSSY for pair, _ in usable),
                 "images": len(scored),
                 "complete_set": len(scored) == pairs.card.count or not pairs.card.count,
                 "left_out": [*pairs.left_out, *problems],

@@ -10,6 +10,7 @@ from scipy import stats
 
 from rainbench.report.stats import (
     bootstrap_means,
+    enough_images,
     group_letters,
     holm,
     paired_test,
@@ -124,6 +125,15 @@ def test_a_shared_letter_means_not_distinguishable(count, data):
     for first, second in pairs:
         shares = bool(set(letters[first]) & set(letters[second]))
         assert shares == (corrected[first, second] >= 0.05)
+
+
+@pytest.mark.parametrize(("images", "entries"), [(5, 2), (6, 2), (6, 3), (8, 3), (8, 5)])
+def test_too_few_images_tell_nothing_apart(images, entries):
+    """The clearest case there is: each entry is ahead of the next on every image."""
+    values = {str(place): [place + 0.1 * (place + 1) * image for image in range(images)]
+              for place in range(entries)}  # fmt: skip
+    differing = [p_value for p_value in pairwise_tests(values).values() if p_value < 0.05]
+    assert bool(differing) == enough_images(images, entries)
 
 
 def test_entries_that_differ_clearly_are_told_apart():

@@ -86,6 +86,7 @@ def test_one_bad_file_does_not_keep_the_others(photos, tmp_path, median):
     ]  # fmt: skip
     assert "broken.png: is a PNG that is cut short" in results["broken.png"].note
     assert "is gray" in results["gray.png"].note
+    assert results["gray.png"].note.endswith("Convert it to an 8-bit RGB image; of a pair, both.")
     assert not list((tmp_path / "out").rglob("*.part"))
     assert sum(result.state == "done" for result in results.values()) == 4
 

@@ -34,6 +34,8 @@ def pair(name, folder):
         (["1.jpg", "2.jpg"], "the id"),
         (["x/0001.png", "x/0002.png"], "the only number in the name"),
         (["out_1_a.png", "out_2_a.png", "readme.png"], "the only number in the name"),
+        (["r1_x2.png", "r2_x2.png", "_x2.png"], "the rainy file's name in NAME_x2"),
+        (["b/my-r1-2.jpg", "b/my-r2-2.jpg", "r9.png"], "the rainy file's name in my-NAME-2"),
     ],
 )
 def test_rules_of_names(tmp_path, names, rule):
@@ -53,6 +55,30 @@ def test_two_files_for_one_image_are_refused(tmp_path):
         match_outputs(tmp_path, [pair("1", tmp_path)])
     with pytest.raises(RainbenchError, match="no such folder"):
         match_outputs(tmp_path / "none", [])
+
+
+def test_a_name_that_holds_another(tmp_path):
+    """Of ``1`` and ``11`` the longer one is meant, and a file that is another's prefix is not."""
+    for name in ("1_out.png", "11_out.png", "111_out.png", "r1_out.png"):
+        (tmp_path / name).touch()
+    pairs = [
+        Pair(name, Source(tmp_path / f"{name}.png"), Source(tmp_path / "gt" / f"{name}.png"))
+        for name in ("1", "11", "111", "r1")
+    ]
+    found = match_outputs(tmp_path, pairs)
+    assert {key: file.name for key, file in found.files.items()} == {
+        pair.id: f"{pair.id}_out.png" for pair in pairs
+    }
+
+
+def test_lossy_files_are_remarked_on(rainbench, toy, outputs):
+    import cv2
+
+    for file in list(outputs.iterdir())[:2]:
+        cv2.imwrite(str(file.with_suffix(".jpg")), cv2.imread(str(file)))
+        file.unlink()
+    done = rainbench("score", outputs, "-d", "toy", "--data", toy, "--out", "run", "--json")
+    assert "JPEG or WebP lost is scored too" in done.stdout
 
 
 def test_entry_names():
