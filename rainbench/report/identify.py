@@ -191,7 +191,8 @@ def unmatched(targets: Sequence[Target], candidate: Candidate) -> list[str]:
     """Return the numbers in which a candidate is farther off than a match, in words.
 
     Example:
-        >>> best = Candidate("rgb", "RGB", ("x",), (MeanScore(20.0, 0.91, 0, None),), 2.5, 0.1)
+        >>> score = MeanScore(20.0, 0.91, 4, 0, 20.0)
+        >>> best = Candidate("rgb", "RGB", ("x",), (score,), 2.5, 0.1)
         >>> unmatched([Target("x", 20.01, 0.905)], best)
         ['SSIM of x is 0.0050 higher']
     """
