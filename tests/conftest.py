@@ -65,18 +65,6 @@ clean = "target/{id:d}.png"
 """
 
 
-NETWORK_CARD = """
-name = "{name}"
-title = "{name}"
-network = "toynets:{network}"
-parameters = {parameters}
-macs_per_pixel = 0
-paper = "none"
-source = "tests"
-licence = "none"
-"""
-
-
 @pytest.fixture
 def cards(tmp_path) -> Path:
     """A folder of cards that describes the toy data set."""
@@ -89,9 +77,10 @@ def cards(tmp_path) -> Path:
 @pytest.fixture
 def add_network(cards):
     """A function that adds the card of a test's network."""
+    import toynets
 
     def add(name, network, parameters=0, extra=""):
-        text = NETWORK_CARD.format(name=name, network=network, parameters=parameters)
+        text = toynets.card(name, network, parameters)
         (cards / f"{name}.toml").write_text(text + extra)
 
     return add

@@ -8,6 +8,20 @@ from torch import nn
 from rainbench.networks.base import Restoration
 
 
+def card(name, network, parameters=0, macs_per_pixel=0):
+    """Return the text of the card of a network of this module."""
+    return f"""
+name = "{name}"
+title = "{name}"
+network = "toynets:{network}"
+parameters = {parameters}
+macs_per_pixel = {macs_per_pixel}
+paper = "none"
+source = "tests"
+licence = "none"
+"""
+
+
 class Shift(nn.Module):
     """Adds a learned constant to every channel: three parameters."""
 

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import toynets
 from click.testing import CliRunner
 from embedded import mini_pairs
 from matplotlib.patches import Rectangle
@@ -36,16 +37,6 @@ name = "input-target"
 rainy = "input/{id}.png"
 clean = "target/{id}.png"
 """
-NETWORK = """
-name = "{name}"
-title = "{name}"
-network = "toynets:{network}"
-parameters = 0
-macs_per_pixel = 3
-paper = "none"
-source = "tests"
-licence = "none"
-"""
 LEFT, TOP, SIDE = 21, 9, 16
 ENTRIES = ("blur", "mapped", "median")
 
@@ -61,7 +52,7 @@ def made(tmp_path_factory):
         write_png(root / "data/toy/target" / f"{name}.png", np.ascontiguousarray(clean[:48, :64]))
     (root / "cards/toy.toml").write_text(CARD)
     for name in ("mapped", "blur"):
-        card = NETWORK.format(name=name, network=name.capitalize())
+        card = toynets.card(name, name.capitalize(), macs_per_pixel=3)
         (root / f"cards/{name}.toml").write_text(card)
     registry = load_registry([root / "cards"])
     plan = make_plan(

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import toynets
 from embedded import mini_pairs
 from webdriver import Browser, find_browser
 
@@ -46,16 +47,6 @@ name = "input-target"
 rainy = "input/{{id}}.png"
 clean = "target/{{id}}.png"
 """
-NETWORK = """
-name = "{name}"
-title = "{name}"
-network = "toynets:{network}"
-parameters = 0
-macs_per_pixel = 3
-paper = "none"
-source = "tests"
-licence = "none"
-"""
 in_browser = pytest.mark.skipif(
     find_browser() is None, reason="no chromium with chromedriver is installed"
 )
@@ -79,7 +70,7 @@ def made(tmp_path_factory):
         write_png(root / "data/toy/input" / f"{name}.png", np.ascontiguousarray(rainy[:48, :64]))
         write_png(root / "data/toy/target" / f"{name}.png", np.ascontiguousarray(clean[:48, :64]))
     (root / "cards/toy.toml").write_text(CARD)
-    (root / "cards/mapped.toml").write_text(NETWORK.format(name="mapped", network="Mapped"))
+    (root / "cards/mapped.toml").write_text(toynets.card("mapped", "Mapped", macs_per_pixel=3))
     registry = load_registry([root / "cards"])
     plan = make_plan(
         registry,
