@@ -112,8 +112,8 @@ def _show_paper_table(
     registry: Registry,
     run: Path | None,
 ) -> None:
-    from rainbench.report.grid import write_grid
     from rainbench.report.paper_tables import paper_table, tables_of
+    from rainbench.report.writers import write_grid
 
     if table is None:
         for name, title in tables_of(paper):

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from rainbench.report.claim_cells import Spread
 from rainbench.report.claims import KINDS, Claim, Finding
-from rainbench.report.grid import Cell, Column, Grid, write_grid
+from rainbench.report.grid import Cell, Column, Grid
 from rainbench.report.trial_claims import Scored, TrialFinding, spread
+from rainbench.report.writers import write_grid
 
 AGREED: Mapping[str, str] = {"holds": "yes", "does not hold": "no", "part": "part"}
 """How a verdict is called where a person has read the tables."""

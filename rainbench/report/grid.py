@@ -1,21 +1,14 @@
-"""A table as it is printed: one record, written out as Markdown, LaTeX, CSV or JSON."""
+"""A table as it is printed, whatever it is written out as: fields, heads, rows, footnotes."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rainbench.run.store import json_number
-
 Mark = Literal["", "best", "second"]
-Format = Literal["markdown", "latex", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("markdown", "latex", "csv", "json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,77 +109,6 @@ def transpose(grid: Grid, corner: str = "") -> Grid:
     return Grid(grid.title, tuple(columns), tuple(rows), grid.remarks)
 
 
-def write_grid(grid: Grid, form: Format) -> str:
-    """Return a table as text in one of the `FORMATS`."""
-    if form == "latex":
-        from rainbench.report.latex import grid_latex
-
-        return grid_latex(grid)
-    return {"markdown": grid_markdown, "csv": grid_csv, "json": grid_json}[form](grid)
-
-
-def grid_markdown(grid: Grid) -> str:
-    r"""Return a table as Markdown: the best bold, the second underlined, footnotes below.
-
-    Example:
-        >>> print(grid_markdown(Grid("T", (Column("a|b"),), ((Cell("1", 1, "best"),),))))
-        | a\|b |
-        |---:|
-        | **1** |
-        <BLANKLINE>
-    """
-    notes = grid.notes
-    heads = [escape(f"{column.group} {column.title}".strip()) for column in grid.columns]
-    lines = [
-        f"| {' | '.join(heads)} |",
-        "|" + "|".join("---:" if column.numeric else "---" for column in grid.columns) + "|",
-    ]
-    marks = {"": "{}", "best": "**{}**", "second": "<u>{}</u>"}
-    for row in grid.rows:
-        texts = []
-        for cell in row:
-            text = marks[cell.mark].format(escape(cell.text)) if cell.text else ""
-            number = f" [{notes.index(cell.note) + 1}]" if cell.note else ""
-            texts.append(text + number)
-        lines.append(f"| {' | '.join(texts)} |")
-    lines.append("")
-    lines += [f"{escape(remark)}  " for remark in grid.remarks]
-    lines += [f"[{index}] {escape(note)}  " for index, note in enumerate(notes, 1)]
-    return "\n".join(lines).rstrip(" ") + ("\n" if grid.remarks or notes else "")
-
-
-def grid_csv(grid: Grid) -> str:
-    """Return a table as CSV: the texts, without marks; footnotes go into a last column."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [*(f"{column.group} {column.title}".strip() for column in grid.columns), "notes"]
-    )
-    for row in grid.rows:
-        notes = dict.fromkeys(cell.note for cell in row if cell.note)
-        writer.writerow([*(inert(cell.text) for cell in row), inert("; ".join(notes))])
-    return text.getvalue()
-
-
-def grid_json(grid: Grid) -> str:
-    """Return a table as JSON, with everything that the record holds."""
-    content = {
-        "title": grid.title,
-        "columns": [dataclasses.asdict(column) for column in grid.columns],
-        "rows": [[_cell_json(cell) for cell in row] for row in grid.rows],
-        "remarks": grid.remarks,
-    }
-    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-
-
-def _cell_json(cell: Cell) -> dict[str, object]:
-    return {
-        name: json_number(value) if isinstance(value, float) else value
-        for name, value in dataclasses.asdict(cell).items()
-        if value not in ("", None)
-    }
-
-
 def number(value: float | None, digits: int, sign: str = "") -> str:
     """Return the one text form of a number; empty for none, ``inf`` spelled out, no sign of zero.
 
@@ -200,32 +122,6 @@ def number(value: float | None, digits: int, sign: str = "") -> str:
         return ""
     text = f"{value:{sign}.{digits}f}"
     return text if float(text) else text.lstrip("+-")
-
-
-def inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula when it opens a CSV file.
-
-    Example:
-        >>> inert("=cmd|' /C calc'!A0"), inert("-0.01 / +0.3"), inert("sian.rain100l")
-        ("'=cmd|' /C calc'!A0", '-0.01 / +0.3', 'sian.rain100l')
-    """
-    harmless = text[:1] not in tuple("=+-@\t\r") or not set(text) - set("+-0123456789./ ")
-    return text if harmless or not text else f"'{text}"
-
-
-def escape(text: str) -> str:
-    r"""Return a text that is safe inside a Markdown table.
-
-    Example:
-        >>> print(escape("a | b <i>"))
-        a \| b &lt;i&gt;
-    """
-    for character, written in (
-        ("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;"),
-        ("`", "\\`"), ("*", "\\*"), ("[", "\\["), ("]", "\\]"),
-    ):  # fmt: skip
-        text = text.replace(character, written)
-    return printable(text)
 
 
 def printable(text: str) -> str:

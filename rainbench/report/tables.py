@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rainbench.catalog.registry import Registry
 from rainbench.images import write_atomically
-from rainbench.report.grid import grid_markdown, inert, number
+from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
+from rainbench.report.writers import grid_markdown, inert
 from rainbench.run.store import json_number
 
 CSV_COLUMNS: dict[str, Callable[[Row], str]] = {

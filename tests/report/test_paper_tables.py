@@ -8,9 +8,9 @@ from test_tables import compile_latex
 from rainbench.catalog.registry import load_registry
 from rainbench.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
-from rainbench.report.grid import write_grid
 from rainbench.report.paper_tables import NONE, find_table, load_layouts, paper_table
 from rainbench.report.published import load_published
+from rainbench.report.writers import write_grid
 from rainbench.run.store import cell_folder, format_rows
 
 PRINTED = {  # read off the papers' pages: the names from left to right, or from the top

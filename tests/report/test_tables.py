@@ -15,10 +15,11 @@ from test_compare import ROW
 
 from rainbench.catalog.registry import load_registry
 from rainbench.metrics import PROTOCOLS, Score
-from rainbench.report.grid import Cell, Column, Grid, mark_best, transpose, write_grid
+from rainbench.report.grid import Cell, Column, Grid, mark_best, transpose
 from rainbench.report.latex import escape_latex
 from rainbench.report.tables import table_csv, table_json, table_latex, table_markdown
 from rainbench.report.uncertainty import add_statistics
+from rainbench.report.writers import write_grid
 from rainbench.run.store import cell_folder, format_rows
 
 HOSTILE = (
