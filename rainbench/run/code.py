@@ -76,7 +76,7 @@ def reached(*roots: str, stop: tuple[str, ...] = ()) -> dict[Place, str]:
             waiting.append(parsed.imports[name])
         for key, statements in ((name, parsed.definitions.get(name)), ("", parsed.effects)):
             if statements:
-                found[module, key] = "\n".join(map(ast.unparse, statements))
+                found[module, key] = "\n".join(map(_text, statements))
                 waiting += [used for each in statements for used in _used(each, module, parsed)]
     return found
 
@@ -144,6 +144,26 @@ class _Bare(ast.NodeTransformer):
         if isinstance(node, ast.AnnAssign):  # it makes a field, so its words count
             node.annotation = ast.Constant(ast.unparse(node.annotation))
         return self.generic_visit(node)
+
+
+_UNSAID = ("ctx", "kind", "type_comment", "type_params")
+
+
+def _text(node: object) -> str:
+    """Return a syntax tree as text that is the same in all versions of Python."""
+    if isinstance(node, ast.JoinedStr):  # Python 3.12 puts empty texts into some
+        parts = (part for part in node.values if getattr(part, "value", None) != "")
+        return f"JoinedStr({','.join(map(_text, parts))})"
+    if isinstance(node, ast.AST):
+        fields = (
+            f"{name}={_text(value)}"
+            for name, value in ast.iter_fields(node)
+            if name not in _UNSAID and value is not None and value != []
+        )
+        return f"{type(node).__name__}({','.join(fields)})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_text, node))}]"
+    return repr(node)
 
 
 def _stored(statement: ast.stmt) -> set[str]:
