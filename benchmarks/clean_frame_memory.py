@@ -1,7 +1,7 @@
 """How much memory a clean frame of a long 4K video takes, decoder and all workers included.
 
 A clip of rain over a still scene is made in a temporary folder, and read in two ways: frame by
-frame into `rainbench.build.spool.collect` and `extract_clean_frame`, and as an H.264 file through
+frame into `rainbench.frames.cache.collect` and `extract_clean_frame`, and as an H.264 file through
 ``rainbench build-spa``, with alignment, gains and judge. Run from the repository's root:
 
     python benchmarks/clean_frame_memory.py --out runs/memory               # 300 x 3840x2160
@@ -31,8 +31,9 @@ import cv2
 import numpy as np
 from clean_frame_tables import Row, markdown, write_csv
 
-from rainbench.build.spa_options import default_memory, parse_size
-from rainbench.console import say
+from rainbench.core.machine import default_memory
+from rainbench.core.progress import say
+from rainbench.core.text import parse_size
 
 STREAMED = ("exact", "robust")
 BUILDS = {
@@ -71,8 +72,8 @@ def write_h264(path: Path, frames: Iterator[np.ndarray], height: int, width: int
 
 def extract_streamed(method: str, memory: int, count: int, height: int, width: int) -> None:
     """Make a clean frame of frames that come one by one."""
-    from rainbench.build.clean_frame import extract_clean_frame
-    from rainbench.build.spool import collect
+    from rainbench.clean_frame.extract import extract_clean_frame
+    from rainbench.frames.cache import collect
 
     with collect(rainy_frames(count, height, width), memory) as source:
         extract_clean_frame(source, method)

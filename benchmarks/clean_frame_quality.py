@@ -6,10 +6,10 @@ Run from the repository's root:
     python benchmarks/clean_frame_quality.py --out runs/small --size small  # 112x80, minutes
     python benchmarks/clean_frame_quality.py --out runs/quality --only judge
 
-The sequences are those of ``tests/build/sequences.py``: nine that methods and constants were chosen
-on (S), nine others that were not (T), the same without noise (P), and some whose light drifts or
-whose camera shakes. The folder receives ``pictures.csv`` and ``judged.csv``, a row for each
-sequence and method, and ``quality.md`` with the tables and the targets.
+The sequences are those of ``tests/helpers/sequences.py``: nine that methods and constants were
+chosen on (S), nine others that were not (T), the same without noise (P), and some whose light
+drifts or whose camera shakes. The folder receives ``pictures.csv`` and ``judged.csv``, a row for
+each sequence and method, and ``quality.md`` with the tables and the targets.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from clean_frame_tables import Row, markdown, score, write_csv
 from scipy.stats import spearmanr
 from sequences import HELD_OUT, STATIC, RainSequence, Spec, make_sequence, noise_free
 
-from rainbench.build.align import AlignedSource, align_frames
-from rainbench.build.clean_frame import CleanFrame, extract_clean_frame
-from rainbench.build.gains import estimate_gains
-from rainbench.build.judge import judge
-from rainbench.build.sources import ArraySource
-from rainbench.build.spool import keep
-from rainbench.console import say
+from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
+from rainbench.clean_frame.quality.estimate import judge
+from rainbench.core.progress import say
+from rainbench.frames.alignment import AlignedSource, align_frames
+from rainbench.frames.cache import keep
+from rainbench.frames.exposure import estimate_gains
+from rainbench.frames.sources import ArraySource
 
 SIZES = {"small": (80, 112), "full": (320, 480)}
 REFERENCES = ("mean", "min", "median", "mode")

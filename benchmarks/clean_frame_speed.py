@@ -28,8 +28,8 @@ import numpy as np
 from clean_frame_tables import Row, markdown, write_csv
 from sequences import STATIC, make_sequence
 
-from rainbench.build.clean_frame import extract_clean_frame
-from rainbench.console import say
+from rainbench.clean_frame.extract import extract_clean_frame
+from rainbench.core.progress import say
 
 SIZES = ((100, 320, 480), (100, 720, 1280), (200, 320, 480), (300, 320, 480))
 METHODS = ("exact", "notebook", "mode", "median", "min", "robust")

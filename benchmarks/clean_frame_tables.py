@@ -15,7 +15,7 @@ from rainbench.metrics.ssim import gaussian_ssim
 
 Row = dict[str, str | float | int]
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "build"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 
 def score(picture: NDArray[np.generic], truth: NDArray[np.floating]) -> tuple[float, float]:

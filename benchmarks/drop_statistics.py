@@ -21,11 +21,12 @@ from clean_frame_tables import Row, markdown
 from numpy.typing import NDArray
 from rain_checks import DROP_STATISTICS, drop_statistics
 
-from rainbench.build.contact_sheet import SheetRow, make_contact_sheet
-from rainbench.build.drops import draw_drop_parameters, render_drops
-from rainbench.console import say, show
-from rainbench.images import IMAGE_SUFFIXES, Image, read_image, write_atomically, write_png
-from rainbench.layouts import natural_key
+from rainbench.core.files import write_atomically
+from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image, write_png
+from rainbench.core.progress import say, show
+from rainbench.core.text import natural_key
+from rainbench.packaging.contact_sheet import SheetRow, make_contact_sheet
+from rainbench.rain.drops import draw_drop_parameters, render_drops
 
 TOLERANCE = 0.25
 CUT = 192, 256

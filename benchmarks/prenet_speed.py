@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rainbench.machine import keep_freed_memory
+from rainbench.core.machine import keep_freed_memory
 from rainbench.networks.prenet import PReNet
 
 WANTED_RATIO, TOLERANCE = 1.2, 5e-6

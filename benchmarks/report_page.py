@@ -21,7 +21,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.page.make import make_report
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 
 def write_run(out: Path, entries: list[str], datasets: list[str], images: int) -> None:

@@ -26,11 +26,12 @@ import numpy as np
 from clean_frame_tables import Row, markdown, score, write_csv
 from sequences import HELD_OUT, STATIC, RainSequence, Spec, make_sequence
 
-from rainbench.build.clean_frame import extract_clean_frame
-from rainbench.console import say
-from rainbench.images import read_image, write_atomically
+from rainbench.catalog.published import load_published
+from rainbench.clean_frame.extract import extract_clean_frame
+from rainbench.core.files import write_atomically
+from rainbench.core.images import read_image
+from rainbench.core.progress import say
 from rainbench.metrics.ssim import uniform_ssim
-from rainbench.report.published import load_published
 
 METHODS = ("mean", "min", "median", "mode", "notebook", "exact", "robust")
 EVERY = 10

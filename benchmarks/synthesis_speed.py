@@ -32,16 +32,16 @@ import cv2
 import numpy as np
 from clean_frame_tables import Row, markdown, write_csv
 
-from rainbench.build.drops import DropParameters, render_drops
-from rainbench.build.jrsrd import RECREATION, jrsrd_cards, raindrop_scenes
-from rainbench.build.mini import CUTS, clean_cut
-from rainbench.build.physical_streaks import draw_physical_parameters, make_physical_streaks
-from rainbench.build.streaks import draw_parameters, make_streaks, screen
-from rainbench.build.synth_dataset import SynthPlan, build_set
-from rainbench.build.synth_options import JRSRD_LEVELS, SynthOptions
-from rainbench.build.transform import Synthesis
-from rainbench.console import say
-from rainbench.images import decode_image, encode_png, read_image, write_png
+from rainbench.core.images import decode_image, encode_png, read_image, write_png
+from rainbench.core.progress import say
+from rainbench.rain.drops import DropParameters, render_drops
+from rainbench.rain.physical_streaks import draw_physical_parameters, make_physical_streaks
+from rainbench.rain.streaks import draw_parameters, make_streaks, screen
+from rainbench.rain.transform import Synthesis
+from rainbench.synthesis.dataset import SynthPlan, build_set
+from rainbench.synthesis.jrsrd import RECREATION, jrsrd_cards, raindrop_scenes
+from rainbench.synthesis.mini import CUTS, clean_cut
+from rainbench.synthesis.options import JRSRD_LEVELS, SynthOptions
 
 FULL_SET = 861 * 4
 LEVEL = 1 / 3

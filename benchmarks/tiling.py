@@ -12,9 +12,9 @@ import numpy as np
 
 from rainbench.catalog.registry import load_registry
 from rainbench.catalog.weights import find_weights
-from rainbench.layouts import copies_of
 from rainbench.metrics import score_all
-from rainbench.pairs import load_image, load_pairs
+from rainbench.pairs.layouts import copies_of
+from rainbench.pairs.load import load_image, load_pairs
 from rainbench.run.options import RunOptions
 from rainbench.run.predict import Predictor
 

@@ -13,7 +13,7 @@ import sys
 import click
 
 from rainbench import __version__
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 
 COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",
@@ -63,7 +63,7 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say which one was probably meant."""
-        from rainbench.catalog.cards import did_you_mean
+        from rainbench.core.text import did_you_mean
 
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             raise RainbenchError(

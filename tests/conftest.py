@@ -13,9 +13,7 @@ import pytest
 from embedded import mini_pairs
 from hypothesis import settings
 
-from rainbench.images import write_png
-
-sys.path.insert(0, str(Path(__file__).parent / "networks_for_tests"))
+from rainbench.core.images import write_png
 
 settings.register_profile("default", deadline=None, derandomize=True)
 settings.load_profile("default")
@@ -91,7 +89,7 @@ def rainbench(tmp_path, cards):
     """Call the command line as a person would, in a process of its own."""
 
     def call(*arguments, timeout=300, env=None, **options):
-        toynets = str(Path(__file__).parent / "networks_for_tests")
+        toynets = str(Path(__file__).parent / "helpers")
         path = os.pathsep.join(filter(None, [toynets, os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": str(cards)}
         return subprocess.run(

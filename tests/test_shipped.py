@@ -10,7 +10,7 @@ from safetensors.torch import save
 from rainbench.catalog.fetch import fetch_weights
 from rainbench.catalog.registry import load_registry
 from rainbench.catalog.weights import find_weights, shipped_weights
-from rainbench.errors import WeightsError
+from rainbench.core.errors import WeightsError
 from rainbench.run.plan import make_plan
 
 TABLE = """

@@ -9,7 +9,7 @@ from pathlib import Path
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.registry import Entry
 from rainbench.catalog.weights import file_hash, how_to_get_weights, shipped_weights
-from rainbench.errors import WeightsError
+from rainbench.core.errors import WeightsError
 
 
 def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> Path:

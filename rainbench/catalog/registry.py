@@ -9,14 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import rainbench
-from rainbench.catalog.cards import (
-    BaselineCard,
-    DatasetCard,
-    WeightsCard,
-    did_you_mean,
-    read_card,
-)
-from rainbench.errors import CardError, RainbenchError
+from rainbench.catalog.cards import BaselineCard, DatasetCard, WeightsCard
+from rainbench.catalog.schema import read_card
+from rainbench.core.errors import CardError, RainbenchError
+from rainbench.core.text import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)

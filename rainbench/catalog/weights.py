@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rainbench.catalog.registry import Entry
-from rainbench.errors import WeightsError
+from rainbench.core.errors import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor

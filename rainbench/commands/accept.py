@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from rainbench.console import say, show
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import say, show
 
 
 @click.command(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.console import show
+from rainbench.core.progress import show
 
 
 @click.command(
@@ -25,6 +25,6 @@ Example:
               help="Processes.")  # fmt: skip
 def command(out: Path, workers: int) -> None:
     """Make the five embedded sets anew; the pixels are the same on every machine."""
-    from rainbench.build.mini import write_mini
+    from rainbench.synthesis.mini import write_mini
 
     write_mini(out, workers=workers, on_set=lambda name: show(f"{out / name}: 8 pairs"))

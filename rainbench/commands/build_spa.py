@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.commands.options import json_option
-from rainbench.console import duration, progress, say, show, show_json
+from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import duration
 
 if TYPE_CHECKING:
-    from rainbench.build.clean_frame import Method
-    from rainbench.build.spa import BuildReport
-    from rainbench.build.spa_plan import BuildPlan
-    from rainbench.build.spa_summary import SummaryRow
+    from rainbench.clean_frame.extract import Method
+    from rainbench.spa.builder import BuildReport
+    from rainbench.spa.plan import BuildPlan
+    from rainbench.spa.summary import SummaryRow
 
 METHODS = ("robust", "exact", "notebook", "mode", "median", "mean", "min")
 
@@ -151,19 +152,13 @@ def command(
     depth. Every scene becomes a sequence with a clean frame that is judged: accepted, made again
     from more frames, or rejected. What is accepted becomes a data set in OUT/dataset.
     """
-    from rainbench.build.package import Extras
-    from rainbench.build.spa import build_spa
-    from rainbench.build.spa_options import (
-        SpaOptions,
-        choose_device,
-        data_set_name,
-        default_memory,
-        default_workers,
-        parse_frames,
-        parse_size,
-    )
-    from rainbench.build.spa_plan import make_plan
-    from rainbench.run.store import lock_run
+    from rainbench.core.machine import default_memory, default_workers
+    from rainbench.core.text import parse_size
+    from rainbench.packaging.package import Extras
+    from rainbench.run.results import lock_run
+    from rainbench.spa.builder import build_spa
+    from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
+    from rainbench.spa.plan import make_plan
 
     options = SpaOptions(
         method=method,

@@ -9,8 +9,8 @@ import click
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, json_option, weights_option
-from rainbench.console import progress, say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show, show_json
 
 SHOWN_LEAKS = 10
 
@@ -65,8 +65,8 @@ def command(
 def _check_dataset(
     card: DatasetCard, roots: list[Path], layout: str, *, asked: bool
 ) -> list[dict[str, str]]:
-    from rainbench.layouts import copies_of
-    from rainbench.pairs import load_pairs
+    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.load import load_pairs
     from rainbench.run.plan import how_to_get_dataset
 
     copies = copies_of(card, roots, only=asked)
@@ -90,7 +90,7 @@ def _check_dataset(
 
 def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
     from rainbench.catalog.weights import find_weights, how_to_get_weights
-    from rainbench.construct import build_network
+    from rainbench.networks.load import build_network
 
     file = find_weights(entry, roots)
     how_to_get = how_to_get_weights(entry)
@@ -108,9 +108,9 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
 def _show_leaks(
     registry: Registry, names: tuple[str, str], roots: list[Path], *, as_json: bool
 ) -> None:
-    from rainbench.layouts import copies_of
-    from rainbench.leaks import find_leaks
-    from rainbench.pairs import load_pairs
+    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.leaks import find_leaks
+    from rainbench.pairs.load import load_pairs
     from rainbench.run.plan import how_to_get_dataset
 
     sets = []

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.catalog.cards import BaselineCard, did_you_mean
+from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry
-from rainbench.console import progress, say
-from rainbench.errors import RainbenchError, StoreError
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.progress import progress, say
+from rainbench.core.text import did_you_mean
 
 if TYPE_CHECKING:
-    from rainbench.report.claims import Claim
+    from rainbench.claims.evaluate import Claim
+    from rainbench.claims.trial_verdicts import TrialFinding
+    from rainbench.claims.trials import Budget, Ground, Trial, TrialResult
     from rainbench.report.grid import Grid
-    from rainbench.report.trial_claims import TrialFinding
-    from rainbench.train.trials import Budget, Ground, Trial, TrialResult
 
 BUDGET = "budget.json"
 """The file of a folder of trainings that says what each was given."""
@@ -52,8 +53,8 @@ def try_claims(
     Raises:
         RainbenchError: No claim can be tried, or the folder holds trainings of another budget.
     """
-    from rainbench.machine import lock_folder
-    from rainbench.train.trials import open_ground, read_trial
+    from rainbench.claims.trials import open_ground, read_trial
+    from rainbench.core.files import lock_folder
 
     wanted = [claim for claim in claims if claim.trial is not None]
     if not wanted:
@@ -96,8 +97,8 @@ def _judged(
     budget: str,
 ) -> tuple[list[TrialFinding], list[Grid]]:
     """Return what the trainings say, and a table of them for each kind of rain."""
-    from rainbench.report.claim_tables import scores_grid
-    from rainbench.report.trial_claims import Scored, judge_trials
+    from rainbench.claims.tables import scores_grid
+    from rainbench.claims.trial_verdicts import Scored, judge_trials
 
     scored = {
         rain: {key: Scored(result.psnr, result.ssim) for key, result in own.items()}
@@ -129,7 +130,7 @@ def _one(
     trial: Trial, rain: str, grounds: Mapping[str, Ground], budget: Budget, out: Path
 ) -> TrialResult | None:
     """Train one network; a failure costs its own claims only."""
-    from rainbench.train.trials import run_trial
+    from rainbench.claims.trials import run_trial
 
     try:
         result = run_trial(trial, grounds[rain], budget, out / rain)
@@ -147,8 +148,8 @@ def _trials(
     registry: Registry, claims: Sequence[Claim], width: int, seeds: int
 ) -> list[tuple[str, Trial]]:
     """Return all trainings once, seed by seed: an early end leaves whole comparisons."""
-    from rainbench.report.trial_claims import networks_of
-    from rainbench.train.trials import Trial
+    from rainbench.claims.trial_verdicts import networks_of
+    from rainbench.claims.trials import Trial
 
     found: dict[tuple[str, str, int], tuple[str, Trial]] = {}
     for seed in range(seeds):
@@ -193,7 +194,7 @@ def _words(budget: Budget, width: int) -> str:
 
 def _same_budget(out: Path, budget: Budget, width: int, clean: Path) -> None:
     """Refuse to mix trainings of two budgets in one folder."""
-    from rainbench.images import write_atomically
+    from rainbench.core.files import write_atomically
 
     file = out / BUDGET
     text = f"{_words(budget, width)}, on images of {clean.name}"

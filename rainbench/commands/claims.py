@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.catalog.cards import did_you_mean
 from rainbench.catalog.registry import load_registry
 from rainbench.commands.options import cards_option, json_option
-from rainbench.console import progress, say, show, show_json
-from rainbench.errors import RainbenchError, StoreError
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Registry
-    from rainbench.report.claims import Claim, Finding
+    from rainbench.claims.evaluate import Claim, Finding
+    from rainbench.claims.probes import ProbeFinding
+    from rainbench.claims.trial_verdicts import TrialFinding
     from rainbench.report.grid import Grid
-    from rainbench.report.probes import ProbeFinding
-    from rainbench.report.trial_claims import TrialFinding
 
 
 @click.command(
@@ -79,11 +79,11 @@ def command(
 
     Exit code 1 when the arithmetic finds something else than the person who read the tables.
     """
+    from rainbench.catalog.published import load_published
+    from rainbench.claims.evaluate import judge, load_claims
+    from rainbench.claims.probe_tables import probe_rows
+    from rainbench.claims.tables import disagreements, rows_csv
     from rainbench.commands.claim_trials import BUDGET, try_claims
-    from rainbench.report.claim_tables import disagreements, rows_csv
-    from rainbench.report.claims import judge, load_claims
-    from rainbench.report.probe_tables import probe_rows
-    from rainbench.report.published import load_published
 
     if out is not None and not trained and (out / BUDGET).exists():
         raise RainbenchError(
@@ -107,7 +107,7 @@ def command(
             _write(out, grids, rows_csv(findings, tried, probe_rows(probed)))
 
     if trained:
-        from rainbench.train.trials import Budget
+        from rainbench.claims.trials import Budget
 
         if clean is None or out is None:
             raise RainbenchError("--run needs --clean, the images to rain upon, and --out")
@@ -137,9 +137,9 @@ def _probe(
     registry: Registry, claims: Sequence[Claim], threads: int, *, quiet: bool
 ) -> tuple[list[ProbeFinding], list[Grid]]:
     """Return what the shipped weights say, and a table of what was read off them."""
-    from rainbench.report.probe_tables import readings_grid
-    from rainbench.report.probe_values import passes_of, read_values
-    from rainbench.report.probes import judge_probe, parse_reading, readings_of
+    from rainbench.claims.probe_tables import readings_grid
+    from rainbench.claims.probe_values import passes_of, read_values
+    from rainbench.claims.probes import judge_probe, parse_reading, readings_of
 
     wanted = [claim for claim in claims if claim.probe]
     if not wanted:
@@ -161,16 +161,16 @@ def _grids(
     tried: Sequence[TrialFinding],
     measured: Sequence[Grid],
 ) -> list[Grid]:
-    from rainbench.report.claim_cells import spreads
-    from rainbench.report.claim_tables import (
+    from rainbench.catalog.published import load_published
+    from rainbench.claims.cells import spreads
+    from rainbench.claims.probe_tables import probes_grid
+    from rainbench.claims.tables import (
         open_grid,
         published_grid,
         spreads_grid,
         tests_grid,
         trials_grid,
     )
-    from rainbench.report.probe_tables import probes_grid
-    from rainbench.report.published import load_published
 
     decided = {finding.claim.id for finding in findings}
     decided |= {finding.claim.id for finding in tried if finding.comparisons}
@@ -192,9 +192,9 @@ def _grids(
 def _write(out: Path, grids: Sequence[Grid], rows: str) -> None:
     import sys
 
+    from rainbench.claims.tables import document
     from rainbench.commands.train import without_places
-    from rainbench.images import write_atomically
-    from rainbench.report.claim_tables import document
+    from rainbench.core.files import write_atomically
 
     command = shlex.join(["rainbench", *without_places(sys.argv[1:])])
     text = document("The papers' claims", grids, f"Made by `{command}`.")
@@ -215,8 +215,8 @@ def _print(
     *,
     as_json: bool,
 ) -> None:
-    from rainbench.report.claim_tables import as_plain
-    from rainbench.report.probe_tables import plain_probes
+    from rainbench.claims.probe_tables import plain_probes
+    from rainbench.claims.tables import as_plain
 
     if as_json:
         show_json({**as_plain(findings, tried), "shipped": plain_probes(probed)})

@@ -8,8 +8,8 @@ import click
 
 from rainbench.catalog.registry import load_registry
 from rainbench.commands.options import cards_option, json_option
-from rainbench.console import say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import say, show, show_json
 
 
 @click.command(

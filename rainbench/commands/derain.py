@@ -15,8 +15,8 @@ from rainbench.commands.options import (
     json_option,
     weights_option,
 )
-from rainbench.console import progress, say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show, show_json
 
 if TYPE_CHECKING:
     from rainbench.run.derain import Derained, Job

@@ -8,8 +8,8 @@ import click
 
 from rainbench.catalog.registry import load_registry
 from rainbench.commands.options import cards_option
-from rainbench.console import progress, say, show
-from rainbench.errors import RainbenchError, WeightsError
+from rainbench.core.errors import RainbenchError, WeightsError
+from rainbench.core.progress import progress, say, show
 
 
 @click.command(

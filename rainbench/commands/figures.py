@@ -10,13 +10,13 @@ import click
 
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, weights_option
-from rainbench.console import progress, say, show
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from rainbench.report.figures import Box
+    from rainbench.report.figures.draw import Box
     from rainbench.report.rows import Row
     from rainbench.run.plan import PlannedCell
 
@@ -73,9 +73,9 @@ def command(
     set and the weights are at hand, an image restored by every entry trained for it with zoomed
     crops, and its error maps. The same run gives the same bytes.
     """
-    from rainbench.report.figure_inputs import costs_of, scores_of
-    from rainbench.report.figure_style import save_figure
-    from rainbench.report.plots import draw_costs, draw_distributions
+    from rainbench.report.figures.inputs import costs_of, scores_of
+    from rainbench.report.figures.plots import draw_costs, draw_distributions
+    from rainbench.report.figures.style import save_figure
     from rainbench.report.rows import build_rows
     from rainbench.run.cost import COST_SIDE
 
@@ -121,7 +121,7 @@ def command(
 
 
 def _box(text: str) -> Box:
-    from rainbench.report.figures import Box
+    from rainbench.report.figures.draw import Box
 
     try:
         left, top, side = (int(part) for part in text.split(","))
@@ -164,8 +164,8 @@ def _draw_pictures(
     boxes: list[Box],
     title: str,
 ) -> dict[str, Figure]:
-    from rainbench.report.figure_inputs import choose_boxes, make_panels, typical_image
-    from rainbench.report.figures import draw_error_maps, draw_strip
+    from rainbench.report.figures.draw import draw_error_maps, draw_strip
+    from rainbench.report.figures.inputs import choose_boxes, make_panels, typical_image
     from rainbench.run.options import resolve_options
 
     image = image or typical_image(run, rows, rows[0].protocol)

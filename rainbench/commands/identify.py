@@ -10,8 +10,8 @@ import click
 
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, json_option
-from rainbench.console import progress, say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show, show_json
 
 if TYPE_CHECKING:
     from rainbench.metrics import MeanScore
@@ -112,8 +112,8 @@ def _step(text: str) -> float:
 
 
 def _published(name: str, paper: str, table: str, method: str) -> Target:
+    from rainbench.catalog.published import load_published
     from rainbench.report.identify import Target
-    from rainbench.report.published import load_published
 
     cells = [
         cell
@@ -148,8 +148,8 @@ def _measure(
     quiet: bool,
 ) -> dict[str, dict[str, MeanScore]]:
     """Score every revision at hand; what was scored for an earlier data set is kept in known."""
-    from rainbench.layouts import copies_of
-    from rainbench.pairs import load_pairs
+    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.load import load_pairs
     from rainbench.report.identify import score_images
     from rainbench.run.outputs import match_outputs
     from rainbench.run.plan import how_to_get_dataset
@@ -219,7 +219,7 @@ def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> 
 def _print_json(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> None:
     import dataclasses
 
-    from rainbench.run.store import json_number
+    from rainbench.core.text import json_number
 
     show_json(
         {

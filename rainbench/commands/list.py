@@ -12,7 +12,7 @@ from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.catalog.weights import shipped_weights
 from rainbench.commands.options import cards_option, json_option
-from rainbench.console import say, show, show_json
+from rainbench.core.progress import say, show, show_json
 
 
 @click.command(

@@ -9,8 +9,8 @@ import click
 
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, weights_option
-from rainbench.console import progress, say, show
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show
 
 
 @click.command(

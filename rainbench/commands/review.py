@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.console import say, show
+from rainbench.core.progress import say, show
 
 
 @click.command(
@@ -32,7 +32,8 @@ def command(run: Path, port: int, no_browser: bool) -> None:
     Every decision is written at once, beside its frame: stop whenever you like and go on later.
     The page answers to this machine only, and only to whoever has the address printed here.
     """
-    from rainbench.review.server import ReviewedRun, ReviewServer
+    from rainbench.spa.review.reviewed_run import ReviewedRun
+    from rainbench.spa.review.server import ReviewServer
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ReviewServer(ReviewedRun(run), port) as server:

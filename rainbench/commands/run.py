@@ -17,8 +17,9 @@ from rainbench.commands.options import (
     json_option,
     weights_option,
 )
-from rainbench.console import duration, progress, say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import duration
 
 if TYPE_CHECKING:
     from rainbench.report.rows import Row
@@ -94,7 +95,7 @@ def command(
     """Score entries on data sets and write tables, each cell beside the papers'."""
     from rainbench.run.options import resolve_options
     from rainbench.run.plan import make_plan
-    from rainbench.run.store import lock_run
+    from rainbench.run.results import lock_run
 
     if not (everything or baselines or datasets):
         raise RainbenchError(
@@ -132,7 +133,7 @@ def _execute(
 ) -> tuple[list[Outcome], list[Row]]:
     from rainbench.report.tables import write_tables
     from rainbench.run.evaluate import run_plan
-    from rainbench.run.store import write_run_record
+    from rainbench.run.results import write_run_record
 
     write_run_record(out, plan)
     total = sum(len(cell.pairs.pairs) for cell in plan.runnable)

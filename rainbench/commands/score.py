@@ -8,8 +8,8 @@ import click
 
 from rainbench.catalog.registry import load_registry
 from rainbench.commands.options import cards_option, data_option, json_option
-from rainbench.console import progress, say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show, show_json
 
 
 @click.command(
@@ -53,13 +53,13 @@ def command(
     They are matched to the data set's images by name. Files are 8-bit, so how a program rounded
     when it saved them is part of what is scored.
     """
-    from rainbench.layouts import copies_of
-    from rainbench.pairs import load_pairs
+    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.load import load_pairs
     from rainbench.report.grid import number
     from rainbench.report.tables import row_dict, write_tables
     from rainbench.run.outputs import LOSSY, SHOWN, entry_name, score_folder
     from rainbench.run.plan import how_to_get_dataset
-    from rainbench.run.store import lock_run
+    from rainbench.run.results import lock_run
 
     registry = load_registry(card_folders)
     card = registry.dataset(dataset)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from rainbench.catalog.cards import did_you_mean
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.catalog.weights import shipped_weights
 from rainbench.commands.list import as_table
 from rainbench.commands.options import cards_option, json_option
-from rainbench.console import show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import show, show_json
+from rainbench.core.text import did_you_mean
 
 
 @click.command(

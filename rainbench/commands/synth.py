@@ -17,7 +17,7 @@ from rainbench.commands.synth_common import (
 )
 
 if TYPE_CHECKING:
-    from rainbench.build.transform import Blend, Order, StreakModel, SynthesisKind
+    from rainbench.rain.transform import Blend, Order, StreakModel, SynthesisKind
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -109,16 +109,16 @@ def command(
     """
     from dataclasses import replace
 
-    from rainbench.build.drops import DropRanges
-    from rainbench.build.mist import MistRanges
-    from rainbench.build.physical_streaks import PhysicalRanges
-    from rainbench.build.streaks import StreakRanges
-    from rainbench.build.synth_cards import synth_cards
-    from rainbench.build.synth_dataset import SynthPlan
-    from rainbench.build.synth_options import SynthOptions, checked_name
-    from rainbench.build.synth_sources import clean_scenes
-    from rainbench.build.transform import Synthesis
-    from rainbench.errors import RainbenchError
+    from rainbench.core.errors import RainbenchError
+    from rainbench.rain.drops import DropRanges
+    from rainbench.rain.mist import MistRanges
+    from rainbench.rain.physical_streaks import PhysicalRanges
+    from rainbench.rain.streaks import StreakRanges
+    from rainbench.rain.transform import Synthesis
+    from rainbench.synthesis.cards import synth_cards
+    from rainbench.synthesis.dataset import SynthPlan
+    from rainbench.synthesis.options import SynthOptions, checked_name
+    from rainbench.synthesis.sources import clean_scenes
 
     streaks = {
         "amount": amount, "angle": angle, "length": length, "width": width, "opacity": opacity,

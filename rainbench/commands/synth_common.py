@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rainbench.commands.options import Function, with_options
-from rainbench.console import duration, progress, say, show, show_json
+from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import duration
 
 if TYPE_CHECKING:
-    from rainbench.build.synth_dataset import SynthPlan, SynthReport
+    from rainbench.synthesis.dataset import SynthPlan, SynthReport
 
 
 def rain_options(function: Function) -> Function:
@@ -106,7 +107,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def default_workers() -> int:
     """Return how many processes to use: the cores at hand, eight at most."""
-    from rainbench.machine import usable_cores
+    from rainbench.core.machine import usable_cores
 
     return min(8, usable_cores())
 
@@ -122,10 +123,10 @@ def run_build(
     """Print the plan, build, print the summary; return the exit code."""
     import time
 
-    from rainbench.build.package import Extras
-    from rainbench.build.synth_dataset import build_set, summarise
-    from rainbench.build.synth_options import check_apart
-    from rainbench.run.store import lock_run
+    from rainbench.packaging.package import Extras
+    from rainbench.run.results import lock_run
+    from rainbench.synthesis.dataset import build_set, summarise
+    from rainbench.synthesis.options import check_apart
 
     check_apart(plan.inputs, plan.out)
     _print_plan(plan)
@@ -161,7 +162,7 @@ def _print_plan(plan: SynthPlan) -> None:
 
 
 def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
-    from rainbench.build.synth_dataset import summarise
+    from rainbench.synthesis.dataset import summarise
 
     for line in report.left_out:
         say(f"cannot use {line}")

@@ -10,7 +10,7 @@ import click
 from rainbench.commands.synth_common import build_options, default_workers, rain_options, run_build
 
 if TYPE_CHECKING:
-    from rainbench.build.transform import Blend, Order, StreakModel
+    from rainbench.rain.transform import Blend, Order, StreakModel
 
 
 @click.command(
@@ -73,18 +73,18 @@ def command(
     232 test pairs by the paper's description, the same bytes every time, with streak layers, soft
     masks and all parameters. What the paper leaves open is this builder's choice.
     """
-    from rainbench.build.jrsrd import RECREATION, STYLE, jrsrd_cards, raindrop_scenes
-    from rainbench.build.physical_streaks import PhysicalRanges
-    from rainbench.build.synth_dataset import SynthPlan
-    from rainbench.build.synth_options import (
+    from rainbench.core.errors import RainbenchError
+    from rainbench.rain.physical_streaks import PhysicalRanges
+    from rainbench.rain.transform import Synthesis
+    from rainbench.synthesis.dataset import SynthPlan
+    from rainbench.synthesis.jrsrd import RECREATION, STYLE, jrsrd_cards, raindrop_scenes
+    from rainbench.synthesis.options import (
         DEFAULT_LEVELS,
         SynthOptions,
         checked_name,
         parse_levels,
     )
-    from rainbench.build.synth_sources import clean_scenes
-    from rainbench.build.transform import Synthesis
-    from rainbench.errors import RainbenchError
+    from rainbench.synthesis.sources import clean_scenes
 
     _check_input(raindrop, clean, drops, order=order, mist=mist, depth=depth)
     if exaggerate is not None and model != "physical":
@@ -134,7 +134,7 @@ def _check_input(
     depth: Path | None,
 ) -> None:
     """Raise an error unless the options name one kind of input and what it can give."""
-    from rainbench.errors import RainbenchError
+    from rainbench.core.errors import RainbenchError
 
     if (raindrop is None) == (clean is None):
         raise RainbenchError(

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.catalog.cards import BaselineCard, did_you_mean
+from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, json_option
-from rainbench.console import duration, progress, say, show, show_json
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import did_you_mean, duration
 
 if TYPE_CHECKING:
     from rainbench.train.export import Export
@@ -164,7 +165,7 @@ def command(
 
     A training that was interrupted goes on when the same command is run again.
     """
-    from rainbench.machine import lock_folder
+    from rainbench.core.files import lock_folder
     from rainbench.train.assemble import make_job, make_options, open_source
     from rainbench.train.engine import process_rank
     from rainbench.train.export import append_to_card

@@ -8,8 +8,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.errors import RainbenchError
-from rainbench.images import Image, quantise
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import Image, quantise
 from rainbench.metrics.record import PredictionRule
 
 Prediction = NDArray[np.float32] | Image
@@ -60,7 +60,7 @@ def check_pair(restored: Prediction, clean: Image) -> None:
     if clean.dtype != np.uint8 or clean.ndim != 3 or clean.shape[2] != 3:
         raise RainbenchError(
             f"the clean picture is {_describe(clean)}, not uint8 of shape (H, W, 3)",
-            hint="Read it with rainbench.images.read_image.",
+            hint="Read it with rainbench.core.images.read_image.",
         )
     if restored.dtype not in (np.uint8, np.float32) or restored.ndim != 3 or restored.shape[2] != 3:
         raise RainbenchError(

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 from rainbench.metrics.record import Protocol
 
 _PYIQA = "pyiqa (IQA-PyTorch 01ae427f)"

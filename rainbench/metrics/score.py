@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rainbench.errors import RainbenchError
-from rainbench.images import Image
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import Image
 from rainbench.metrics.colour import LUMAS, Plane, luma_plane, weigh
 from rainbench.metrics.prediction import Prediction, apply_rule, check_pair, used_rules
 from rainbench.metrics.protocols import PROTOCOLS, get_protocol

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rainbench.catalog.published import load_published, load_reasons
 from rainbench.catalog.registry import Registry
 from rainbench.report.golden import Drift, cell_label, find_drift, golden_file, is_plain
 from rainbench.report.grid import Cell, Column, Grid, number
-from rainbench.report.published import load_published, load_reasons
 from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
 from rainbench.report.writers import grid_markdown
 from rainbench.run.key import stale_reason
-from rainbench.run.store import read_cell, read_images_csv
+from rainbench.run.results import read_cell, read_images_csv
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.registry import content_root
-from rainbench.images import write_atomically
+from rainbench.core.files import write_atomically
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.key import stale_reason
-from rainbench.run.store import Scores, read_cell, read_images_csv
+from rainbench.run.results import Scores, read_cell, read_images_csv
 
 PSNR_TOLERANCE = 0.005
 """dB that one image may differ by between machines: rounding to 8 bits flips single pixels."""

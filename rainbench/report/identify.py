@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.images import read_image
-from rainbench.layouts import Pair
+from rainbench.core.images import read_image
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
-from rainbench.pairs import PairSet, load_image
+from rainbench.pairs.layouts import Pair
+from rainbench.pairs.load import PairSet, load_image
 from rainbench.report.rows import PSNR_TOLERANCE, SSIM_TOLERANCE
 
 FAMILIES: Mapping[str, str] = {

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rainbench.catalog.cards import did_you_mean, record_from_table
+from rainbench.catalog.published import PublishedCell, load_published, load_reasons
 from rainbench.catalog.registry import Registry, content_root
-from rainbench.errors import RainbenchError
+from rainbench.catalog.schema import record_from_table
+from rainbench.core.errors import RainbenchError
+from rainbench.core.text import did_you_mean
 from rainbench.report.grid import Cell, Column, Grid, Mark, mark_best, number, transpose
-from rainbench.report.published import PublishedCell, load_published, load_reasons
 from rainbench.report.rows import Row, build_rows, set_beside
 
 Metric = Literal["PSNR", "SSIM"]

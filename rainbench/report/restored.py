@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import Image, quantise, read_image, write_png
-from rainbench.layouts import Pair
-from rainbench.pairs import load_image
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.images import Image, quantise, read_image, write_png
+from rainbench.pairs.layouts import Pair
+from rainbench.pairs.load import load_image
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import PlannedCell
 from rainbench.run.predict import Predictor
-from rainbench.run.store import cell_folder, read_cell, read_images_csv
+from rainbench.run.results import cell_folder, read_cell, read_images_csv
 
 RESTORED = "restored"
 """The folder in a run where the images are kept."""

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.registry import Entry, Registry
-from rainbench.metrics import PROTOCOLS
-from rainbench.report.published import (
+from rainbench.catalog.published import (
     PublishedCell,
     Reason,
     load_published,
@@ -23,7 +21,9 @@ from rainbench.report.published import (
     preferred,
     reason_for,
 )
-from rainbench.run.store import FOLDER_KIND, read_cell
+from rainbench.catalog.registry import Entry, Registry
+from rainbench.metrics import PROTOCOLS
+from rainbench.run.results import FOLDER_KIND, read_cell
 
 if TYPE_CHECKING:
     from rainbench.report.stats import Interval

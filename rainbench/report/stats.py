@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from rainbench.build.randomness import philox
+from rainbench.core.random import philox
 
 CONFIDENCE = 0.95
 RESAMPLES = 10_000

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rainbench.catalog.registry import Registry
-from rainbench.images import write_atomically
+from rainbench.core.files import write_atomically
+from rainbench.core.text import json_number
 from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.writers import grid_markdown, inert
-from rainbench.run.store import json_number
 
 CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "dataset": lambda row: row.dataset,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rainbench.report.rows import Row
 from rainbench.report.stats import Interval, bootstrap_means, group_letters, pairwise_tests
-from rainbench.run.store import Scores, cell_folder, read_images_csv
+from rainbench.run.results import Scores, cell_folder, read_images_csv
 
 
 def add_statistics(rows: Sequence[Row], out: Path, *, groups: bool = True) -> list[Row]:

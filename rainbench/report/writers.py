@@ -8,9 +8,9 @@ import io
 import json
 from typing import Literal
 
+from rainbench.core.text import json_number
 from rainbench.report.grid import Cell, Grid, printable
 from rainbench.report.latex import grid_latex
-from rainbench.run.store import json_number
 
 Format = Literal["markdown", "latex", "csv", "json"]
 

@@ -55,7 +55,7 @@ def reached(*roots: str, stop: tuple[str, ...] = ()) -> dict[Place, str]:
         stop: What not to follow.
 
     Example:
-        >>> sorted(name for _, name in reached("rainbench.images:quantise"))
+        >>> sorted(name for _, name in reached("rainbench.core.images:quantise"))
         ['quantise']
     """
     passed_over = {_place(text) for text in stop}

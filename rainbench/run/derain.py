@@ -15,18 +15,12 @@ from typing import Literal
 
 import numpy as np
 
-from rainbench.build.video import VIDEO_SUFFIXES, decode
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import (
-    IMAGE_SUFFIXES,
-    Image,
-    quantise,
-    read_image,
-    write_atomically,
-    write_png,
-)
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.files import write_atomically
+from rainbench.core.images import IMAGE_SUFFIXES, Image, quantise, read_image, write_png
 from rainbench.run.predict import Predictor
-from rainbench.run.video_writer import VideoWriter
+from rainbench.video.read import VIDEO_SUFFIXES, decode
+from rainbench.video.write import VideoWriter
 
 RECORD = "derain.json"
 """What an output folder was made with."""

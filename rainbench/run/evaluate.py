@@ -16,17 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import Image
-from rainbench.layouts import Pair
-from rainbench.machine import usable_cores
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.images import Image
+from rainbench.core.machine import usable_cores
 from rainbench.metrics import PROTOCOLS, score_all
-from rainbench.pairs import load_image
+from rainbench.pairs.layouts import Pair
+from rainbench.pairs.load import load_image
 from rainbench.run.cost import peak_bytes
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
-from rainbench.run.store import (
+from rainbench.run.results import (
     CellStore,
     Scores,
     cell_folder,
@@ -165,7 +165,7 @@ def score(
         return score_all(restored, clean, protocols)
     import torch
 
-    from rainbench.metrics.twin import score_all_torch
+    from rainbench.metrics.torch_backend import score_all_torch
 
     pair = [
         torch.from_numpy(image).to(device).permute(2, 0, 1).contiguous()

@@ -32,10 +32,10 @@ PREDICTING = ("rainbench.run.evaluate:_scored", "rainbench.run.predict:Predictor
 SCORING = ("rainbench.metrics:score_all",)
 """From an image that somebody else restored to its scores."""
 
-WRITING = ("rainbench.run.store:format_rows", "rainbench.run.store:means_of")
+WRITING = ("rainbench.run.results:format_rows", "rainbench.run.results:means_of")
 """From scores to files."""
 
-HASHED_APART = ("rainbench.pairs:load_image", "rainbench.metrics.protocols:PROTOCOLS")
+HASHED_APART = ("rainbench.pairs.load:load_image", "rainbench.metrics.protocols:PROTOCOLS")
 """Not followed: what comes of them is in the key itself."""
 
 _WORDS = frozenset({"name", "title", "source", "repository", "conventions", "warning"})

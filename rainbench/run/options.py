@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from rainbench.errors import RainbenchError
-from rainbench.machine import DeviceChoice, resolve_device, usable_cores
+from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import DeviceChoice, resolve_device, usable_cores
 
 Precision = Literal["fp32", "bf16", "fp16"]
 

@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.errors import ImageError, RainbenchError
-from rainbench.images import IMAGE_SUFFIXES, read_image
-from rainbench.layouts import Pair, natural_key
+from rainbench.core.errors import ImageError, RainbenchError
+from rainbench.core.images import IMAGE_SUFFIXES, read_image
+from rainbench.core.text import natural_key
 from rainbench.metrics import PROTOCOLS, score_all
-from rainbench.pairs import PairSet, load_image
+from rainbench.pairs.layouts import Pair
+from rainbench.pairs.load import PairSet, load_image
 from rainbench.run.key import code_of_folder, protocol_settings
-from rainbench.run.store import (
+from rainbench.run.results import (
     FOLDER_KIND,
     CellStore,
     Scores,

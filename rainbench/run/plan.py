@@ -10,9 +10,9 @@ from rainbench import __version__
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
-from rainbench.errors import RainbenchError
-from rainbench.layouts import copies_of
-from rainbench.pairs import PairSet, load_pairs
+from rainbench.core.errors import RainbenchError
+from rainbench.pairs.layouts import copies_of
+from rainbench.pairs.load import PairSet, load_pairs
 from rainbench.run.key import code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 
@@ -75,7 +75,7 @@ def make_plan(
         baselines: Patterns of entries; none means every entry but untrained networks.
         data_roots: Folders to look for data sets in.
         weight_roots: Folders to look for weights in.
-        layout: Take this packaging, see `rainbench.pairs.load_pairs`.
+        layout: Take this packaging, see `rainbench.pairs.load.load_pairs`.
         limit: Only the first so many pairs of each data set.
         allow_partial: Leave out unusable pairs instead of refusing the data set.
         workers: Threads that decode.

@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from rainbench.catalog.registry import Entry
-from rainbench.construct import build_network
-from rainbench.errors import RainbenchError
-from rainbench.images import Image
-from rainbench.machine import keep_freed_memory
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import Image
+from rainbench.core.machine import keep_freed_memory
+from rainbench.networks.load import build_network
 from rainbench.run.options import RunOptions
 from rainbench.run.tiling import FloatImage, default_overlap, restore_tiled
 

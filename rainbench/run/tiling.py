@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rainbench.images import Image
+from rainbench.core.images import Image
 
 LEAST_OVERLAP = 32
 """Pixels that tiles share by default, however small the receptive field is."""

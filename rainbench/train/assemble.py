@@ -9,14 +9,14 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.build.transform import Synthesis, SynthesisKind
 from rainbench.catalog.cards import BaselineCard, Recipe
 from rainbench.catalog.registry import Registry
-from rainbench.errors import RainbenchError
-from rainbench.layouts import copies_of, match_layouts
-from rainbench.leaks import LARGEST_DISTANCE, fingerprint
-from rainbench.machine import DeviceChoice, resolve_device, usable_cores
-from rainbench.pairs import load_image
+from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import DeviceChoice, resolve_device, usable_cores
+from rainbench.pairs.layouts import copies_of, match_layouts
+from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
+from rainbench.pairs.load import load_image
+from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.train.engine import Precision
 from rainbench.train.job import Job, TrainOptions
 from rainbench.train.sources import (
@@ -188,8 +188,8 @@ def shared_images(
 ) -> tuple[set[int], str]:
     """Return which clean images of a source stand in a test set that is at hand.
 
-    Pictures are compared by their fingerprint, see `rainbench.leaks`. An image that cannot be read
-    is left to the training to report.
+    Pictures are compared by their fingerprint, see `rainbench.pairs.leaks`. An image that cannot
+    be read is left to the training to report.
 
     Returns:
         Their numbers, and a sentence that says what was checked and found.

@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import write_atomically
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.files import write_atomically
 
 LAST, BEST = "last.pt", "best.pt"
 

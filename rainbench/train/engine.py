@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 
 Precision = Literal["fp32", "bf16"]
 

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from rainbench import __version__
 from rainbench.catalog.cards import TrainingRecord, WeightsCard
-from rainbench.construct import construct
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import write_atomically
-from rainbench.machine import hardware
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.files import write_atomically
+from rainbench.core.machine import hardware
 from rainbench.networks.blocks import ConvLSTM, LSTMState
+from rainbench.networks.load import construct
 from rainbench.train.checkpoints import BEST, load_state
 from rainbench.train.job import Job
 from rainbench.train.loop import Trained

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from rainbench.catalog.cards import BaselineCard, Recipe
-from rainbench.errors import RainbenchError, StoreError
-from rainbench.images import write_atomically
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.files import write_atomically
 from rainbench.train.engine import Precision
 from rainbench.train.sources import Source
 from rainbench.train.validation import Validation

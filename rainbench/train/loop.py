@@ -16,12 +16,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from rainbench.console import duration
-from rainbench.construct import construct
-from rainbench.errors import RainbenchError
-from rainbench.images import write_png
-from rainbench.machine import keep_freed_memory
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import write_png
+from rainbench.core.machine import keep_freed_memory
+from rainbench.core.text import duration
 from rainbench.metrics import Score
+from rainbench.networks.load import construct
 from rainbench.train.checkpoints import BEST, LAST, Progress, load_checkpoint, save_checkpoint
 from rainbench.train.conventions import Conventions
 from rainbench.train.engine import Engine, autocast, make_engine

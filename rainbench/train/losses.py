@@ -34,9 +34,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from rainbench.catalog.cards import did_you_mean
 from rainbench.catalog.terms import LossTerm
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.text import did_you_mean
 from rainbench.networks.base import Restoration
 
 __all__ = ["LossTerm", "Target", "binary_mask", "objective", "soft_mask", "ssim"]

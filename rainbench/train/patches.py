@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from rainbench.build.randomness import philox, uniform
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
+from rainbench.core.random import philox, uniform
 from rainbench.train.sources import Source, Window, shuffled
 
 TRIES = 20

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rainbench.catalog.cards import BaselineCard, Recipe
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 
 SHORT: Mapping[str, object] = {
     "patch": 48,

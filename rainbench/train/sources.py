@@ -11,13 +11,14 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.build.randomness import philox
-from rainbench.build.transform import Synthesis
 from rainbench.catalog.cards import DatasetCard
-from rainbench.errors import RainbenchError
-from rainbench.images import IMAGE_SUFFIXES, Image, read_image
-from rainbench.layouts import Pair, match_layouts, natural_key
-from rainbench.pairs import load_image
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image
+from rainbench.core.random import philox
+from rainbench.core.text import natural_key
+from rainbench.pairs.layouts import Pair, match_layouts
+from rainbench.pairs.load import load_image
+from rainbench.rain.transform import Synthesis
 
 CACHED_PIXELS = 48_000_000
 """How many pixels of decoded clean images a process keeps (3 bytes each)."""

@@ -11,15 +11,15 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rainbench.errors import RainbenchError
-from rainbench.images import Image, quantise
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import Image, quantise
 from rainbench.metrics import Score, mean_score, score_all
 from rainbench.train.conventions import Conventions
 from rainbench.train.engine import Precision, autocast
 from rainbench.train.sources import Source, Window
 
 if TYPE_CHECKING:
-    from rainbench.build.contact_sheet import SheetRow
+    from rainbench.packaging.contact_sheet import SheetRow
 
 SHOWN = 4
 """Pairs in the picture of samples."""
@@ -100,7 +100,7 @@ class Validation:
         return Score(mean.psnr, mean.ssim)
 
     def _picture(self, restored: Sequence[NDArray[np.float32]]) -> Image:
-        from rainbench.build.contact_sheet import SheetRow, make_contact_sheet
+        from rainbench.packaging.contact_sheet import SheetRow, make_contact_sheet
 
         rows: list[SheetRow] = []
         for pair, image in zip(self.pairs[:SHOWN], restored, strict=False):

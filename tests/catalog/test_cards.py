@@ -2,9 +2,10 @@
 
 import pytest
 
-from rainbench.catalog.cards import BaselineCard, DatasetCard, read_card
+from rainbench.catalog.cards import BaselineCard, DatasetCard
 from rainbench.catalog.registry import load_registry
-from rainbench.errors import CardError, RainbenchError
+from rainbench.catalog.schema import read_card
+from rainbench.core.errors import CardError, RainbenchError
 
 BASELINE = """
 name = "net"

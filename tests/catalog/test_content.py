@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rainbench.catalog.published import COLUMNS, load_published, preferred
 from rainbench.catalog.registry import Registry, content_root, load_registry
 from rainbench.catalog.weights import file_hash
-from rainbench.images import IMAGE_SUFFIXES
-from rainbench.layouts import match_layouts
+from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.metrics.protocols import PROTOCOLS
 from rainbench.networks.blocks import ConvLSTM, LSTMState
-from rainbench.report.published import COLUMNS, load_published, preferred
+from rainbench.pairs.layouts import match_layouts
 
 # The data sets under the names that the five papers print.
 PRINTED = {

@@ -9,7 +9,7 @@ import pytest
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.fetch import fetch_weights
 from rainbench.catalog.registry import Entry, load_registry
-from rainbench.errors import WeightsError
+from rainbench.core.errors import WeightsError
 
 CONTENT = b"these are weights"
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.registry import Entry, load_registry
 from rainbench.catalog.weights import file_hash, find_weights, read_state_dict
-from rainbench.errors import WeightsError
+from rainbench.core.errors import WeightsError
 
 STATE = {"conv.weight": torch.arange(6.0).reshape(2, 3), "conv.bias": torch.ones(2)}
 

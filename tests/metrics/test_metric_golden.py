@@ -11,7 +11,7 @@ import math
 
 import pytest
 
-from rainbench.images import read_image
+from rainbench.core.images import read_image
 from rainbench.metrics import PROTOCOLS, score_all
 
 pytestmark = pytest.mark.data

@@ -6,7 +6,7 @@ import metric_reference as reference
 import numpy as np
 import pytest
 
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, get_protocol, score_all
 from rainbench.metrics.prediction import apply_rule, ecnet_floor, wrap
 

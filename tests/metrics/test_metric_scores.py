@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
 
 PICTURES = st.tuples(st.integers(11, 24), st.integers(11, 24)).flatmap(

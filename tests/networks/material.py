@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rainbench.images import read_image
+from rainbench.core.images import read_image
 from rainbench.networks.brn import BRN
 from rainbench.networks.plain import Identity, MedianFilter
 from rainbench.networks.prenet import PRN, PReNet, PReNet_r, PRN_r

@@ -39,7 +39,7 @@ for line in sys.argv[1:]:
 def call(tmp_path, toy, add_network, cards):
     """Run commands one after the other in one process, with the package of a folder."""
     add_network("net", "Blur")
-    toynets = ROOT / "tests" / "networks_for_tests"
+    toynets = ROOT / "tests" / "helpers"
 
     def call(package, *commands):
         done = subprocess.run(

@@ -5,12 +5,12 @@ import math
 
 import pytest
 
+from rainbench.catalog.published import PublishedCell, Reason, load_published, preferred
 from rainbench.catalog.registry import load_registry
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.compare import Comparison
 from rainbench.report.golden import find_drift, write_golden
 from rainbench.report.grid import number
-from rainbench.report.published import PublishedCell, Reason, load_published, preferred
 from rainbench.report.rows import NO_REASON, Row, set_beside
 from rainbench.report.tables import table_csv, table_markdown
 from rainbench.report.writers import escape

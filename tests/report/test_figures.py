@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 import skimage.color
 
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
-from rainbench.report.figure_inputs import choose_boxes, costs_of, typical_image
-from rainbench.report.figure_style import COLOURS, save_figure
-from rainbench.report.figures import (
+from rainbench.report.figures.draw import (
     BOX_COLOURS,
     ERROR_PALETTE,
     Box,
@@ -17,9 +15,11 @@ from rainbench.report.figures import (
     draw_error_maps,
     draw_strip,
 )
-from rainbench.report.plots import MARKERS, Cost, draw_costs, draw_distributions
+from rainbench.report.figures.inputs import choose_boxes, costs_of, typical_image
+from rainbench.report.figures.plots import MARKERS, Cost, draw_costs, draw_distributions
+from rainbench.report.figures.style import COLOURS, save_figure
 from rainbench.report.rows import Row
-from rainbench.run.store import format_rows
+from rainbench.run.results import format_rows
 
 HOSTILE = 'a $x_{$ <b>"\\\n../../é\x00'
 

@@ -12,8 +12,8 @@ from matplotlib.patches import Rectangle
 
 from rainbench.catalog.registry import load_registry
 from rainbench.cli import cli
-from rainbench.images import quantise, read_image, write_png
-from rainbench.report import figure_style
+from rainbench.core.images import quantise, read_image, write_png
+from rainbench.report.figures import style as figure_style
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan

@@ -8,10 +8,10 @@ import pytest
 
 from rainbench.catalog.registry import content_root, load_registry
 from rainbench.cli import cli
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image, write_png
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import read_image, write_png
 from rainbench.metrics import PROTOCOLS, MeanScore
-from rainbench.pairs import load_pairs
+from rainbench.pairs.load import load_pairs
 from rainbench.report.identify import Target, family_of, judge, rank, score_images
 
 

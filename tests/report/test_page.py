@@ -10,15 +10,15 @@ from embedded import mini_pairs
 from webdriver import Browser, find_browser
 
 from rainbench.catalog.registry import load_registry
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image, write_png
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import read_image, write_png
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.page.gallery import _map_range, error_map
 from rainbench.report.page.make import make_report
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.store import FOLDER_KIND, cell_folder, format_rows
+from rainbench.run.results import FOLDER_KIND, cell_folder, format_rows
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"

@@ -5,13 +5,13 @@ import json
 import pytest
 from test_tables import compile_latex
 
+from rainbench.catalog.published import load_published
 from rainbench.catalog.registry import load_registry
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.paper_tables import NONE, find_table, load_layouts, paper_table
-from rainbench.report.published import load_published
 from rainbench.report.writers import write_grid
-from rainbench.run.store import cell_folder, format_rows
+from rainbench.run.results import cell_folder, format_rows
 
 PRINTED = {  # read off the papers' pages: the names from left to right, or from the top
     ("SPANet", "T1"): "Input; Jiang et al.; Wei et al.; Li et al.; Ours",

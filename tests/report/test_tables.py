@@ -20,7 +20,7 @@ from rainbench.report.latex import escape_latex
 from rainbench.report.tables import table_csv, table_json, table_latex, table_markdown
 from rainbench.report.uncertainty import add_statistics
 from rainbench.report.writers import write_grid
-from rainbench.run.store import cell_folder, format_rows
+from rainbench.run.results import cell_folder, format_rows
 
 HOSTILE = (
     "<script>alert('x')</script>",

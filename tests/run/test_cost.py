@@ -8,7 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from rainbench.catalog.registry import load_registry
-from rainbench.construct import construct
+from rainbench.networks.load import construct
 from rainbench.report.views import gflops
 from rainbench.run.cost import COST_SIDE, count_peak, peak_bytes
 

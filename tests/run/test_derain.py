@@ -7,14 +7,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from rainbench.build.video import read_video
 from rainbench.catalog.registry import load_registry
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image, write_png
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import read_image, write_png
 from rainbench.run.derain import Style, check_record, derain, find_jobs
 from rainbench.run.options import RunOptions
 from rainbench.run.predict import Predictor
-from rainbench.run.video_writer import VideoWriter
+from rainbench.video.read import read_video
+from rainbench.video.write import VideoWriter
 
 RAINY = np.random.default_rng(1).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 

@@ -9,7 +9,7 @@ from rainbench.metrics import PROTOCOLS
 from rainbench.run.evaluate import run_plan, score
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.store import read_images_csv
+from rainbench.run.results import read_images_csv
 
 
 def test_each_image_is_predicted_once_and_scored_under_every_protocol(cards, add_network, tmp_path):
@@ -30,7 +30,7 @@ def test_both_scoring_paths_agree():
     clean = chance.integers(0, 256, (64, 80, 3), dtype=np.uint8)
     restored = (clean / 255 + chance.normal(0, 0.03, clean.shape)).astype(np.float32)
     plain = score(restored, clean, list(PROTOCOLS), "cpu")
-    meta = pytest.importorskip("rainbench.metrics.twin")
+    meta = pytest.importorskip("rainbench.metrics.torch_backend")
     import torch
 
     pair = [torch.from_numpy(image).permute(2, 0, 1) for image in (restored, clean)]

@@ -15,7 +15,7 @@ from rainbench.run.evaluate import _scored, run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
 from rainbench.run.predict import Predictor
-from rainbench.run.store import format_rows, means_of
+from rainbench.run.results import format_rows, means_of
 
 ROOT = Path(code.__file__).parents[1]
 

@@ -40,7 +40,7 @@ def test_kill_at_random_moments_and_resume(tmp_path, cards, add_network, toy):
     arguments = ["run", "-d", "toy", "-d", "mini-streaks", "-b", "slow", "-b", "other"]
     arguments += ["--data", toy, "--device", "cpu", "--threads", "1"]
     call = [sys.executable, "-c", "from rainbench.cli import main; main()", *map(str, arguments)]
-    path = str(Path(__file__).parents[1] / "networks_for_tests")
+    path = str(Path(__file__).parents[1] / "helpers")
     environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": str(cards)}
 
     def start(out):

@@ -5,9 +5,9 @@ import csv
 import pytest
 
 from rainbench.catalog.registry import load_registry
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image, write_png
-from rainbench.layouts import Pair, Source
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import read_image, write_png
+from rainbench.pairs.layouts import Pair, Source
 from rainbench.report.compare import compare_run
 from rainbench.run.outputs import entry_name, match_outputs
 

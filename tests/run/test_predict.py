@@ -6,8 +6,8 @@ import torch
 import toynets
 
 from rainbench.catalog.registry import Entry, load_registry
-from rainbench.construct import load_weights
-from rainbench.errors import CardError, WeightsError
+from rainbench.core.errors import CardError, WeightsError
+from rainbench.networks.load import load_weights
 from rainbench.run.options import RunOptions, resolve_options
 from rainbench.run.predict import PredictionError, Predictor
 

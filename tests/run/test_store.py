@@ -5,10 +5,10 @@ import math
 
 import pytest
 
-from rainbench.errors import StoreError
+from rainbench.core.errors import StoreError
 from rainbench.metrics import Score
-from rainbench.run import store as module
-from rainbench.run.store import (
+from rainbench.run import results as module
+from rainbench.run.results import (
     CellStore,
     format_rows,
     is_complete,

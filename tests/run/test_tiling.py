@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from rainbench.catalog.registry import load_registry
 from rainbench.catalog.weights import find_weights
-from rainbench.construct import construct
-from rainbench.images import read_image
+from rainbench.core.images import read_image
 from rainbench.metrics import score_all
+from rainbench.networks.load import construct
 from rainbench.run.options import RunOptions, resolve_options
 from rainbench.run.predict import Predictor
 from rainbench.run.tiling import (

@@ -3,7 +3,7 @@
 import pytest
 from embedded import mini_pairs
 
-from rainbench.images import write_png
+from rainbench.core.images import write_png
 
 RECIPE = """
 arguments = {{ iterations = 2, width = 6 }}

@@ -7,9 +7,9 @@ import torch
 from skimage.metrics import structural_similarity
 
 from rainbench.catalog.terms import LossTerm
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image
-from rainbench.metrics.twin import score_all_torch
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import read_image
+from rainbench.metrics.torch_backend import score_all_torch
 from rainbench.networks.base import Restoration
 from rainbench.train.losses import Target, binary_mask, objective, soft_mask, ssim
 

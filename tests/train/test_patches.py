@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from rainbench.build.transform import Synthesis
 from rainbench.catalog.registry import content_root, load_registry
-from rainbench.errors import RainbenchError
-from rainbench.images import read_image
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import read_image
+from rainbench.rain.transform import Synthesis
 from rainbench.train.patches import PatchSet, load_batches
 from rainbench.train.sources import Window, hold_out, open_clean_folder, open_pairs
 

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from rainbench.catalog.registry import load_registry
-from rainbench.construct import construct
+from rainbench.networks.load import construct
 from rainbench.train.checkpoints import load_state
 
 COMMON = ["--device", "cpu", "--threads", 1, "--workers", 0]

@@ -12,16 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from rainbench import __version__
+from rainbench.catalog.published import PublishedCell
 from rainbench.catalog.registry import Registry
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.compare import compare_run
 from rainbench.report.grid import number
 from rainbench.report.page.numbers import plain
-from rainbench.report.published import PublishedCell
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.uncertainty import add_statistics
 from rainbench.run.cost import COST_SIDE
-from rainbench.run.store import cell_folder, read_cell
+from rainbench.run.results import cell_folder, read_cell
 
 METRICS = ("psnr", "ssim")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.errors import RainbenchError
-from rainbench.images import Image, write_png
-from rainbench.layouts import Pair
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import Image, write_png
+from rainbench.pairs.layouts import Pair
 from rainbench.report.page.numbers import plain
 from rainbench.report.restored import Restorer, load_pair
 from rainbench.run.options import RunOptions

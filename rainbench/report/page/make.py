@@ -9,7 +9,7 @@ from typing import Any
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Registry
-from rainbench.errors import RainbenchError
+from rainbench.core.errors import RainbenchError
 from rainbench.report.page.content import page_content
 from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictures
 from rainbench.report.page.render import write_page

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rainbench.errors import StoreError
-from rainbench.images import write_atomically
+from rainbench.core.errors import StoreError
+from rainbench.core.files import write_atomically
 
 FILE = "report.html"
 _HERE = Path(__file__).parent

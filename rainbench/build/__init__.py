@@ -1,1 +1,0 @@
-"""Builders of deraining data sets."""

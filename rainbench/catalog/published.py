@@ -1,0 +1,153 @@
+"""What papers report: the tables of ``reports/papers`` and the reasons for known differences."""
+
+from __future__ import annotations
+
+import csv
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rainbench.catalog.registry import Entry, content_root
+from rainbench.catalog.schema import record_from_table
+from rainbench.core.errors import CardError
+
+COLUMNS = (
+    "paper", "table", "dataset", "method", "variant", "entry", "protocol", "evidence",
+    "psnr", "ssim", "retrained", "mark", "note",
+)  # fmt: skip
+
+_TEXTS = frozenset(COLUMNS) - {"psnr", "ssim", "retrained"}
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedCell:
+    """One cell of one table of one paper.
+
+    Attributes:
+        paper: Who reports it.
+        table: In which table.
+        dataset: Our card's name.
+        method: The method's name as merged over papers.
+        variant: Which ablation or weights of it.
+        entry: The entry of ours whose number this is; empty when we have none.
+        protocol: The protocol by the evidence at hand, or ``unknown``.
+        evidence: ``stated``, ``inferred`` or ``unknown``.
+        psnr: In dB, or None where the table has a dash.
+        ssim: Likewise.
+        note: What else there is to know.
+        mark: How the table sets it off: ``bold``, ``underline`` or ``colour``.
+        psnr_text: The PSNR as it is printed.
+        ssim_text: Likewise.
+    """
+
+    paper: str
+    table: str
+    dataset: str
+    method: str
+    variant: str
+    entry: str
+    protocol: str
+    evidence: str
+    psnr: float | None
+    ssim: float | None
+    note: str
+    mark: str = ""
+    psnr_text: str = ""
+    ssim_text: str = ""
+
+    @property
+    def where(self) -> str:
+        """Paper and table, as shown beside the number."""
+        return f"{self.paper} {self.table}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a measured number differs from a published one, as far as is known.
+
+    Attributes:
+        dataset: The data set's name.
+        entry: The entry's name.
+        paper: The paper whose number is meant; empty for all.
+        reason: The explanation, shown beside the cell.
+    """
+
+    dataset: str
+    entry: str
+    reason: str
+    paper: str = ""
+
+
+def load_published(folders: Sequence[Path] = ()) -> list[PublishedCell]:
+    """Read every published table: the built-in ones, then those of ``folders``.
+
+    Raises:
+        CardError: A file has other columns, or a number that is none.
+    """
+    files = [
+        file
+        for folder in (content_root() / "reports" / "papers", *folders)
+        for file in sorted(folder.glob("*.csv"))
+    ]
+    return [cell for file in files for cell in _read_table(file)]
+
+
+def _read_table(file: Path) -> list[PublishedCell]:
+    try:
+        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise CardError(f"{file}: cannot be read: {error}") from None
+    if rows and tuple(rows[0]) != COLUMNS:
+        raise CardError(f"{file}: the columns must be {', '.join(COLUMNS)}")
+    try:
+        return [_cell(row) for row in rows]
+    except ValueError as error:
+        raise CardError(f"{file}: {error}") from None
+
+
+def _cell(row: dict[str, str]) -> PublishedCell:
+    texts = {name: row[name] for name in PublishedCell.__slots__ if name in _TEXTS}
+    return PublishedCell(
+        **texts,
+        psnr=_number(row["psnr"]),
+        ssim=_number(row["ssim"]),
+        psnr_text=row["psnr"],
+        ssim_text=row["ssim"],
+    )
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def load_reasons() -> list[Reason]:
+    """Read ``reports/reasons.toml``: a ``[[reasons]]`` table per known difference."""
+    file = content_root() / "reports" / "reasons.toml"
+    table = tomllib.loads(file.read_text(encoding="utf-8"))
+    return [record_from_table(Reason, reason, file) for reason in table["reasons"]]
+
+
+def reason_for(reasons: Iterable[Reason], dataset: str, entry: str, paper: str) -> str:
+    """Return the reason written down for a cell; empty when there is none."""
+    for reason in reasons:
+        if (reason.dataset, reason.entry) == (dataset, entry) and reason.paper in ("", paper):
+            return reason.reason
+    return ""
+
+
+def preferred(
+    published: Iterable[PublishedCell], dataset: str, entry: Entry, protocol: str
+) -> PublishedCell | None:
+    """Return the published cell to stand beside a measured one.
+
+    The network's own paper comes first, then the others in the order of their names.
+    """
+    fitting = [
+        cell
+        for cell in published
+        if (cell.dataset, cell.entry, cell.protocol) == (dataset, entry.name, protocol)
+        and (cell.psnr is not None or cell.ssim is not None)
+    ]
+    own = entry.baseline.own_paper
+    return min(fitting, key=lambda cell: cell.paper != own, default=None)

@@ -1,0 +1,1 @@
+"""The clean frame behind a rainy sequence: methods, and an estimate of their quality."""

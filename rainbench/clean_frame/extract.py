@@ -1,0 +1,277 @@
+"""One rain-free picture from many frames of a static scene: the clean half of a real-rain pair.
+
+Rain brightens a pixel now and then, and never the same pixel all the time. `extract_clean_frame`
+is the method of SPANet ("Spatial Attentive Single-Image Deraining with a High Quality Real Rain
+Dataset", CVPR 2019, section 3) in exact integer arithmetic, the published code for comparison, and
+the simple references. Frames whose light drifts or whose camera shakes must be corrected first
+(`rainbench.frames.exposure`, `rainbench.frames.alignment`); whether to trust the result says
+`rainbench.clean_frame.quality.estimate`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.clean_frame import spanet_reference as notebook
+from rainbench.clean_frame.robust import average_rain_free
+from rainbench.clean_frame.voting import (
+    TieRule,
+    VoteRule,
+    Votes,
+    choose_percentile,
+    count_votes,
+    select_mode,
+    select_percentile,
+    to_image,
+    to_levels,
+    vote_limits,
+)
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import Image
+from rainbench.frames.bands import over_bands
+from rainbench.frames.exposure import estimate_gains, normalise
+from rainbench.frames.sources import Frames, FrameSource, as_source
+
+Method = Literal["exact", "robust", "notebook", "mode", "median", "percentile", "mean", "min"]
+"""How to choose a value among the frames; see `extract_clean_frame`."""
+
+RAIN_LEVELS = 8.0
+"""Brightening, in 8-bit levels of the mean of R, G and B, from which a pixel counts as rainy."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CleanFrame:
+    """A clean frame and how it came about.
+
+    Attributes:
+        image: ``(H, W, 3)`` uint8, RGB.
+        levels: ``(H, W, 3)`` float32, the same in 8-bit levels (0 to 255) before rounding: several
+            dB closer to the truth when the frames are noisy.
+        method: How it was made.
+        frames: Number of frames it was made from.
+        percentile: The percentile over time that was taken, where one for all pixels was.
+        vote_curve: ``(101,)`` int64, votes for each percentile, where there was a vote.
+        vote_share: Share of the pixels that voted for the best percentile: .6 to .9 in a static
+            scene; below .5 the scene moved, drifted or is heavily compressed.
+        gains: ``(N,)`` float64, the brightness of each frame relative to the clean frame, where it
+            was corrected: frame n shows the clean frame times ``gains[n]``.
+    """
+
+    image: Image
+    levels: NDArray[np.float32]
+    method: Method
+    frames: int
+    percentile: int | None = None
+    vote_curve: NDArray[np.int64] | None = None
+    vote_share: float | None = None
+    gains: NDArray[np.float64] | None = None
+
+    def rain_mask(
+        self, frame: Image, threshold: float = RAIN_LEVELS, gain: float = 1.0
+    ) -> NDArray[np.bool_]:
+        """Return where a frame is rainy: brighter than the clean frame by ``threshold`` levels.
+
+        Masks are made one at a time, since those of all frames would fill a third of a video.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8, one of the frames.
+            threshold: Least brightening of the mean of R, G and B, in 8-bit levels.
+            gain: Brightness of the frame relative to the clean frame; see ``gains``.
+
+        Returns:
+            ``(H, W)`` bool.
+
+        Example:
+            >>> clean = extract_clean_frame(np.full((20, 2, 2, 3), 90, np.uint8))
+            >>> rainy = clean.image.copy()
+            >>> rainy[0, 1] += 40
+            >>> clean.rain_mask(rainy).astype(int).tolist()
+            [[0, 1], [0, 0]]
+        """
+        if frame.shape != self.image.shape:
+            raise RainbenchError(
+                f"the frame has shape {frame.shape}, the clean frame {self.image.shape}",
+                hint="A mask compares a clean frame with a frame of its own sequence.",
+            )
+        brighter = frame.sum(axis=2, dtype=np.float32) / gain - self.levels.sum(axis=2)
+        mask: NDArray[np.bool_] = brighter > 3 * threshold
+        return mask
+
+
+def extract_clean_frame(
+    frames: Frames,
+    method: Method = "exact",
+    *,
+    votes: VoteRule = "inclusive",
+    ties: TieRule = "plateau",
+    percentile: int | None = None,
+    gains: NDArray[np.float64] | None = None,
+    threads: int = 1,
+    band_rows: int | None = None,
+    device: str = "cpu",
+) -> CleanFrame:
+    """Make the rain-free picture of a static scene from its rainy frames.
+
+    Args:
+        frames: ``(N, H, W, 3)`` uint8 RGB, a list of images, or a `FrameSource` such as a spool
+            on disk; at least 2 frames, 20 to 200 are usual.
+        method: ``exact`` is SPANet's vote (Eqs. 2 to 4) in integers. ``robust`` starts from local
+            votes, corrects the light and averages the rain-free samples: the closest to the
+            truth. ``notebook`` is the published code, bit by bit.
+            References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
+            fixed one given), ``mean``, ``min``.
+        votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
+        ties: Which of several best percentiles ``exact`` takes; see `TieRule`.
+        percentile: 0 to 100, for the method ``percentile`` only.
+        gains: ``(N,)``, the brightness of the frames, by which they are divided first; see
+            `rainbench.frames.exposure.estimate_gains`, which ``robust`` calls where none is given.
+        threads: Threads to use; never changes the result.
+        band_rows: Rows to read at a time; never changes the result.
+        device: ``cpu``, or a device of torch such as ``cuda``, for ``exact``; never changes the
+            result.
+
+    Raises:
+        RainbenchError: There are too few frames, of different sizes, or not uint8 RGB; the method,
+            the percentile or the device is not a known one.
+
+    Example:
+        >>> scene = np.random.default_rng(0).integers(0, 200, (8, 12, 3), np.uint8)
+        >>> frames = np.repeat(scene[None], 20, axis=0)
+        >>> for n in range(20):  # a streak that moves
+        ...     frames[n, :, n % 12] += 50
+        >>> clean = extract_clean_frame(frames)
+        >>> bool((clean.image == scene).all()), clean.percentile, clean.vote_share
+        (True, 42, 1.0)
+    """
+    if method not in get_args(Method):
+        raise RainbenchError(
+            f"there is no clean-frame method {method!r}",
+            hint=f"Choose one of {', '.join(get_args(Method))}.",
+        )
+    if (percentile is not None) != (method == "percentile") or not 0 <= (percentile or 0) <= 100:
+        raise RainbenchError(
+            f"method {method!r} with percentile {percentile}",
+            hint="Give a whole percentile from 0 to 100 with method 'percentile', and only there.",
+        )
+    if device != "cpu" and method != "exact":
+        raise RainbenchError(
+            f"method {method!r} runs on the processor only, not on {device!r}",
+            hint="Use method 'exact', or device 'cpu'.",
+        )
+    source = as_source(frames, least=2)
+    reading = _Reading(threads, band_rows)
+    if method == "robust":
+        return _robust(source, estimate_gains(source) if gains is None else gains, reading)
+    if gains is not None:
+        source = normalise(source, gains)
+    if device != "cpu":
+        clean = _voted_on_device(source, votes, ties, device)
+    else:
+        clean = _at_once(source, method, votes, ties, percentile, reading)
+    return replace(clean, gains=gains)
+
+
+def _at_once(
+    source: FrameSource,
+    method: Method,
+    votes: VoteRule,
+    ties: TieRule,
+    percentile: int | None,
+    reading: _Reading,
+) -> CleanFrame:
+    """Apply a method that looks at every pixel by itself."""
+    if method in ("exact", "notebook"):
+        return _voted(source, method, votes, ties, reading)
+    if method == "mode":
+        image = select_mode(source, threads=reading.threads, band_rows=reading.band_rows)
+        return CleanFrame(image, image.astype(np.float32), method, source.shape[0])
+    if method == "mean":
+        return _mean(source, reading)
+    fixed = {"median": 50, "min": 0}.get(method, percentile or 0)
+    return _at_percentile(source, fixed, method, None, reading)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a source is read."""
+
+    threads: int
+    band_rows: int | None
+
+
+def _voted(
+    source: FrameSource, method: Method, rule: VoteRule, ties: TieRule, reading: _Reading
+) -> CleanFrame:
+    threads, band_rows = reading.threads, reading.band_rows
+    if method == "exact":
+        limits = vote_limits(source.shape[0], rule)
+        votes = count_votes(source, limits, threads=threads, band_rows=band_rows)
+        return _at_percentile(source, choose_percentile(votes.curve, ties), method, votes, reading)
+    votes = notebook.count_published_votes(source, threads=threads, band_rows=band_rows)
+    best = choose_percentile(votes.curve, "lowest")
+    image = notebook.select_published_percentile(source, best, threads=threads, band_rows=band_rows)
+    levels, count = image.astype(np.float32), source.shape[0]
+    return CleanFrame(image, levels, method, count, best, votes.curve, votes.share)
+
+
+def _voted_on_device(source: FrameSource, rule: VoteRule, ties: TieRule, device: str) -> CleanFrame:
+    from rainbench.clean_frame import extract_torch as clean_frame_torch  # loads torch
+
+    opened = clean_frame_torch.open_device(device)
+    limits = vote_limits(source.shape[0], rule)
+    votes = clean_frame_torch.count_votes(source, limits, device=opened)
+    best = choose_percentile(votes.curve, ties)
+    hundredths = clean_frame_torch.select_percentile(source, best, device=opened)
+    return _of_hundredths(source, hundredths, best, "exact", votes)
+
+
+def _at_percentile(
+    source: FrameSource, percentile: int, method: Method, votes: Votes | None, reading: _Reading
+) -> CleanFrame:
+    hundredths = select_percentile(
+        source, percentile, threads=reading.threads, band_rows=reading.band_rows
+    )
+    return _of_hundredths(source, hundredths, percentile, method, votes)
+
+
+def _of_hundredths(
+    source: FrameSource,
+    hundredths: NDArray[np.uint16],
+    percentile: int,
+    method: Method,
+    votes: Votes | None,
+) -> CleanFrame:
+    return CleanFrame(
+        to_image(hundredths),
+        to_levels(hundredths),
+        method,
+        source.shape[0],
+        percentile,
+        votes.curve if votes else None,
+        votes.share if votes else None,
+    )
+
+
+def _robust(source: FrameSource, gains: NDArray[np.float64], reading: _Reading) -> CleanFrame:
+    mean = average_rain_free(source, gains, threads=reading.threads, band_rows=reading.band_rows)
+    image = np.floor(mean.levels + np.float32(0.5)).astype(np.uint8)
+    curve, share = mean.votes.curve, mean.votes.share
+    return CleanFrame(image, mean.levels, "robust", source.shape[0], None, curve, share, gains)
+
+
+def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:
+    count = source.shape[0]
+    sums = np.concatenate(
+        over_bands(
+            source,
+            lambda top, bottom: source.band(top, bottom).sum(axis=0, dtype=np.int64),
+            reading.threads,
+            reading.band_rows,
+        )
+    )
+    image = ((2 * sums + count) // (2 * count)).astype(np.uint8)
+    return CleanFrame(image, (sums / count).astype(np.float32), "mean", count)

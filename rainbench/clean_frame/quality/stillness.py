@@ -1,0 +1,258 @@
+"""Is this a static sequence? Votes over time mean nothing where the camera or the light moves.
+
+Clean frames of every second frame agree with those of the others whatever happens slowly; clean
+frames of the first and the second half do not. That gap, and the share of pixels that agree on a
+percentile, raise the suspicion; the light and the shake are then measured. Video compression opens
+the same gap, since its errors last for many frames, but leaves both halves alike enough. Somebody
+who walks through leaves most of the scene alike; a camera that moves leaves blank walls alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.clean_frame.extract import Method, extract_clean_frame
+from rainbench.core.errors import RainbenchError
+from rainbench.frames.alignment import estimate_shifts
+from rainbench.frames.exposure import estimate_gains
+from rainbench.frames.sources import Frames, FrameSource, as_source, take_frames
+
+LEAST_SHARE = 0.5
+LARGEST_GAP = 3.0
+MOST_DRIFT = 0.03
+MOST_SHAKE = 0.2
+LEAST_LIKENESS = 34.0
+MOST_CROSSED = 0.5
+"""Share of the more textured half of the picture, beyond which not something moves but all."""
+
+STILL_BLOCK = 8
+
+ODD, EVEN = slice(1, None, 2), slice(0, None, 2)
+
+HIGHEST = 99.0
+"""PSNR given to pictures that are equal, in dB."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticCheck:
+    """Whether a sequence shows a still scene in steady light, and the numbers that say so.
+
+    Attributes:
+        vote_share: Share of the pixels that agree on the best percentile.
+        split: PSNR between the clean frames of every second frame and of the others, in dB.
+        halves: PSNR between the clean frames of the first and the second half, in dB.
+        drift: Range of the light, relative; ``None`` where it was not suspected.
+        shake: Root mean square shift of the frames in pixels; ``None`` where not suspected.
+        moving: What moves: ``light``, ``camera``, ``scene``; empty for a static sequence.
+        still: ``(H, W)`` bool, the part of the picture in which nothing passes before the scene;
+            ``None`` where nothing was found to pass.
+    """
+
+    vote_share: float
+    split: float
+    halves: float
+    drift: float | None = None
+    shake: float | None = None
+    moving: str = ""
+    still: NDArray[np.bool_] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def crossed(self) -> float:
+        """Share of the picture in which somebody or something passes before the scene."""
+        return 0.0 if self.still is None else 1 - float(self.still.mean())
+
+    @property
+    def gap(self) -> float:
+        """How much less the halves agree than the interleaved frames, in dB."""
+        return self.split - self.halves
+
+    @property
+    def static(self) -> bool:
+        """Whether a clean frame may be made of the sequence as it is."""
+        return not self.moving
+
+    @property
+    def reason(self) -> str:
+        """What is wrong and what to do about it; empty for a static sequence."""
+        return {
+            "": "",
+            "light": f"the light drifts by {100 * (self.drift or 0):.0f} %: correct the gains",
+            "camera": f"the camera shakes by {self.shake or 0:.1f} pixels: align the frames",
+            "scene": "the scene itself changes, or the camera moves: use fewer frames or reject",
+        }[self.moving]
+
+
+def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> StaticCheck:
+    """Check that a sequence shows a still scene in steady light.
+
+    Args:
+        frames: The sequence, corrected by gains and shifts if it needs to be; at least 4 frames.
+        threads: Threads to use.
+        device: Where votes are counted; see `rainbench.clean_frame.extract.extract_clean_frame`.
+
+    Raises:
+        RainbenchError: There are fewer than 4 frames.
+
+    Example:
+        >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
+        >>> light = np.linspace(0.8, 1.2, 20)[:, None, None, None]
+        >>> still = np.repeat(scene, 20, axis=0).astype(np.uint8)
+        >>> is_static(still).static, is_static((scene * light).astype(np.uint8)).moving
+        (True, 'light')
+    """
+    source = as_source(frames, least=4)
+    share = extract_clean_frame(source, threads=threads, device=device).vote_share or 0.0
+    first, second = split_in_half(source.shape[0])
+    split, halves = (
+        likeness(
+            *(clean_part(source, part, "exact", threads=threads, device=device) for part in parts)
+        )
+        for parts in ((ODD, EVEN), (first, second))
+    )
+    return check_static(source, share, split, halves)
+
+
+def check_static(source: FrameSource, share: float, split: float, halves: float) -> StaticCheck:
+    """Decide with the numbers of `is_static`, where they are known; measure what is suspected.
+
+    Args:
+        source: The sequence.
+        share: Share of the pixels that agree on the best percentile.
+        split: PSNR between the exact clean frames of every second frame and of the others, in dB.
+        halves: PSNR between those of the first and the second half, in dB.
+    """
+    check = StaticCheck(share, split, halves)
+    if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
+        return check
+    gains = estimate_gains(source)
+    drift = float(np.subtract(*np.percentile(gains, (97.5, 2.5))))
+    shake = _shake(source)
+    moving, still = "", None
+    if drift > MOST_DRIFT:
+        moving = "light"
+    elif shake > MOST_SHAKE:
+        moving = "camera"
+    elif check.halves < LEAST_LIKENESS:
+        parts = split_in_half(source.shape[0])
+        still = still_part(*(clean_part(source, part, "exact") for part in parts))
+        moving, still = ("scene", None) if still is None else ("", still)
+    return StaticCheck(share, check.split, check.halves, drift, shake, moving, still)
+
+
+def still_part(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_] | None:
+    """Return where two clean frames of one scene are alike, when enough of them is.
+
+    Where the camera moves, edges differ and blank walls do not. So at least half of what has more
+    texture than the rest must be alike.
+
+    Args:
+        one: ``(H, W, 3)`` float32, in levels.
+        other: The same.
+
+    Returns:
+        ``(H, W)`` bool, in blocks of 8x8 pixels; ``None`` where the scene itself differs.
+
+    Example:
+        >>> wall = np.random.default_rng(0).integers(0, 255, (32, 32, 3)).astype(np.float32)
+        >>> shade = wall.copy()
+        >>> shade[8:16, :8] = 0  # somebody stands there
+        >>> float(still_part(wall, shade).mean()), still_part(wall, wall[::-1])
+        (0.9375, None)
+    """
+    height, width, _ = one.shape
+    error = _block_means(np.square(one - other).mean(axis=-1))
+    mean = (one + other).mean(axis=-1) / 2
+    texture = _block_means(np.square(mean)) - np.square(_block_means(mean))
+    alike = error <= 255**2 / 10 ** (LEAST_LIKENESS / 10)
+    if (~alike)[texture >= np.median(texture)].mean() > MOST_CROSSED:
+        return None
+    blocks = alike.repeat(STILL_BLOCK, axis=0).repeat(STILL_BLOCK, axis=1)
+    return np.ascontiguousarray(blocks[:height, :width])
+
+
+def _block_means(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean of each 8x8 block; those at the edges are smaller."""
+    rows, columns = (np.arange(0, side, STILL_BLOCK) for side in values.shape)
+    sums = np.add.reduceat(np.add.reduceat(values.astype(np.float64), rows), columns, axis=1)
+    number = np.outer(
+        *(np.diff([*x, n]) for x, n in zip((rows, columns), values.shape, strict=True))
+    )
+    means: NDArray[np.float64] = sums / number
+    return means
+
+
+def clean_part(
+    source: FrameSource,
+    part: slice,
+    method: Method,
+    gains: NDArray[np.float64] | None = None,
+    percentile: int | None = None,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
+) -> NDArray[np.float32]:
+    """Return the clean frame of some of the frames.
+
+    Args:
+        source: The sequence.
+        part: Which frames, see `ODD`, `EVEN` and `split_in_half`.
+        method: How it is made.
+        gains: ``(N,)``, by which the frames are corrected.
+        percentile: For the method of that name.
+        threads: Threads to use.
+        device: Where the votes of ``exact`` are counted; other methods run on the processor.
+
+    Returns:
+        ``(H, W, 3)`` float32, in levels.
+    """
+    return extract_clean_frame(
+        take_frames(source, part),
+        method,
+        percentile=percentile if method == "percentile" else None,
+        gains=None if gains is None else gains[part],
+        threads=threads,
+        device=device if method == "exact" else "cpu",
+    ).levels
+
+
+def split_in_half(count: int) -> tuple[slice, slice]:
+    """Return the first and the second half of so many frames.
+
+    Example:
+        >>> split_in_half(5)
+        (slice(None, 2, None), slice(2, None, None))
+    """
+    return slice(count // 2), slice(count // 2, None)
+
+
+def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """Return the PSNR between two pictures in levels, in dB, at most 99.
+
+    Example:
+        >>> round(likeness(np.zeros((2, 2, 3), np.float32), np.ones((2, 2, 3), np.float32)), 2)
+        48.13
+    """
+    return to_psnr(float(np.mean(np.square(one - other), dtype=np.float64)))
+
+
+def to_psnr(squared_error: float) -> float:
+    """Return the PSNR of a mean squared error in levels, in dB, at most 99.
+
+    Example:
+        >>> to_psnr(255.0**2), to_psnr(0)
+        (0.0, 99.0)
+    """
+    if squared_error <= 0:
+        return HIGHEST
+    return min(HIGHEST, float(10 * np.log10(255**2 / squared_error)))
+
+
+def _shake(source: FrameSource) -> float:
+    try:
+        shifts = estimate_shifts(source)
+    except RainbenchError:
+        return float("inf")
+    return float(np.sqrt(np.square(shifts).sum(axis=1).mean()))

@@ -1,0 +1,1 @@
+"""What every room may use: errors, images, files, progress, random numbers, processes."""

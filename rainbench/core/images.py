@@ -1,0 +1,275 @@
+"""Image files and bytes: the only place that knows file formats, BGR and quantising.
+
+Everywhere else an image is RGB, ``uint8`` of shape ``(H, W, 3)``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.core.errors import ImageError
+from rainbench.core.files import write_atomically
+
+Image = NDArray[np.uint8]
+"""An 8-bit RGB image, ``(H, W, 3)``."""
+
+QuantisingRule = Literal["truncate", "round"]
+"""How a float image in [0, 1] becomes 8-bit: towards zero, or to nearest (ties to even)."""
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+LARGEST_IMAGE = 512 * 1024 * 1024
+"""Pixels beyond which a file is refused before it is decoded."""
+
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_KNOWN_STARTS = {
+    b"<": "it is an HTML or XML page, probably the error page of a failed download",
+    b"PK\x03\x04": "it is a zip archive",
+    b"\x1f\x8b": "it is a gzip file",
+    b"version https://git-lfs": "it is a Git LFS pointer, not the file itself; run `git lfs pull`",
+}
+
+
+def read_image(path: Path, *, upright: bool = False) -> Image:
+    """Read an image file as 8-bit RGB, or say why it cannot be used.
+
+    Args:
+        path: A PNG, JPEG or other common image file of 8 bits a channel and three channels. An
+            alpha channel is accepted when it is opaque throughout.
+        upright: Turn a photograph as its EXIF data ask for; otherwise pixels come as stored, which
+            is what a pair's two images have in common.
+
+    Returns:
+        ``(H, W, 3)`` uint8, channels R, G, B.
+
+    Raises:
+        ImageError: The file is missing, empty, truncated, corrupt, not an image, too large, not
+            8-bit, or not in colour.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "grey-blue.png"
+        >>> write_png(file, np.full((2, 3, 3), (90, 100, 120), np.uint8))
+        >>> read_image(file)[0, 0].tolist()
+        [90, 100, 120]
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ImageError(path, "there is no such file") from None
+    except OSError as error:
+        raise ImageError(path, f"cannot be read: {error.strerror}") from None
+    return decode_image(data, path, upright=upright)
+
+
+def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
+    """Decode the bytes of an image file; ``path`` is named in errors. See `read_image`."""
+    import cv2
+
+    _check_container(data, path)
+    try:
+        decoded = cv2.imdecode(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        decoded = None
+    if decoded is None:
+        raise ImageError(path, "is not an image that can be decoded; the file is corrupt")
+    if decoded.dtype != np.uint8:
+        raise ImageError(
+            path,
+            f"has {8 * decoded.dtype.itemsize} bits a channel",
+            hint="Convert it to 8 bits a channel; of a pair, both images.",
+        )
+    channels = 1 if decoded.ndim == 2 else decoded.shape[2]
+    if channels == 4 and decoded[..., 3].min() == 255:
+        channels = 3
+        decoded = decoded[..., :3]
+    if channels != 3:
+        kind = {1: "gray", 4: "partly transparent"}.get(channels, f"of {channels} channels")
+        raise ImageError(
+            path, f"is {kind}, not RGB", hint="Convert it to an 8-bit RGB image; of a pair, both."
+        )
+    if upright:  # only this flag makes OpenCV heed EXIF, and it converts as well
+        turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        decoded = decoded if turned is None else turned
+    return np.ascontiguousarray(decoded[..., ::-1])
+
+
+def read_gray(path: Path) -> NDArray[np.uint16]:
+    """Read a gray image file of 8 or 16 bits, such as a depth map or a mask.
+
+    Args:
+        path: A file of one channel, or of three that are equal.
+
+    Returns:
+        ``(H, W)`` uint16; 65535 is white, also in a file of 8 bits.
+
+    Raises:
+        ImageError: The file cannot be read, or is in colour.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "mask.png"
+        >>> write_png(file, np.array([[0, 1, 255]], np.uint8))
+        >>> read_gray(file).tolist()
+        [[0, 257, 65535]]
+    """
+    import cv2
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(path, f"cannot be read: {error.strerror}") from None
+    _check_container(data, path, deep=True)
+    decoded = cv2.imdecode(
+        np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    )
+    if decoded is None or decoded.dtype not in (np.uint8, np.uint16):
+        raise ImageError(path, "is not an image of 8 or 16 bits that can be decoded")
+    if decoded.ndim == 3:
+        if (decoded != decoded[..., :1]).any():
+            raise ImageError(path, "is in colour, not gray", hint="Save it with one channel.")
+        decoded = decoded[..., 0]
+    gray: NDArray[np.uint16] = decoded.astype(np.uint16)
+    return gray if decoded.dtype == np.uint16 else gray * np.uint16(257)
+
+
+def _check_container(data: bytes, path: Path, *, deep: bool = False) -> None:
+    """Refuse what decoders pass silently: truncated files, broken checksums, huge sizes."""
+    if not data:
+        raise ImageError(path, "is empty", hint="The copy or download was cut short: fetch again.")
+    for start, what in _KNOWN_STARTS.items():
+        if data.lstrip()[: len(start)] == start:
+            raise ImageError(path, f"is not an image: {what}")
+    if data.startswith(_PNG_SIGNATURE):
+        _check_png(data, path, deep=deep)
+    elif data.startswith(b"\xff\xd8"):
+        _check_jpeg(data, path)
+
+
+def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
+    cut = ImageError(
+        path, "is a PNG that is cut short", hint="The copy or download was incomplete: fetch again."
+    )
+    position, ended = len(_PNG_SIGNATURE), False
+    while not ended:
+        header = data[position : position + 8]
+        if len(header) < 8:
+            raise cut
+        length, kind = struct.unpack(">I4s", header)
+        body = data[position + 8 : position + 8 + length]
+        checksum = data[position + 8 + length : position + 12 + length]
+        if len(checksum) < 4:
+            raise cut
+        if zlib.crc32(kind + body) != int.from_bytes(checksum, "big"):
+            raise ImageError(path, f"is a damaged PNG: the checksum of {kind!r} is wrong")
+        if kind == b"IHDR":
+            width, height, depth = struct.unpack(">IIB", body[:9])
+            _check_size(width, height, path)
+            if depth == 16 and not deep:
+                raise ImageError(
+                    path,
+                    "has 16 bits a channel",
+                    hint="Convert it to 8 bits a channel; of a pair, both images.",
+                )
+        ended = kind == b"IEND"
+        position += 12 + length
+
+
+def _check_jpeg(data: bytes, path: Path) -> None:
+    if b"\xff\xd9" not in data[-4096:]:
+        raise ImageError(
+            path, "is a JPEG that is cut short", hint="The copy or download was incomplete."
+        )
+    position = 2
+    while position + 9 < len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            _check_size(width, height, path)
+            return
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+
+
+def _check_size(width: int, height: int, path: Path) -> None:
+    if width * height > LARGEST_IMAGE:
+        raise ImageError(path, f"claims to be {width}x{height}, more than this reader accepts")
+
+
+def write_png(path: Path, image: Image) -> None:
+    """Write an RGB or gray image as PNG, complete or not at all (written aside, then renamed).
+
+    Args:
+        path: Where to; the folder must exist.
+        image: ``(H, W, 3)`` uint8, RGB, or ``(H, W)`` uint8, gray.
+
+    Raises:
+        ImageError: The file cannot be written.
+    """
+    try:
+        write_atomically(path, encode_png(path, image))
+    except OSError as error:
+        raise ImageError(path, f"cannot be written: {error.strerror}") from None
+
+
+def encode_png(path: Path, image: Image) -> bytes:
+    """Return the bytes of `write_png`; ``path`` is named in errors."""
+    import cv2
+
+    try:
+        bgr = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        return cv2.imencode(".png", bgr)[1].tobytes()
+    except cv2.error:
+        raise ImageError(
+            path, f"an array of shape {image.shape} cannot be written as PNG"
+        ) from None
+
+
+def encode_ppm(image: Image) -> bytes:
+    r"""Return an RGB image as PPM: without compression, so the same bytes everywhere.
+
+    Example:
+        >>> encode_ppm(np.full((1, 2, 3), 65, np.uint8))
+        b'P6\n2 1\n255\nAAAAAA'
+    """
+    height, width = image.shape[:2]
+    return b"P6\n%d %d\n255\n" % (width, height) + image.tobytes()
+
+
+def quantise(image: NDArray[np.float32], rule: QuantisingRule) -> Image:
+    """Clamp a float image to [0, 1] and make it 8-bit by the given rule.
+
+    The product with 255 is taken in float32, as the published scripts do it.
+
+    Args:
+        image: Any shape, nominally in [0, 1].
+        rule: ``truncate`` (``np.uint8(255 * y)``, the PReNet scripts) or ``round`` (to nearest,
+            ties to even).
+
+    Example:
+        >>> quantise(np.array([-0.1, 0.5, 1.2], np.float32), "truncate").tolist()
+        [0, 127, 255]
+        >>> quantise(np.array([-0.1, 0.51, 1.2], np.float32), "round").tolist()
+        [0, 130, 255]
+    """
+    scaled = np.clip(image, 0, 1) * np.float32(255)
+    if rule == "round":
+        np.rint(scaled, out=scaled)
+    return scaled.astype(np.uint8)
+
+
+def pixel_hash(image: Image) -> str:
+    """Return the SHA-256 of an image's size and RGB bytes: equal pictures, equal hash.
+
+    Independent of the file format and of how well it was compressed.
+    """
+    digest = hashlib.sha256(struct.pack(">II", *image.shape[:2]))
+    digest.update(np.ascontiguousarray(image).data)
+    return digest.hexdigest()

@@ -1,0 +1,97 @@
+"""Numbers, names and sizes as text, and text as numbers."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import typing
+import unicodedata
+
+from rainbench.core.errors import RainbenchError
+
+
+def safe_name(text: str) -> str:
+    """Return a name for a data set or a file: a to z, digits, ``-`` and ``_``.
+
+    Accents are dropped, everything else becomes a dash; nothing left gives an empty text.
+
+    Example:
+        >>> safe_name("Regen über  dem Hof (2)"), safe_name("雨")
+        ('regen-uber-dem-hof-2', '')
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().casefold()
+    return re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")
+
+
+def natural_key(text: str) -> list[tuple[int, int, str]]:
+    """Sort key under which ``2`` comes before ``10``.
+
+    Example:
+        >>> sorted(["10", "2", "a1"], key=natural_key)
+        ['2', '10', 'a1']
+    """
+    return [
+        (0, int(part), part) if part.isdigit() else (1, 0, part)
+        for part in re.split(r"(\d+)", text)
+        if part
+    ]
+
+
+def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:
+    """Return "Did you mean ...?" for the nearest choice, or a list of all of them.
+
+    Example:
+        >>> did_you_mean("rain10l", ["rain100l", "rain12"])
+        'Did you mean "rain100l"?'
+    """
+    known = sorted(choices)
+    near = difflib.get_close_matches(word, known, n=1)
+    if near:
+        return f'Did you mean "{near[0]}"?'
+    shown = ", ".join(known[:40])
+    return f"Known: {shown}{', ...' if len(known) > 40 else ''}." if known else ""
+
+
+def duration(seconds: float) -> str:
+    """Return a time as people say it.
+
+    Example:
+        >>> duration(4.2), duration(75), duration(7300)
+        ('4 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def json_number(value: float | None) -> float | str | None:
+    """Return a number that JSON knows: none for NaN, the text ``inf`` for infinity.
+
+    Example:
+        >>> json_number(1.5), json_number(float("nan")), json_number(float("inf"))
+        (1.5, None, 'inf')
+    """
+    if value is None or math.isnan(value):
+        return None
+    return "inf" if math.isinf(value) else value
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that a text such as ``2GB`` or ``500 MB`` means (powers of 1024).
+
+    Raises:
+        RainbenchError: It is not a size.
+
+    Example:
+        >>> parse_size("2GB"), parse_size("512m"), parse_size("1.5 GiB")
+        (2147483648, 536870912, 1610612736)
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*", text.casefold())
+    size = int(float(found[1]) * 1024 ** " kmgt".index(found[2] or " ")) if found else 0
+    if not size:
+        raise RainbenchError(f"{text!r} is not a size", hint="Write 2GB or 500MB.")
+    return size

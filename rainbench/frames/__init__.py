@@ -1,0 +1,1 @@
+"""Sequences of frames: where they come from, how they are held, how they are aligned."""

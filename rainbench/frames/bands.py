@@ -1,0 +1,111 @@
+"""Running a kernel over the bands of a sequence: contiguous bytes, scratch space, threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.frames.sources import ArraySource, FrameSource, bands, read_band
+
+_T = TypeVar("_T")
+
+LANES = 1024
+"""Lanes of a tile: enough to make the bookkeeping of a step small against its work."""
+
+TILE_BYTES = 320 << 10
+"""Bytes of a tile, beyond which it gets fewer lanes: it should stay in the second-level cache."""
+
+BLOCK_BYTES = 512 << 10
+"""Bytes of the tiles that are filled at once, which should not leave the cache either."""
+
+MOST_TILES = 4
+"""Tiles that are filled at once at most: still longer reads bring nothing more."""
+
+_LINE = 64
+
+
+def over_bands(
+    source: FrameSource,
+    work: Callable[[int, int], _T],
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> list[_T]:
+    """Call ``work(top, bottom)`` for every band of a sequence, on several threads if asked.
+
+    Args:
+        source: The sequence.
+        work: Reads rows ``top`` to ``bottom`` and returns its part of the result.
+        threads: Number of threads; work that releases the interpreter lock runs side by side.
+        band_rows: Rows of a band; the source's own choice, cut so that every thread has
+            some, when ``None``.
+
+    Returns:
+        What ``work`` returned, from the top band to the bottom one.
+    """
+    height = source.shape[1]
+    if band_rows is None:
+        share = height if threads <= 1 else -(-height // (4 * threads))
+        band_rows = min(source.band_rows, share)
+    parts = list(bands(height, max(1, band_rows)))
+    if threads <= 1 or len(parts) == 1:
+        return [work(top, bottom) for top, bottom in parts]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda part: work(*part), parts))
+
+
+def contiguous_bytes(
+    source: FrameSource, top: int, bottom: int
+) -> tuple[NDArray[np.uint8], int, int]:
+    """Return a band as contiguous ``(N, bytes)``, with the first pixel and the one after the last.
+
+    An array in memory is not copied: its bytes come whole, and the two numbers say where the band
+    lies in them.
+    """
+    count, _, width, _ = source.shape
+    if isinstance(source, ArraySource) and source.frames.flags.c_contiguous:
+        return source.frames.reshape(count, -1), top * width, bottom * width
+    band = np.ascontiguousarray(read_band(source, top, bottom))
+    return band.reshape(count, -1), 0, (bottom - top) * width
+
+
+def tile_width(frames: int) -> int:
+    """Return how many lanes a tile of so many rows should have, a multiple of 64.
+
+    Example:
+        >>> tile_width(100), tile_width(1000)
+        (1024, 320)
+    """
+    return max(_LINE, min(LANES, TILE_BYTES // frames // _LINE * _LINE))
+
+
+def tile_block(frames: int, lanes: int) -> NDArray[np.uint8]:
+    """Return uninitialised tiles to be filled at once, ``(tiles, frames, lanes + padding)``.
+
+    Example:
+        >>> tile_block(100, 1024).shape, tile_block(1000, 320).shape
+        ((4, 100, 1088), (1, 1000, 384))
+    """
+    number = max(1, min(MOST_TILES, BLOCK_BYTES // ((lanes + _LINE) * frames)))
+    return scratch(number * frames, lanes).reshape(number, frames, -1)
+
+
+def scratch(rows: int, lanes: int, dtype: type[np.generic] = np.uint8) -> NDArray[Any]:
+    """Return an uninitialised ``(rows, lanes + padding)`` array that starts on a cache line.
+
+    The padding keeps rows from lying a power of two apart, which would make them share cache sets.
+    """
+    columns = lanes + _LINE
+    size = rows * columns * np.dtype(dtype).itemsize
+    raw = np.empty(size + _LINE, np.uint8)
+    offset = -raw.ctypes.data % _LINE
+    tile: NDArray[Any] = raw[offset : offset + size].view(dtype).reshape(rows, columns)
+    return tile
+
+
+def counters(frames: int, lanes: int) -> NDArray[Any]:
+    """Return the scratch counters of the mode search, wide enough to count to ``frames``."""
+    return scratch(3, lanes, np.uint8 if frames < 256 else np.uint16)

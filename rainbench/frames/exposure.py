@@ -1,0 +1,173 @@
+"""Light that drifts: the brightness of every frame, and frames brought to one brightness.
+
+A vote over time takes the darkest frames for the clean ones when a cloud passes. Correct the light
+first when it drifts by more than about 3 %; `extract_clean_frame` does so for ``robust`` by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.core.errors import RainbenchError
+from rainbench.frames.sources import Frames, FrameSource, as_source, read_band
+
+SAMPLED_ROWS = 48
+SAMPLED_COLUMNS = 384
+_DARK, _BRIGHT = 24, 235
+_REFERENCE = 35
+_FEWEST = 100
+_STEP = 5e-4
+_REACH = 1.0
+_NARROWEST, _WIDEST = 2e-3, 2e-2
+
+CLIPS_ABOVE = 1.01
+"""Gain from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
+
+STEADY = 5e-4
+"""Relative standard deviation below which the light counts as steady: all gains are 1. It also
+does where upper and lower half of the picture disagree by half of what the gains vary."""
+
+
+def estimate_gains(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
+    """Estimate how bright each frame is, relative to the usual one.
+
+    The ratio of a frame to a reference picture is the same at all its dry pixels, and larger where
+    it rains: the most frequent ratio is the gain, whatever the rain. A mean would follow the rain.
+
+    Args:
+        frames: The sequence; a grid of up to 48 rows and 384 columns of it is read.
+        rounds: How often the reference is made anew from the corrected frames.
+
+    Returns:
+        ``(N,)`` float64; the middle half of them has mean 1, which a flash does not move and
+        flicker hardly. Exactly 1 where the light is steady. Divide frame n by ``gains[n]``.
+
+    Example:
+        >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
+        >>> light = np.linspace(0.9, 1.1, 21)
+        >>> video = (scene * light[:, None, None, None]).round().astype(np.uint8)
+        >>> bool(np.abs(estimate_gains(video) - light).max() < 2e-3)
+        True
+    """
+    samples = sample_grid(as_source(frames)).astype(np.float32)
+    middle = np.median(samples, axis=0)
+    usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
+    brightness = samples[:, usable].sum(axis=-1)
+    gains = np.ones(len(brightness))
+    if brightness.shape[1] < _FEWEST:
+        return gains
+    middle_row = brightness.shape[1] // 2
+    for _ in range(rounds):
+        corrected = brightness / gains[:, None].astype(np.float32)
+        reference = np.percentile(corrected, _REFERENCE, axis=0)
+        halves = [
+            [_most_frequent_ratio(row[part], reference[part]) for row in brightness]
+            for part in (np.s_[:middle_row], np.s_[middle_row:])
+        ]
+        first, second = (np.array(half) / _usual(half) for half in halves)
+        gains = (first + second) / 2
+        gains /= _usual(gains)
+    doubt = float((first - second).std()) / 2
+    return gains if gains.std() > max(STEADY, 2 * doubt) else np.ones(len(gains))
+
+
+def _usual(gains: list[float] | NDArray[np.float64]) -> float:
+    """Return the mean of the middle half."""
+    ordered = np.sort(gains)
+    quarter = len(ordered) // 4
+    return float(ordered[quarter : len(ordered) - quarter].mean())
+
+
+def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
+    """Read a regular grid of pixels of all frames, ``(N, pixels, 3)``."""
+    _, height, width, _ = source.shape
+    rows = np.unique(np.linspace(0, height - 1, min(height, SAMPLED_ROWS)).astype(int))
+    columns = np.unique(np.linspace(0, width - 1, min(width, SAMPLED_COLUMNS)).astype(int))
+    picked = [read_band(source, row, row + 1)[:, 0, columns] for row in rows.tolist()]
+    return np.concatenate(picked, axis=1)
+
+
+def _most_frequent_ratio(values: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
+    """Return the mode of ``values / reference``: the peak of a smoothed histogram of its log."""
+    from scipy.ndimage import gaussian_filter1d
+
+    ratios = np.log(np.maximum(values, 1) / reference)
+    counts, edges = np.histogram(
+        ratios, round(2 * _REACH / _STEP), (-_REACH, _REACH), weights=reference
+    )
+    below = ratios[ratios < np.median(ratios)]
+    spread = float(np.median(ratios) - np.median(below)) if below.size else 0.0
+    width = min(max(spread, _NARROWEST), _WIDEST)
+    smooth = gaussian_filter1d(counts, width / _STEP, mode="constant")
+    peak = int(np.clip(smooth.argmax(), 1, smooth.size - 2))
+    left, top, right = smooth[peak - 1 : peak + 2]
+    bend = left - 2 * top + right
+    offset = (left - right) / (2 * bend) if bend else 0.0
+    return float(np.exp((edges[peak] + edges[peak + 1]) / 2 + offset * _STEP))
+
+
+@dataclass(frozen=True, slots=True)
+class GainSource:
+    """A sequence with its light corrected: frame n divided by ``gains[n]``, rounded to 8 bits.
+
+    Clipped samples of frames that are too bright stay 255: a vote then takes them for rain, not
+    for a darker scene.
+    """
+
+    source: FrameSource
+    gains: NDArray[np.float64]
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """``(N, H, W, 3)``."""
+        return self.source.shape
+
+    @property
+    def band_rows(self) -> int:
+        """Rows worth reading at a time: each band is made anew, so not all at once."""
+        from rainbench.frames.sources import rows_within
+
+        return min(self.source.band_rows, rows_within(self.shape, 32 << 20))
+
+    def band(self, top: int, bottom: int) -> NDArray[np.uint8]:
+        """Return the corrected rows ``top`` to ``bottom`` of every frame."""
+        import cv2
+
+        band = self.source.band(top, bottom)
+        corrected = np.empty(band.shape, np.uint8)
+        for frame, gain, out in zip(band, self.gains, corrected, strict=True):
+            table = np.clip(np.rint(np.arange(256) / gain), 0, 255).astype(np.uint8)
+            if gain > CLIPS_ABOVE:
+                table[255] = 255
+            cv2.LUT(frame, table, dst=out)
+        return corrected
+
+
+def normalise(frames: Frames, gains: NDArray[np.float64]) -> FrameSource:
+    """Bring all frames to one brightness, band by band as they are read.
+
+    Where all gains are 1 the frames come as they are, without a copy.
+
+    Args:
+        frames: The sequence.
+        gains: ``(N,)``, from `estimate_gains`.
+
+    Raises:
+        RainbenchError: There is not one positive gain for each frame.
+
+    Example:
+        >>> frames = np.full((2, 1, 1, 3), 100, np.uint8)
+        >>> normalise(frames, np.array([0.5, 1.0])).band(0, 1)[:, 0, 0, 0].tolist()
+        [200, 100]
+    """
+    source = as_source(frames)
+    gains = np.asarray(gains, np.float64)
+    if gains.shape != (source.shape[0],) or not (gains > 0).all():
+        raise RainbenchError(
+            f"gains of shape {gains.shape}, not all positive, or not for {source.shape[0]} frames",
+            hint="Give one positive gain for each frame, as estimate_gains does.",
+        )
+    return source if (gains == 1).all() else GainSource(source, gains)

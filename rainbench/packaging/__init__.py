@@ -1,0 +1,1 @@
+"""How a data set is handed on: files, tables, cards, Croissant, shards, contact sheets."""

@@ -1,0 +1,48 @@
+"""Which sources of a data set are for testing, and choosing evenly from many."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from rainbench.core.random import philox, uniform
+
+SplitName = Literal["train", "test"]
+
+
+def choose_test_videos(videos: Sequence[str], share: float, seed: int) -> frozenset[str]:
+    """Choose the videos whose pairs are for testing.
+
+    Each video draws a number that depends on the seed and its own id alone, and the lowest are
+    taken: at least one when the share is not zero, and not all unless there is only one or the
+    share is 1.
+
+    Args:
+        videos: Ids; the order does not matter.
+        share: 0 to 1.
+        seed: Any number.
+
+    Example:
+        >>> sorted(choose_test_videos(["a", "b", "c", "d", "e"], 0.4, seed=1))
+        ['a', 'c']
+        >>> choose_test_videos(["a"], 0.2, seed=1)
+        frozenset({'a'})
+    """
+    distinct = sorted(set(videos))
+    if not distinct or share == 0:
+        return frozenset()
+    drawn = sorted(distinct, key=lambda video: (uniform(philox("split", seed, video), 0, 1), video))
+    most = len(drawn) if share == 1 or len(drawn) == 1 else len(drawn) - 1
+    return frozenset(drawn[: min(most, max(1, round(share * len(drawn))))])
+
+
+def spread(items: Sequence[int], most: int | None) -> tuple[int, ...]:
+    """Return at most so many items, evenly spread, the first among them.
+
+    Example:
+        >>> spread(range(10), 4), spread(range(3), None)
+        ((0, 2, 5, 7), (0, 1, 2))
+    """
+    if most is None or most >= len(items):
+        return tuple(items)
+    return tuple(items[index * len(items) // most] for index in range(most))

@@ -1,0 +1,1 @@
+"""From a data set's card and a folder to checked pairs of rainy and clean images."""

@@ -1,0 +1,1 @@
+"""Rain over one image: streaks, drops, mist, and their masks."""

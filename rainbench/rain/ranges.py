@@ -1,0 +1,29 @@
+"""Say which number of a record is out of its range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rainbench.core.errors import RainbenchError
+
+
+def check_ranges(what: str, record: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise unless every named field of a record lies in its closed range.
+
+    Args:
+        what: What the record describes, in the plural, for the message.
+        record: Any object with the fields as attributes.
+        ranges: Lowest and highest value of each field. NaN is out of every range.
+
+    Raises:
+        RainbenchError: A field is out of range.
+
+    Example:
+        >>> check_ranges("numbers", 3 + 4j, {"real": (0, 5), "imag": (0, 3)})
+        Traceback (most recent call last):
+        rainbench.core.errors.RainbenchError: imag of numbers is 4.0: it must be 0 to 3
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(record, name)
+        if not low <= value <= high:
+            raise RainbenchError(f"{name} of {what} is {value}: it must be {low} to {high}")

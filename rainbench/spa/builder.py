@@ -1,0 +1,243 @@
+"""Real rain/clean pairs from static-camera videos: SPANet's data set, made without a person.
+
+Every scene of every video becomes a sequence with one clean frame. A judge accepts it, asks for
+more frames, or rejects it; with ``--review`` a person does. What is accepted becomes a data set::
+
+    OUT/videos/<video>.json      what was found in a video
+    OUT/sequences/<sequence>/    its candidate clean frame and, once accepted, its pairs
+    OUT/dataset/                 the data set, see `rainbench.packaging.package`
+    OUT/summary.csv, summary.md  a row per sequence
+
+Whatever was made is kept: a build that was killed, or is given more videos or a person's decisions,
+goes on from there and ends with the same bytes as one that was not, for any number of workers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from rainbench.catalog.cards import DatasetCard
+from rainbench.core.files import write_atomically, writing
+from rainbench.core.pool import run_all
+from rainbench.core.text import natural_key
+from rainbench.packaging.package import Extras, Parameter
+from rainbench.packaging.split import SplitName
+from rainbench.spa.dataset import WrittenSet, plan_pairs, split_candidates, write_data_set
+from rainbench.spa.inputs import MARKER
+from rainbench.spa.layout import AcceptedSequence
+from rainbench.spa.options import SpaOptions
+from rainbench.spa.pairs import PairPlan, StagedPair
+from rainbench.spa.plan import BuildPlan, PlannedVideo
+from rainbench.spa.sequence import Candidate, state_of
+from rainbench.spa.staging import StagingTask, stage_video
+from rainbench.spa.summary import (
+    SummaryRow,
+    summary_csv,
+    summary_json,
+    summary_markdown,
+    totals,
+)
+from rainbench.spa.video import VideoOutcome, work_on_video
+
+_CRASHED = (
+    "the process that worked on it died, probably for lack of memory\n"
+    "  Run the same command again with a smaller --memory or fewer --workers."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did.
+
+    Attributes:
+        rows: A row per sequence, and per video of which nothing could be made.
+        cards: The cards of the data set, with their counts; empty when nothing was accepted.
+    """
+
+    rows: tuple[SummaryRow, ...]
+    cards: tuple[DatasetCard, ...]
+
+    @property
+    def totals(self) -> str:
+        """One line that counts states and pairs."""
+        return totals(self.rows)
+
+    def as_table(self) -> dict[str, object]:
+        """Return the report as plain types."""
+        return {
+            "rows": summary_json(self.rows),
+            "datasets": {card.name: card.count for card in self.cards},
+        }
+
+
+def build_spa(
+    plan: BuildPlan,
+    out: Path,
+    options: SpaOptions,
+    *,
+    extras: Extras | None = None,
+    on_video: Callable[[int, str], None] = lambda _amount, _what: None,
+) -> BuildReport:
+    """Make, or go on making, a data set of real pairs.
+
+    Args:
+        plan: The videos, from `rainbench.spa.plan.make_plan`.
+        out: Where everything is written.
+        options: The options.
+        extras: Other packagings to write.
+        on_video: Called with 1 and a video's label when its clean frames are made.
+
+    Raises:
+        StoreError: Something cannot be written; what is there is kept.
+    """
+    with writing(out):
+        (out / "videos").mkdir(parents=True, exist_ok=True)
+        (out / "sequences").mkdir(exist_ok=True)
+        record = json.dumps({"made by": "rainbench build-spa", **options.describe()}, indent=1)
+        write_atomically(out / MARKER, record.encode() + b"\n")
+    outcomes = run_all(
+        partial(work_on_video, out=out, options=options),
+        plan.videos,
+        options.workers,
+        on_crash=lambda video: VideoOutcome(video, (), _CRASHED),
+        on_done=lambda outcome: on_video(1, outcome.video.source.label),
+    )
+    accepted = _accepted(outcomes, out, options)
+    staged, failures = _stage(accepted, outcomes, out, options)
+    written = write_data_set(out, staged, options, extras or Extras())
+    outcomes = [_with_failure(outcome, failures) for outcome in outcomes]
+    rows = _rows(plan, outcomes, out, options, written, dict(_split_names(staged)))
+    with writing(out):
+        write_atomically(out / "summary.csv", summary_csv(rows).encode())
+        write_atomically(out / "summary.md", summary_markdown(rows).encode())
+    return BuildReport(tuple(rows), written.cards)
+
+
+def _accepted(
+    outcomes: Sequence[VideoOutcome], out: Path, options: SpaOptions
+) -> list[tuple[Candidate, SplitName, PairPlan]]:
+    """Return accepted sequences in natural order, with their split and what to make of them."""
+    candidates = [
+        candidate
+        for outcome in outcomes
+        for candidate in outcome.candidates
+        if state_of(out / "sequences" / candidate.id, candidate, review=options.review)
+        == "accepted"
+    ]
+    candidates.sort(key=lambda candidate: (natural_key(candidate.id), candidate.id))
+    split = split_candidates(candidates, options)
+    tests = sum(name == "test" for _, name in split)
+    return [
+        (candidate, name, plan_pairs(candidate, name, options, tests)) for candidate, name in split
+    ]
+
+
+def _stage(
+    accepted: Sequence[tuple[Candidate, SplitName, PairPlan]],
+    outcomes: Sequence[VideoOutcome],
+    out: Path,
+    options: SpaOptions,
+) -> tuple[list[tuple[AcceptedSequence, SplitName]], dict[str, str]]:
+    """Make the pairs of accepted sequences; also return what failed, by video."""
+    videos = {outcome.video.id: outcome.video for outcome in outcomes}
+    by_video: dict[str, list[tuple[Candidate, PairPlan]]] = {}
+    for candidate, _, plan in accepted:
+        by_video.setdefault(candidate.video_id, []).append((candidate, plan))
+    tasks = [StagingTask(videos[name], tuple(work)) for name, work in by_video.items()]
+    results = run_all(
+        partial(stage_video, out=out, options=options),
+        tasks,
+        options.workers,
+        on_crash=lambda task: (task.video.id, {}, _CRASHED),
+    )
+    pairs: dict[str, tuple[StagedPair, ...]] = {}
+    failures: dict[str, str] = {}
+    for video, made, failure in results:
+        pairs.update(made)
+        if failure:
+            failures[video] = failure
+    return [
+        (_sequence(candidate, pairs[candidate.id], videos, out), name)
+        for candidate, name, _ in accepted
+        if candidate.id in pairs
+    ], failures
+
+
+def _sequence(
+    candidate: Candidate,
+    pairs: Sequence[StagedPair],
+    videos: dict[str, PlannedVideo],
+    out: Path,
+) -> AcceptedSequence:
+    parameters: dict[str, Parameter] = {
+        "video": videos[candidate.video_id].source.label,
+        "method": candidate.method,
+        "frames": candidate.frames,
+        "corrections": " ".join(candidate.corrections),
+        "crop": " ".join(map(str, candidate.crop)),
+        "estimated_psnr": candidate.estimated_psnr,
+    }
+    if candidate.percentile is not None:
+        parameters["percentile"] = candidate.percentile
+    folder = out / "sequences" / candidate.id
+    return AcceptedSequence(candidate.id, candidate.video_id, folder, pairs, parameters)
+
+
+def _split_names(
+    staged: Sequence[tuple[AcceptedSequence, SplitName]],
+) -> list[tuple[str, SplitName]]:
+    return [(sequence.id, name) for sequence, name in staged]
+
+
+def _with_failure(outcome: VideoOutcome, failures: dict[str, str]) -> VideoOutcome:
+    failure = failures.get(outcome.video.id)
+    return VideoOutcome(outcome.video, (), failure) if failure else outcome
+
+
+def _rows(
+    plan: BuildPlan,
+    outcomes: Sequence[VideoOutcome],
+    out: Path,
+    options: SpaOptions,
+    written: WrittenSet,
+    splits: dict[str, SplitName],
+) -> list[SummaryRow]:
+    rows = [
+        SummaryRow(video=label, state="failed", reason=reason) for label, reason in plan.unusable
+    ]
+    rows += [
+        SummaryRow(video=label, state="duplicate", reason=f"the same bytes as {other}")
+        for label, other in plan.duplicates
+    ]
+    for outcome in outcomes:
+        label = outcome.video.source.label
+        if outcome.error:
+            rows.append(SummaryRow(video=label, state="failed", reason=outcome.error))
+        for first, stop in outcome.short:
+            few = f"frames {first} to {stop - 1} are a scene too short to work on"
+            rows.append(SummaryRow(video=label, state="rejected", reason=few))
+        for number, candidate in enumerate(outcome.candidates, start=1):
+            first, stop = candidate.scene
+            folder = out / "sequences" / candidate.id
+            state = state_of(folder, candidate, review=options.review)
+            row = SummaryRow(
+                video=label,
+                sequence=candidate.id,
+                scene=f"{number}/{len(outcome.candidates)}",
+                frames=f"{candidate.frames}/{stop - first}",
+                method=candidate.method,
+                percentile=candidate.percentile,
+                vote_share=candidate.vote_share,
+                estimated_psnr=candidate.estimated_psnr,
+                verdict=candidate.verdict,
+                state=state,
+                split=splits.get(candidate.id, ""),
+                pairs=(written.pairs or {}).get(candidate.id, 0),
+                reason=candidate.reason,
+            )
+            rows.append(row)
+    return sorted(rows, key=lambda row: (natural_key(row.video), row.video, row.sequence))

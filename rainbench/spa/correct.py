@@ -1,0 +1,69 @@
+"""Frames made to match their clean frame: moved to one place, brought to one brightness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.core.images import Image
+from rainbench.frames.alignment import AlignedSource
+from rainbench.frames.exposure import normalise
+from rainbench.frames.sources import ArraySource, FrameSource
+
+LIGHT = 0.01
+"""Change of the light, as a share, below which frames are left as they were filmed."""
+
+FARTHEST = 12.0
+"""Pixels beyond which a camera is taken to move rather than to shake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What is done to the frames of a sequence before they vote, and to those of its pairs.
+
+    Attributes:
+        shifts: ``(N, 2)`` pixels by which each frame's content lies to the right and below, or
+            None where they are left in place.
+        gains: ``(N,)`` brightness of each frame relative to the clean frame, or None likewise.
+        crop: Left, top, right, bottom of what all frames show, once moved.
+    """
+
+    shifts: NDArray[np.float64] | None
+    gains: NDArray[np.float64] | None
+    crop: tuple[int, int, int, int]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Which corrections are made: ``shake``, ``light``."""
+        shake, light = self.shifts is not None, self.gains is not None
+        return ("shake",) * shake + ("light",) * light
+
+    def cut(self, image: Image) -> Image:
+        """Return the part of a picture that all frames show."""
+        left, top, right, bottom = self.crop
+        return np.ascontiguousarray(image[top:bottom, left:right])
+
+
+def correct_frame(image: Image, index: int, correction: Correction) -> Image:
+    """Return a frame as it matches the clean frame: moved, brightened, cropped.
+
+    Args:
+        image: ``(H, W, 3)`` uint8, as decoded.
+        index: Its place among the frames that voted.
+        correction: The sequence's.
+
+    Example:
+        >>> image = np.full((4, 6, 3), 100, np.uint8)
+        >>> half = Correction(None, np.array([0.5]), (1, 0, 6, 4))
+        >>> corrected = correct_frame(image, 0, half)
+        >>> corrected.shape, int(corrected.max())
+        ((4, 5, 3), 200)
+    """
+    source: FrameSource = ArraySource(image[None])
+    if correction.shifts is not None:
+        source = AlignedSource(source, correction.shifts[index : index + 1])
+    if correction.gains is not None:
+        source = normalise(source, correction.gains[index : index + 1])
+    return correction.cut(source.band(0, image.shape[0])[0])

@@ -1,0 +1,146 @@
+"""The frames of one video as the rounds need them: scanned once, kept where there is room."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.core.images import Image
+from rainbench.frames.cache import collect, keep
+from rainbench.frames.sources import FrameSource, ListSource, bands
+from rainbench.spa.options import SpaOptions
+from rainbench.video.read import VideoError, VideoInfo, decode
+
+Thumbnails = NDArray[np.uint8]
+
+THUMBNAIL_SIDE = 256
+"""Longest side of the small grey pictures on which scenes and the camera's way are found."""
+
+
+class VideoFrames:
+    """The frames of a video: the first pass looks at all of them, later ones read parts.
+
+    Frames that fit the memory budget are kept from the first pass. Otherwise a part is decoded
+    again, into memory or, where it does not fit either, into a spool on disk.
+
+    Args:
+        path: The video.
+        options: The options; the memory budget is one worker's.
+        scratch: A folder for large temporary files.
+
+    Attributes:
+        thumbnails: ``(N, h, w)``, a small grey picture of every frame.
+        scale: How many pixels of a frame are one of a thumbnail.
+        info: What is known of the video.
+        damage: Why the frames end before the video does; empty unless truncation is allowed.
+
+    Raises:
+        VideoError: The video cannot be decoded to its end, or has a single frame.
+    """
+
+    def __init__(self, path: Path, options: SpaOptions, scratch: Path) -> None:
+        self._path = path
+        self._options = options
+        self._scratch = scratch
+        self._kept: list[Image] | None = []
+        self._held = 0
+        with tempfile.TemporaryFile(dir=scratch) as file:
+            shape = self._look(file)
+            # A long video has millions of pixels even in thumbnails: they stay in the file.
+            self.thumbnails: Thumbnails = np.memmap(file, np.uint8, "r", shape=shape)
+        self.scale = max(self.info.width, self.info.height) / max(shape[1:])
+
+    def _look(self, file: IO[bytes]) -> tuple[int, int, int]:
+        """Decode the whole video once; write the thumbnails and return their shape."""
+        count, size = 0, (0, 0)
+        with decode(self._path, allow_truncated=self._options.allow_truncated) as stream:
+            for frame in stream:
+                thumbnail = _shrink(frame.image)
+                file.write(thumbnail.tobytes())
+                count, size = count + 1, thumbnail.shape
+                if self._kept is not None:
+                    self._keep(frame.image)
+            self.info: VideoInfo = stream.info
+            self.damage: str = stream.damage
+        file.flush()
+        if count < 2:
+            raise VideoError(
+                self._path,
+                "has a single frame",
+                hint="A clean frame is voted for by many frames: give 20, better 100 or more.",
+            )
+        return count, *size
+
+    def _keep(self, image: Image) -> None:
+        """Keep a frame, or let go of all when they are too many."""
+        self._held += image.nbytes
+        if self._kept is not None and self._held <= self._options.frame_budget:
+            self._kept.append(image)
+        else:
+            self._kept, self._held = None, 0
+
+    def __len__(self) -> int:
+        return len(self.thumbnails)
+
+    @contextlib.contextmanager
+    def span(self, first: int, stop: int) -> Iterator[FrameSource]:
+        """Give frames ``first`` to ``stop``, the end excluded, for the time of a ``with`` block."""
+        if self._kept is not None:
+            yield ListSource(self._kept[first:stop])
+            return
+        frames = self._decoded(first, stop)
+        with collect(frames, self._options.frame_budget, self._scratch) as source:
+            in_memory = isinstance(source, ListSource)
+            self._held = int(np.prod(source.shape, dtype=np.int64)) if in_memory else 0
+            yield source
+            self._held = 0
+
+    @contextlib.contextmanager
+    def kept(self, source: FrameSource) -> Iterator[FrameSource]:
+        """Keep frames that would be made anew each time they are read, where there is room."""
+        room = max(0, self._options.frame_budget - self._held)
+        with keep(source, room, self._scratch) as steady:
+            yield steady
+
+    def _decoded(self, first: int, stop: int) -> Iterator[Image]:
+        wanted = slice(first, stop)
+        with decode(
+            self._path, frames=wanted, allow_truncated=self._options.allow_truncated
+        ) as stream:
+            for frame in stream:
+                yield frame.image
+
+
+def _shrink(image: Image) -> NDArray[np.uint8]:
+    """Return a small grey picture, each pixel the mean of those it stands for."""
+    import cv2
+
+    height, width = image.shape[:2]
+    ratio = min(1.0, THUMBNAIL_SIDE / max(height, width))
+    size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+    small: NDArray[np.uint8] = np.asarray(
+        cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8
+    )
+    grey: NDArray[np.uint8] = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
+    return grey
+
+
+def pick_frames(source: FrameSource, numbers: Sequence[int]) -> list[Image]:
+    """Return whole frames of a source, read band by band.
+
+    Example:
+        >>> source = ListSource([np.full((5, 6, 3), n, np.uint8) for n in range(4)])
+        >>> [int(frame[4, 5, 2]) for frame in pick_frames(source, [1, 3])]
+        [1, 3]
+    """
+    height = source.shape[1]
+    parts = [
+        source.band(top, bottom)[list(numbers)] for top, bottom in bands(height, source.band_rows)
+    ]
+    return list(np.concatenate(parts, axis=1))

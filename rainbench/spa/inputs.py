@@ -1,0 +1,159 @@
+"""Which videos a build is about: files, folders of them, folders of images, ``.mat`` stacks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.text import natural_key, safe_name
+from rainbench.video.read import VIDEO_SUFFIXES
+
+MARKER = "rainbench-build.json"
+"""Lies in every folder a build writes to: its images are no input of another build."""
+
+_LONGEST_SLUG = 40
+
+Kind = Literal["video", "images", "mat"]
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInput:
+    """One video to make a clean frame of.
+
+    Attributes:
+        path: A file, or a folder of images.
+        kind: What it is.
+        size: Bytes on disk.
+        label: How it is named in lines and tables: relative to what was given.
+    """
+
+    path: Path
+    kind: Kind
+    size: int
+    label: str
+
+
+def find_inputs(paths: Sequence[Path], out: Path) -> list[VideoInput]:
+    """Find every video in files and folders, in natural order, each once.
+
+    Folders are searched to any depth. A folder that holds images and no videos is one sequence.
+    Hidden files, and everything that a build wrote (this one or another), are passed over.
+
+    Args:
+        paths: Files and folders as given.
+        out: Where the build will write; must not be an input or lie in a folder of images that
+            is one.
+
+    Raises:
+        RainbenchError: A path does not exist, ``out`` would be written into an input, or there is
+            no video at all.
+    """
+    found: dict[Path, VideoInput] = {}
+    for path in paths:
+        if not path.exists():
+            raise RainbenchError(f"{path}: there is no such file or folder", hint="Check the path.")
+        _refuse_inside(path, out)
+        for item in _walk(path, out) if path.is_dir() else [_file(path, path.name)]:
+            found.setdefault(item.path.resolve(), item)
+    for item in found.values():
+        if item.kind == "images":
+            _refuse_sequence(item.path, out)
+    if not found:
+        given = ", ".join(map(str, paths))
+        raise RainbenchError(
+            f"{given}: no videos found",
+            hint=f"Looked for {' '.join(sorted(VIDEO_SUFFIXES))} and folders of images.",
+        )
+    return sorted(found.values(), key=lambda item: (natural_key(item.label), str(item.path)))
+
+
+def content_hash(item: VideoInput) -> str:
+    """Return the SHA-256 of a video's bytes; of a folder, of its images' names and bytes.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    if item.kind != "images":
+        return _file_hash(item.path)
+    digest = hashlib.sha256()
+    for file in sorted(_images(item.path), key=lambda file: file.name):
+        digest.update(f"{file.name}\0{_file_hash(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def video_id(item: VideoInput, sha256: str) -> str:
+    """Return the id of a video: its name in plain letters, and the start of its hash.
+
+    Files of one name in two folders differ in the hash; the id does not depend on what else there
+    is.
+
+    Example:
+        >>> item = VideoInput(Path("in/Hof 雨.mp4"), "video", 10, "Hof 雨.mp4")
+        >>> video_id(item, "0123456789abcdef")
+        'hof-01234567'
+    """
+    stem = item.path.name if item.kind == "images" else item.path.stem
+    return f"{safe_name(stem)[:_LONGEST_SLUG].strip('-_') or 'video'}-{sha256[:8]}"
+
+
+def _walk(root: Path, out: Path) -> Iterator[VideoInput]:
+    own = out.resolve()
+    for folder, subfolders, files in os.walk(root):
+        here = Path(folder)
+        if here.resolve() == own or MARKER in files:
+            subfolders.clear()
+            continue
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        visible = [here / name for name in files if not name.startswith(".")]
+        videos = [file for file in visible if file.suffix.lower() in VIDEO_SUFFIXES]
+        for file in videos:
+            yield _file(file, _relative(file, root))
+        if not videos and (images := _images(here)):
+            size = sum(file.stat().st_size for file in images)
+            yield VideoInput(here, "images", size, _relative(here, root))
+
+
+def _file(path: Path, label: str) -> VideoInput:
+    kind: Kind = "mat" if path.suffix.lower() == ".mat" else "video"
+    return VideoInput(path, kind, path.stat().st_size, label)
+
+
+def _relative(path: Path, root: Path) -> str:
+    return root.name if path == root else path.relative_to(root).as_posix()
+
+
+def _images(folder: Path) -> list[Path]:
+    return [
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in IMAGE_SUFFIXES
+        and not file.name.startswith(".")
+        and file.is_file()
+    ]
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _refuse_inside(path: Path, out: Path) -> None:
+    if path.resolve() == out.resolve():
+        raise RainbenchError(
+            f"{out}: is an input, so nothing is written there",
+            hint="Give another --out; a new folder inside it will do.",
+        )
+
+
+def _refuse_sequence(folder: Path, out: Path) -> None:
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise RainbenchError(
+            f"{out}: lies in {folder}, which is an input itself: a folder of images",
+            hint="Give an --out elsewhere.",
+        )

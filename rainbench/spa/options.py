@@ -1,0 +1,195 @@
+"""What a build of real pairs is told to do, and in what limits."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from rainbench.clean_frame.extract import RAIN_LEVELS, Method
+from rainbench.clean_frame.quality.rain_density import Kind
+from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import DeviceChoice, has_gpu_driver, resolve_device
+from rainbench.core.text import safe_name
+
+SpaLayout = Literal["spa", "pairs"]
+
+MOST_FRAMES = 300
+"""Frames beyond which rounds end: more of them bring more movement and hardly any detail."""
+
+REVISION = 2
+"""Part of every key: raised when the same video and options give other bytes than before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpaOptions:
+    """The options of ``rainbench build-spa``.
+
+    Attributes:
+        method: How the clean frame is made, see `rainbench.clean_frame.extract`.
+        frames: Frames to use; ``auto`` for all of a static scene, at most 300; None for rounds of
+            more and more by the density, as in the paper.
+        density: How dense the rain is; None estimates it.
+        align: Correct shake, drift of the camera and of the light always (True), never (False),
+            or where a sequence is found not to be static (None).
+        layout: ``spa`` for the names of SPA-Data, ``pairs`` for rainy/, clean/ and mask/.
+        min_psnr: Estimated PSNR, in dB, below which a clean frame is rejected when no number of
+            frames gives a good one. Compressed videos seldom reach the judge's 40 dB.
+        crop: Side of the crops in pixels, 0 for whole frames; None for 256 with ``spa`` and whole
+            frames with ``pairs``.
+        test_share: Share of the videos whose pairs are for testing.
+        review: A person decides.
+        allow_truncated: Use the good frames before a damaged one.
+        max_frames: Most rainy frames of a sequence to make pairs of, evenly spread; None for all.
+        mask_levels: Brightening in 8-bit levels from which a pixel of the mask is rain.
+        seed: Chooses the test videos.
+        memory: Bytes that the frames of all workers may fill together.
+        workers: Processes; never changes the result.
+        device: Where the votes of the method ``exact`` are counted; never changes the result.
+        name: Of the data set.
+    """
+
+    method: Method = "exact"
+    frames: int | Literal["auto"] | None = None
+    density: Kind | None = None
+    align: bool | None = None
+    min_psnr: float = 36.0
+    layout: SpaLayout = "spa"
+    crop: int | None = None
+    test_share: float = 0.2
+    review: bool = False
+    allow_truncated: bool = False
+    max_frames: int | None = None
+    mask_levels: float = RAIN_LEVELS
+    seed: int = 0
+    memory: int = 2 << 30
+    workers: int = 1
+    device: Literal["cpu", "cuda"] = "cpu"
+    name: str = "spa-own"
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Method) or self.method == "percentile":
+            raise RainbenchError(f"there is no clean-frame method {self.method!r} for videos")
+        if isinstance(self.frames, int) and self.frames < 2:
+            raise RainbenchError(
+                f"--frames {self.frames} is too few", hint="A clean frame needs 2, better 100."
+            )
+        if not 0 <= self.test_share <= 1:
+            raise RainbenchError(
+                f"--test-share {self.test_share:g} is not a share", hint="Give 0 to 1."
+            )
+        if self.crop is not None and self.crop != 0 and self.crop < SMALLEST_CROP:
+            raise RainbenchError(
+                f"--crop {self.crop} is too small",
+                hint=f"Give {SMALLEST_CROP} or more, or 0 for whole frames.",
+            )
+
+    @property
+    def crop_side(self) -> int:
+        """Side of the crops; 0 stands for whole frames."""
+        if self.crop is not None:
+            return self.crop
+        return 256 if self.layout == "spa" else 0
+
+    @property
+    def frame_budget(self) -> int:
+        """Bytes of frames that one worker may keep in memory."""
+        return max(1, self.memory // max(1, self.workers))
+
+    def candidate_key(self, sha256: str) -> str:
+        """Return what the candidates of a video depend on, as a hash."""
+        parts = {
+            "revision": REVISION,
+            "video": sha256,
+            "method": self.method,
+            "frames": self.frames,
+            "density": self.density,
+            "align": self.align,
+            "min_psnr": self.min_psnr,
+            "allow_truncated": self.allow_truncated,
+        }
+        return _hash(parts)
+
+    def describe(self) -> dict[str, object]:
+        """Return the options that decide what the build makes, for its record."""
+        left_out = ("workers", "memory", "device")
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
+
+
+SMALLEST_CROP = 16
+
+
+def key_of(parts: object) -> str:
+    """Return the hash of plain values.
+
+    Example:
+        >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
+        True
+    """
+    return _hash(parts)
+
+
+def _hash(parts: object) -> str:
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def parse_frames(text: str) -> int | Literal["auto"] | None:
+    """Return what ``--frames`` gives: a number, ``auto``, or None where it is not given.
+
+    Raises:
+        RainbenchError: It is neither.
+
+    Example:
+        >>> parse_frames("100"), parse_frames("AUTO"), parse_frames("")
+        (100, 'auto', None)
+    """
+    if not text:
+        return None
+    if text.casefold() == "auto":
+        return "auto"
+    if not text.isascii() or not text.isdigit():
+        raise RainbenchError(f"--frames {text}: neither a number nor auto")
+    return int(text)
+
+
+def data_set_name(name: str, out: Path) -> str:
+    """Return the name of a data set as given, or made from its folder.
+
+    Raises:
+        RainbenchError: It has letters that a card's name may not have.
+
+    Example:
+        >>> data_set_name("", Path("runs/Mein Regen")), data_set_name("yard", Path("runs"))
+        ('spa-mein-regen', 'yard')
+    """
+    if not name:
+        return f"spa-{safe_name(out.resolve().name) or 'own'}"
+    if safe_name(name) != name:
+        raise RainbenchError(
+            f"--name {name}: a data set's name is made of a-z, 0-9, _ and -",
+            hint=f"For example {safe_name(name) or 'my-rain'}.",
+        )
+    return name
+
+
+def choose_device(device: DeviceChoice, method: Method) -> Literal["cpu", "cuda"]:
+    """Return where a method runs: ``auto`` takes a graphics card where it can use one.
+
+    Raises:
+        RainbenchError: CUDA was asked for and there is none, or the method cannot use it.
+
+    Example:
+        >>> choose_device("auto", "robust")
+        'cpu'
+    """
+    if method == "exact" and (device != "auto" or has_gpu_driver()):
+        return resolve_device(device)
+    if device == "cuda":
+        raise RainbenchError(
+            f"--device cuda: the method {method} runs on the processor only",
+            hint="Use --method exact, or leave --device out.",
+        )
+    return "cpu"

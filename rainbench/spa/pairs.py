@@ -1,0 +1,232 @@
+"""From a sequence's frames and its clean frame to pairs on disk: windows, masks, hashes.
+
+A sequence's pairs lie in its own folder under names that do not depend on other videos::
+
+    pairs/clean/X_Y.png          one window of the clean frame, shared by all frames
+    pairs/rainy/FRAME_X_Y.png    the same window of a rainy frame
+    pairs/mask/FRAME_X_Y.png     255 where that frame is brighter than the clean one
+    pairs/pairs.json             what is there; written last
+
+A build that was killed goes on with the files it finds: each is written by rename.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rainbench.core.files import write_atomically
+from rainbench.core.images import Image, read_image
+from rainbench.packaging.package import FileFacts, facts_of, store_png
+from rainbench.spa.options import key_of
+
+Window = tuple[int, int, int, int]
+"""Left, top, width and height, in pixels."""
+
+ROLES = ("rainy", "clean", "mask")
+
+
+@dataclass(frozen=True, slots=True)
+class PairPlan:
+    """Which pairs to make of a sequence.
+
+    Attributes:
+        frames: Numbers of the rainy frames, in the video.
+        windows: The windows of every frame.
+        mask_levels: Brightening from which a pixel is rain, see `make_mask`.
+    """
+
+    frames: tuple[int, ...]
+    windows: tuple[Window, ...]
+    mask_levels: float
+
+
+@dataclass(frozen=True, slots=True)
+class StagedPair:
+    """A pair in a sequence's folder.
+
+    Attributes:
+        frame: Number of the rainy frame in the video.
+        x: Left edge of the window.
+        y: Top edge of the window.
+        rain_share: Share of the mask's pixels that are rain.
+        facts: Size and hashes of each file, by role.
+    """
+
+    frame: int
+    x: int
+    y: int
+    rain_share: float
+    facts: dict[str, FileFacts]
+
+    def path(self, role: str) -> str:
+        """Return where a file lies, relative to the sequence's folder."""
+        place = f"{self.x}_{self.y}.png"
+        return f"pairs/{role}/{place if role == 'clean' else f'{self.frame}_{place}'}"
+
+
+def cut_windows(width: int, height: int, side: int) -> tuple[Window, ...]:
+    """Cover a frame with the fewest square windows, evenly spread, row by row.
+
+    Windows overlap where the frame is no multiple of the side, and are smaller than ``side`` only
+    where the frame is.
+
+    Args:
+        width: Of the frame, in pixels.
+        height: Of the frame.
+        side: Of the windows; 0 for one window that is the whole frame.
+
+    Example:
+        >>> cut_windows(368, 640, 256)[:3]
+        ((0, 0, 256, 256), (112, 0, 256, 256), (0, 192, 256, 256))
+        >>> cut_windows(238, 158, 256)
+        ((0, 0, 238, 158),)
+    """
+    if side == 0:
+        return ((0, 0, width, height),)
+    across, down = min(side, width), min(side, height)
+    return tuple(
+        (x, y, across, down) for y in _places(height, down) for x in _places(width, across)
+    )
+
+
+def _places(length: int, side: int) -> list[int]:
+    count = -(-length // side)
+    return [index * (length - side) // max(1, count - 1) for index in range(count)]
+
+
+def make_mask(rainy: Image, clean: Image, levels: float) -> Image:
+    """Return where a frame is rainy: its mean of R, G and B is ``levels`` or more above the clean.
+
+    Both are the 8-bit images of the pair, so that whoever has the pair can make its mask again.
+
+    Returns:
+        ``(H, W, 3)`` uint8, 255 where there is rain and 0 elsewhere, the same in all channels.
+
+    Example:
+        >>> clean = np.full((1, 2, 3), 90, np.uint8)
+        >>> rainy = clean + np.array([[[7, 8, 8], [8, 8, 8]]], np.uint8)
+        >>> make_mask(rainy, clean, 8)[..., 0].tolist()
+        [[0, 255]]
+    """
+    brighter = rainy.sum(axis=2, dtype=np.int32) - clean.sum(axis=2, dtype=np.int32)
+    mask: Image = np.repeat((brighter >= 3 * levels)[..., None], 3, axis=2).astype(np.uint8) * 255
+    return mask
+
+
+def staged_pairs(folder: Path, plan: PairPlan, key: str) -> list[StagedPair] | None:
+    """Return the pairs of a sequence when all of a plan have been made, or None.
+
+    Args:
+        folder: The sequence's folder.
+        plan: What is wanted.
+        key: What the frames and the clean frame depend on.
+    """
+    try:
+        content = json.loads((folder / "pairs/pairs.json").read_text(encoding="utf-8"))
+        if content["key"] != _key(plan, key):
+            return None
+        return [_from_json(pair) for pair in content["pairs"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def stage_pairs(
+    folder: Path, frames: Iterable[tuple[int, Image]], clean: Image, plan: PairPlan, key: str
+) -> list[StagedPair]:
+    """Write the pairs of a sequence into its folder.
+
+    Args:
+        folder: The sequence's folder.
+        frames: Number and picture of frames, as they match the clean frame; others than the
+            plan's are passed over.
+        clean: The clean frame.
+        plan: What to make.
+        key: What the frames and the clean frame depend on.
+
+    Returns:
+        The pairs, by frame, then by window.
+
+    Raises:
+        StoreError: A file cannot be written.
+        OSError: A folder cannot be made.
+    """
+    _prepare(folder, _key(plan, key))
+    shared = {
+        (x, y): _write(folder / f"pairs/clean/{x}_{y}.png", clean[y : y + height, x : x + width])
+        for x, y, width, height in plan.windows
+    }
+    wanted = set(plan.frames)
+    pairs = [
+        _stage_window(folder, (number, image), clean, window, plan.mask_levels, shared)
+        for number, image in frames
+        if number in wanted
+        for window in plan.windows
+    ]
+    content = {"key": _key(plan, key), "pairs": [asdict(pair) for pair in pairs]}
+    text = json.dumps(content, separators=(",", ":"))
+    write_atomically(folder / "pairs/pairs.json", text.encode())
+    return pairs
+
+
+def _stage_window(
+    folder: Path,
+    frame: tuple[int, Image],
+    clean: Image,
+    window: Window,
+    levels: float,
+    shared: Mapping[tuple[int, int], FileFacts],
+) -> StagedPair:
+    number, image = frame
+    x, y, width, height = window
+    rainy, below = (picture[y : y + height, x : x + width] for picture in (image, clean))
+    mask = make_mask(rainy, below, levels)
+    facts = {
+        "rainy": _write(folder / f"pairs/rainy/{number}_{x}_{y}.png", rainy),
+        "clean": shared[x, y],
+        "mask": _write(folder / f"pairs/mask/{number}_{x}_{y}.png", mask),
+    }
+    share = float(np.count_nonzero(mask[..., 0])) / mask[..., 0].size
+    return StagedPair(number, x, y, share, facts)
+
+
+def _write(path: Path, picture: Image) -> FileFacts:
+    picture = np.ascontiguousarray(picture)
+    if not path.exists():
+        store_png(path, picture)
+    return facts_of(picture, path.read_bytes())
+
+
+def _prepare(folder: Path, key: str) -> None:
+    """Keep what an earlier run with the same key left, and nothing else."""
+    marker = folder / "pairs/key"
+    if not marker.is_file() or marker.read_text(encoding="utf-8") != key:
+        shutil.rmtree(folder / "pairs", ignore_errors=True)
+    for role in ROLES:
+        (folder / "pairs" / role).mkdir(parents=True, exist_ok=True)
+    for unfinished in (folder / "pairs").rglob("*.part"):
+        unfinished.unlink()
+    if not marker.is_file():
+        write_atomically(marker, key.encode())
+
+
+def read_staged(folder: Path, pair: StagedPair, role: str) -> Image:
+    """Read one image of a staged pair."""
+    return read_image(folder / pair.path(role))
+
+
+def _key(plan: PairPlan, key: str) -> str:
+    return key_of([key, asdict(plan)])
+
+
+def _from_json(values: dict[str, object]) -> StagedPair:
+    facts = values["facts"]
+    assert isinstance(facts, dict)
+    known = {role: FileFacts(**fact) for role, fact in facts.items()}
+    frame, x, y = (int(str(values[name])) for name in ("frame", "x", "y"))
+    return StagedPair(frame, x, y, float(str(values["rain_share"])), known)

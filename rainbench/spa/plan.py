@@ -1,0 +1,145 @@
+"""What a build is about to do: every video looked at once, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from rainbench.catalog.registry import content_root
+from rainbench.core.errors import RainbenchError
+from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
+from rainbench.spa.options import MOST_FRAMES, SpaOptions
+from rainbench.video.read import VideoInfo, probe
+
+_DECODE_NS, _EXTRACT_NS, _ENCODE_NS = 6.0, 25.0, 30.0
+"""Nanoseconds per sample of decoding, of the rounds together, and of writing PNG: rough."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedVideo:
+    """A video that can be opened.
+
+    Attributes:
+        source: Where it is.
+        id: Its id.
+        sha256: Of its bytes.
+        info: What its first frame tells.
+    """
+
+    source: VideoInput
+    id: str
+    sha256: str
+    info: VideoInfo
+
+    def line(self) -> str:
+        """Return the video in one line: size, frames, length."""
+        frames = f"{self.info.frames} frames" if self.info.frames else "frames not stated"
+        size = f"{self.info.width}x{self.info.height}"
+        return f"{self.source.label}: {size}, {frames}, {_bytes(self.source.size)}  [{self.id}]"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPlan:
+    """The videos of a build.
+
+    Attributes:
+        videos: Those to work on, in natural order.
+        unusable: Label and reason of each that cannot be opened.
+        duplicates: Label of each whose bytes equal another's, and that other's label.
+        seconds: A rough estimate of the time.
+    """
+
+    videos: tuple[PlannedVideo, ...]
+    unusable: tuple[tuple[str, str], ...]
+    duplicates: tuple[tuple[str, str], ...]
+    seconds: float
+
+    def as_table(self) -> dict[str, object]:
+        """Return the plan as plain types."""
+        return {
+            "videos": [
+                {
+                    "video": video.source.label,
+                    "id": video.id,
+                    "sha256": video.sha256,
+                    "bytes": video.source.size,
+                    "width": video.info.width,
+                    "height": video.info.height,
+                    "frames": video.info.frames,
+                }
+                for video in self.videos
+            ],
+            "unusable": [{"video": label, "reason": why} for label, why in self.unusable],
+            "duplicates": [{"video": label, "of": other} for label, other in self.duplicates],
+            "seconds": round(self.seconds, 1),
+        }
+
+
+def make_plan(paths: Sequence[Path], out: Path, options: SpaOptions) -> BuildPlan:
+    """Find the videos and open each once.
+
+    Args:
+        paths: Files and folders as given.
+        out: Where the build will write.
+        options: The options.
+
+    Raises:
+        RainbenchError: A path or ``out`` will not do, there is no video, or the data set's name is
+            that of a known one.
+    """
+    _check_name(options.name)
+    inputs = find_inputs(paths, out)
+    with ThreadPoolExecutor(max(1, options.workers)) as pool:
+        opened = list(pool.map(_open, inputs))
+    videos: dict[str, PlannedVideo] = {}
+    unusable: list[tuple[str, str]] = []
+    duplicates: list[tuple[str, str]] = []
+    for item, result in zip(inputs, opened, strict=True):
+        if isinstance(result, str):
+            unusable.append((item.label, result))
+        elif result.sha256 in videos:
+            duplicates.append((item.label, videos[result.sha256].source.label))
+        else:
+            videos[result.sha256] = result
+    planned = tuple(videos.values())
+    return BuildPlan(planned, tuple(unusable), tuple(duplicates), _estimate(planned, options))
+
+
+def _open(item: VideoInput) -> PlannedVideo | str:
+    try:
+        info = probe(item.path)
+        sha256 = content_hash(item)
+    except RainbenchError as error:
+        return str(error)
+    except OSError as error:
+        return f"{item.path}: cannot be read: {error.strerror}"
+    return PlannedVideo(item, video_id(item, sha256), sha256, info)
+
+
+def _estimate(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
+    total = 0.0
+    for video in videos:
+        samples = video.info.width * video.info.height * 3
+        frames = video.info.frames or MOST_FRAMES
+        used = min(frames, options.frames if isinstance(options.frames, int) else MOST_FRAMES)
+        written = min(used, options.max_frames or used)
+        total += samples * (2 * frames * _DECODE_NS + used * _EXTRACT_NS + written * _ENCODE_NS)
+    return total * 1e-9 / max(1, min(options.workers, len(videos)))
+
+
+def _check_name(name: str) -> None:
+    for used in (name, f"{name}-train"):
+        if (content_root() / "datasets" / f"{used}.toml").exists():
+            raise RainbenchError(
+                f"{used} is the name of a published data set",
+                hint="Give another --name, or results would be taken for that set's.",
+            )
+
+
+def _bytes(size: int) -> str:
+    """Return a size as people say it."""
+    units = ("bytes", "KB", "MB", "GB")
+    step = min(len(units) - 1, max(0, size.bit_length() - 1) // 10)
+    return f"{size} bytes" if step == 0 else f"{size / 1024**step:.1f} {units[step]}"

@@ -1,0 +1,287 @@
+"""The rounds of one scene: so many frames, a clean frame, a verdict; perhaps more frames."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
+from rainbench.clean_frame.quality.estimate import Judgement, Verdict, judge
+from rainbench.clean_frame.quality.rain_density import FRAMES, Kind, estimate_density
+from rainbench.core.errors import RainbenchError
+from rainbench.frames.alignment import align_frames
+from rainbench.frames.exposure import estimate_gains
+from rainbench.frames.motion import REST, CameraWay, find_way
+from rainbench.frames.sources import FrameSource, take_frames
+from rainbench.packaging.split import spread
+from rainbench.spa.correct import FARTHEST, LIGHT, Correction, correct_frame
+from rainbench.spa.frames import VideoFrames, pick_frames
+from rainbench.spa.options import MOST_FRAMES, SpaOptions
+from rainbench.spa.plan import PlannedVideo
+from rainbench.spa.sequence import (
+    SAMPLES,
+    Candidate,
+    load_candidate,
+    rounds_asked,
+    save_candidate,
+)
+
+ENOUGH = 20
+"""Frames of rest, fewer than which a scene is rather corrected as a whole."""
+
+PATIENCE = 2
+"""Rounds without a better clean frame after which no more are tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneIdentity:
+    """Whose candidate is made.
+
+    Attributes:
+        name: The sequence's id.
+        video: Its video.
+        key: What the candidate depends on.
+        scene: First frame, and the one after the last.
+    """
+
+    name: str
+    video: PlannedVideo
+    key: str
+    scene: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """One clean frame and what is thought of it."""
+
+    clean: CleanFrame
+    correction: Correction
+    light: float
+    judgement: Judgement
+
+
+def make_candidate(
+    frames: VideoFrames, identity: SceneIdentity, out: Path, options: SpaOptions
+) -> Candidate:
+    """Make the clean frame of a scene, in as many rounds as the judge or a person asks for.
+
+    Args:
+        frames: The video's frames.
+        identity: The scene.
+        out: The folder of the build; the candidate is saved there.
+        options: The options.
+
+    Raises:
+        VideoError: The video cannot be decoded a second time.
+        OSError: Something cannot be written.
+    """
+    folder = out / "sequences" / identity.name
+    before = load_candidate(folder)
+    asked = rounds_asked(folder, before if before and before.key == identity.key else None)
+    first, stop = identity.scene
+    way = find_way(frames.thumbnails[first:stop], frames.scale)
+    start, length = _usable_span(way, options)
+    with frames.span(first + start, first + start + length) as source:
+        density = options.density or estimate_density(source).kind
+        number, attempt = _run_rounds(frames, source, density, asked, options)
+        chosen = spread(range(attempt.clean.frames), SAMPLES)
+        pictures = zip(pick_frames(source, chosen), chosen, strict=True)
+        samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
+    used = (first + start, length)
+    candidate = _describe(identity, way, used, (density, number), attempt)
+    save_candidate(folder, candidate, attempt.correction.cut(attempt.clean.image), samples)
+    return candidate
+
+
+def _usable_span(way: CameraWay, options: SpaOptions) -> tuple[int, int]:
+    """Return the first frame of a scene and the most frames that may be used."""
+    first, stop = 0, len(way.places)
+    resting = way.resting_span()
+    if options.align is not True and resting[1] - resting[0] >= min(ENOUGH, stop):
+        first, stop = resting
+    most = options.frames if isinstance(options.frames, int) else 0
+    return first, min(stop - first, max(MOST_FRAMES, most))
+
+
+def _run_rounds(
+    frames: VideoFrames,
+    source: FrameSource,
+    density: Kind,
+    asked: int | None,
+    options: SpaOptions,
+) -> tuple[int, _Attempt]:
+    """Return the number of the best round and its result.
+
+    Rounds end when the judge accepts, when it finds the scene not to be static, when two in a row
+    brought nothing, or with the last frame.
+    """
+    found: list[tuple[int, _Attempt]] = []
+    worse = 0
+    for number, count in _frame_counts(source.shape[0], density, asked, options):
+        attempt = _attempt(frames, take_frames(source, slice(count)), options)
+        better = not found or _worth(attempt) > _worth(found[0][1])
+        worse = 0 if better else worse + 1
+        if better:
+            found = [(number, attempt)]
+        static = attempt.judgement.check.static
+        if attempt.judgement.verdict == "accept" or not (static or options.frames == "auto"):
+            break
+        if worse == PATIENCE:
+            break
+    number, best = found[0]
+    return number, _settled(best, options)
+
+
+def _frame_counts(
+    available: int, density: Kind, asked: int | None, options: SpaOptions
+) -> Iterator[tuple[int, int]]:
+    """Yield the rounds to try: their number and how many frames they take."""
+    start, step = FRAMES[density]
+    if isinstance(options.frames, int):
+        start = options.frames
+    if asked is not None or isinstance(options.frames, int):
+        number = asked or 0
+        yield number, min(available, start + number * step)
+    elif options.frames == "auto":
+        number = 0
+        while available >= ENOUGH or number == 0:
+            yield number, available
+            available, number = available // 2, number + 1
+    else:
+        for number in itertools.count():
+            yield number, min(available, start + number * step)
+            if start + number * step >= available:
+                return
+
+
+def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
+    """Decide where the judge would have more frames and there are none, or none that help."""
+    judgement = attempt.judgement
+    if judgement.verdict != "more":
+        return attempt
+    enough = judgement.estimated_psnr >= options.min_psnr
+    verdict: Verdict = "accept" if enough else "reject"
+    if enough:
+        reason = f"about {judgement.estimated_psnr:.1f} dB: other numbers of frames give no more"
+        if isinstance(options.frames, int):
+            reason = f"about {judgement.estimated_psnr:.1f} dB: more frames may give more"
+    else:
+        reason = (
+            f"about {judgement.estimated_psnr:.1f} dB with {attempt.clean.frames} frames, "
+            f"less than {options.min_psnr:g}"
+        )
+    return replace(attempt, judgement=replace(judgement, verdict=verdict, reason=reason))
+
+
+def _attempt(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt:
+    """Make one clean frame; where the scene is not static, with and without corrections."""
+    if options.align is True:
+        return _corrected(frames, source, options) or _plain(source, options)
+    plain = _plain(source, options)
+    if options.align is False or plain.judgement.check.static:
+        return plain
+    corrected = _corrected(frames, source, options)
+    if corrected is None or _worth(corrected) <= _worth(plain):
+        return plain
+    return corrected
+
+
+def _worth(attempt: _Attempt) -> tuple[bool, bool, float]:
+    judgement = attempt.judgement
+    return judgement.verdict == "accept", judgement.check.static, judgement.estimated_psnr
+
+
+def _plain(source: FrameSource, options: SpaOptions) -> _Attempt:
+    """Take the frames where they are."""
+    _, height, width, _ = source.shape
+    return _extract(source, None, (0, 0, width, height), options)
+
+
+def _corrected(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt | None:
+    """Move the frames to one place first; None where that cannot be done."""
+    try:
+        aligned = align_frames(source)
+    except RainbenchError:
+        return None
+    if np.abs(aligned.shifts).max() > FARTHEST:
+        return None
+    top, bottom, left, right = aligned.valid
+    with frames.kept(aligned) as steady:
+        return _extract(steady, aligned.shifts, (left, top, right, bottom), options)
+
+
+def _extract(
+    source: FrameSource,
+    shifts: NDArray[np.float64] | None,
+    crop: tuple[int, int, int, int],
+    options: SpaOptions,
+) -> _Attempt:
+    """Make and judge a clean frame, with the light corrected where it changes."""
+    gains = estimate_gains(source)
+    light = float(np.abs(gains - 1).max())
+    changes = light >= LIGHT and options.align is not False
+    # Means are taken of samples of one brightness, however little it changes; votes need whole
+    # levels, and so do the frames of the pairs.
+    finely = options.method == "robust" and options.align is not False
+    clean = extract_clean_frame(
+        source,
+        options.method,
+        gains=gains if changes or finely else np.ones(len(gains)),
+        device=options.device,
+    )
+    correction = Correction(shifts, gains if changes else None, crop)
+    return _Attempt(clean, correction, light, judge(source, clean, device=options.device))
+
+
+def _describe(
+    identity: SceneIdentity,
+    way: CameraWay,
+    used: tuple[int, int],
+    progress: tuple[Kind, int],
+    attempt: _Attempt,
+) -> Candidate:
+    clean, correction, judgement = attempt.clean, attempt.correction, attempt.judgement
+    curve = clean.vote_curve
+    left, top, right, bottom = correction.crop
+    notes = [judgement.reason] if judgement.reason else []
+    if judgement.check.crossed:
+        notes.append(f"something passes before {100 * judgement.check.crossed:.0f} % of the scene")
+    if way.drift > REST:
+        last = used[0] + clean.frames - 1
+        notes.append(f"the camera moves by {way.drift:.1f} px; frames {used[0]} to {last} used")
+    return Candidate(
+        id=identity.name,
+        video=identity.video.source.label,
+        video_id=identity.video.id,
+        key=identity.key,
+        scene=identity.scene,
+        first=used[0],
+        frames=clean.frames,
+        width=right - left,
+        height=bottom - top,
+        method=clean.method,
+        density=progress[0],
+        percentile=clean.percentile,
+        vote_curve=None if curve is None else tuple(int(votes) for votes in curve),
+        vote_share=clean.vote_share,
+        estimated_psnr=judgement.estimated_psnr,
+        verdict=judgement.verdict,
+        reason="; ".join(notes),
+        round=progress[1],
+        drift=way.drift,
+        shake=way.shake,
+        light=attempt.light,
+        corrections=correction.names,
+        crop=correction.crop,
+        shifts=_rows(correction.shifts),
+        gains=() if correction.gains is None else tuple(correction.gains.tolist()),
+    )
+
+
+def _rows(shifts: NDArray[np.float64] | None) -> tuple[tuple[float, float], ...]:
+    return () if shifts is None else tuple((float(x), float(y)) for x, y in shifts)

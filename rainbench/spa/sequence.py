@@ -1,0 +1,143 @@
+"""The folder of one sequence: a candidate clean frame, what is known of it, what was decided.
+
+``sequences/<id>/`` holds ``clean.png``, some rainy frames as ``rainy/000.png`` and so on, and
+``candidate.json``, which is written last: where it is, the candidate is complete. A person's
+``decision.json`` (see `rainbench.spa.review`) stands beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rainbench.clean_frame.quality.estimate import Verdict
+from rainbench.core.files import write_atomically
+from rainbench.core.images import Image
+from rainbench.packaging.package import store_png
+from rainbench.spa.review.decisions import read_decision
+
+State = Literal["accepted", "rejected", "waiting"]
+
+SAMPLES = 5
+"""Rainy frames kept beside a candidate, evenly spread."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A clean frame and how it came about; the content of ``candidate.json``.
+
+    Attributes:
+        id: The sequence's id: its video's, and the number of the scene.
+        video: The video, as it was given.
+        video_id: The video's id.
+        key: What the candidate depends on: the video's bytes and the options.
+        scene: First frame of the scene in the video, and the one after its last.
+        first: First frame used, in the video.
+        frames: Number of frames used, one after the other.
+        width: Of the clean frame, in pixels; smaller than the video's where it was aligned.
+        height: Likewise.
+        method: How it was made.
+        density: Of the rain, as given or estimated.
+        percentile: The percentile over time that was taken; None for methods without one.
+        vote_curve: Votes for each percentile 0 to 100; None where none were cast.
+        vote_share: Share of the pixels that voted for the best percentile.
+        estimated_psnr: What the judge takes its PSNR to be, in dB.
+        verdict: What the judge would do.
+        reason: Why.
+        round: How often frames were added.
+        drift: Way of the camera from the first frame to the last, in pixels.
+        shake: Standard deviation of its place around that way, in pixels.
+        light: Largest change of the light, as a share.
+        corrections: ``shake`` and ``light``, where frames were corrected for them.
+        crop: Left, top, right, bottom of the clean frame in the video's frames.
+        shifts: Shift of each frame used, in pixels, where the shake was corrected.
+        gains: Gain of each frame used, where the light was corrected.
+    """
+
+    id: str
+    video: str
+    video_id: str
+    key: str
+    scene: tuple[int, int]
+    first: int
+    frames: int
+    width: int
+    height: int
+    method: str
+    density: str
+    percentile: int | None
+    vote_curve: tuple[int, ...] | None
+    vote_share: float | None
+    estimated_psnr: float
+    verdict: Verdict
+    reason: str
+    round: int
+    drift: float | None = None
+    shake: float | None = None
+    light: float | None = None
+    corrections: tuple[str, ...] = ()
+    crop: tuple[int, int, int, int] = (0, 0, 0, 0)
+    shifts: tuple[tuple[float, float], ...] = ()
+    gains: tuple[float, ...] = ()
+
+
+def save_candidate(
+    folder: Path, candidate: Candidate, clean: Image, samples: Sequence[Image]
+) -> None:
+    """Write a candidate; a kill at any moment leaves none or a complete one.
+
+    Raises:
+        StoreError: A picture cannot be written.
+        OSError: A file or folder cannot be written.
+    """
+    (folder / "candidate.json").unlink(missing_ok=True)
+    shutil.rmtree(folder / "rainy", ignore_errors=True)
+    (folder / "rainy").mkdir(parents=True)
+    for unfinished in folder.glob(".*.part"):
+        unfinished.unlink()
+    store_png(folder / "clean.png", clean)
+    for number, sample in enumerate(samples):
+        store_png(folder / f"rainy/{number:03d}.png", sample)
+    text = json.dumps(asdict(candidate), ensure_ascii=False, indent=1) + "\n"
+    write_atomically(folder / "candidate.json", text.encode())
+
+
+def load_candidate(folder: Path) -> Candidate | None:
+    """Return the candidate of a sequence's folder; None where there is no complete one."""
+    try:
+        values = json.loads((folder / "candidate.json").read_text(encoding="utf-8"))
+        return Candidate(**{key: _tuples(value) for key, value in values.items()})
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def state_of(folder: Path, candidate: Candidate, *, review: bool) -> State:
+    """Return how a sequence stands: as a person decided, else as the judge did.
+
+    A decision about another round does not count. With ``review`` an undecided sequence waits.
+    """
+    decision = read_decision(folder)
+    if decision is not None and decision.round == candidate.round:
+        decided: dict[str, State] = {"accept": "accepted", "reject": "rejected"}
+        return decided.get(decision.decision, "waiting")
+    if review:
+        return "waiting"
+    return "accepted" if candidate.verdict == "accept" else "rejected"
+
+
+def rounds_asked(folder: Path, candidate: Candidate | None) -> int | None:
+    """Return the round that a person asked for by ``more``, or None."""
+    decision = read_decision(folder)
+    if decision is None or decision.decision != "more" or decision.round is None:
+        return None
+    if candidate is not None and candidate.round != decision.round:
+        return None
+    return decision.round + 1
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

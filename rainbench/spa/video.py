@@ -1,0 +1,157 @@
+"""One video: its scenes, and for each a clean frame that is made, judged, and made again."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.files import write_atomically, writing
+from rainbench.frames.scenes import find_scene_cuts
+from rainbench.spa.frames import VideoFrames
+from rainbench.spa.options import SpaOptions
+from rainbench.spa.plan import PlannedVideo
+from rainbench.spa.rounds import SceneIdentity, make_candidate
+from rainbench.spa.sequence import Candidate, load_candidate, rounds_asked
+from rainbench.video.read import VideoError
+
+Span = tuple[int, int]
+
+
+FEWEST_FRAMES = 10
+"""Frames of a scene, fewer than which it is left out where there are others."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOutcome:
+    """What became of a video.
+
+    Attributes:
+        video: The video.
+        candidates: A candidate per scene.
+        error: Why there are none; empty when there are.
+        short: Scenes left out for having too few frames: first, and one after the last.
+    """
+
+    video: PlannedVideo
+    candidates: tuple[Candidate, ...]
+    error: str = ""
+    short: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Scenes:
+    """The scenes of a video: those to work on, and those too short."""
+
+    chosen: list[Span]
+    short: list[Span]
+
+
+def work_on_video(video: PlannedVideo, out: Path, options: SpaOptions) -> VideoOutcome:
+    """Make the candidates of a video, those that are not there yet or were asked for anew.
+
+    Args:
+        video: The video.
+        out: The folder of the build.
+        options: The options.
+
+    Raises:
+        StoreError: Something cannot be written.
+    """
+    key = options.candidate_key(video.sha256)
+    try:
+        with writing(out):
+            scenes = _known_scenes(out, video, key)
+            known = _all_ready(out, video, scenes, key)
+            if scenes is None or known is None:
+                scenes, known = _make(video, out, options, key)
+            return VideoOutcome(video, tuple(known), short=tuple(scenes.short))
+    except StoreError:
+        raise
+    except RainbenchError as error:
+        return VideoOutcome(video, (), str(error))
+
+
+def _make(
+    video: PlannedVideo, out: Path, options: SpaOptions, key: str
+) -> tuple[_Scenes, list[Candidate]]:
+    frames = VideoFrames(video.source.path, options, out)
+    scenes = _find_scenes(frames)
+    candidates = []
+    for name, scene in zip(_names(video, scenes), scenes.chosen, strict=True):
+        candidate = _ready(out, name, key)
+        if candidate is None:
+            identity = SceneIdentity(name, video, key, scene)
+            candidate = make_candidate(frames, identity, out, options)
+        candidates.append(candidate)
+    record = {
+        "key": key,
+        "video": video.source.label,
+        "frames": len(frames),
+        "scenes": scenes.chosen,
+        "short": scenes.short,
+        "damage": frames.damage,
+    }
+    text = json.dumps(record, ensure_ascii=False, indent=1)
+    write_atomically(_record_file(out, video), text.encode() + b"\n")
+    return scenes, candidates
+
+
+def _find_scenes(frames: VideoFrames) -> _Scenes:
+    edges = [0, *find_scene_cuts(frames.thumbnails), len(frames)]
+    scenes = list(itertools.pairwise(edges))
+    chosen = [scene for scene in scenes if scene[1] - scene[0] >= FEWEST_FRAMES]
+    if not chosen:
+        longest = max(scenes, key=lambda scene: scene[1] - scene[0])
+        chosen = [longest]
+    if chosen[0][1] - chosen[0][0] < 2:
+        raise VideoError(
+            frames.info.path,
+            f"changes its scene with every frame of {len(frames)}",
+            hint="A clean frame needs many frames of one scene, filmed without moving.",
+        )
+    return _Scenes(chosen, [scene for scene in scenes if scene not in chosen])
+
+
+def _all_ready(
+    out: Path, video: PlannedVideo, scenes: _Scenes | None, key: str
+) -> list[Candidate] | None:
+    """Return the candidates of a video when every one of them is there."""
+    if scenes is None:
+        return None
+    ready = [_ready(out, name, key) for name in _names(video, scenes)]
+    known = [candidate for candidate in ready if candidate is not None]
+    return known if len(known) == len(ready) else None
+
+
+def _names(video: PlannedVideo, scenes: _Scenes) -> list[str]:
+    return [f"{video.id}-s{number}" for number in range(1, len(scenes.chosen) + 1)]
+
+
+def _ready(out: Path, name: str, key: str) -> Candidate | None:
+    """Return a candidate that is there, was made alike, and is not to be made anew."""
+    folder = out / "sequences" / name
+    candidate = load_candidate(folder)
+    if candidate is None or candidate.key != key or rounds_asked(folder, candidate) is not None:
+        return None
+    return candidate
+
+
+def _known_scenes(out: Path, video: PlannedVideo, key: str) -> _Scenes | None:
+    try:
+        record = json.loads(_record_file(out, video).read_text(encoding="utf-8"))
+        if record["key"] != key:
+            return None
+        chosen, short = (
+            [(int(first), int(stop)) for first, stop in record[name]]
+            for name in ("scenes", "short")
+        )
+        return _Scenes(chosen, short)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _record_file(out: Path, video: PlannedVideo) -> Path:
+    return out / "videos" / f"{video.id}.json"

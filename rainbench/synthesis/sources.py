@@ -1,0 +1,126 @@
+"""The scenes of a build: clean images, with drop photographs or depth maps beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.text import natural_key, safe_name
+from rainbench.packaging.split import SplitName, choose_test_videos
+
+DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneSource:
+    """One scene.
+
+    Attributes:
+        id: Names its files; unique in its split.
+        split: Where all its pairs go.
+        label: How the metadata names it: its path in the input.
+        clean: The clean image.
+        photograph: The same scene through drops; None where drops are rendered or left out.
+        depth: Its depth map; None where it is made up.
+    """
+
+    id: str
+    split: SplitName
+    label: str
+    clean: Path
+    photograph: Path | None = None
+    depth: Path | None = None
+
+
+def clean_scenes(
+    folder: Path, *, test_share: float, seed: int, depth: Path | None = None
+) -> tuple[list[SceneSource], list[str]]:
+    """List the images of a folder, at any depth, as scenes.
+
+    A file whose bytes equal an earlier one's is left out: in two splits, it would be a leak.
+
+    Args:
+        folder: Holds clean images.
+        test_share: Share of them that is for testing; which ones depends on the seed and each
+            one's name alone.
+        seed: Any number.
+        depth: Folder of depth maps, called as the images are but for the ending.
+
+    Returns:
+        The scenes in natural order, and what was left out, a sentence each.
+
+    Raises:
+        RainbenchError: There is no image, or an image has no depth map.
+    """
+    if not folder.is_dir():
+        raise RainbenchError(f"{folder}: there is no such folder")
+    paths = sorted(
+        (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES),
+        key=lambda path: natural_key(path.relative_to(folder).as_posix()),
+    )
+    paths = [
+        path for path in paths if not _is_hidden(path.relative_to(folder)) and not path.is_dir()
+    ]
+    if not paths:
+        raise RainbenchError(f"{folder}: holds no images", hint="Give a folder of clean images.")
+    paths, notes = _distinct(paths, folder)
+    labels = [path.relative_to(folder).as_posix() for path in paths]
+    test = choose_test_videos(labels, test_share, seed)
+    scenes = [
+        SceneSource(
+            id=identity,
+            split="test" if label in test else "train",
+            label=label,
+            clean=path,
+            depth=_depth_of(depth, path.relative_to(folder)) if depth else None,
+        )
+        for identity, label, path in zip(_identities(labels), labels, paths, strict=True)
+    ]
+    return scenes, notes
+
+
+def _is_hidden(name: Path) -> bool:
+    return any(part.startswith(".") for part in name.parts)
+
+
+def _distinct(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[str]]:
+    """Return the files whose bytes are new, and a sentence about each of the others."""
+    first: dict[str, Path] = {}
+    notes = []
+    for path in paths:
+        try:
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            digest = str(path)  # the build will say what is wrong with it
+        if digest in first:
+            name, other = path.relative_to(folder), first[digest].relative_to(folder)
+            notes.append(f"left out {name}: the same bytes as {other}")
+        first.setdefault(digest, path)
+    return list(first.values()), notes
+
+
+def _identities(labels: Sequence[str]) -> list[str]:
+    """Return a name for each path that a file may have; equal ones are numbered."""
+    seen: dict[str, int] = {}
+    names = []
+    for label in labels:
+        # A name that ends in a number would run into the number of the version.
+        stem = safe_name(label.rpartition(".")[0]).replace("_", "-") or "scene"
+        seen[stem] = seen.get(stem, 0) + 1
+        names.append(stem if seen[stem] == 1 else f"{stem}--{seen[stem]}")
+    return names
+
+
+def _depth_of(folder: Path, name: Path) -> Path:
+    for suffix in DEPTH_SUFFIXES:
+        path = folder / name.with_suffix(suffix)
+        if path.is_file():
+            return path
+    raise RainbenchError(
+        f"{folder}: no depth map for {name}",
+        hint=f"It must be called {name.stem} with one of {', '.join(DEPTH_SUFFIXES)}.",
+    )

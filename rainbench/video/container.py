@@ -1,0 +1,291 @@
+"""Video files, decoded with PyAV; runs within the decoder's process only."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+from rainbench.video.colour import (
+    Av,
+    Colour,
+    Orientation,
+    RgbConverter,
+    UnsupportedError,
+    read_colour,
+    read_orientation,
+)
+from rainbench.video.damage import describe_start, missing_bytes, mpeg4_index_missing
+from rainbench.video.types import (
+    LARGEST_FRAME,
+    DamageError,
+    Picture,
+    Selection,
+    VideoError,
+    VideoInfo,
+)
+
+_DEMUXERS = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,nut,mxf,ivf,obu,av1,"
+    "yuv4mpegpipe,h264,hevc,m4v,mjpeg,dv"
+)
+"""No playlists, no image sequences, no text drawn as pictures: nothing that opens other files."""
+_LOST_SECONDS = 0.5
+"""How much earlier than announced a file without a frame count may end."""
+
+
+class ContainerSource:
+    """The frames of the first real video stream of a file, in the order they are shown.
+
+    One thread decodes, so that an error belongs to the packet that caused it. Decoders are told to
+    stop at errors rather than to paint over them; a damaged frame and all after it are held back.
+    """
+
+    def __init__(self, path: Path, selection: Selection) -> None:
+        import av
+
+        self._path = path
+        self._selection = selection
+        self._error = av.FFmpegError
+        self._container = self._open(av)
+        self._stream = self._find_stream(av)
+        context = self._stream.codec_context
+        context.thread_count = 1
+        context.options = {"err_detect": "crccheck+explode", "max_pixels": str(LARGEST_FRAME)}
+        self._check_size(context.width, context.height, 0)
+        # FFV1's decoder tells of a wrong checksum in its log only.
+        self._reads_log = context.name == "ffv1"
+        self._log = av.logging
+        if self._reads_log:
+            self._log.set_level(self._log.ERROR)
+        self._converter = RgbConverter()
+        self._orientation = Orientation()
+        self._info: VideoInfo | None = None
+        self._packets = 0
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of the video, once the first frame was decoded."""
+        assert self._info is not None
+        return self._info
+
+    def pictures(self) -> Iterator[Picture | None]:
+        """Yield wanted frames, and None in place of each that is not."""
+        number = 0
+        for frame in self._decode():
+            time = self._time_of(frame)
+            if self._info is None:
+                self._info = self._describe(frame)
+                self._first_size = (frame.width, frame.height)
+            self._check_frame(frame, number, time)
+            if self._selection.is_past(number, time):
+                return
+            wanted = self._selection.takes(number, time)
+            yield self._convert(frame, number, time) if wanted else None
+            number += 1
+            if self._selection.is_past(number, None):
+                return
+        self._check_end(number, time if number else None)
+
+    def _open(self, av: Av) -> Av:
+        try:
+            return av.open(
+                f"file:{_name_for_ffmpeg(self._path)}",
+                container_options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"},
+                metadata_errors="replace",
+            )
+        except av.FFmpegError as error:
+            raise self._unreadable(error.strerror or "") from None
+
+    def _unreadable(self, reason: str) -> VideoError:
+        if mpeg4_index_missing(self._path):
+            return VideoError(
+                self._path,
+                "is cut short: its index, which is written last, is missing",
+                hint="The copy, download or recording was not completed: fetch it again.",
+            )
+        if lacking := missing_bytes(self._path):
+            return VideoError(
+                self._path,
+                f"is cut short by {lacking} bytes, within its header",
+                hint="The copy, download or recording was not completed: fetch it again.",
+            )
+        what = describe_start(self._path)
+        return VideoError(
+            self._path,
+            f"is not a video: {what}" if what else f"is not a video that can be read ({reason})",
+            hint="Give MP4, MOV, MKV, WebM or AVI files, folders of images, or .mat stacks.",
+        )
+
+    def _find_stream(self, av: Av) -> Av:
+        pictures = av.stream.Disposition.attached_pic
+        streams = [s for s in self._container.streams.video if not s.disposition & pictures]
+        if not streams:
+            sound = bool(self._container.streams.audio)
+            raise VideoError(
+                self._path,
+                "holds sound but no video" if sound else "holds no video",
+                hint="Give the file with the pictures.",
+            )
+        if streams[0].codec_context is None:
+            raise VideoError(
+                self._path,
+                "is coded in a way that no decoder at hand understands",
+                hint="Convert it to H.264 or FFV1.",
+            )
+        return streams[0]
+
+    def _decode(self) -> Iterator[Av]:
+        limit: int | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                self._packets += packet.size > 0
+                limit = packet.pts if packet.pts is not None else packet.dts
+                if packet.is_corrupt:
+                    yield from self._flush(limit)
+                    raise DamageError("is not complete in the file")
+                logged = self._log.get_last_error()[0]
+                for frame in packet.decode():
+                    _refuse_damaged(frame)
+                    if self._reads_log and self._log.get_last_error()[0] > logged:
+                        raise DamageError("is damaged: a checksum is wrong")
+                    yield frame
+        except self._error as error:
+            yield from self._flush(limit)
+            raise DamageError(f"cannot be decoded ({error.strerror})") from None
+
+    def _flush(self, limit: int | None) -> Iterator[Av]:
+        """Yield the good frames that the decoder still holds, up to the damaged one."""
+        if limit is None:
+            return
+        try:
+            for frame in self._stream.codec_context.decode(None):
+                if frame.pts is None or frame.pts >= limit:
+                    return
+                _refuse_damaged(frame)
+                yield frame
+        except (self._error, DamageError):
+            return
+
+    def _check_size(self, width: int, height: int, number: int) -> None:
+        if width * height > LARGEST_FRAME:
+            raise VideoError(
+                self._path,
+                f"claims to be {width}x{height}, more than this reader accepts",
+                frame=number,
+                hint="The file is damaged, or has to be scaled down first.",
+            )
+
+    def _check_frame(self, frame: Av, number: int, time: float | None) -> None:
+        if (frame.width, frame.height) != self._first_size:
+            width, height = self._first_size
+            raise VideoError(
+                self._path,
+                f"is {frame.width}x{frame.height} but frame 0 is {width}x{height}",
+                frame=number,
+                hint=f"Take the first {number} frames only, or split the video.",
+            )
+        if self._selection.by_time and time is None:
+            raise VideoError(
+                self._path, "has no time stamp", frame=number, hint="Choose frames by number."
+            )
+
+    def _check_end(self, decoded: int, last: float | None) -> None:
+        announced = self._stream.frames
+        lacking = missing_bytes(self._path)
+        if lacking and not (decoded and 0 < announced <= self._packets):
+            raise DamageError(f"is missing: the file is cut short by {lacking} bytes")
+        length = _announced_length(self._stream)
+        if announced or length is None or last is None or self._selection.by_time:
+            return
+        lost = length - last - 1 / (self.info.rate or 1)
+        if lost > _LOST_SECONDS:
+            raise DamageError(f"is missing: the video ends {lost:.1f} s before its stated end")
+
+    def _time_of(self, frame: Av) -> float | None:
+        if frame.time is None:
+            return None
+        start = self._container.start_time  # in microseconds
+        return round(float(frame.time) - (start / 1e6 if start is not None else 0.0), 6)
+
+    def _describe(self, frame: Av) -> VideoInfo:
+        stream = self._stream
+        self._orientation, colour = self._orient(frame), self._colour(frame, 0)
+        width, height = frame.width, frame.height
+        aspect = Fraction(stream.sample_aspect_ratio or 1)
+        if self._orientation.transpose:
+            width, height, aspect = height, width, 1 / aspect
+        duration = _announced_length(stream)
+        if duration is None and self._container.duration is not None:
+            duration = self._container.duration / 1e6
+        return VideoInfo(
+            path=self._path,
+            frames=stream.frames or None,
+            width=width,
+            height=height,
+            rate=stream.average_rate or stream.guessed_rate or None,
+            duration=duration,
+            container=self._container.format.name.split(",")[0],
+            codec=stream.codec_context.codec.canonical_name,
+            pixel_format=frame.format.name,
+            matrix=colour.matrix,
+            range=colour.range,
+            assumed=colour.assumed,
+            transfer=colour.transfer,
+            rotation=self._orientation.rotation,
+            mirrored=self._orientation.mirrored,
+            pixel_aspect=aspect,
+            interlaced=frame.interlaced_frame,
+        )
+
+    def _orient(self, frame: Av) -> Orientation:
+        try:
+            data = frame.side_data.get("DISPLAYMATRIX")
+        except ValueError:  # PyAV fails on side data that it has no name for
+            data = None
+        try:
+            return read_orientation(None if data is None else bytes(data))
+        except UnsupportedError as error:
+            raise VideoError(
+                self._path, str(error), hint="Re-encode it upright, without a rotation tag."
+            ) from None
+
+    def _colour(self, frame: Av, number: int) -> Colour:
+        try:
+            return read_colour(frame)
+        except UnsupportedError as error:
+            raise VideoError(
+                self._path, str(error), frame=number, hint="Re-encode it with BT.709."
+            ) from None
+
+    def _convert(self, frame: Av, number: int, time: float | None) -> Picture:
+        data, step, channels = self._converter.convert(frame, self._colour(frame, number))
+        return Picture(
+            number, time, data, frame.width, frame.height, channels, step, self._orientation
+        )
+
+
+def _name_for_ffmpeg(path: Path) -> Path:
+    """Return the path itself, or one that is valid UTF-8 and leads to the same file."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return Path(f"/dev/fd/{os.open(path, os.O_RDONLY)}")
+    return path.absolute()
+
+
+def _refuse_damaged(frame: Av) -> None:
+    if frame.is_corrupt:
+        raise DamageError("is damaged")
+
+
+def _announced_length(stream: Av) -> float | None:
+    """Seconds of a stream by its header, or by the tag ``DURATION`` of Matroska files."""
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    try:
+        hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except (KeyError, ValueError):
+        return None

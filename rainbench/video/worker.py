@@ -1,0 +1,210 @@
+"""The decoder's process: reads a request, decodes, puts frames into memory shared with its parent.
+
+Protocol: one JSON object a line. Standard input brings the request, then single bytes, each the
+number of a slot of the ring that is free again; its end means that nobody listens any more.
+Standard output carries ``start`` (once, with the first frame's facts), ``frame``, ``skip``, and at
+last ``end``, ``damage`` or ``error``. A process that ends without one of these three has crashed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import mmap
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from rainbench.video.types import (
+    DamageError,
+    Picture,
+    Selection,
+    VideoError,
+    VideoInfo,
+)
+
+SLOTS = 4
+"""Frames in flight between the processes; fewer of large ones."""
+_MEMORY_LIMIT = 8 << 30
+_RING_LIMIT = 512 << 20
+_GRACE = 10
+"""Seconds after the parent's own time-out at which a hung decoder ends even if nobody kills it."""
+
+
+class Source(Protocol):
+    """Something that yields pictures."""
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known of it once the first picture has been yielded."""
+
+    def pictures(self) -> Iterator[Picture | None]:
+        """Yield wanted pictures, None for each that is not wanted."""
+
+
+class Ring:
+    """Equal slots of memory shared with the parent; the file behind them has no name."""
+
+    def __init__(self, file: int, picture: Picture) -> None:
+        self.step = -(-picture.width * 3 // 64) * 64
+        self.slot_size = self.step * picture.height
+        self.slots = max(2, min(SLOTS, _RING_LIMIT // self.slot_size))
+        os.ftruncate(file, self.slots * self.slot_size)
+        self._memory = mmap.mmap(file, self.slots * self.slot_size)
+
+    def put(self, slot: int, picture: Picture) -> int:
+        """Copy a picture into a slot and return the bytes from row to row."""
+        start = slot * self.slot_size
+        size = picture.step * picture.height
+        if 0 < picture.step <= self.step:
+            self._memory[start : start + size] = memoryview(picture.data)[:size]
+            return picture.step
+        rows = memoryview(picture.data)
+        step, row = abs(picture.step), picture.width * picture.channels
+        for y in range(picture.height):
+            stored = y if picture.step > 0 else picture.height - 1 - y
+            position = start + y * self.step
+            self._memory[position : position + row] = rows[stored * step : stored * step + row]
+        return self.step
+
+
+def main() -> None:
+    """Serve one request with the real decoders."""
+    serve(open_source)
+
+
+def open_source(request: dict[str, Any]) -> Source:
+    """Open what a request names: a file, a folder of images or a ``.mat`` stack."""
+    path = Path(request["path"])
+    selection = Selection(**request["selection"])
+    if not path.exists():
+        raise VideoError(path, "there is no such file or folder", hint="Check the path.")
+    if path.is_dir():
+        from rainbench.video.stills import FolderSource
+
+        return FolderSource(path, selection)
+    if not path.is_file():
+        raise VideoError(path, "is not a regular file", hint="Copy what it holds to a file.")
+    if path.stat().st_size == 0:
+        raise VideoError(
+            path, "is empty", hint="The copy or download was cut short: fetch it again."
+        )
+    if path.suffix.lower() == ".mat":
+        from rainbench.video.stills import MatSource
+
+        return MatSource(path, selection, request["variable"])
+    from rainbench.video.container import ContainerSource
+
+    return ContainerSource(path, selection)
+
+
+def serve(opener: Callable[[dict[str, Any]], Source]) -> None:
+    """Answer the request that stands on standard input."""
+    output = os.dup(1)
+    os.dup2(2, 1)  # a library that prints must not print into the protocol
+    request = _read_request()
+    patience = math.ceil(request["timeout"]) + _GRACE
+
+    def send(kind: str, **values: Any) -> None:  # noqa: ANN401 - any JSON
+        try:
+            os.write(output, (json.dumps({"kind": kind, **values}) + "\n").encode())
+        except BrokenPipeError:
+            os._exit(0)
+
+    path, state = Path(request["path"]), {"decoded": 0}
+    signal.alarm(patience)
+    _limit_memory()
+    try:
+        _deliver(opener(request), request, send, patience, state)
+    except DamageError as error:
+        send("damage", message=str(error), frame=state["decoded"])
+    except VideoError as error:
+        send("error", message=error.reason, frame=error.frame, hint=error.hint)
+    except MemoryError:
+        send(
+            "error",
+            message=f"needs more than {_MEMORY_LIMIT >> 30} GiB to be decoded",
+            frame=state["decoded"],
+            hint="The file is damaged, or has to be scaled down first.",
+        )
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or error}"
+        send("error", message=message, frame=None, hint=f"Look at {path.parent}.")
+
+
+def _deliver(
+    source: Source,
+    request: dict[str, Any],
+    send: Callable[..., None],
+    patience: int,
+    state: dict[str, int],
+) -> None:
+    ring: Ring | None = None
+    free: list[int] = []
+    delivered = 0
+    for picture in source.pictures():
+        if picture is None:
+            send("skip", number=state["decoded"])
+        else:
+            if ring is None:
+                ring = Ring(request["memory"], picture)
+                free = list(range(ring.slots))
+                send(
+                    "start",
+                    info=source.info.to_json(),
+                    slots=ring.slots,
+                    slot_size=ring.slot_size,
+                    orientation=asdict(picture.orientation),
+                )
+            if not free:
+                signal.alarm(0)  # the consumer may take its time
+                free += _read_free_slots()
+            slot = free.pop()
+            send(
+                "frame",
+                number=picture.number,
+                time=picture.time,
+                slot=slot,
+                shape=(picture.height, picture.width, picture.channels),
+                step=ring.put(slot, picture),
+            )
+            delivered += 1
+        state["decoded"] += 1
+        signal.alarm(patience)
+    send("end", frames=state["decoded"], delivered=delivered)
+
+
+def _read_request() -> dict[str, Any]:
+    line = b""
+    while not line.endswith(b"\n"):
+        part = os.read(0, 1 << 16)
+        if not part:
+            sys.exit(0)
+        line += part
+    request: dict[str, Any] = json.loads(line)
+    return request
+
+
+def _read_free_slots() -> bytes:
+    slots = os.read(0, SLOTS)
+    if not slots:
+        os._exit(0)  # the parent is gone
+    return slots
+
+
+def _limit_memory() -> None:
+    """Let a file that asks for absurd amounts of memory fail instead of filling the machine."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = _MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_LIMIT)
+    if sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+if __name__ == "__main__":
+    main()

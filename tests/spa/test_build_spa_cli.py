@@ -1,0 +1,179 @@
+"""``rainbench build-spa`` as a person calls it: killed, resumed, out of space, reviewed."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from rain_clips import FRAMES, rain, tree, write_bad, write_clip
+
+from rainbench.spa.review.decisions import Decision, write_decision
+from rainbench.spa.sequence import load_candidate
+
+COMMAND = ["build-spa", "--method", "exact", "--layout", "pairs", "--max-frames", "4"]
+COMMAND += ["--density", "normal"]  # which takes no time to estimate
+
+
+@pytest.fixture
+def videos(tmp_path):
+    folder = tmp_path / "my videos"
+    write_clip(folder / "Straße.mp4", rain("coffee").frames)
+    write_clip(folder / "two.mkv", np.concatenate([rain("coins").frames, rain("cup").frames]))
+    return folder
+
+
+def test_a_build_can_be_run_on_at_once(rainbench, videos, tmp_path):
+    out = videos / "out"
+    done = rainbench(*COMMAND, videos, "--out", out, "--name", "toyrain", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert [row["state"] for row in report["rows"]] == ["accepted"] * 3
+    assert set(report["datasets"]) == {"toyrain", "toyrain-train"}
+    root = out / "dataset"
+    scored = rainbench(
+        "run", "-b", "identity", "-d", "toyrain", "--cards", root, "--data", root, "--json"
+    )
+    assert scored.returncode == 0, scored.stderr
+    rows = json.loads(scored.stdout)["rows"]
+    assert {int(row["images"]) for row in rows} == {report["datasets"]["toyrain"]}
+    again = rainbench(*COMMAND, videos, "--out", out, "--name", "toyrain")
+    assert again.returncode == 0 and "accepted: strae-" in again.stdout, again.stderr
+
+
+def test_bad_files_are_lines_and_the_others_go_on(rainbench, videos):
+    write_bad(videos / "bad", videos / "Straße.mp4")
+    done = rainbench(*COMMAND, videos / "Straße.mp4", videos / "bad", "--out", videos / "out")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("failed: ") for line in lines) == 5
+    assert sum(line.startswith("accepted: ") for line in lines) == 1
+    assert "cannot use empty.mp4" in done.stderr
+
+
+def test_the_plan_alone_writes_nothing(rainbench, videos):
+    before = tree(videos)
+    done = rainbench("build-spa", videos, "--out", videos / "out", "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert [video["video"] for video in plan["videos"]] == ["Straße.mp4", "two.mkv"]
+    assert plan["videos"][0]["frames"] == FRAMES and plan["seconds"] > 0
+    assert tree(videos) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "my videos"], "is an input"),
+        (["--out", "o", "--frames", "few"], "neither a number nor auto"),
+        (["--out", "o", "--memory", "much"], "not a size"),
+        (["--out", "o", "--name", "Rain 1"], "rain-1"),
+        (["--out", "o", "--device", "cuda"], "robust runs on the processor only"),
+        (["--out", "o", "--method", "exact", "--device", "cuda"], "sees no CUDA device"),
+        (["--out", "o", "--name", "spa"], "name of a published data set"),
+        (["nowhere", "--out", "o"], "no such file"),
+    ],
+)
+def test_wrong_calls(rainbench, videos, arguments, message):
+    nothing = {"CUDA_VISIBLE_DEVICES": ""}
+    done = rainbench("build-spa", videos, *arguments, env=nothing)
+    assert done.returncode == 2 and message in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_review_waits_for_decisions_and_goes_on_with_them(rainbench, videos):
+    out = videos / "out"
+    call = [*COMMAND, videos, "--out", out, "--review", "--frames", "20", "--density", "sparse"]
+    done = rainbench(*call)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("waiting: ") == 3 and "rainbench review" in done.stderr
+    assert not (out / "dataset").exists()
+    first, second, third = sorted((out / "sequences").iterdir())
+    before = tree(third)
+    assert load_candidate(first).frames == 20
+    write_decision(first, Decision("more", 0))
+    write_decision(second, Decision("accept", 0))
+    done = rainbench(*call)
+    candidate = load_candidate(first)
+    assert (candidate.round, candidate.frames) == (1, 30)
+    assert done.stdout.count("waiting: ") == 2 and done.stdout.count("accepted: ") == 1
+    assert (out / "dataset/spa-out/metadata.csv").exists()
+    write_decision(first, Decision("reject", 1))
+    write_decision(third, Decision("more", 7))  # about a round there never was: does not count
+    done = rainbench(*call)
+    assert done.stdout.count("rejected: ") == 1 and done.stdout.count("waiting: ") == 1
+    (third / "decision.json").unlink()
+    assert tree(third) == before
+
+
+def limit_files():
+    # Decoded frames pass through a file in memory of 120 KiB, which the limit must leave alone.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+
+def test_full_disk_keeps_what_is_there(rainbench, videos, tmp_path):
+    """A limit on the size of files stands for the full disk."""
+    call = [*COMMAND, videos, "--name", "full", "--also", "webdataset", "--workers", "1", "--out"]
+    done = rainbench(*call, tmp_path / "a", preexec_fn=limit_files)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    assert "cannot be written" in done.stderr and "What is there is kept" in done.stderr
+    assert rainbench(*call, tmp_path / "a").returncode == 0
+    assert rainbench(*call, tmp_path / "b").returncode == 0
+    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+
+
+def count_files(folder):
+    return sum(len(files) for _, _, files in os.walk(folder))
+
+
+@pytest.mark.slow
+def test_kill_at_random_moments_and_any_number_of_workers(videos, tmp_path):
+    write_bad(videos / "bad", videos / "Straße.mp4")
+    call = [sys.executable, "-c", "from rainbench.cli import main; main()", *COMMAND]
+    call += [str(videos), "--name", "killed", "--also", "webdataset", "--also", "hugging-face"]
+
+    def start(out, workers):
+        arguments = [*call, "--out", str(tmp_path / out), "--workers", str(workers)]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(arguments, env={**os.environ, "RAINBENCH_PATH": ""}, **quiet)
+
+    assert start("whole", 1).wait(300) == 1
+    whole = tree(tmp_path / "whole")
+    states = []
+    for kill in range(5):
+        process = start("killed", 1 + kill % 2)
+        enough = len(whole) * (kill + 0.5) / 5
+        while process.poll() is None and count_files(tmp_path / "killed") < enough:
+            time.sleep(0.002)
+        process.kill()
+        process.wait()
+        time.sleep(0.3)  # its workers end by themselves
+        states.append(len(tree(tmp_path / "killed")))
+    assert start("killed", 2).wait(300) == 1
+    assert tree(tmp_path / "killed") == whole
+    assert len(set(states)) > 3, f"too few different moments: {states}"
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_real_videos_end_to_end(rainbench, shared, tmp_path):
+    folder = shared / "data/videos"
+    done = rainbench(
+        "build-spa", folder / "yard.mp4", folder / "pedestrian.mat", "--out", tmp_path / "real",
+        "--max-frames", "5", "--json", timeout=550,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = {row["video"]: row for row in json.loads(done.stdout)["rows"]}
+    yard = load_candidate(tmp_path / "real/sequences" / rows["yard.mp4"]["sequence"])
+    assert (yard.height, yard.width) == (640, 368), "shown upright"
+    assert 2 < yard.drift < 3, "the camera moves at the end"
+    assert "moves" in yard.reason and yard.first + yard.frames <= 370
+    assert rows["yard.mp4"]["state"] == "accepted"
+    row = rows["pedestrian.mat"]
+    assert row["state"] == "accepted"
+    walkers = load_candidate(tmp_path / "real/sequences" / row["sequence"])
+    assert (walkers.method, walkers.frames) == ("robust", 24)
+    assert "passes before 3" in walkers.reason and walkers.estimated_psnr > 40
