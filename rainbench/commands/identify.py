@@ -149,7 +149,7 @@ def _measure(
 ) -> dict[str, dict[str, MeanScore]]:
     """Score every revision at hand; what was scored for an earlier data set is kept in known."""
     from rainbench.pairs.layouts import copies_of
-    from rainbench.pairs.load import load_pairs
+    from rainbench.pairs.load import load_first_copy
     from rainbench.report.identify import score_images
     from rainbench.run.outputs import match_outputs
     from rainbench.run.plan import how_to_get_dataset
@@ -165,7 +165,7 @@ def _measure(
         if not copies:
             continue
         if revision not in known:
-            pairs = load_pairs(other, copies[0], limit=limit)
+            pairs = load_first_copy(other, copies, limit=limit)
             files = match_outputs(outputs, pairs.pairs).files if outputs is not None else None
             total = len(files) if files is not None else len(pairs.pairs)
             with progress("images", total, quiet=quiet) as advance:
