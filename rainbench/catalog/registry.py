@@ -89,7 +89,9 @@ class Registry:
             raise RainbenchError(
                 f'"{name}" names several revisions', hint=f"Choose one of: {choices}."
             )
-        raise RainbenchError(f"no such data set: {name}", hint=did_you_mean(name, self.datasets))
+        raise RainbenchError(
+            f"no such data set: {name}", hint=did_you_mean(name, self.datasets, self.spellings)
+        )
 
     def entries(self, patterns: Iterable[str] = ()) -> list[Entry]:
         """Return the entries whose name, or whose baseline's name, matches one of the patterns.
@@ -116,7 +118,8 @@ class Registry:
                 self.raise_if_broken(pattern.partition(".")[0])
                 names = {entry.name for entry in every} | set(self.baselines)
                 raise RainbenchError(
-                    f"no such baseline: {pattern}", hint=did_you_mean(pattern, names)
+                    f"no such baseline: {pattern}",
+                    hint=did_you_mean(pattern, names, self.spellings),
                 )
             chosen.extend(entry for entry in matching if entry not in chosen)
         return chosen
@@ -124,8 +127,14 @@ class Registry:
     def raise_if_broken(self, name: str) -> None:
         """Raise the error of the card of this name, where it is one that cannot be read."""
         for problem in self.problems:
-            if f"{name}.toml" in problem.message:
+            if problem.file is not None and problem.file.stem == name:
                 raise problem
+
+    @property
+    def spellings(self) -> dict[str, tuple[str, ...]]:
+        """What else people call each data set and baseline: titles, names in papers."""
+        datasets = {card.name: (card.title, *card.aliases) for card in self.datasets.values()}
+        return datasets | {card.name: (card.title,) for card in self.baselines.values()}
 
 
 def content_root() -> Path:
@@ -167,7 +176,7 @@ def load_registry(extra: Sequence[Path] = ()) -> Registry:
                     )
                 cards[card.name] = card  # type: ignore[assignment]
             except CardError as problem:
-                problems.append(problem)
+                problems.append(CardError(problem.message, hint=problem.hint, file=file))
     return Registry(
         dict(sorted(datasets.items())), dict(sorted(baselines.items())), tuple(problems)
     )

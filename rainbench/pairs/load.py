@@ -268,7 +268,7 @@ def _count_problems(card: DatasetCard, match: Match) -> list[str]:
         return []
     unused = f"; {match.unused_clean[0]} has no rainy partner" if match.unused_clean else ""
     absent = ""
-    numbers = {int(pair.id) for pair in match.pairs if pair.id.isdigit()}
+    numbers = {int(pair.id) for pair in match.pairs if pair.id.isdecimal()}
     if len(numbers) == found:
         missing = sorted(set(range(min(numbers), min(numbers) + card.count)) - numbers)
         if missing:
