@@ -14,6 +14,9 @@ from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean
 
+_NO_CARDS = ("reasons.toml", "layouts.toml")
+"""What may lie beside cards in a folder of the user's own, see `report_files`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -61,11 +64,14 @@ class Registry:
         datasets: Data set cards by name.
         baselines: Baseline cards by name.
         problems: One error for each unreadable card; the others are not affected.
+        folders: The folders of the user's own that were looked in; what they hold of published
+            tables, reasons and golden numbers counts, see `report_files`.
     """
 
     datasets: Mapping[str, DatasetCard]
     baselines: Mapping[str, BaselineCard]
     problems: tuple[CardError, ...]
+    folders: tuple[Path, ...] = ()
 
     def dataset(self, name: str) -> DatasetCard:
         """Return a data set's card by its name or by one of its aliases in papers.
@@ -146,12 +152,33 @@ def content_root() -> Path:
     return package if (package / "datasets").is_dir() else package.parent
 
 
+def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
+    """Return files of what is known: those of the package, then those of the user's folders.
+
+    Args:
+        pattern: Such as ``papers/*.csv`` or ``reasons.toml``.
+        folders: Each holds them directly or in ``reports/``, see `Registry.folders`.
+
+    Example:
+        >>> [file.name for file in report_files("reasons.toml")]
+        ['reasons.toml']
+    """
+    roots = [content_root() / "reports"]
+    roots += [place for folder in folders for place in (folder / "reports", folder)]
+    found: dict[Path, Path] = {}
+    for root in roots:
+        for file in sorted(root.glob(pattern)):
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
 def load_registry(extra: Sequence[Path] = ()) -> Registry:
     """Read every card on the search path.
 
     Args:
         extra: Folders given with ``--cards``. Each, like each folder of ``RAINBENCH_PATH``, holds
-            cards directly or in ``datasets/`` and ``baselines/``.
+            cards directly or in ``datasets/`` and ``baselines/``, and may hold published tables,
+            reasons and golden numbers, see `report_files`.
 
     Raises:
         RainbenchError: A folder of ``extra`` does not exist.
@@ -178,10 +205,18 @@ def load_registry(extra: Sequence[Path] = ()) -> Registry:
             except CardError as problem:
                 problems.append(CardError(problem.message, hint=problem.hint, file=file))
     return Registry(
-        dict(sorted(datasets.items())), dict(sorted(baselines.items())), tuple(problems)
+        dict(sorted(datasets.items())),
+        dict(sorted(baselines.items())),
+        tuple(problems),
+        tuple(dict.fromkeys((*listed, *extra))),
     )
 
 
 def _card_files(root: Path, *, is_builtin: bool) -> list[Path]:
     folders = [root / "datasets", root / "baselines"] + ([] if is_builtin else [root])
-    return [file for folder in folders for file in sorted(folder.glob("*.toml"))]
+    return [
+        file
+        for folder in folders
+        for file in sorted(folder.glob("*.toml"))
+        if folder != root or file.name not in _NO_CARDS
+    ]

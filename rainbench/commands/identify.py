@@ -83,7 +83,7 @@ def command(
             raise RainbenchError(
                 f"the images of {method} are needed", hint="Give their folder with --outputs."
             )
-        targets = [_published(name, paper, table, method) for name in names]
+        targets = [_published(name, paper, table, method, registry) for name in names]
     known: dict[str, dict[str, MeanScore]] = {}
     measured = [
         _measure(name, registry, data_roots, outputs, limit, known, quiet=as_json) for name in names
@@ -111,13 +111,13 @@ def _step(text: str) -> float:
     return 10.0 ** -len(text.partition(".")[2])
 
 
-def _published(name: str, paper: str, table: str, method: str) -> Target:
+def _published(name: str, paper: str, table: str, method: str, registry: Registry) -> Target:
     from rainbench.catalog.published import load_published
     from rainbench.report.identify import Target
 
     cells = [
         cell
-        for cell in load_published()
+        for cell in load_published(registry.folders)
         if cell.dataset == name
         and cell.method.casefold() == method.casefold()
         and (not paper or cell.paper.casefold() == paper.casefold())
