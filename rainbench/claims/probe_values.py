@@ -27,7 +27,7 @@ from rainbench.networks.load import build_network
 from rainbench.pairs.layouts import Pair, copies_of
 from rainbench.pairs.load import PairSet, load_image, load_pairs
 from rainbench.rain.transform import Synthesis, SynthesisKind
-from rainbench.train.conventions import Conventions
+from rainbench.networks.conventions import Conventions
 
 Say = Callable[[str], None]
 Key = tuple[str, str, float, bool]
