@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from slow_reference import slow_luma, slow_notebook
-from test_voting import rain_on_noise
+from slow_reference import rain_on_noise, slow_luma, slow_spanet_reference
 
 from rainbench.clean_frame import vote_kernels as kernels
 from rainbench.clean_frame.extract import extract_clean_frame
@@ -27,7 +26,7 @@ from rainbench.frames.sources import as_source
 )
 def test_equals_the_steps_of_the_published_code(count, height, width):
     frames = rain_on_noise(count, height, width, seed=3)
-    image, percentile, curve = slow_notebook(frames)
+    image, percentile, curve = slow_spanet_reference(frames)
     clean = extract_clean_frame(frames, "notebook")
     assert clean.percentile == percentile
     assert (clean.vote_curve == curve).all()
