@@ -49,7 +49,7 @@ NETWORK = "rainbench.networks.prenet:PReNet"
             "np.floor(scaled, out=scaled)",
             "evaluation",
         ),
-        ("run/predict.py", "restored = restored.flip(1)", "pass", "evaluation"),
+        ("networks/conventions.py", "image.flip(1) if self.bgr else", "", "evaluation"),
         ("run/predict.py", ".float() / 255", ".float() / 256", "evaluation"),
         ("run/tiling.py", "PROBE_WIDTH = ", "PROBE_WIDTH = 1 + ", "evaluation"),
         ("run/evaluate.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
