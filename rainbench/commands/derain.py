@@ -19,7 +19,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 
 if TYPE_CHECKING:
-    from rainbench.run.derain import Derained, Job
+    from rainbench.run.derain import Derained, DerainTask
 
 SHOWN = 10
 
@@ -59,7 +59,7 @@ Examples:
 @click.option(
     "--lossless", is_flag=True, help="Videos as FFV1 in .mkv, every value kept, not H.264 in .mp4."
 )
-@click.option("--overwrite", is_flag=True, help="Make results that exist anew.")
+@click.option("--overwrite", is_flag=True, help="Make results again that exist already.")
 @arithmetic_options
 @json_option
 @click.pass_context
@@ -83,13 +83,14 @@ def command(
 ) -> None:
     """Remove the rain from PATH with ENTRY: an image, a folder of images and videos, or a video.
 
-    Images become PNG, videos H.264 of their frame rate, without sound. Results that are there
-    already are kept, so that an interrupted call goes on; a file that cannot be used is reported
-    and the others are done. Nothing is ever written into PATH.
+    Images become PNG, videos H.264 of their frame rate, without sound. An interrupted call
+    continues when it is given again: a result that a record beside it proves to be of the same
+    file, network and options is kept. A file that cannot be used is reported and the others are
+    done. Nothing is ever written into PATH.
     """
     from rainbench.catalog.folders import readable_folders
-    from rainbench.catalog.weights import file_hash, find_weights
-    from rainbench.run.derain import Style, check_record, derain, find_jobs
+    from rainbench.catalog.weights import find_weights
+    from rainbench.run.derain import Style, derain, find_tasks
     from rainbench.run.options import resolve_options
     from rainbench.run.predict import Predictor
 
@@ -97,30 +98,23 @@ def command(
     entry = _one_entry(load_registry(card_folders), entry_name)
     weight_roots = tuple(readable_folders(weight_roots))
     style = Style(side_by_side, lossless)
-    jobs = find_jobs(path, out, style)
+    tasks = find_tasks(path, out, style)
     weights = find_weights(entry, weight_roots)
-    if not out.suffix or out.is_dir():
-        made_with: dict[str, object] = {
-            "entry": entry.name,
-            "weights": file_hash(weights) if weights else "",
-            "options": {**options.key_parts(), "side_by_side": side_by_side, "lossless": lossless},
-        }
-        check_record(out, made_with, replace=overwrite)
     predictor = Predictor(entry, weights, options)
     results: list[Derained] = []
     frames = 0
-    with progress("files", len(jobs), quiet=as_json) as advance:
+    with progress("files", len(tasks), quiet=as_json) as advance:
 
-        def count(job: Job, total: int) -> None:
+        def count(task: DerainTask, total: int) -> None:
             nonlocal frames
             frames += 1
-            if job.kind == "video":
+            if task.kind == "video":
                 of = f" of {total}" if total else ""
-                advance(0, f"{job.source.name}, frame {frames}{of}")
+                advance(0, f"{task.source.name}, frame {frames}{of}")
 
-        for result in derain(jobs, predictor, style, overwrite=overwrite, on_frame=count):
+        for result in derain(tasks, predictor, style, overwrite=overwrite, on_frame=count):
             results.append(result)
-            advance(1, result.job.source.name)
+            advance(1, result.task.source.name)
             frames = 0
     if as_json:
         show_json(_summary(entry, predictor.overlap, results))
@@ -150,7 +144,7 @@ def _print_summary(results: list[Derained], out: Path) -> None:
     if len(problems) > SHOWN:
         say(f"and {len(problems) - SHOWN} more (--json lists all)")
     if len(results) == 1 and results[0].state == "kept":
-        say(f"{results[0].job.target} is there already; --overwrite makes it anew")
+        say(f"{results[0].task.target} exists already; --overwrite makes it again")
     counts = Counter(result.state for result in results)
     frames = sum(result.frames for result in results)
     speed = ""
@@ -167,8 +161,8 @@ def _summary(entry: Entry, overlap: int, results: list[Derained]) -> dict[str, o
         "counts": dict(Counter(result.state for result in results)),
         "files": [
             {
-                "source": str(result.job.source),
-                "target": str(result.job.target) if result.state != "failed" else None,
+                "source": str(result.task.source),
+                "target": str(result.task.target) if result.state != "failed" else None,
                 "state": result.state,
                 "frames": result.frames,
                 "seconds": round(result.seconds, 3),

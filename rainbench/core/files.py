@@ -18,7 +18,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
-    except OSError:
+    except BaseException:  # an interrupt as well: nothing half written stays
         temporary.unlink(missing_ok=True)
         raise
 

@@ -1,18 +1,36 @@
-"""Work spread over processes: results in order, crashes as results, nobody left behind."""
+"""Work spread over processes: results in order, crashes as results, nobody left behind.
+
+Each worker has a pipe of its own. Nothing else is shared, so no semaphore is needed (which takes a
+writable ``/dev/shm``), and when a worker dies it is known which task it had.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import pickle
+import signal
+import sys
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing.connection import wait
-from typing import TypeVar
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import say
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+PATIENCE = 3.0
+"""Seconds that a worker has to leave its work and remove its unfinished files when told to end."""
 
 
 def run_all(
@@ -22,8 +40,11 @@ def run_all(
     *,
     on_crash: Callable[[Task], Result],
     on_done: Callable[[Result], None] = lambda _: None,
+    folder: Path | None = None,
 ) -> list[Result]:
     """Apply a function to every task, on several processes if asked.
+
+    However it ends, by an error or an interrupt too, all its processes have ended before.
 
     Args:
         work: A function of a module, so that it can be sent to a process.
@@ -31,6 +52,7 @@ def run_all(
         workers: Processes; with one, or one task, all happens in this process.
         on_crash: Makes the result of a task whose process died, as happens without memory.
         on_done: Called here with each result as it comes, in any order.
+        folder: Where the work writes: unfinished files of processes that died are removed there.
 
     Returns:
         The results in the order of the tasks.
@@ -38,60 +60,225 @@ def run_all(
     Raises:
         Exception: Whatever ``work`` raises; what has not begun is then given up.
     """
-    if workers <= 1 or len(tasks) <= 1:
-        results = []
-        for task in tasks:
-            results.append(work(task))
-            on_done(results[-1])
-        return results
     found: dict[int, Result] = {}
-    _one_pool(work, tasks, range(len(tasks)), workers, found, on_done)
-    # Whoever died took the whole pool along: each task left gets a process to itself.
-    for index, task in enumerate(tasks):
+    waiting = list(range(len(tasks)))
+    if workers > 1 and len(tasks) > 1:
+        try:
+            died = _spread(work, tasks, waiting, workers, found, on_done, folder)
+        except _NoProcessesError as error:
+            say(f"no worker processes can be started ({error}): working in this process")
+        else:
+            # Whoever died may have lacked memory for all at once: each has a second try alone.
+            for index in sorted(died):
+                if _spread(work, tasks, [index], 1, found, on_done, folder):
+                    found[index] = on_crash(tasks[index])
+                    on_done(found[index])
+    for index in waiting:
         if index not in found:
-            _one_pool(work, tasks, [index], 1, found, on_done)
-        if index not in found:
-            found[index] = on_crash(task)
+            found[index] = work(tasks[index])
             on_done(found[index])
-    return [found[index] for index in range(len(tasks))]
+    return [found[index] for index in waiting]
 
 
-def _one_pool(
+class _NoProcessesError(Exception):
+    """The system starts no processes for us."""
+
+
+def _spread(
     work: Callable[[Task], Result],
     tasks: Sequence[Task],
     indices: Sequence[int],
     workers: int,
     found: dict[int, Result],
     on_done: Callable[[Result], None],
-) -> None:
-    """Run some tasks in a fresh pool; those whose process died are missing from ``found``."""
-    # A fresh interpreter each: compiled kernels and OpenCV keep threads, which do not survive fork.
-    context = multiprocessing.get_context("spawn")
-    count = min(workers, len(indices))
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_end_with_parent) as pool:
-        futures: dict[Future[Result], int] = {
-            pool.submit(work, tasks[index]): index for index in indices
-        }
-        try:
-            for future in as_completed(futures):
-                try:
-                    found[futures[future]] = future.result()
-                except BrokenProcessPool:
+    folder: Path | None,
+) -> list[int]:
+    """Run some tasks on fresh processes; return those whose process died."""
+    queue = deque(indices)
+    died: list[int] = []
+    with _Crew(work, folder) as crew:
+        while queue or crew.busy:
+            while queue and len(crew.busy) < workers and (worker := crew.free()) is not None:
+                crew.give(worker, queue.popleft(), tasks)
+            for index, answer in crew.answers():
+                if answer is None:
+                    died.append(index)
                     continue
-                on_done(found[futures[future]])
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+                well, value = answer
+                if not well:
+                    raise value
+                found[index] = value
+                on_done(value)
+    return died
 
 
-def _end_with_parent() -> None:
-    """End this process as soon as its parent is gone, however that was killed."""
+class _Crew(Generic[Task, Result]):
+    """The processes of one call, and the task that each of them has."""
+
+    def __init__(self, work: Callable[[Task], Result], folder: Path | None) -> None:
+        self._work = work
+        self._folder = folder
+        self._processes: dict[Connection, SpawnProcess] = {}
+        self._dead: list[int] = []
+        self.busy: dict[Connection, int] = {}
+
+    def free(self) -> Connection:
+        """Return the pipe of a worker without a task, a new one where all have one.
+
+        Raises:
+            _NoProcessesError: There is no worker, and none can be started.
+        """
+        for pipe in self._processes:
+            if pipe not in self.busy:
+                return pipe
+        ours, theirs = multiprocessing.Pipe()
+        # A fresh interpreter: compiled kernels and OpenCV keep threads, which do not survive fork.
+        context = multiprocessing.get_context("spawn")
+        process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
+        try:
+            with _interrupts_put_off():
+                process.start()
+                self._processes[ours] = process
+        except OSError as error:
+            raise _NoProcessesError(error.strerror or str(error)) from None
+        finally:
+            theirs.close()
+        return ours
+
+    def give(self, pipe: Connection, index: int, tasks: Sequence[Task]) -> None:
+        """Send a worker its task; if it is dead already, `answers` will tell."""
+        self.busy[pipe] = index
+        with contextlib.suppress(OSError):
+            pipe.send(tasks[index])
+
+    def answers(self) -> Iterator[tuple[int, tuple[bool, Any] | None]]:
+        """Wait for some workers; yield each one's task with its answer, None where it died."""
+        for pipe in wait(list(self.busy)):
+            assert isinstance(pipe, Connection)
+            index = self.busy.pop(pipe)
+            try:
+                yield index, pickle.loads(pipe.recv_bytes())
+            except (EOFError, OSError):
+                self._end([pipe])
+                yield index, None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._end(list(self._processes), told=kind is not None)
+        finally:
+            for process in self._processes.values():  # only where an interrupt came before `_end`
+                process.kill()
+                process.join()
+                self._dead.append(process.pid or 0)
+            self._remove_unfinished()
+
+    def _end(self, pipes: Iterable[Connection], *, told: bool = True) -> None:
+        """End workers: idle ones by closing their pipes, others by a signal, at last by force."""
+        with _interrupts_put_off():
+            ending = [self._processes[pipe] for pipe in pipes]
+            for pipe, process in zip(pipes, ending, strict=True):
+                pipe.close()
+                if told:
+                    process.terminate()
+            until = time.monotonic() + PATIENCE
+            for process in ending:
+                process.join(max(0.0, until - time.monotonic()))
+                if process.is_alive():
+                    process.kill()
+                    process.join()
+                if process.exitcode and process.pid:
+                    self._dead.append(process.pid)
+            for pipe in pipes:
+                del self._processes[pipe]
+
+    def _remove_unfinished(self) -> None:
+        if self._folder is None:
+            return
+        for pid in self._dead:
+            for unfinished in list(self._folder.rglob(f".*.{pid}.part")):
+                unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _interrupts_put_off() -> Iterator[None]:
+    """Let Ctrl-C wait until this is done, and keep it from processes that are being started.
+
+    Blocking the signal does so for this thread and for what it starts; another thread of this
+    process may still take it, hence the handler.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+    if came and callable(before):
+        before(came[0], None)
+
+
+def _serve(pipe: Connection, work: Callable[[Any], object]) -> None:
+    """Be a worker: answer tasks until the pipe is closed."""
+    _leave_interrupts_to_the_parent()
+    while True:
+        try:
+            task = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer = pickle.dumps((True, work(task)))
+        except Exception as error:
+            answer = _as_bytes(error)
+        try:
+            pipe.send_bytes(answer)
+        except OSError:  # nobody waits for it any more
+            return
+
+
+def _as_bytes(error: Exception) -> bytes:
+    """Return an answer that is an error; its text alone where it cannot be sent itself."""
+    text = "".join(traceback.format_exception(error))
+    error.add_note(text)
+    try:
+        data = pickle.dumps((False, error))
+        pickle.loads(data)
+    except Exception:
+        known = isinstance(error, RainbenchError)
+        return pickle.dumps((False, RainbenchError(str(error)) if known else RuntimeError(text)))
+    return data
+
+
+def _leave_interrupts_to_the_parent() -> None:
+    """Ignore Ctrl-C, end tidily when told to, and end when the parent is gone.
+
+    Ctrl-C goes to all processes of a terminal at once. Of them only the parent decides what ends.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def watch(sentinel: int) -> None:
         wait([sentinel])
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
         os._exit(1)
 
     threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

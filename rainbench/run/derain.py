@@ -1,13 +1,17 @@
-"""Applying an entry to images, folders of them, and videos, outside any data set."""
+"""Applying an entry to images, folders of them, and videos, outside any data set.
+
+Beside each result ``NAME`` lies a hidden record ``.NAME.json`` (see `rainbench.core.resume`): what
+it was made with, the hash of its source, and what came of it. A call that was interrupted keeps
+what its records prove, makes again what is missing or damaged, and never takes a result of another
+network, of other options or of another source for its own.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +20,11 @@ from typing import Literal
 import numpy as np
 
 from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.files import write_atomically
 from rainbench.core.images import IMAGE_SUFFIXES, Image, quantise, read_image, write_png
+from rainbench.core.resume import file_hash, key_of, read_claim, read_record, write_record
 from rainbench.run.predict import Predictor
 from rainbench.video.read import VIDEO_SUFFIXES, decode
 from rainbench.video.write import VideoWriter
-
-RECORD = "derain.json"
-"""What an output folder was made with."""
 
 _ENDINGS = (
     f"Images end with {', '.join(sorted(IMAGE_SUFFIXES))}, "
@@ -38,7 +39,7 @@ State = Literal["done", "kept", "cut short", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class DerainTask:
     """One file to be derained.
 
     Attributes:
@@ -50,6 +51,14 @@ class Job:
     source: Path
     target: Path
     kind: Kind
+
+    @property
+    def record(self) -> Path:
+        """Where the record of the result lies."""
+        return self.target.with_name(f".{self.target.name}.json")
+
+
+OnFrame = Callable[[DerainTask, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Derained:
     """What became of one file.
 
     Attributes:
-        job: The file.
+        task: The file.
         state: ``done``; ``kept``, from before; ``cut short``, a damaged video whose good frames
             were written; ``failed``.
         frames: Images or frames written.
@@ -78,14 +87,14 @@ class Derained:
         note: The reason for the last two states.
     """
 
-    job: Job
+    task: DerainTask
     state: State
     frames: int = 0
     seconds: float = 0.0
     note: str = ""
 
 
-def find_jobs(path: Path, out: Path, style: Style) -> list[Job]:
+def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
     """Find what there is to derain and where each result goes.
 
     Args:
@@ -95,7 +104,7 @@ def find_jobs(path: Path, out: Path, style: Style) -> list[Job]:
         style: How results are written.
 
     Returns:
-        The jobs in order of their names. Images become PNG.
+        The tasks in order of their names. Images become PNG.
 
     Raises:
         RainbenchError: There is nothing, or a result would lie in the input.
@@ -111,7 +120,7 @@ def find_jobs(path: Path, out: Path, style: Style) -> list[Job]:
         _check_target(target, kind, style)
         if target.resolve() == path.resolve():
             raise RainbenchError(f"{target}: the result would replace its own input")
-        return [Job(path, target, kind)]
+        return [DerainTask(path, target, kind)]
     if not path.is_dir():
         raise RainbenchError(f"{path}: there is no such file or folder")
     if out.resolve().is_relative_to(path.resolve()):
@@ -132,122 +141,181 @@ def find_jobs(path: Path, out: Path, style: Style) -> list[Job]:
         )
     return _apart(
         [
-            Job(file, out / file.relative_to(path).parent / _name(file, kind, style), kind)
+            DerainTask(file, out / file.relative_to(path).parent / _name(file, kind, style), kind)
             for file, kind in sources
         ]
     )
 
 
 def derain(
-    jobs: Sequence[Job],
+    tasks: Sequence[DerainTask],
     predictor: Predictor,
     style: Style,
     *,
     overwrite: bool = False,
-    on_frame: Callable[[Job, int], None] = lambda _job, _total: None,
+    on_frame: OnFrame = lambda _task, _total: None,
 ) -> Iterator[Derained]:
     """Derain file after file; one that cannot be used becomes a result with its reason.
 
     Args:
-        jobs: What to do, see `find_jobs`.
+        tasks: What to do, see `find_tasks`.
         predictor: The entry.
         style: How results are written.
-        overwrite: Make results that exist anew; otherwise they are kept.
-        on_frame: Called after each image or frame with the job and how many frames it is said to
+        overwrite: Make all results again; otherwise those that were made of the same source in the
+            same way are kept.
+        on_frame: Called after each image or frame with the task and how many frames it is said to
             have, 0 for unknown.
 
     Raises:
+        RainbenchError: Results that are there were made with another entry or other options.
         StoreError: A result cannot be written: nor could those after it.
     """
-    for job in jobs:
-        if job.target.exists() and not overwrite:
-            yield Derained(job, "kept")
-            continue
+    made_with = _made_with(predictor, style)
+    if not overwrite:
+        _check_results(tasks, made_with)
+    for task in tasks:
         try:
-            job.target.parent.mkdir(parents=True, exist_ok=True)
-            work = _derain_image if job.kind == "image" else _derain_video
-            yield work(job, predictor, style, on_frame)
+            yield _kept(task, made_with, overwrite=overwrite) or _made(
+                task, predictor, style, made_with, on_frame
+            )
         except StoreError:
             raise
         except OSError as error:
-            raise StoreError(f"{job.target}: cannot be written: {error.strerror}") from None
+            raise StoreError(f"{task.target}: cannot be written: {error.strerror}") from None
         except RainbenchError as error:
             message = f"{error.message}. {error.hint}" if error.hint else error.message
-            named = str(job.source) in message
-            yield Derained(job, "failed", note=message if named else f"{job.source}: {message}")
+            named = str(task.source) in message
+            yield Derained(task, "failed", note=message if named else f"{task.source}: {message}")
+
+
+def _made_with(predictor: Predictor, style: Style) -> dict[str, object]:
+    """Return all that a result depends on but its source."""
+    weights = file_hash(predictor.weights) if predictor.weights else ""
+    options = {**predictor.options.key_parts(), **dataclasses.asdict(style)}
+    return {"entry": predictor.entry.name, "weights": weights, **options}
+
+
+def _check_results(tasks: Sequence[DerainTask], made_with: Mapping[str, object]) -> None:
+    """Refuse results that were made in another way, before anything is done."""
+    for task in tasks:
+        claim = read_claim(task.record) if task.target.exists() else None
+        before = claim.facts.get("made_with") if claim else None
+        if not isinstance(before, dict) or before == made_with:
+            continue
+        names = [
+            name for name in {**made_with, **before} if before.get(name) != made_with.get(name)
+        ]
+        raise RainbenchError(
+            f"{task.target}: was made with another {', '.join(names)}",
+            hint="Give another --out, or --overwrite to replace what is there.",
+        )
+
+
+def _key(made_with: Mapping[str, object], source: str) -> str:
+    return key_of({**made_with, "source": source})
+
+
+def _kept(task: DerainTask, made_with: Mapping[str, object], *, overwrite: bool) -> Derained | None:
+    """Return the result of an earlier call, or None where there is none or it is not whole.
+
+    Raises:
+        RainbenchError: There is a result of another source, or of nobody knows what.
+    """
+    if overwrite or not task.target.exists():
+        return None
+    claim = read_claim(task.record)
+    if claim is None:
+        raise RainbenchError(
+            f"{task.target} exists, and there is no record of what it was made from",
+            hint="Move it away, or give --overwrite to replace it.",
+        )
+    if claim.key != _key(made_with, _source_hash(task)):
+        raise RainbenchError(
+            f"{task.source} is not the file that {task.target} was made from",
+            hint="Give --overwrite to make it again.",
+        )
+    record = read_record(task.record)
+    state = record.facts.get("state") if record else None
+    if record is None or state not in ("done", "cut short"):
+        return None
+    if state == "done":
+        return Derained(task, "kept")
+    return Derained(task, "cut short", note=str(record.facts.get("note")))
+
+
+def _made(
+    task: DerainTask,
+    predictor: Predictor,
+    style: Style,
+    made_with: Mapping[str, object],
+    on_frame: OnFrame,
+) -> Derained:
+    """Make a result and record it."""
+    key = _key(made_with, _source_hash(task))
+    task.target.parent.mkdir(parents=True, exist_ok=True)
+    facts: dict[str, object] = {"made_with": made_with, "state": "begun"}
+    # So that a result is known as this program's own even if a kill comes before its record.
+    write_record(task.record, key, facts=facts)
+    try:
+        work = _derain_image if task.kind == "image" else _derain_video
+        result = work(task, predictor, style, on_frame)
+    except RainbenchError:
+        if not task.target.exists():
+            task.record.unlink(missing_ok=True)
+        raise
+    facts |= {"state": result.state, "frames": result.frames, "note": result.note}
+    write_record(task.record, key, [task.target], facts)
+    return result
+
+
+def _source_hash(task: DerainTask) -> str:
+    try:
+        return file_hash(task.source)
+    except OSError as error:
+        raise RainbenchError(f"{task.source}: cannot be read: {error.strerror}") from None
 
 
 def _derain_image(
-    job: Job, predictor: Predictor, style: Style, on_frame: Callable[[Job, int], None]
+    task: DerainTask,
+    predictor: Predictor,
+    style: Style,
+    on_frame: OnFrame,
 ) -> Derained:
-    rainy = read_image(job.source, upright=True)
+    rainy = read_image(task.source, upright=True)
     started = time.perf_counter()
     restored = quantise(predictor(rainy), "round")
     seconds = time.perf_counter() - started
-    write_png(job.target, _composed(rainy, restored, style))
-    on_frame(job, 1)
-    return Derained(job, "done", 1, seconds)
+    write_png(task.target, _composed(rainy, restored, style))
+    on_frame(task, 1)
+    return Derained(task, "done", 1, seconds)
 
 
 def _derain_video(
-    job: Job, predictor: Predictor, style: Style, on_frame: Callable[[Job, int], None]
+    task: DerainTask,
+    predictor: Predictor,
+    style: Style,
+    on_frame: OnFrame,
 ) -> Derained:
     written, seconds = 0, 0.0
-    with decode(job.source, allow_truncated=True) as stream:
+    with decode(task.source, allow_truncated=True) as stream:
         info = stream.info
         width = info.width * 2 if style.side_by_side else info.width
         rate = info.rate or DEFAULT_RATE
-        with VideoWriter(job.target, width, info.height, rate, lossless=style.lossless) as video:
+        with VideoWriter(task.target, width, info.height, rate, lossless=style.lossless) as video:
             for frame in stream:
                 started = time.perf_counter()
                 restored = quantise(predictor(frame.image), "round")
                 seconds += time.perf_counter() - started
                 video.write(_composed(frame.image, restored, style), frame.time)
                 written += 1
-                on_frame(job, info.frames or 0)
+                on_frame(task, info.frames or 0)
         if stream.damage:
-            return Derained(job, "cut short", written, seconds, f"{job.source}: {stream.damage}")
-    return Derained(job, "done", written, seconds)
+            return Derained(task, "cut short", written, seconds, f"{task.source}: {stream.damage}")
+    return Derained(task, "done", written, seconds)
 
 
 def _composed(rainy: Image, restored: Image, style: Style) -> Image:
     return np.hstack([rainy, restored]) if style.side_by_side else restored
-
-
-def check_record(folder: Path, made_with: dict[str, object], *, replace: bool = False) -> None:
-    """Note what a folder's results are made with, or refuse one that holds other results.
-
-    Args:
-        folder: The output folder; made when absent.
-        made_with: Entry, weights and options.
-        replace: Whether its results are to be replaced anyway.
-
-    Raises:
-        RainbenchError: It holds results of something else.
-        StoreError: It cannot be written.
-    """
-    file = folder / RECORD
-    made_with = {"key": hashlib.sha256(_json(made_with)).hexdigest()[:16], **made_with}
-    try:
-        before = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        before = None
-    if not replace and isinstance(before, dict) and before.get("key") != made_with["key"]:
-        changed = [name for name in made_with if before.get(name) != made_with[name]]
-        names = ", ".join(name for name in changed if name != "key")
-        raise RainbenchError(
-            f"{folder}: holds results that were made with another {names}",
-            hint="Give another --out, or --overwrite to replace them.",
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, _json(made_with) + b"\n")
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
-
-
-def _json(content: object) -> bytes:
-    return json.dumps(content, indent=1, sort_keys=True).encode()
 
 
 def _kind(file: Path) -> Kind | None:
@@ -275,15 +343,15 @@ def _check_target(target: Path, kind: Kind, style: Style) -> None:
         )
 
 
-def _apart(jobs: Sequence[Job]) -> list[Job]:
+def _apart(tasks: Sequence[DerainTask]) -> list[DerainTask]:
     """Give results of equal names, as of ``a.jpg`` and ``a.png``, their sources' full names."""
-    taken = Counter(job.target for job in jobs)
-    apart = [job if taken[job.target] == 1 else _full_name(job) for job in jobs]
-    if len({job.target for job in apart}) < len(jobs):  # one is called a.jpg.png already
-        apart = [_full_name(job) for job in jobs]
+    taken = Counter(task.target for task in tasks)
+    apart = [task if taken[task.target] == 1 else _full_name(task) for task in tasks]
+    if len({task.target for task in apart}) < len(tasks):  # one is called a.jpg.png already
+        apart = [_full_name(task) for task in tasks]
     return apart
 
 
-def _full_name(job: Job) -> Job:
-    name = job.source.name + job.target.suffix
-    return dataclasses.replace(job, target=job.target.with_name(name))
+def _full_name(task: DerainTask) -> DerainTask:
+    name = task.source.name + task.target.suffix
+    return dataclasses.replace(task, target=task.target.with_name(name))

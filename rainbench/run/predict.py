@@ -41,6 +41,7 @@ class Predictor:
 
     Attributes:
         entry: The entry.
+        weights: Where its weights lie; None for a plain method.
         options: How it computes.
         network: The network, on its device.
         overlap: Pixels that neighbouring tiles share; 0 when there are none.
@@ -54,6 +55,7 @@ class Predictor:
 
     def __init__(self, entry: Entry, weights: Path | None, options: RunOptions) -> None:
         self.entry = entry
+        self.weights = weights
         self.options = options
         self._device = torch.device(options.device)
         _fix_arithmetic(options)

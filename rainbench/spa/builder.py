@@ -105,6 +105,7 @@ def build_spa(
         options.workers,
         on_crash=lambda video: VideoOutcome(video, (), _CRASHED),
         on_done=lambda outcome: on_video(1, outcome.video.source.label),
+        folder=out,
     )
     accepted = _accepted(outcomes, out, options)
     staged, failures = _stage(accepted, outcomes, out, options)
@@ -153,6 +154,7 @@ def _stage(
         tasks,
         options.workers,
         on_crash=lambda task: (task.video.id, {}, _CRASHED),
+        folder=out,
     )
     pairs: dict[str, tuple[StagedPair, ...]] = {}
     failures: dict[str, str] = {}

@@ -21,6 +21,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, read_gray, read_image
 from rainbench.core.pool import run_all
+from rainbench.core.resume import key_of, read_claim, write_record
 from rainbench.core.text import natural_key
 from rainbench.packaging.contact_sheet import SheetRow, make_contact_sheet
 from rainbench.packaging.package import Extras, FileFacts, PairRecord, Split, write_package
@@ -145,7 +146,12 @@ def build_set(
     check_apart(plan.inputs, plan.out)
     _claim(plan)
     results = run_all(
-        make_scene, plan.tasks(), plan.options.workers, on_crash=_crashed, on_done=on_scene
+        make_scene,
+        plan.tasks(),
+        plan.options.workers,
+        on_crash=_crashed,
+        on_done=on_scene,
+        folder=plan.out,
     )
     for leftover in plan.out.rglob(".*.part"):  # of a build that was killed
         leftover.unlink(missing_ok=True)
@@ -208,9 +214,10 @@ def _claim(plan: SynthPlan) -> None:
     """Make sure that a folder is empty or holds the same build, and write down which it is."""
     mark = plan.out / RECORDS / "build.json"
     described = {"names": [card.name for card in plan.cards], **plan.options.describe()}
-    text = json.dumps(described, ensure_ascii=False, indent=1) + "\n"
+    key = key_of(described)
     if mark.is_file():
-        if mark.read_text(encoding="utf-8") != text:
+        claim = read_claim(mark)
+        if claim is None or claim.key != key:
             raise RainbenchError(
                 f"{plan.out}: holds a build with other options ({mark})",
                 hint="Choose another --out, or remove that folder.",
@@ -225,7 +232,7 @@ def _claim(plan: SynthPlan) -> None:
         )
     with writing(plan.out):
         mark.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(mark, text.encode())
+        write_record(mark, key, facts=described)
 
 
 def _is_ours(item: Path) -> bool:
@@ -236,7 +243,7 @@ def _crashed(task: SceneTask) -> SceneResult:
     return SceneResult(
         scene=task.source.id,
         label=task.source.label,
-        problem="the process that worked on it died, perhaps for want of memory",
+        problem="the process that worked on it died, perhaps because memory ran out",
     )
 
 

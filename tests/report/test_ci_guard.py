@@ -89,9 +89,9 @@ def test_an_unchanged_tree_passes_and_a_changed_one_fails(call, tmp_path):
     assert "| toy / net / prenet-y | drift | PSNR of image" in (tmp_path / "sum.md").read_text()
 
     swapped = mutated(
-        tmp_path / "b", "run/predict.py",
-        '"bgr":\n            restored = restored.flip(1)',
-        '"rgb":\n            restored = restored.flip(1)',
+        tmp_path / "b", "networks/conventions.py",
+        "            return found\n",
+        "            return Restoration(found.image.flip(1))\n",
     )  # fmt: skip
     shutil.copytree(tmp_path / "right", tmp_path / "before")
     accept = (*ACCEPT[:2], "before", "--golden", "new")

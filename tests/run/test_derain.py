@@ -10,7 +10,7 @@ import pytest
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
-from rainbench.run.derain import Style, check_record, derain, find_jobs
+from rainbench.run.derain import Style, derain, find_tasks
 from rainbench.run.options import RunOptions
 from rainbench.run.predict import Predictor
 from rainbench.video.read import read_video
@@ -45,7 +45,7 @@ def bmp(image):
 
 def run(path, out, predictor, style=None, **options):
     style = style or Style()
-    return list(derain(find_jobs(path, out, style), predictor, style, **options))
+    return list(derain(find_tasks(path, out, style), predictor, style, **options))
 
 
 def test_a_folder_is_derained_name_by_name(photos, tmp_path, median):
@@ -53,7 +53,9 @@ def test_a_folder_is_derained_name_by_name(photos, tmp_path, median):
     results = run(photos, tmp_path / "out", median)
     assert {result.state for result in results} == {"done"}
     written = sorted(str(f.relative_to(tmp_path / "out")) for f in (tmp_path / "out").rglob("*.*"))
-    assert written == ["a.bmp.png", "a.png.png", 'b <i>"\n.png', "more/c.png"]
+    results_and_records = ["a.bmp.png", "a.png.png", 'b <i>"\n.png', "more/c.png"]
+    results_and_records += [".a.bmp.png.json", ".a.png.png.json", '.b <i>"\n.png.json']
+    assert written == sorted([*results_and_records, "more/.c.png.json"])
     expected = np.rint(np.clip(median(RAINY), 0, 1) * 255)
     assert np.array_equal(read_image(tmp_path / "out" / "more" / "c.png"), expected)
     assert before == {file: file.stat().st_mtime_ns for file in photos.rglob("*")}
@@ -61,7 +63,7 @@ def test_a_folder_is_derained_name_by_name(photos, tmp_path, median):
 
 def test_names_that_stay_equal_are_all_written_in_full(photos, tmp_path):
     write_png(photos / "a.png.png", RAINY)
-    targets = [job.target for job in find_jobs(photos, tmp_path / "out", Style())]
+    targets = [task.target for task in find_tasks(photos, tmp_path / "out", Style())]
     assert len(set(targets)) == len(targets) == 5
 
 
@@ -80,7 +82,7 @@ def test_one_bad_file_does_not_keep_the_others(photos, tmp_path, median):
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:300])
     (photos / "empty.mp4").write_bytes(b"")
     write_png(photos / "gray.png", RAINY[..., 0])
-    results = {result.job.source.name: result for result in run(photos, tmp_path / "out", median)}
+    results = {result.task.source.name: result for result in run(photos, tmp_path / "out", median)}
     assert [name for name, r in results.items() if r.state == "failed"] == [
         "broken.png", "empty.mp4", "gray.png",
     ]  # fmt: skip
@@ -93,7 +95,7 @@ def test_one_bad_file_does_not_keep_the_others(photos, tmp_path, median):
 
 def test_side_by_side(photos, tmp_path, median):
     (result,) = run(photos / "a.png", tmp_path / "out", median, Style(side_by_side=True))
-    both = read_image(result.job.target)
+    both = read_image(result.task.target)
     assert both.shape == (40, 112, 3)
     assert np.array_equal(both[:, :56], RAINY) and not np.array_equal(both[:, 56:], RAINY)
 
@@ -111,7 +113,7 @@ def clip(tmp_path):
 def test_a_video_keeps_its_rate_and_its_frames(clip, tmp_path, median, lossless):
     style = Style(lossless=lossless)
     (result,) = run(clip, tmp_path / "out", median, style)
-    video = read_video(result.job.target)
+    video = read_video(result.task.target)
     assert result.frames == len(video.frames) == 5
     assert video.info.rate == Fraction(30000, 1001)
     exact = [index * 1001 / 30000 for index in range(5)]
@@ -128,7 +130,7 @@ def test_frames_shown_at_odd_times_stay_so(tmp_path, median):
         for time in times:
             video.write(np.ascontiguousarray(RAINY[:39, :55]), time)
     (result,) = run(tmp_path / "a.mp4", tmp_path / "out", median)
-    shown = read_video(result.job.target)
+    shown = read_video(result.task.target)
     assert shown.times == pytest.approx(times, abs=1e-4)
     assert shown.frames.shape[1:] == (39, 55, 3)
 
@@ -137,7 +139,11 @@ def test_a_damaged_video_is_derained_up_to_the_damage(clip, tmp_path, median):
     clip.write_bytes(clip.read_bytes()[: -clip.stat().st_size // 3])
     (result,) = run(clip, tmp_path / "out", median)
     assert result.state == "cut short" and "rain.mkv: frame" in result.note
-    assert len(read_video(result.job.target).frames) == result.frames > 0
+    assert len(read_video(result.task.target).frames) == result.frames > 0
+    made = result.task.target.stat().st_mtime_ns
+    (again,) = run(clip, tmp_path / "out", median)
+    assert (again.state, again.note) == (result.state, result.note)
+    assert result.task.target.stat().st_mtime_ns == made
 
 
 @pytest.mark.parametrize(
@@ -157,15 +163,89 @@ def test_calls_that_make_no_sense(photos, tmp_path, path, out, message):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     with pytest.raises(RainbenchError, match=message):
-        find_jobs(tmp_path / path, tmp_path / out, Style())
+        find_tasks(tmp_path / path, tmp_path / out, Style())
 
 
-def test_a_folder_holds_results_of_one_kind(tmp_path):
-    check_record(tmp_path, {"entry": "a", "options": {"tile": 0}})
-    check_record(tmp_path, {"entry": "a", "options": {"tile": 0}})
-    with pytest.raises(RainbenchError, match="made with another entry"):
-        check_record(tmp_path, {"entry": "b", "options": {"tile": 0}})
-    check_record(tmp_path, {"entry": "b", "options": {"tile": 0}}, replace=True)
+@pytest.mark.parametrize("name", ["out", "out.v2", "out.png"])
+def test_a_folder_holds_results_of_one_kind(photos, tmp_path, median, name):
+    run(photos, tmp_path / name, median)
+    before = tree(tmp_path / name)
+    identity = Predictor(load_registry().entries(["identity"])[0], None, RunOptions())
+    with pytest.raises(RainbenchError, match="made with another entry\n"):
+        run(photos, tmp_path / name, identity)
+    with pytest.raises(RainbenchError, match="made with another side_by_side\n"):
+        run(photos, tmp_path / name, median, Style(side_by_side=True))
+    assert tree(tmp_path / name) == before
+    assert {r.state for r in run(photos, tmp_path / name, identity, overwrite=True)} == {"done"}
+    assert {r.state for r in run(photos, tmp_path / name, identity)} == {"kept"}
+
+
+def test_a_single_result_is_not_kept_for_another_network(photos, tmp_path, median):
+    run(photos / "a.png", tmp_path / "one.png", median)
+    assert [r.state for r in run(photos / "a.png", tmp_path / "one.png", median)] == ["kept"]
+    identity = Predictor(load_registry().entries(["identity"])[0], None, RunOptions())
+    with pytest.raises(RainbenchError, match=r"one\.png: was made with another entry"):
+        run(photos / "a.png", tmp_path / "one.png", identity)
+
+
+def test_other_weights_of_one_name_are_other_results(photos, tmp_path, median):
+    run(photos, tmp_path / "out", median)
+    median.weights = photos / "notes.txt"
+    with pytest.raises(RainbenchError, match="made with another weights"):
+        run(photos, tmp_path / "out", median)
+
+
+def test_a_source_that_changed_is_told_and_the_others_are_kept(photos, tmp_path, median):
+    out = tmp_path / "out"
+    run(photos, out, median)
+    before = (out / "more/c.png").read_bytes()
+    write_png(photos / "more/c.png", RAINY[::-1].copy())
+    results = {result.task.source.name: result for result in run(photos, out, median)}
+    assert results["c.png"].state == "failed" and "--overwrite" in results["c.png"].note
+    assert "is not the file that" in results["c.png"].note
+    assert {r.state for name, r in results.items() if name != "c.png"} == {"kept"}
+    assert (out / "more/c.png").read_bytes() == before
+    run(photos, out, median, overwrite=True)
+    assert (out / "more/c.png").read_bytes() != before
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: b"", lambda _: None])
+def test_damaged_results_are_made_again(photos, tmp_path, median, damage):
+    out = tmp_path / "out"
+    run(photos, out, median)
+    whole = (out / "more/c.png").read_bytes()
+    left = damage(whole)
+    (out / "more/c.png").unlink() if left is None else (out / "more/c.png").write_bytes(left)
+    states = [result.state for result in run(photos, out, median)]
+    assert sorted(states) == ["done", "kept", "kept", "kept"]
+    assert (out / "more/c.png").read_bytes() == whole
+
+
+def test_a_file_of_somebody_else_is_neither_kept_nor_replaced(photos, tmp_path, median):
+    out = tmp_path / "out"
+    (out / "more").mkdir(parents=True)
+    (out / "more/c.png").write_bytes(b"mine")
+    results = {result.task.source.name: result for result in run(photos, out, median)}
+    assert results["c.png"].state == "failed" and "no record" in results["c.png"].note
+    assert (out / "more/c.png").read_bytes() == b"mine"
+
+
+def test_a_result_whose_record_a_kill_prevented_is_made_again(photos, tmp_path, median):
+    class Killed(BaseException):
+        pass
+
+    def kill(_task, _total):  # after the picture, before its record
+        raise Killed
+
+    out = tmp_path / "out"
+    with pytest.raises(Killed):
+        run(photos / "a.png", out, median, on_frame=kill)
+    assert (out / "a.png").exists()
+    assert [r.state for r in run(photos / "a.png", out, median)] == ["done"]
+
+
+def tree(folder):
+    return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
@@ -173,6 +253,14 @@ def test_a_folder_that_cannot_be_written(photos, tmp_path, median):
     (tmp_path / "out").mkdir(mode=0o500)
     with pytest.raises(RainbenchError, match="cannot be written"):
         run(photos, tmp_path / "out", median)
+
+
+def test_the_command_ends_alike_each_time_for_a_video_cut_short(rainbench, clip, tmp_path):
+    clip.write_bytes(clip.read_bytes()[: -clip.stat().st_size // 3])
+    (tmp_path / "out.d").mkdir()
+    for _ in range(2):
+        done = rainbench("derain", "median", clip, "--out", "out.d", "--device", "cpu")
+        assert done.returncode == 1 and "cut short" in done.stderr
 
 
 def test_the_command(rainbench, photos, tmp_path):
@@ -183,5 +271,8 @@ def test_the_command(rainbench, photos, tmp_path):
     assert content["counts"] == {"done": 4, "failed": 1}
     again = rainbench("derain", "identity", photos, "--out", "out", "--device", "cpu")
     assert again.returncode == 2 and "made with another entry" in again.stderr
+    once_more = rainbench("derain", "median", photos, "--out", "out", "--json", "--device", "cpu")
+    assert once_more.returncode == 1
+    assert json.loads(once_more.stdout)["counts"] == {"kept": 4, "failed": 1}
     several = rainbench("derain", "prenet", photos, "--out", "x", "--device", "cpu")
     assert several.returncode == 2 and "Give one: prenet.rain100l" in several.stderr

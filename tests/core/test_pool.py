@@ -1,0 +1,118 @@
+"""Processes of the pool: however a call ends, in seconds nobody and nothing half made is left."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pool_work import die_in_the_second, raise_error
+
+from rainbench.core.errors import RainbenchError
+from rainbench.core.pool import run_all
+
+HELPERS = Path(__file__).parents[1] / "helpers"
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start a call of the pool, leader of a process group of its own, and end it with the test."""
+    started = []
+
+    def call(name, before=""):
+        path = os.pathsep.join(filter(None, [str(HELPERS), os.environ.get("PYTHONPATH")]))
+        process = subprocess.Popen(
+            [sys.executable, "-c", f"{before}\nfrom pool_work import main\nmain({name!r})"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+        )  # fmt: skip
+        started.append(process)
+        return process
+
+    yield call
+    for process in started:
+        if any_left(process):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def any_left(process):
+    """Whether a process of the group runs; those that ended and wait to be noticed do not count."""
+    listed = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True)
+    rows = [line.split() for line in listed.stdout.splitlines()]
+    return any(int(row[0]) == process.pid and not row[1].startswith("Z") for row in rows)
+
+
+def until(condition, seconds):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+@pytest.mark.parametrize("work", ["wait_tidily", "wait_deaf"])
+@pytest.mark.parametrize("pause", [0.0, 0.3])
+def test_ctrl_c_twice(start, tmp_path, work, pause):
+    process = start(work)
+    assert until(lambda: len(list(tmp_path.glob(".*.part"))) == 2, 60)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(pause)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode and "KeyboardInterrupt" in said
+    assert said.count("Traceback") <= 2, "one of the parent for each Ctrl-C, none of the workers"
+    assert not any_left(process)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_workers_end_with_a_parent_that_is_killed(start, tmp_path):
+    process = start("wait_tidily")
+    assert until(lambda: len(list(tmp_path.glob(".*.part"))) == 2, 60)
+    process.kill()
+    assert until(lambda: not any_left(process), 20)
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_worker_that_dies_costs_its_own_task_alone(tmp_path):
+    tasks = [(tmp_path, name) for name in "1234"]
+    done = []
+    found = run_all(
+        die_in_the_second, tasks, 2,
+        on_crash=lambda task: f"died: {task[1]}", on_done=done.append, folder=tmp_path,
+    )  # fmt: skip
+    assert found == ["1", "died: 2", "3", "4"] and sorted(done) == sorted(found)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "3", "4"]
+
+
+def test_an_error_comes_over_with_its_text(tmp_path):
+    with pytest.raises(RainbenchError, match=r"1: is no picture\n  Fetch it again\.$"):
+        run_all(raise_error, [(tmp_path, "1")] * 4, 2, on_crash=str)
+
+
+NO_SEMAPHORES = """
+import _multiprocessing
+def refuse(*_, **__):
+    raise PermissionError(13, "Permission denied")
+_multiprocessing.SemLock = refuse
+"""
+
+NO_PROCESSES = """
+import multiprocessing.popen_spawn_posix as popen
+def refuse(*_, **__):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+popen.Popen._launch = refuse
+"""
+
+
+def test_without_shared_memory_the_work_is_done(start):
+    shown, said = start("die_in_the_second", NO_SEMAPHORES).communicate(timeout=60)
+    assert shown == "['1', 'died: 2', '3', '4']\n", said
+
+
+def test_without_processes_the_work_is_done_here(start):
+    shown, said = start("name_of", NO_PROCESSES).communicate(timeout=60)
+    assert "no worker processes can be started (Resource temporarily unavailable)" in said
+    assert said.count("\n") == 1 and shown == "['1', '2', '3', '4']\n", said
