@@ -179,3 +179,14 @@ def test_helpers_of_the_tests_are_explained():
 def test_the_glossary_is_short():
     text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     assert 10 <= len(re.findall(r"^\| \*\*", text, re.MULTILINE)) <= 15
+
+
+def test_each_file_of_tests_runs_alone():
+    """What a test borrows lies beside it or among the helpers, not in a folder run before it."""
+    ours = {file.stem: file.parent for file in (ROOT / "tests").rglob("*.py")}
+    wrong = []
+    for file in (ROOT / "tests").rglob("*.py"):
+        lines = re.findall(r"^ *(?:from|import) (\w+)", file.read_text(encoding="utf-8"), re.M)
+        allowed = {file.parent, ROOT / "tests" / "helpers", ROOT / "tests"}
+        wrong += [(file.name, name) for name in lines if ours.get(name, file.parent) not in allowed]
+    assert wrong == []

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_voting import rain_on_noise
+from sequences import rain_on_noise
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.core.errors import RainbenchError

@@ -297,3 +297,12 @@ def psnr(estimate, truth) -> float:
     """Peak signal-to-noise ratio in dB; infinite where equal."""
     error = float(np.mean((np.asarray(estimate, np.float64) - truth) ** 2))
     return float("inf") if error == 0 else 10 * np.log10(255**2 / error)
+
+
+def rain_on_noise(count, height=5, width=13, seed=0):
+    """A noisy static picture, brightened now and then."""
+    rng = np.random.default_rng((seed, count))
+    scene = rng.integers(0, 256, (height, width, 3))
+    noise = rng.normal(0, 1.2, (count, height, width, 1))
+    rain = rng.exponential(40, noise.shape) * (rng.random(noise.shape) < 0.4)
+    return np.clip(scene + noise + rain, 0, 255).astype(np.uint8)
