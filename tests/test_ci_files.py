@@ -5,9 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[1]
 needs_bash = pytest.mark.skipif(
@@ -70,3 +72,121 @@ def test_the_ci_command_is_the_readme_s():
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     commands = [line for line in lines if line.endswith("/pytest")]
     assert len(commands) == 1 and re.match(r"python3 -m venv .*pip install .*", commands[0])
+
+
+UNBOUND = {"pandas-stubs"}
+"""Names its versions after those of pandas; types are checked with constraints.txt alone."""
+
+
+def pins(name):
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_the_lowest_versions_are_those_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needs = [*project["dependencies"], *extras["train"], *extras["test"]]
+    bounds = dict(need.split(">=") for need in needs if need not in UNBOUND)
+
+    def release(version):  # 2.0 and 2.0.0 are one version
+        return re.sub(r"(\.0)+$", "", version)
+
+    lowest = {name: release(version) for name, version in pins("constraints-lowest.txt").items()}
+    assert lowest == {name: release(version) for name, version in bounds.items()}
+
+
+def test_the_usual_versions_are_not_below_the_lowest():
+    def order(version):
+        return [int(part) for part in version.split(".")]
+
+    usual, lowest = pins("constraints.txt"), pins("constraints-lowest.txt")
+    both = lowest.keys() & usual.keys()
+    wrong = [name for name in both if order(usual[name]) < order(lowest[name])]
+    assert lowest.keys() - usual.keys() <= {"accelerate"} and wrong == []
+
+
+def workflows():
+    return [*sorted((ROOT / ".github" / "workflows").glob("*.yml")), ROOT / "docs/ci-workflow.yml"]
+
+
+@pytest.mark.parametrize("file", workflows(), ids=lambda file: file.name)
+def test_workflows_name_what_exists(file):
+    """Every path that a command names is there, and nothing may write unless a job says so."""
+    content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert content["permissions"] == {"contents": "read"}
+    for job in content["jobs"].values():
+        assert job["timeout-minutes"] <= 60
+    if file.parent.name == "docs":  # made for another repository
+        return
+    text = "\n".join(
+        step.get("run", "") for job in content["jobs"].values() for step in job["steps"]
+    )
+    named = re.findall(r"(?:tests/|\.ci/|constraints)[\w./-]+", text)
+    assert named
+    assert [path for path in named if not (ROOT / path.partition("::")[0]).exists()] == []
+
+
+def test_every_supported_system_has_a_job():
+    file = ROOT / ".github" / "workflows" / "ci.yml"
+    jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"]
+    systems = {job["runs-on"].partition("-")[0] for job in jobs.values()}
+    assert systems == {"ubuntu", "macos", "windows"}
+    assert "constraints-lowest.txt" in str(jobs["lowest"]) and "3.11" in str(jobs["lowest"])
+
+
+def documents():
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("file", documents(), ids=lambda file: file.name)
+def test_links_lead_somewhere(file):
+    text = file.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            continue
+        path, _, heading = target.partition("#")
+        there = file.parent / path if path else file
+        assert there.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+            assert heading in [each.lower().replace(" ", "-") for each in headings], target
+
+
+def test_the_guide_names_files_that_exist():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"\b(?:tests|benchmarks|rainbench)/[\w./*]+[\w*]", text)
+    assert len(named) > 1
+    wrong = [path for path in named if "NAME" not in path and not list(ROOT.glob(path))]
+    assert wrong == []
+
+
+def test_the_change_log_says_where_modules_lie_now():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    moves = re.findall(r"\| `(rainbench[\w.]+)` \| `(rainbench[\w.]+)` \|", text)
+    assert len(moves) > 40
+    for _, now in moves:
+        path = ROOT.joinpath(*now.split("."))
+        assert path.is_dir() or path.with_suffix(".py").is_file(), now
+
+
+def test_helpers_of_the_tests_are_explained():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    explained = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert explained == {file.stem for file in (ROOT / "tests" / "helpers").glob("*.py")}
+
+
+def test_the_glossary_is_short():
+    text = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert 10 <= len(re.findall(r"^\| \*\*", text, re.MULTILINE)) <= 15
+
+
+def test_each_file_of_tests_runs_alone():
+    """What a test borrows lies beside it or among the helpers, not in a folder run before it."""
+    ours = {file.stem: file.parent for file in (ROOT / "tests").rglob("*.py")}
+    wrong = []
+    for file in (ROOT / "tests").rglob("*.py"):
+        lines = re.findall(r"^ *(?:from|import) (\w+)", file.read_text(encoding="utf-8"), re.M)
+        allowed = {file.parent, ROOT / "tests" / "helpers", ROOT / "tests"}
+        wrong += [(file.name, name) for name in lines if ours.get(name, file.parent) not in allowed]
+    assert wrong == []
