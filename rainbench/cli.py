@@ -39,6 +39,10 @@ COMMANDS = {
 """Every command with its line of help; the module is the name with underscores."""
 
 
+BUG = 70
+"""The exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported on use."""
 
@@ -82,13 +86,25 @@ Examples:
   rainbench show prenet.rain100l
   rainbench check --leaks rain100l rain100h --data DIR""",
 )
+@click.option("-v", "--verbose", count=True, help="Say what is found and done; -vv: all details.")
+@click.option("-q", "--quiet", is_flag=True, help="No warnings, errors only.")
 @click.version_option(__version__, prog_name="rainbench")
-def cli() -> None:
+def cli(verbose: int, quiet: bool) -> None:
     """Build deraining data sets, run every network on them, and regenerate the papers' tables."""
+    import logging
+
+    if verbose and quiet:
+        raise RainbenchError("--verbose and --quiet contradict each other: give one of them")
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logger = logging.getLogger("rainbench")
+    logger.setLevel(logging.ERROR if quiet else level)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logger.handlers = [handler]
 
 
 def main() -> None:
-    """Run the command line; a user's error is one message and exit code 2."""
+    """Run the command line; a user's error is one message and exit code 2, a bug of ours 70."""
     try:
         status = cli.main(standalone_mode=False)
     except RainbenchError as error:
@@ -104,4 +120,12 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
+    except Exception as error:
+        from rainbench.core.crash import write_crash_log
+
+        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+        log = write_crash_log(error)
+        where = f"; the details are in {log}" if log else ""
+        click.echo(f"Error: this is a bug of ours: {what}{where}", err=True)
+        status = BUG
     sys.exit(status if isinstance(status, int) else 0)

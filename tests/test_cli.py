@@ -5,9 +5,12 @@ import json
 import os
 import resource
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
+
+ROOT = Path(__file__).parents[1]
 
 
 def table(out):
@@ -240,6 +243,8 @@ def test_full_disk_and_after(rainbench, tmp_path):
         (["show", "identiti"], 'Did you mean "identity"'),
         (["compare", "--out", "nothing"], "holds no results"),
         (["check", "--leaks", "mini-streaks", "rain12"], "no copy found"),
+        (["check", "--data", "nowhere"], "nowhere: there is no such folder"),
+        (["check", "--weights", "nowhere"], "nowhere: there is no such folder"),
     ],
 )
 def test_wrong_calls(rainbench, arguments, message):
@@ -290,3 +295,17 @@ def test_a_broken_data_folder_does_not_hide_a_good_one(rainbench, tmp_path, toy)
     assert done.returncode == 0, done.stderr
     assert states(tmp_path / "out")["identity", "toy"] == "measured"
     assert "toy: another copy is used" in done.stderr and "input/3.png" in done.stderr
+
+
+def test_an_installed_package_is_not_written_into(rainbench, tmp_path):
+    """An installed wheel, with its cards inside the package; `test_wheel` installs a real one."""
+    site = tmp_path / "site"
+    skip = shutil.ignore_patterns("__pycache__", "weights")
+    shutil.copytree(ROOT / "rainbench", site / "rainbench", ignore=skip)
+    for name in ("datasets", "baselines", "reports"):
+        shutil.copytree(ROOT / name, site / "rainbench" / name, ignore=skip)
+    arguments = ("train", "prenet_r", "--clean", "nowhere", "--export", "x.safetensors")
+    done = rainbench(*arguments, "--add-to-card", env={"PYTHONPATH": str(site)})
+    assert done.returncode == 2 and "prenet_r.toml belongs to the installed" in done.stderr
+    assert "--cards FOLDER" in done.stderr
+    assert "belongs to" not in rainbench(*arguments, "--add-to-card").stderr

@@ -21,8 +21,8 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
         source: A file that was downloaded by hand; None downloads from the card's address.
 
     Returns:
-        The file's path. A file that is there already and right is left as it is, and weights that
-        came with their card stay where they are.
+        The file's path. Without a source, a file that is there already and right is left as it is,
+        and weights that came with their card stay where they are.
 
     Raises:
         WeightsError: The entry needs no weights or none are known, the download failed, or what
@@ -38,7 +38,7 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
         damaged = f"{shipped} is not the file its card describes; " if shipped else ""
         raise WeightsError(f"{entry.name}: {damaged}{how_to_get_weights(entry)}")
     target = folder / card.files[0]
-    if target.is_file() and file_hash(target) == card.sha256:
+    if source is None and target.is_file() and file_hash(target) == card.sha256:
         return target
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

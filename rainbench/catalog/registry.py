@@ -152,6 +152,14 @@ def content_root() -> Path:
     return package if (package / "datasets").is_dir() else package.parent
 
 
+def is_installed(file: Path) -> bool:
+    """Return whether a file came with an installed package, so that nothing may be written there.
+
+    In a checkout the cards lie beside the package and are there to be worked on.
+    """
+    return file.resolve().is_relative_to(Path(rainbench.__file__).resolve().parent)
+
+
 def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
     """Return files of what is known: those of the package, then those of the user's folders.
 

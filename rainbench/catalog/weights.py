@@ -53,6 +53,7 @@ def find_weights(entry: Entry, roots: Sequence[Path]) -> Path | None:
         right = next((path for path in anywhere if _has_hash(path, card.sha256)), None)
     if right is None:
         return next(iter(at_their_place or anywhere), None)
+    _LOG.info("%s: the weights in %s", entry.name, right)
     # Many networks' files share a name such as net_latest.pth: elsewhere they are no mistake.
     for path in at_their_place:
         if path == right:

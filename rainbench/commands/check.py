@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.cards import DatasetCard
+from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.commands.options import cards_option, data_option, json_option, weights_option
 from rainbench.core.errors import RainbenchError
@@ -44,6 +45,8 @@ def command(
 ) -> None:
     """Check the data sets and entries called NAMES; without any, all cards and all at hand."""
     registry = load_registry(card_folders)
+    data_roots = tuple(readable_folders(data_roots))
+    weight_roots = tuple(readable_folders(weight_roots))
     if leaks:
         _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
         return

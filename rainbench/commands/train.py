@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.registry import Registry, load_registry
+from rainbench.catalog.registry import Registry, is_installed, load_registry
 from rainbench.commands.options import cards_option, data_option, json_option
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
@@ -28,7 +28,13 @@ KINDS = ("streaks", "drops", "mist", "joint")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
-class Time(click.ParamType[float]):
+if TYPE_CHECKING:
+    FloatType = click.ParamType[float]
+else:  # generic since click 8.4 only
+    FloatType = click.ParamType
+
+
+class Time(FloatType):
     """A length of time such as ``90s``, ``20m`` or ``1.5h``, in seconds."""
 
     name = "TIME"
@@ -177,6 +183,13 @@ def command(
         raise RainbenchError("--steps and --time are two lengths: give one of them")
     if add_to_card and target is None:
         raise RainbenchError("--add-to-card needs --export, which writes the weights")
+    if add_to_card and is_installed(card.file):
+        raise RainbenchError(
+            f"--add-to-card: {card.file} belongs to the installed package",
+            hint="Copy it into a folder of yours under another name, which its key `name` has to "
+            "say too, and train that name with --cards FOLDER. Or leave --add-to-card out: the "
+            "table is written beside the weights.",
+        )
     if target is not None and target.suffix != ".safetensors":
         raise RainbenchError(f"--export {target}: the file must end in .safetensors")
     given = {

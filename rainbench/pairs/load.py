@@ -203,6 +203,7 @@ def first_that_fits(
         except RainbenchError as problem:
             problems.append(problem)
             continue
+        _LOG.info("%s: the copy in %s", card.name, folder)
         for passed in problems:
             _LOG.warning("%s: another copy is used, %s: %s", card.name, folder, passed.message)
         return opened

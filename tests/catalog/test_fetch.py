@@ -77,3 +77,12 @@ def test_by_hand(tmp_path):
         fetch_weights(entry("a drive"), tmp_path / "w2")
     with pytest.raises(WeightsError, match="No such file"):
         fetch_weights(entry("a drive"), tmp_path / "w2", source=tmp_path / "gone.pth")
+
+
+def test_a_wrong_file_by_hand_is_told_even_where_the_right_one_is_there(tmp_path):
+    (tmp_path / "mine.pth").write_bytes(CONTENT)
+    file = fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")
+    (tmp_path / "other.pth").write_bytes(b"other")
+    with pytest.raises(WeightsError, match=r"other\.pth: is another file"):
+        fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "other.pth")
+    assert file.read_bytes() == CONTENT

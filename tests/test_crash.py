@@ -1,0 +1,55 @@
+"""Errors that nobody foresaw, and how much is said."""
+
+import subprocess
+import sys
+
+import platformdirs
+import pytest
+
+from rainbench import cli
+
+
+def crash(**_):
+    raise ZeroDivisionError("no\nway")
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_bug_is_one_line_with_the_place_of_its_log(tmp_path, monkeypatch, capsys, writable):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "logs" if writable else tmp_path / "file" / "logs"
+    monkeypatch.setattr(platformdirs, "user_log_path", lambda *_, **__: folder)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    monkeypatch.setattr(cli.cli, "main", crash)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert end.value.code == 70
+    (log,) = tmp_path.rglob("crash-*.log")
+    assert (log.parent == folder) == writable
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and str(log) in said and "ZeroDivisionError: no way" in said
+    assert "Traceback" in log.read_text() and "in crash" in log.read_text()
+
+
+def test_warnings_and_details_are_chosen(rainbench, toy, tmp_path):
+    broken = toy / "toy" / "input" / "1.png"
+    good = tmp_path / "good"
+    good.mkdir()
+    (toy / "toy").rename(good / "toy")
+    (toy / "toy" / "input").mkdir(parents=True)
+    broken.write_bytes(b"")
+    run = ("run", "-b", "identity", "-d", "toy", "--dry-run", "--data", toy, "--data", good)
+    plain, quiet, verbose = (rainbench(*w, *run).stderr for w in ((), ("-q",), ("--verbose",)))
+    assert "WARNING: toy: another copy is used" in plain and "INFO" not in plain
+    assert "another copy" not in quiet
+    assert f"INFO: toy: the copy in {good / 'toy'}" in verbose and "WARNING" in verbose
+    assert rainbench("-v", "-q", "list").returncode == 2
+
+
+def test_help_imports_nothing_slow():
+    code = (
+        "import sys; from rainbench.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+        "print([name for name in ('numpy', 'torch', 'logging', 'platformdirs', 'tomlkit')"
+        " if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
+    assert done.stderr.strip() == "[]" and "--verbose" in done.stdout
