@@ -25,7 +25,7 @@ from scipy.stats import spearmanr
 from sequences import HELD_OUT, STATIC, RainSequence, Spec, make_sequence, noise_free
 
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
-from rainbench.clean_frame.quality.estimate import judge
+from rainbench.clean_frame.quality.estimate import judge_clean_frame
 from rainbench.core.progress import say
 from rainbench.frames.alignment import AlignedSource, align_frames
 from rainbench.frames.cache import keep
@@ -171,7 +171,7 @@ def judged(specs: Sequence[Spec], size: tuple[int, int]) -> Iterator[Row]:
             frames = sequence.frames[:count]
             for method in JUDGED:
                 clean: CleanFrame = extract_clean_frame(frames, method)
-                verdict = judge(frames, clean)
+                verdict = judge_clean_frame(frames, clean)
                 yield {
                     "sequence": spec.name,
                     "method": method,

@@ -8,7 +8,7 @@ Run from the repository's root:
     python benchmarks/spanet_table1.py PHOTOS --out runs/table1 --size 160x112
 
 The scores of every video are written as soon as they are known, and the tables after each video. A
-run that was interrupted goes on where it stopped; a new ``--out`` computes everything anew.
+run that was interrupted goes on where it stopped; a new ``--out`` computes everything again.
 
 Scores are against the float truth. The paper's SSIM window and range are not stated; SSIM is that
 of Wang 2004 and, as ``SSIM (L = 2)``, what SPANet's own script computes. A picture equal to the

@@ -21,7 +21,7 @@ from rainbench.train.assemble import HELD_OUT, open_source, shared_images
 from rainbench.train.job import Job, TrainOptions
 from rainbench.train.loop import train
 from rainbench.train.recipes import resolve_recipe
-from rainbench.train.sources import Source, hold_out
+from rainbench.train.sources import TrainingPairs, hold_out
 from rainbench.train.validation import Validation, load_validation
 
 RESULT = "trial.json"
@@ -115,7 +115,7 @@ class Ground:
         leak_check: What they were checked against.
     """
 
-    source: Source
+    source: TrainingPairs
     indices: tuple[int, ...]
     validation: Validation
     leak_check: str

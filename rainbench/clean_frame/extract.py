@@ -4,8 +4,8 @@ Rain brightens a pixel now and then, and never the same pixel all the time. `ext
 is the method of SPANet ("Spatial Attentive Single-Image Deraining with a High Quality Real Rain
 Dataset", CVPR 2019, section 3) in exact integer arithmetic, the published code for comparison, and
 the simple references. Frames whose light drifts or whose camera shakes must be corrected first
-(`rainbench.frames.exposure`, `rainbench.frames.alignment`); whether to trust the result says
-`rainbench.clean_frame.quality.estimate`.
+(`rainbench.frames.exposure`, `rainbench.frames.alignment`);
+`rainbench.clean_frame.quality.estimate` says whether to trust the result.
 """
 
 from __future__ import annotations

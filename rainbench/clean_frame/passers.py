@@ -6,7 +6,8 @@ tells him from the dry moments of dense rain:
 
 - What is seen longest, within the noise, is brighter than he is: that is the scene. Where nothing
   is seen for half of the frames, the scene around it has a say too.
-- He comes once and goes, his frames follow one another. Rain falls anew in every frame.
+- He comes once and goes, so the frames that show him follow one another. Rain falls in other
+  places in every frame.
 
 What is brighter than the scene counts as rain, which percentile and inlier mean leave out. What
 hides the scene for most of the time can be told from it by its surroundings alone.
@@ -25,10 +26,10 @@ REACH = 3.0
 """Standard deviations of the noise around a value within which samples count as that value."""
 
 NARROWEST = 3
-"""Levels that count as one value at least, whatever the noise."""
+"""Levels that count as one value at least, however little noise there is."""
 
 SURE = 0.5
-"""Share of the frames from which on what is seen is the scene, whatever is around it."""
+"""What is seen in at least this share of the frames is the scene, whatever surrounds it."""
 
 SURROUNDINGS = 6.0
 """Standard deviation, in pixels, of the surroundings that have a say where nothing is sure."""

@@ -33,6 +33,8 @@ from rainbench.frames.exposure import normalise, sample_grid
 from rainbench.frames.sources import FrameSource, rows_within
 
 PASSES = 3
+"""How often the rain-free samples are chosen and averaged."""
+
 DEVIATIONS = 3.0
 """Standard deviations of the noise above which a sample is rainy."""
 
@@ -43,14 +45,24 @@ LEAST_LIMIT = 0.15
 """Residual (sum of R, G and B, in levels) that is never rain; matters only without any noise."""
 
 NOISE_BLOCK = 16
+"""Pixels a side of the blocks in which the noise is measured: it differs with the brightness."""
+
 NOISE_FRAMES = 32
+"""Frames, spread over the sequence, on which it is measured."""
+
 NOISE_ROUNDS = 6
 """How often the noise is measured at most; twice where nothing moves."""
 
 _BAND_ROWS, _FEWEST_ROWS = 64, 8
 _BAND_BYTES = 64 << 20
+"""Rows of a band, at most and at least, and its bytes; every band reads a row beyond each edge, so
+that very low ones would mostly read twice."""
+
 _MEDIAN_TO_DEVIATION = 1.4826
+"""Standard deviation of a normal distribution over the median of its absolute deviations."""
+
 _NOISE_STEP = 7
+"""Every seventh pixel of the grid gives the first guess at the noise: a median needs no more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,7 +152,7 @@ def _channel_noise(source: FrameSource, percentile: int) -> float:
     """Return the standard deviation of the noise of one channel, in levels.
 
     It is taken from the median of what lies below the percentile, in which passers-by and the
-    leaves of a few trees hardly count.
+    leaves of a few trees count for little.
     """
     samples = sample_grid(source)[:, ::_NOISE_STEP].astype(np.float32)
     below = np.percentile(samples, percentile, axis=0) - samples

@@ -19,12 +19,24 @@ WINDOW = (320, 480)
 """Height and width of the part of the picture on which frames are registered."""
 
 _REFERENCE_FRAMES = 25
+"""Frames, spread over the sequence, whose median is the reference: no rain is left in it."""
+
 _TAPS = 12
+"""Taps of the windowed sinc that moves a frame: fewer would blur, and so change the vote."""
+
 _BLURS = (6.0, 2.5, 1.0)
+"""Blurs, in pixels, of the registration: the widest finds shifts of about ten pixels, the
+narrowest finds them exactly. Later rounds start near enough for the narrowest alone."""
+
 _STEPS = 6
-_SMALLEST = 16
 _CLOSE = 2e-3
+"""Steps of a registration at most, and the step, in pixels, that is too small to matter."""
+
+_SMALLEST = 16
+"""Pixels a side below which there is too little to register; the shifts are then zero."""
+
 _TUKEY = 4.7
+"""Deviations from which Tukey's biweight gives no weight (4.685: 95 % efficiency on noise)."""
 
 _Floats = NDArray[np.float32]
 _Number = TypeVar("_Number", np.uint8, np.float32)
@@ -49,7 +61,7 @@ class AlignedSource:
 
     @property
     def band_rows(self) -> int:
-        """Rows worth reading at a time: each band is made anew, so not all at once."""
+        """Rows worth reading at a time: each band is computed on reading, so not all at once."""
         return min(self.source.band_rows, max(64, rows_within(self.shape, 32 << 20)))
 
     @property

@@ -25,8 +25,13 @@ BUDGET = 1 << 30
 """Bytes of frames that are kept in memory before a frame cache is used."""
 
 _GROUP = 64
+"""Frames whose bands lie together in the file, so that a band is read in a few long reads."""
+
 _BAND_BYTES = 64 << 20
+"""Bytes of a band of all frames: many threads may hold one each."""
+
 _EXPECTED_FRAMES = 300
+"""The rows of a band are fixed at the first frame, when the number of frames is not known yet."""
 
 
 class FrameCache:
@@ -210,10 +215,10 @@ def collect(
 
 @contextlib.contextmanager
 def keep(frames: Frames, budget: int = BUDGET, folder: Path | None = None) -> Iterator[FrameSource]:
-    """Make the frames of a source once and keep them, in memory if they fit, else in a frame cache.
+    """Compute the frames of a source once and keep them: in memory if they fit, else on disk.
 
-    For sources that make their bands anew each time, such as aligned frames, before a method that
-    reads them several times.
+    For sources that compute their bands again on every read, such as aligned frames, before a
+    method that reads them several times.
 
     Example:
         >>> with keep(np.zeros((5, 4, 6, 3), np.uint8)) as source:

@@ -16,35 +16,48 @@ from rainbench.frames.sources import Frames, FrameSource, as_source, read_band
 
 SAMPLED_ROWS = 48
 SAMPLED_COLUMNS = 384
+"""The grid of pixels that is looked at. Whole rows are read anyway, so there are more columns."""
+
 _DARK, _BRIGHT = 24, 235
+"""Levels between which a pixel is used: noise rules below, and clipping above."""
+
 _REFERENCE = 35
+"""Percentile over time that is the reference: below the median, as rain only brightens."""
+
 _FEWEST = 100
+"""Usable pixels below which the light counts as steady, since nothing can be said of it."""
+
 _STEP = 5e-4
 _REACH = 1.0
+"""Bins and half range of the histogram of log ratios: exposures from 0.37 to 2.7 are found."""
+
 _NARROWEST, _WIDEST = 2e-3, 2e-2
+"""Bounds of the smoothing of that histogram, which follows the spread of the ratios."""
 
 CLIPS_ABOVE = 1.01
 """Exposure from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
 
 STEADY = 5e-4
-"""Relative standard deviation below which the light counts as steady: all exposures are 1. It also
-does where upper and lower half of the picture disagree by half of what the exposures vary."""
+"""Relative standard deviation below which the light counts as steady, so that all exposures are 1.
+They are 1 as well where the upper and the lower half of the picture disagree by half of their
+spread."""
 
 
 def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
     """Estimate how bright each frame is, relative to the usual one.
 
     The ratio of a frame to a reference picture is the same at all its dry pixels, and larger where
-    it rains: the most frequent ratio is the exposure, whatever the rain. A mean would follow the
-    rain.
+    it rains. The most frequent ratio is therefore the exposure, however dense the rain; a mean
+    would follow the rain.
 
     Args:
         frames: The sequence; a grid of up to 48 rows and 384 columns of it is read.
-        rounds: How often the reference is made anew from the corrected frames.
+        rounds: How often the reference is recomputed from the corrected frames.
 
     Returns:
         ``(N,)`` float64; the middle half of them has mean 1, which a flash does not move and
-        flicker hardly. Exactly 1 where the light is steady. Divide frame n by ``exposure[n]``.
+        flicker moves only a little. Exactly 1 where the light is steady. Divide frame n by
+        ``exposure[n]``.
 
     Example:
         >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
@@ -128,7 +141,7 @@ class NormalisedSource:
 
     @property
     def band_rows(self) -> int:
-        """Rows worth reading at a time: each band is made anew, so not all at once."""
+        """Rows worth reading at a time: each band is computed on reading, so not all at once."""
         from rainbench.frames.sources import rows_within
 
         return min(self.source.band_rows, rows_within(self.shape, 32 << 20))

@@ -12,9 +12,14 @@ REST = 0.75
 """Pixels of a frame within which a camera at rest stays, in each direction."""
 
 _REFERENCE_FRAMES = 31
+"""Thumbnails, spread over the scene, whose median is the reference; odd, so it is one of them."""
+
 _ITERATIONS = 30
 _PRECISION = 1e-4
+"""When the registration stops: each picture starts where the one before ended, so few suffice."""
+
 _LEAST_CORRELATION = 0.5
+"""A picture that correlates less with the reference shows something else, and gets no place."""
 
 
 @dataclass(frozen=True, slots=True)

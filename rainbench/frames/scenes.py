@@ -24,9 +24,16 @@ _LAG = 24
 """Frames over which a slow transition is looked for."""
 
 _SHARE, _SLOW_SHARE = 0.4, 0.6
+"""Share of the cells that must differ: at a cut, and, since much may move meanwhile, over a slow
+transition."""
+
 _LEAST_CHANGE = 5.0
 _DEVIATIONS = 4.0
+"""A cell differs beyond so many levels, and beyond so many deviations of its own unrest: rain and
+noise change less."""
+
 _MOST_GAIN = 1.25
+"""The change of brightness that is put down to a cloud; a larger one belongs to another scene."""
 
 _Cells = NDArray[np.float32]
 

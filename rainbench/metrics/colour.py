@@ -98,7 +98,7 @@ def luma_plane(
     Args:
         image: ``(H, W, 3)`` uint8, RGB.
         colour: One of `LUMAS`.
-        weighed: What `weigh` returns for them, where it is at hand.
+        weighed: What `weigh` returns for them, where it has been computed already.
 
     Returns:
         The plane ``(H, W)``, and its unit: divide by it to get grey levels, 0..255. The plane's

@@ -147,7 +147,7 @@ class _Blocks(NamedTuple):
 
     Attributes:
         steps: For each step within a block, the lines of all blocks, ``(count, ...)``, the blocks
-            as they lie in memory.
+            in their order in memory.
         rest: The last lines, which make no whole block, in the order of the steps.
         backwards: Whether the blocks follow each other backwards.
     """

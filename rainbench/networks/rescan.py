@@ -33,8 +33,13 @@ from rainbench.networks.published import convert, layer
 from rainbench.networks.rescan_units import UNITS, UnitName, UnitState
 
 _DILATIONS = (1, 1, 2, 4, 8)
+"""Dilations of the recurrent units of a stage, in order, as published."""
+
 _SLOPE = 0.2
+"""Of all LeakyReLUs, as published."""
+
 _SQUEEZED = 6
+"""Channels between the two layers of squeeze-and-excitation, as published; see above."""
 
 
 class RESCAN(nn.Module):

@@ -236,7 +236,7 @@ class RLCNGuidedAttention(nn.Module):
 
         Args:
             encoded: The encoder's features, ``(N, C, h, w)``.
-            decoded: The decoder's features, likewise.
+            decoded: The decoder's features, ``(N, C, h, w)``.
             guide: The RLCN image at this scale, ``(N, 3, h, w)``.
         """
         summed = self.of_encoded(encoded) + self.of_decoded(decoded) + self.of_guide(guide)

@@ -25,7 +25,11 @@ REFERENCE_AREA = 480 * 720
 """`DropParameters.count` drops lie on so many pixels at 480 rows."""
 
 _TURN = 4096
+"""Steps of a full turn: angles are whole numbers, the same on every processor."""
+
 _TRIES = 3
+"""Places drawn for each wanted drop before a glass that is too full gets fewer drops."""
+
 _LIMITS = {
     "count": (0, 50_000),
     "defocus": (0.0, 60.0),

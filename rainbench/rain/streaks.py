@@ -36,6 +36,8 @@ the variance; r is 0.597 in noise that was enlarged 1.6 times, the middle of the
 
 _NOISE_ONE = 65535
 _FRACTION = 256
+"""The value 1 of the noise and the steps of a pixel, in whole numbers: the same bytes always."""
+
 _LIMITS = {
     "amount": (0.01, 1.0),
     "angle": (-60.0, 60.0),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
-from rainbench.clean_frame.quality.estimate import Judgement, Verdict, judge
+from rainbench.clean_frame.quality.estimate import FrameVerdict, Judgement, judge_clean_frame
 from rainbench.clean_frame.quality.rain_density import FRAMES, Kind, estimate_density
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import align_frames
@@ -165,7 +165,7 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
     if judgement.verdict != "more":
         return attempt
     enough = judgement.estimated_psnr >= options.min_psnr
-    verdict: Verdict = "accept" if enough else "reject"
+    verdict: FrameVerdict = "accept" if enough else "reject"
     if enough:
         reason = f"about {judgement.estimated_psnr:.1f} dB: other numbers of frames give no more"
         if isinstance(options.frames, int):
@@ -235,7 +235,9 @@ def _extract(
         device=options.device,
     )
     correction = Correction(shifts, gains if changes else None, crop)
-    return _Attempt(clean, correction, light, judge(source, clean, device=options.device))
+    return _Attempt(
+        clean, correction, light, judge_clean_frame(source, clean, device=options.device)
+    )
 
 
 def _describe(

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rainbench.clean_frame.quality.estimate import Verdict
+from rainbench.clean_frame.quality.estimate import FrameVerdict
 from rainbench.core.files import write_atomically
 from rainbench.core.images import Image
 from rainbench.packaging.package import store_png
@@ -73,7 +73,7 @@ class Candidate:
     vote_curve: tuple[int, ...] | None
     vote_share: float | None
     estimated_psnr: float
-    verdict: Verdict
+    verdict: FrameVerdict
     reason: str
     round: int
     drift: float | None = None

@@ -1,4 +1,4 @@
-"""From a call to a training: the pairs it names, checked against the test sets at hand."""
+"""From a call to a training: the pairs it names, checked against the test sets found."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rainbench.train.job import Job, TrainOptions
 from rainbench.train.sources import (
     CleanFolder,
     PairFolder,
-    Source,
+    TrainingPairs,
     hold_out,
     open_clean_folder,
     open_pairs,
@@ -88,7 +88,7 @@ def open_source(
     clean: Path | None,
     rain: str,
     seed: int,
-) -> Source:
+) -> TrainingPairs:
     """Open what a call names: a data set's copy, or clean images and what comes onto them.
 
     Raises:
@@ -118,7 +118,7 @@ def make_job(
     arguments: Mapping[str, object],
     recipe: Recipe,
     options: TrainOptions,
-    source: Source,
+    source: TrainingPairs,
     roots: Sequence[Path],
     *,
     tell: Say,
@@ -126,7 +126,7 @@ def make_job(
     """Put a training together: hold some images out, and leave out those of test sets.
 
     Args:
-        registry: All cards; its test sets that are at hand are checked for shared images.
+        registry: All cards; its test sets of which a copy is found are checked for shared images.
         card: The baseline.
         arguments: Of its network.
         recipe: How it is trained.
@@ -153,7 +153,7 @@ def make_job(
     tell(f"leak check against {leak_check}")
     indices = tuple(index for index in indices if index not in leaks)
     if not indices:
-        raise RainbenchError(f"{source.label}: every image stands in a test set")
+        raise RainbenchError(f"{source.label}: every image is also in a test set")
     tests = _test_sets(source, registry)
     known = [registry.datasets[name].protocol for name in tests if name in registry.datasets]
     protocol = known[0] if known else DEFAULT_PROTOCOL
@@ -172,7 +172,7 @@ def make_job(
     )
 
 
-def _test_sets(source: Source, registry: Registry) -> tuple[str, ...]:
+def _test_sets(source: TrainingPairs, registry: Registry) -> tuple[str, ...]:
     """Return the test sets that a source prepares for: of its degradation, or its own."""
     if isinstance(source, CleanFolder):
         return (f"mini-{source.synthesis.kind}",)
@@ -184,9 +184,9 @@ def _test_sets(source: Source, registry: Registry) -> tuple[str, ...]:
 
 
 def shared_images(
-    source: Source, registry: Registry, roots: Sequence[Path]
+    source: TrainingPairs, registry: Registry, roots: Sequence[Path]
 ) -> tuple[set[int], str]:
-    """Return which clean images of a source stand in a test set that is at hand.
+    """Return which clean images of a source are also in a test set of which a copy is found.
 
     Pictures are compared by their fingerprint, see `rainbench.pairs.leaks`. An image that cannot
     be read is left to the training to report.
@@ -220,12 +220,13 @@ def shared_images(
                 checked.append(f"{card.name} ({len(cleans)})")
                 break
     names = ", ".join(source.name(index).rpartition("/")[2] for index in sorted(found)[:5])
-    where = ", ".join(checked) or "no test set (none at hand)"
-    what = f"{len(found)} shared images left out: {names}" if found else "no image shared"
+    where = ", ".join(checked) or "no test set (no copy found)"
+    shared = "1 shared image" if len(found) == 1 else f"{len(found)} shared images"
+    what = f"{shared} left out: {names}" if found else "no image shared"
     return found, f"{where}: {what}"
 
 
-def _mark(source: Source, index: int) -> NDArray[np.bool_] | None:
+def _mark(source: TrainingPairs, index: int) -> NDArray[np.bool_] | None:
     try:
         return fingerprint(source.clean(index))
     except RainbenchError:

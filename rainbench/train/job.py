@@ -12,7 +12,7 @@ from rainbench.catalog.cards import BaselineCard, Recipe
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.files import write_atomically
 from rainbench.train.engine import Precision
-from rainbench.train.sources import Source
+from rainbench.train.sources import TrainingPairs
 from rainbench.train.validation import Validation
 
 
@@ -70,14 +70,14 @@ class Job:
     arguments: Mapping[str, object]
     recipe: Recipe
     options: TrainOptions
-    source: Source
+    source: TrainingPairs
     indices: tuple[int, ...]
     validation: Validation
     trained_on: tuple[str, ...] = ()
     leak_check: str = ""
 
     def key_parts(self) -> dict[str, object]:
-        """Return what must be the same for a training to be gone on with, as plain JSON."""
+        """Return what must be unchanged for a training to be resumed, as plain JSON."""
         options = dataclasses.asdict(self.options)
         for name in ("workers", "log_every", "checkpoint_seconds", "threads"):
             del options[name]  # they change no number, or only its last bit

@@ -15,7 +15,7 @@ from rainbench.core.files import write_atomically
 class Log:
     """Rows of numbers by step, appended and flushed.
 
-    A training that goes on from an earlier step first drops the rows beyond that step, so that the
+    A training that resumes from an earlier step first drops the rows beyond that step, so that the
     file ends the same as if it had never been interrupted.
 
     Args:

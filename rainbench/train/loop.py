@@ -1,7 +1,7 @@
-"""The training loop: step, log, validate, keep a checkpoint, and go on after a kill.
+"""The training loop: step, log, validate, keep a checkpoint, and resume after a kill.
 
 Every patch and every random number depends on the seed and the step's number alone, so a training
-that was interrupted anywhere goes on as if nothing had happened: on a CPU the losses and the
+that was interrupted anywhere resumes as if nothing had happened: on a CPU the losses and the
 weights are the same to the last bit.
 """
 
@@ -28,11 +28,13 @@ from rainbench.train.engine import Engine, autocast, make_engine
 from rainbench.train.interrupts import Interrupts
 from rainbench.train.job import Job, claim_folder
 from rainbench.train.log import Log
-from rainbench.train.losses import Target, objective
+from rainbench.train.losses import LossTarget, objective
 from rainbench.train.patches import Batch, PatchSet, load_batches
 from rainbench.train.recipes import initialise, learning_rate, make_optimiser
 
 _SEEDS = 1_000_003
+"""Steps between the seeds of two trainings: a prime beyond the steps of any recipe, so that no two
+trainings draw the same numbers."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def train(
     tell: Callable[[str], None] = lambda _: None,
     advance: Callable[[float, str], None] = lambda _share, _what: None,
 ) -> Trained:
-    """Train a network, or go on with a training that was interrupted.
+    """Train a network, or resume a training that was interrupted.
 
     Args:
         job: What to train.
@@ -222,7 +224,7 @@ class _Loop:
             self.computed += time.perf_counter() - began - waited
         return loss.item() if options.device == "cpu" else math.nan
 
-    def _target(self, batch: Batch) -> Target:
+    def _target(self, batch: Batch) -> LossTarget:
         def unit(image: Tensor | None) -> Tensor | None:
             if image is None:
                 return None
@@ -230,7 +232,7 @@ class _Loop:
 
         rainy, clean = unit(batch.rainy), unit(batch.clean)
         assert rainy is not None and clean is not None
-        return Target(
+        return LossTarget(
             rainy,
             clean,
             streak_mask=unit(batch.streak_mask),

@@ -39,15 +39,15 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.text import did_you_mean
 from rainbench.networks.base import Restoration
 
-__all__ = ["LossTerm", "Target", "binary_mask", "objective", "soft_mask", "ssim"]
+__all__ = ["LossTarget", "LossTerm", "binary_mask", "objective", "soft_mask", "ssim"]
 
 _WINDOW_SIDE = 11
 _WINDOW_SIGMA = 1.5
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """What a batch is held against.
+class LossTarget:
+    """What a batch is compared with.
 
     Attributes:
         rainy: The network's input, ``(N, 3, H, W)`` in [0, 1].
@@ -67,7 +67,7 @@ class Target:
     dataset: str = ""
 
 
-Objective = Callable[[Restoration, Target], tuple[Tensor, dict[str, Tensor]]]
+Objective = Callable[[Restoration, LossTarget], tuple[Tensor, dict[str, Tensor]]]
 """Takes a network's result and its target; returns the total and, detached and by
 `LossTerm.label`, each term's weighted share of it."""
 
@@ -88,7 +88,7 @@ def objective(terms: Sequence[LossTerm]) -> Objective:
     Example:
         >>> terms = [LossTerm(name="l1"), LossTerm(name="mse", weight=0.5)]
         >>> rainy, clean = torch.ones(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
-        >>> total, parts = objective(terms)(Restoration(rainy), Target(rainy, clean))
+        >>> total, parts = objective(terms)(Restoration(rainy), LossTarget(rainy, clean))
         >>> total.item(), parts["mse image"].item()
         (1.5, 0.5)
     """
@@ -102,7 +102,7 @@ def objective(terms: Sequence[LossTerm]) -> Objective:
                 f"the loss {label} stands twice", hint="Give it once, with the sum of the weights."
             )
 
-    def compute(restoration: Restoration, target: Target) -> tuple[Tensor, dict[str, Tensor]]:
+    def compute(restoration: Restoration, target: LossTarget) -> tuple[Tensor, dict[str, Tensor]]:
         with torch.autocast(target.clean.device.type, enabled=False):
             shares = {term.label: _share(term, restoration, target) for term in chosen}
         total = torch.stack(tuple(shares.values())).sum()
@@ -111,7 +111,7 @@ def objective(terms: Sequence[LossTerm]) -> Objective:
     return compute
 
 
-def _share(term: LossTerm, restoration: Restoration, target: Target) -> Tensor:
+def _share(term: LossTerm, restoration: Restoration, target: LossTarget) -> Tensor:
     wanted = _wanted(term, target)
     losses = []
     for name, predicted in _predicted(term, restoration).items():
@@ -147,8 +147,8 @@ def _predicted(term: LossTerm, restoration: Restoration) -> dict[str, Tensor]:
     )
 
 
-def _wanted(term: LossTerm, target: Target) -> Tensor:
-    """Return what a term is held against."""
+def _wanted(term: LossTerm, target: LossTarget) -> Tensor:
+    """Return what a term is compared with."""
     if term.target == "clean":
         return _at_least_single(target.clean)
     if term.target == "one":

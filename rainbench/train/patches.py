@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.random import philox, uniform
-from rainbench.train.sources import Source, Window, shuffled
+from rainbench.train.sources import TrainingPairs, Window, shuffled
 
 TRIES = 20
 """How many images in a row may be unusable before a training gives up."""
@@ -29,7 +29,7 @@ class Patch(NamedTuple):
         rainy: RGB.
         clean: RGB.
         streak_mask: One channel, or None if the source does not know it.
-        drop_mask: Likewise.
+        drop_mask: One channel, or None if the source does not know it.
         notes: What was wrong with images that were left out on the way, a sentence each.
     """
 
@@ -54,7 +54,7 @@ class Batch(NamedTuple):
 class PatchSet(Dataset[Patch]):
     """The endless list of a training's patches, by number.
 
-    Every image is used once before any is used again, in an order that is drawn anew each time.
+    Every image is used once before any is used again, in a new random order each time.
 
     Attributes:
         source: The pairs.
@@ -65,7 +65,7 @@ class PatchSet(Dataset[Patch]):
         seed: Of every random choice.
     """
 
-    source: Source
+    source: TrainingPairs
     indices: tuple[int, ...]
     side: int
     flip: bool
@@ -182,7 +182,7 @@ def _collate(patches: list[Patch]) -> Batch:
 
 
 def _one_thread(_worker: int) -> None:
-    """Keep a worker to one core, whatever library it calls; signals are its parent's affair."""
+    """Keep a worker to one core, whichever library it calls; its parent handles the signals."""
     import signal
 
     import cv2

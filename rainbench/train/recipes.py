@@ -116,7 +116,7 @@ def make_optimiser(
 
 
 def initialise(network: nn.Module, recipe: Recipe) -> None:
-    """Draw the first weights of all convolutions anew where the recipe says how.
+    """Draw new initial weights for all convolutions where the recipe says how.
 
     Gaussian of mean zero, biases zero (DAiAM, Sec. 5: standard deviation 0.01). Uses PyTorch's
     global generator.

@@ -29,9 +29,9 @@ class Window:
     """Which part of an image is wanted.
 
     Attributes:
-        side: Of the square, in pixels.
-        down: Where it lies, as a share of the room there is: 0 at the top, below 1.
-        right: Likewise from the left.
+        side: Side of the square, in pixels.
+        down: How far down the square lies, as a share of the room there is: 0 at the top, below 1.
+        right: How far to the right it lies, as the same kind of share: 0 at the left, below 1.
         within: Take less where the image is smaller (in whole sixteens), instead of refusing it.
     """
 
@@ -81,7 +81,7 @@ class Scene(NamedTuple):
     drop_mask: NDArray[np.uint8] | None = None
 
 
-class Source(Protocol):
+class TrainingPairs(Protocol):
     """Pairs by number."""
 
     @property
@@ -240,7 +240,9 @@ def open_pairs(card: DatasetCard, folder: Path, layout: str = "") -> PairFolder:
     return PairFolder(card, matches[0].pairs)
 
 
-def hold_out(source: Source, count: int, seed: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def hold_out(
+    source: TrainingPairs, count: int, seed: int
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Split a source into numbers to train on and numbers to validate on.
 
     Args:

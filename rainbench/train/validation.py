@@ -16,7 +16,7 @@ from rainbench.core.images import Image, quantise
 from rainbench.metrics import Score, mean_score, score_all
 from rainbench.networks.conventions import Conventions
 from rainbench.train.engine import Precision, autocast
-from rainbench.train.sources import Source, Window
+from rainbench.train.sources import TrainingPairs, Window
 
 if TYPE_CHECKING:
     from rainbench.packaging.contact_sheet import SheetRow
@@ -116,7 +116,7 @@ class Validation:
 
 
 def load_validation(
-    source: Source, indices: Sequence[int], *, side: int, protocol: str, seed: int
+    source: TrainingPairs, indices: Sequence[int], *, side: int, protocol: str, seed: int
 ) -> Validation:
     """Read the held-out pairs of a source, the middle of each, with rain of their own.
 

@@ -131,7 +131,7 @@ class ContainerSource:
         if streams[0].codec_context is None:
             raise VideoError(
                 self._path,
-                "is coded in a way that no decoder at hand understands",
+                "is coded in a way that no installed decoder understands",
                 hint="Convert it to H.264 or FFV1.",
             )
         return streams[0]

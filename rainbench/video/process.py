@@ -63,7 +63,7 @@ class DecoderProcess:
         return self._process.pid
 
     def close(self) -> None:
-        """Kill the process if it still runs, and let go of everything."""
+        """Kill the process if it still runs, and release its memory and files."""
         self._stop()
         self._ring = None
 

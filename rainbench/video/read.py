@@ -91,7 +91,9 @@ def decode(
     """
     selection = _select(frames, start, end)
     if not timeout > 0 or math.isinf(timeout):
-        raise RainbenchError(f"a time-out of {timeout} s", hint="Give a positive number.")
+        raise RainbenchError(
+            f"a time-out of {timeout} s cannot be used", hint="Give a positive, finite number."
+        )
     request = {
         "path": str(path),
         "selection": asdict(selection),

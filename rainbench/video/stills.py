@@ -23,6 +23,7 @@ from rainbench.video.types import (
 )
 
 _LARGEST_STACK = 4 << 30
+"""Samples of a MATLAB variable at most: it is read whole, within the decoder's memory limit."""
 
 
 class FolderSource:

@@ -53,7 +53,7 @@ class VideoInfo:
         path: The file or folder.
         frames: How many frames the file announces, or None; it may be wrong by a few.
         width: Width of a frame as shown, after rotation, in pixels.
-        height: Height likewise.
+        height: Height of a frame as shown, after rotation, in pixels.
         rate: Frames a second on average, or None.
         duration: Length in seconds, or None.
         container: The kind of file, as ``mov`` or ``folder``.

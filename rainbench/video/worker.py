@@ -30,12 +30,15 @@ from rainbench.video.types import (
 SLOTS = 4
 """Frames in flight between the processes; fewer of large ones."""
 _MEMORY_LIMIT = 8 << 30
+"""Bytes of address space of the decoder: a file that asks for more is hostile or broken."""
+
 _RING_LIMIT = 512 << 20
+"""Bytes of the memory shared with the parent; very large frames get fewer slots, two at least."""
 _GRACE = 10
 """Seconds after the parent's own time-out at which a hung decoder ends even if nobody kills it."""
 
 
-class Source(Protocol):
+class PictureSource(Protocol):
     """Something that yields pictures."""
 
     @property
@@ -77,7 +80,7 @@ def main() -> None:
     serve(open_source)
 
 
-def open_source(request: dict[str, Any]) -> Source:
+def open_source(request: dict[str, Any]) -> PictureSource:
     """Open what a request names: a file, a folder of images or a ``.mat`` stack."""
     path = Path(request["path"])
     selection = Selection(**request["selection"])
@@ -102,7 +105,7 @@ def open_source(request: dict[str, Any]) -> Source:
     return ContainerSource(path, selection)
 
 
-def serve(opener: Callable[[dict[str, Any]], Source]) -> None:
+def serve(opener: Callable[[dict[str, Any]], PictureSource]) -> None:
     """Answer the request that stands on standard input."""
     output = os.dup(1)
     os.dup2(2, 1)  # a library that prints must not print into the protocol
@@ -137,7 +140,7 @@ def serve(opener: Callable[[dict[str, Any]], Source]) -> None:
 
 
 def _deliver(
-    source: Source,
+    source: PictureSource,
     request: dict[str, Any],
     send: Callable[..., None],
     patience: int,

@@ -25,13 +25,13 @@ _HD_ROWS = 720
 class VideoWriter:
     """An open video file. A context manager: the file appears when it ends without an error.
 
-    H.264 of a quality at which losses are hardly seen (CRF 16), with colours stated in the file; or
-    FFV1, which keeps every value. Sound is not written.
+    H.264 of a quality at which losses can hardly be seen (CRF 16), with colours stated in the file;
+    or FFV1, which keeps every value. Sound is not written.
 
     Args:
         path: Where to; ``.mp4`` for H.264, ``.mkv`` for FFV1.
-        width: Of every frame, in pixels.
-        height: Likewise.
+        width: Width of every frame, in pixels.
+        height: Height of every frame, in pixels.
         rate: Frames a second, on average where frames come with times.
         lossless: FFV1 instead of H.264.
 

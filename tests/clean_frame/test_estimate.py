@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from sequences import CROWD, HELD_OUT, STATIC, Spec, make_sequence, psnr, with_walkers
 
 from rainbench.clean_frame.extract import extract_clean_frame
-from rainbench.clean_frame.quality.estimate import judge
+from rainbench.clean_frame.quality.estimate import judge_clean_frame
 from rainbench.clean_frame.quality.stillness import is_static
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.exposure import normalise
@@ -27,7 +27,7 @@ def judged():
             frames = sequence.frames[:count]
             for method in METHODS:
                 clean = extract_clean_frame(frames, method)
-                estimate = judge(frames, clean).estimated_psnr
+                estimate = judge_clean_frame(frames, clean).estimated_psnr
                 rows.append((spec.name, method, count, psnr(clean.image, sequence.truth), estimate))
     return rows
 
@@ -56,29 +56,33 @@ def test_choosing_the_number_of_frames_costs_little(judged, method):
 def test_a_good_clean_frame_is_accepted_and_a_bad_one_asks_for_more():
     sequence = make_sequence(STATIC[8], HEIGHT, WIDTH)
     few = sequence.frames[:8]
-    verdict = judge(few, extract_clean_frame(few))
+    verdict = judge_clean_frame(few, extract_clean_frame(few))
     assert (verdict.verdict, verdict.check.static) == ("more", True)
     assert "less than 40.0" in verdict.reason
-    verdict = judge(sequence.frames, extract_clean_frame(sequence.frames))
+    verdict = judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames))
     assert (verdict.verdict, verdict.reason) == ("accept", "")
-    assert judge(sequence.frames, extract_clean_frame(sequence.frames), good=70).verdict == "more"
+    assert (
+        judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames), good=70).verdict
+        == "more"
+    )
 
 
 def test_what_moves_is_rejected_until_corrected():
     sequence = make_sequence(replace(STATIC[2], drift=0.1), HEIGHT, WIDTH)
-    rejected = judge(sequence.frames, extract_clean_frame(sequence.frames))
+    rejected = judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames))
     assert rejected.verdict == "reject"
     assert "light" in rejected.reason
     corrected = extract_clean_frame(sequence.frames, "robust")
-    assert judge(sequence.frames, corrected).verdict == "accept"
+    assert judge_clean_frame(sequence.frames, corrected).verdict == "accept"
     voted = extract_clean_frame(sequence.frames, exposure=corrected.exposure)
-    assert judge(sequence.frames, voted).verdict == "accept"
+    assert judge_clean_frame(sequence.frames, voted).verdict == "accept"
 
 
 def test_a_fixed_percentile_is_judged_at_that_percentile():
     frames = make_sequence(STATIC[1], 48, 64).frames
     good, bad = (
-        judge(frames, extract_clean_frame(frames, "percentile", percentile=p)) for p in (30, 90)
+        judge_clean_frame(frames, extract_clean_frame(frames, "percentile", percentile=p))
+        for p in (30, 90)
     )
     assert good.estimated_psnr > bad.estimated_psnr + 10
 
@@ -87,7 +91,7 @@ def test_a_clean_frame_of_other_frames_is_refused():
     frames = make_sequence(STATIC[1], 48, 64).frames
     clean = extract_clean_frame(frames[:50])
     with pytest.raises(RainbenchError, match="of 50 frames of 64x48 cannot be judged"):
-        judge(frames, clean)
+        judge_clean_frame(frames, clean)
 
 
 @pytest.mark.parametrize("drift", [0.0, 0.05])
@@ -96,7 +100,7 @@ def test_the_check_is_that_of_the_frames_alone(drift):
     exposure = sequence.exposure if drift else None
     steady = normalise(sequence.frames, exposure) if drift else sequence.frames
     clean = extract_clean_frame(sequence.frames, exposure=exposure)
-    judgement = judge(sequence.frames, clean)
+    judgement = judge_clean_frame(sequence.frames, clean)
     assert judgement.check == is_static(steady)
     assert judgement.split == judgement.cross == judgement.check.split
     assert judgement.split_half == judgement.check.split_half
@@ -107,7 +111,7 @@ def test_walkers_do_not_spoil_the_verdict_of_a_clean_frame_without_them(scene):
     dry = make_sequence(Spec("W", scene, frames=24, rain=1.2), HEIGHT, WIDTH)
     frames = with_walkers(dry, CROWD[:2]).frames
     clean = extract_clean_frame(frames, "robust")
-    verdict = judge(frames, clean)
+    verdict = judge_clean_frame(frames, clean)
     assert (verdict.verdict, verdict.reason) == ("accept", "")
     assert abs(verdict.estimated_psnr - psnr(clean.image, dry.truth)) < 4
     assert verdict.check.crossed > 0.05 and verdict.ghosting < 0.01
@@ -115,6 +119,6 @@ def test_walkers_do_not_spoil_the_verdict_of_a_clean_frame_without_them(scene):
 
 def test_walkers_that_show_are_a_reason_to_reject():
     frames = with_walkers(make_sequence(Spec("W", "engine", frames=24, rain=1.2), HEIGHT, WIDTH))
-    verdict = judge(frames.frames, extract_clean_frame(frames.frames))
+    verdict = judge_clean_frame(frames.frames, extract_clean_frame(frames.frames))
     assert verdict.check.static and verdict.verdict == "reject"
     assert "passes before the scene" in verdict.reason and "robust" in verdict.reason

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from rainbench.catalog.registry import load_registry
 from rainbench.networks.daiam import DAiAM
 from rainbench.networks.daiam_parts import DifferentialModule, FilterNet
-from rainbench.train.losses import Target, objective
+from rainbench.train.losses import LossTarget, objective
 
 ENCODER, HEAD, DECODER, FILTER = 130_240, 289, 391_235, 416 + 4_128 + 129
 WIDER_ENCODER, WIDER_DECODER = ENCODER + 864, DECODER + 1_728  # three more channels seen
@@ -281,7 +281,7 @@ def batch():
     streaks = 0.5 * (image(12, 14, batch=2, seed=2)[:, :1] > 0.9)
     drops = 0.4 * (F.avg_pool2d(image(12, 14, batch=2, seed=3)[:, :1], 5, 1, 2) > 0.55)
     rainy = (clean - drops * clean + streaks).clamp(0, 1)
-    return Target(rainy, clean, streaks / 0.5, drops / 0.4)
+    return LossTarget(rainy, clean, streaks / 0.5, drops / 0.4)
 
 
 def test_every_member_of_the_family_has_a_card():

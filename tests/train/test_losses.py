@@ -11,7 +11,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.metrics.torch_backend import score_all_torch
 from rainbench.networks.base import Restoration
-from rainbench.train.losses import Target, binary_mask, objective, soft_mask, ssim
+from rainbench.train.losses import LossTarget, binary_mask, objective, soft_mask, ssim
 
 
 def image(*shape, seed=0):
@@ -23,7 +23,7 @@ def compute(terms, restoration, target):
 
 
 def target(height=12, width=14, **masks):
-    return Target(image(2, 3, height, width), image(2, 3, height, width, seed=1), **masks)
+    return LossTarget(image(2, 3, height, width), image(2, 3, height, width, seed=1), **masks)
 
 
 def mask(seed):
@@ -213,7 +213,7 @@ def test_a_network_in_half_precision_is_judged_in_single():
     predicted = (clean + 0.01).bfloat16()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         total, _ = compute(
-            [{"name": "l1"}, {"name": "neg_ssim"}], Restoration(predicted), Target(clean, clean)
+            [{"name": "l1"}, {"name": "neg_ssim"}], Restoration(predicted), LossTarget(clean, clean)
         )
     assert total.dtype == torch.float32
     expected = (predicted.float() - clean).abs().mean() - ssim(predicted.float(), clean)
@@ -221,7 +221,7 @@ def test_a_network_in_half_precision_is_judged_in_single():
 
 
 def test_what_is_wrong_is_said():
-    truth = Target(image(1, 3, 12, 14), image(1, 3, 12, 14), dataset="rain100l")
+    truth = LossTarget(image(1, 3, 12, 14), image(1, 3, 12, 14), dataset="rain100l")
     restoration = Restoration(truth.rainy, (), {"attention": image(1, 1, 6, 7)})
     with pytest.raises(RainbenchError, match=r"needs a streak mask, which rain100l does not have"):
         compute([{"name": "l1", "on": "attention", "target": "streak_mask"}], restoration, truth)

@@ -155,7 +155,7 @@ def test_wrong_calls(rainbench, photographs, arguments, message):
 
 def test_recipes_of_the_cards_name_what_their_networks_give():
     """The terms of every shipped recipe exist on the network's result."""
-    from rainbench.train.losses import Target, objective
+    from rainbench.train.losses import LossTarget, objective
 
     for card in load_registry().baselines.values():
         if card.recipe is None:
@@ -163,7 +163,7 @@ def test_recipes_of_the_cards_name_what_their_networks_give():
         network = construct(card, card.arguments)
         rainy = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         mask = torch.zeros(1, 1, 32, 32)
-        target = Target(rainy, rainy * 0.9, streak_mask=mask, drop_mask=mask)
+        target = LossTarget(rainy, rainy * 0.9, streak_mask=mask, drop_mask=mask)
         with torch.inference_mode():
             loss, _ = objective(card.recipe.losses)(network(rainy), target)
         assert torch.isfinite(loss), card.name
@@ -213,7 +213,7 @@ def test_trains_on_the_pairs_of_a_data_set(rainbench, add_trainable, toy_train, 
     call = ["train", "small", "-d", "toy-train", "--data", toy_train, *COMMON]
     leaking = rainbench(*call, "--out", tmp_path / "out")
     assert leaking.returncode == 2, leaking.stderr
-    assert "every image stands in a test set" in leaking.stderr
+    assert "every image is also in a test set" in leaking.stderr
 
     shutil.rmtree(toy_train / "toy")
     target = tmp_path / "small.toy-train.safetensors"

@@ -46,7 +46,7 @@ from rainbench.frames.sources import Frames, FrameSource, as_source, bands, read
 
 _PartOf = Callable[[slice, Method], NDArray[np.float32]]
 
-Verdict = Literal["accept", "more", "reject"]
+FrameVerdict = Literal["accept", "more", "reject"]
 """Good enough; worth another try with more frames; not a sequence to make a clean frame of."""
 
 GOOD = 40.0
@@ -59,13 +59,21 @@ MOST_GHOSTING = 0.03
 """Share of the picture in which those who walk through may be seen, or not be told apart."""
 
 _GHOSTING_LEVELS = 16.0
+"""Levels by which two clean frames must differ in a channel to count as ghosting, not as noise."""
 
 FEWEST = 4
+"""Frames below which odd and even frames are no sequences of their own (two each)."""
+
 BLOCK = 16
+"""Pixels a side of the blocks whose residuals are counted together: enough samples for a mode."""
+
 _LOOKED_AT = 40
+"""Frames whose residuals are counted, spread over the sequence."""
+
 _REACH = 24.0
 _STEP = 0.125
 _WIDTH = 0.5
+"""Half range, bins and smoothing of the histogram of residuals, in levels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ class Judgement:
     """
 
     estimated_psnr: float
-    verdict: Verdict
+    verdict: FrameVerdict
     reason: str
     split: float
     cross: float
@@ -96,7 +104,7 @@ class Judgement:
     ghosting: float = 0.0
 
 
-def judge(
+def judge_clean_frame(
     frames: Frames,
     clean: CleanFrame,
     *,
@@ -121,7 +129,7 @@ def judge(
     Example:
         >>> from rainbench.clean_frame.extract import extract_clean_frame
         >>> video = np.random.default_rng(0).normal(100, 1, (20, 32, 32, 3)).astype(np.uint8)
-        >>> judgement = judge(video, extract_clean_frame(video))
+        >>> judgement = judge_clean_frame(video, extract_clean_frame(video))
         >>> judgement.verdict, judgement.estimated_psnr > 45
         ('accept', True)
     """
@@ -184,7 +192,7 @@ def _apart(
 
 def _interleaved(part_of: _PartOf, method: Method) -> tuple[float, float]:
     """Compare odd and even frames, by the method and across methods: two mean squared errors."""
-    # Pictures of 4K are large: each is let go of as soon as it has been compared.
+    # Pictures of 4K are large: each is freed as soon as it has been compared.
     odd, even = part_of(ODD, method), part_of(EVEN, method)
     random = _squared(odd, even)
     cross = _squared(odd, part_of(EVEN, "exact"))
@@ -214,7 +222,7 @@ def _around_passers(
 
 def _decide(
     estimate: float, good: float, check: StaticCheck, ghosting: float
-) -> tuple[Verdict, str]:
+) -> tuple[FrameVerdict, str]:
     if not check.static:
         return "reject", check.reason
     if ghosting > MOST_GHOSTING:

@@ -22,13 +22,24 @@ from rainbench.frames.sources import Frames, FrameSource, as_source, take_frames
 
 LEAST_SHARE = 0.5
 LARGEST_GAP = 3.0
+"""Share of agreeing pixels and gap in dB beyond which a sequence is suspected of not being static;
+only then are light and shake measured, which takes longer."""
+
 MOST_DRIFT = 0.03
+"""Range of the light, relative, from which a cloud decides which frames are the darkest."""
+
 MOST_SHAKE = 0.2
+"""Root mean square shift, in pixels, from which edges are blurred by more than the noise."""
+
 LEAST_LIKENESS = 34.0
+"""PSNR between the halves, in dB, below which the scene itself is looked at. Compressed videos of
+static scenes, whose errors last for many frames, stay above it."""
+
 MOST_CROSSED = 0.5
 """Share of the more textured half of the picture, beyond which not something moves but all."""
 
 STILL_BLOCK = 8
+"""Pixels a side of the blocks of which the still part is put together."""
 
 ODD, EVEN = slice(1, None, 2), slice(0, None, 2)
 

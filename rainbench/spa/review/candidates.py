@@ -14,7 +14,7 @@ _SAMPLE = re.compile(r"[0-9]{1,9}\.png", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class ShownCandidate:
     """What the builder says about a sequence's clean frame; None is "not said".
 
     Attributes:
@@ -59,7 +59,7 @@ class Pictures:
     problem: str
 
 
-def read_candidate(folder: Path) -> Candidate:
+def read_candidate(folder: Path) -> ShownCandidate:
     """Read ``candidate.json``; unknown keys are ignored, unusable values become None.
 
     Raises:
@@ -67,7 +67,7 @@ def read_candidate(folder: Path) -> Candidate:
     """
     content = read_object(folder / "candidate.json")
     verdict = _text(content, "verdict")
-    return Candidate(
+    return ShownCandidate(
         video=_text(content, "video"),
         method=_text(content, "method"),
         frames=_whole(content, "frames"),

@@ -50,7 +50,7 @@ class Review(Protocol):
 
     @property
     def summary(self) -> str:
-        """How many sequences stand in each state now."""
+        """How many sequences are in each state now."""
 
 
 class RequestHandler(BaseHTTPRequestHandler):

@@ -35,7 +35,7 @@ class ReviewedRun:
         self.scan()
 
     def scan(self) -> list[Sequence]:
-        """Read all sequences anew: the builder may have added some, or finished a round."""
+        """Read all sequences again: the builder may have added some, or finished a round."""
         sequences = load_sequences(self.folder)
         self._folders = {sequence.key: sequence.folder for sequence in sequences}
         return sequences

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError
-from rainbench.spa.review.candidates import Candidate, Pictures, read_candidate
+from rainbench.spa.review.candidates import Pictures, ShownCandidate, read_candidate
 from rainbench.spa.review.decisions import DECISIONS, Decision, read_decision
 from rainbench.spa.review.files import UnreadableError, printable
 
@@ -39,7 +39,7 @@ class Sequence:
     key: str
     name: str
     folder: Path
-    candidate: Candidate | None
+    candidate: ShownCandidate | None
     problem: str
     decision: Decision | None
 
@@ -57,7 +57,7 @@ def load_sequence(folder: Path) -> Sequence:
     """Read one sequence's folder; what is damaged there is said, not raised."""
     candidate, problem = None, ""
     if folder.is_symlink():
-        problem = "the folder is a link; a sequence lies in the run itself"
+        problem = "the folder is a symbolic link; a sequence must be a folder of the run itself"
     else:
         try:
             candidate = read_candidate(folder)
@@ -94,10 +94,10 @@ def load_sequences(run: Path) -> list[Sequence]:
 
 
 def summary(sequences: list[Sequence]) -> str:
-    """Return how many sequences stand in each state, as people say it.
+    """Return how many sequences are in each state, in words.
 
     Example:
-        >>> good = Candidate(round=1)
+        >>> good = ShownCandidate(round=1)
         >>> first = Sequence("0" * 16, "a", Path("a"), good, "", Decision("accept", 1))
         >>> second = Sequence("1" * 16, "b", Path("b"), good, "", Decision("more", 0))
         >>> summary([first, second])

@@ -50,5 +50,5 @@ class ReviewServer(ThreadingHTTPServer):
 
     @property
     def summary(self) -> str:
-        """How many sequences stand in each state now."""
+        """How many sequences are in each state now."""
         return summary(self.run.scan())

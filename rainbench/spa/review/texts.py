@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rainbench.spa.review.candidates import Candidate, Pictures, find_pictures
+from rainbench.spa.review.candidates import Pictures, ShownCandidate, find_pictures
 from rainbench.spa.review.files import printable
 from rainbench.spa.review.sequences import STATES, Sequence, decided, possible_decisions, summary
 
@@ -34,11 +34,12 @@ _MEANINGS = {
 }
 
 
-def number_rows(candidate: Candidate) -> list[tuple[str, str, str]]:
+def number_rows(candidate: ShownCandidate) -> list[tuple[str, str, str]]:
     """Return name, value and meaning of everything known about a candidate.
 
     Example:
-        >>> rows = {name: value for name, value, _meaning in number_rows(Candidate(frames=100))}
+        >>> shown = number_rows(ShownCandidate(frames=100))
+        >>> rows = {name: value for name, value, _meaning in shown}
         >>> rows["Frames"], rows["Estimated PSNR"]
         ('100', 'unknown')
     """
