@@ -1,7 +1,7 @@
-"""The training loop: step, log, validate, keep a checkpoint, and go on after a kill.
+"""The training loop: step, log, validate, keep a checkpoint, and continue after a kill.
 
 Every patch and every random number depends on the seed and the step's number alone, so a training
-that was interrupted anywhere goes on as if nothing had happened: on a CPU the losses and the
+that was interrupted anywhere continues as if nothing had happened: on a CPU the losses and the
 weights are the same to the last bit.
 """
 
@@ -62,7 +62,7 @@ def train(
     tell: Callable[[str], None] = lambda _: None,
     advance: Callable[[float, str], None] = lambda _share, _what: None,
 ) -> Trained:
-    """Train a network, or go on with a training that was interrupted.
+    """Train a network, or continue a training that was interrupted.
 
     Args:
         job: What to train.
@@ -111,8 +111,8 @@ class _Loop:
         self.optimiser = make_optimiser(recipe, self.network.parameters(), fused=options.fused)
         self.progress = Progress()
         if (out / LAST).exists():
-            self.progress = load_checkpoint(out / LAST, self.network, self.optimiser)
-            tell(f"going on from step {self.progress.step:,} of {out}")
+            self.progress = load_checkpoint(out / LAST, job.key, self.network, self.optimiser)
+            tell(f"continuing from step {self.progress.step:,} of {out}")
         forward = torch.compile(self.network) if options.compiled else self.network
         self.forward: nn.Module = engine.prepare(forward)  # type: ignore[arg-type]
         self.conventions = Conventions.of(job.card)
@@ -307,7 +307,9 @@ class _Loop:
 
     def _keep(self, name: str) -> None:
         if self.engine.rank == 0:
-            save_checkpoint(self.out / name, self.network, self.optimiser, self.progress)
+            save_checkpoint(
+                self.out / name, self.job.key, self.network, self.optimiser, self.progress
+            )
 
 
 def _explained(error: BaseException, job: Job) -> BaseException:
