@@ -2,7 +2,7 @@
 
 A clip of rain over a still scene is made in a temporary folder, and read in two ways: frame by
 frame into `rainbench.frames.cache.collect` and `extract_clean_frame`, and as an H.264 file through
-``rainbench build-spa``, with alignment, gains and judge. Run from the repository's root:
+``rainbench build-spa``, with alignment, exposure and judge. Run from the repository's root:
 
     python benchmarks/clean_frame_memory.py --out runs/memory               # 300 x 3840x2160
     python benchmarks/clean_frame_memory.py --frames 60 --size 1280x720     # a minute
@@ -116,7 +116,9 @@ def main() -> None:
         "--memory", action="append", default=[], help="budget; a quarter of the RAM and 512MB"
     )
     parser.add_argument("--only", default="", help="only the runs with this in their name")
-    parser.add_argument("--folder", type=Path, help="of clip and spool; the system's temporary one")
+    parser.add_argument(
+        "--folder", type=Path, help="of clip and frame cache; the system's temporary one"
+    )
     parser.add_argument("--out", type=Path, help="folder for memory.csv and memory.md")
     parser.add_argument("--streamed", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -29,7 +29,7 @@ from rainbench.clean_frame.quality.estimate import judge
 from rainbench.core.progress import say
 from rainbench.frames.alignment import AlignedSource, align_frames
 from rainbench.frames.cache import keep
-from rainbench.frames.exposure import estimate_gains
+from rainbench.frames.exposure import estimate_exposure
 from rainbench.frames.sources import ArraySource
 
 SIZES = {"small": (80, 112), "full": (320, 480)}
@@ -89,8 +89,10 @@ def _clean_pictures(sequence: RainSequence, kind: str) -> Iterator[tuple[str, np
     if kind == "hard":
         yield "exact as it is", extract_clean_frame(frames).image
         with _corrected(sequence) as source:
-            gains = estimate_gains(source)
-            cleans = [extract_clean_frame(source, m, gains=gains) for m in ("exact", "robust")]
+            exposure = estimate_exposure(source)
+            cleans = [
+                extract_clean_frame(source, m, exposure=exposure) for m in ("exact", "robust")
+            ]
     else:
         for method in REFERENCES:
             yield method, extract_clean_frame(frames, method).image
@@ -111,7 +113,7 @@ def _corrected(sequence: RainSequence):
 def _oracle(sequence: RainSequence) -> np.ndarray:
     """Return the 8-bit mean of the samples that truly are free of rain, at the true light."""
     dry = ~sequence.rainy[..., None]
-    light = sequence.gains[:, None, None, None]
+    light = sequence.exposure[:, None, None, None]
     total, number = np.zeros(sequence.truth.shape), np.zeros(sequence.truth.shape)
     for n in range(len(dry)):
         total += dry[n] * (sequence.frames[n] / light[n])
@@ -177,8 +179,8 @@ def judged(specs: Sequence[Spec], size: tuple[int, int]) -> Iterator[Row]:
                     "psnr": round(score(clean.image, sequence.truth)[0], 4),
                     "estimate": round(verdict.estimated_psnr, 4),
                     "cross": round(verdict.cross, 4),
-                    "comb": round(verdict.comb, 4),
-                    "halves": round(verdict.halves, 4),
+                    "combined": round(verdict.combined, 4),
+                    "split_half": round(verdict.split_half, 4),
                     "verdict": verdict.verdict,
                 }
 

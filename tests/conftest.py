@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker of the test run has one core
+
 import numpy as np
 import pytest
 from embedded import mini_pairs
@@ -110,3 +112,49 @@ def toy(tmp_path, pairs_on_disk) -> Path:
     """A copy of the toy data set's root folder that a test may damage."""
     shutil.copytree(pairs_on_disk, tmp_path / "data" / "toy")
     return tmp_path / "data"
+
+
+RECIPE = """
+arguments = {{ iterations = 2, width = 6 }}
+
+[recipe]
+losses = [{{ name = "{loss}" }}]
+patch = 24
+batch = 4
+steps = {steps}
+learning_rate = {rate}
+schedule = "cosine"
+flip = true
+rotate = true
+"""
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """Eight clean images in a folder."""
+    folder = tmp_path_factory.mktemp("clean")
+    for number, _, clean in mini_pairs():
+        write_png(folder / f"{number}.png", clean[:96, :128])
+    return folder
+
+
+@pytest.fixture
+def add_trainable(cards):
+    """A function that writes the card ``small``: PReNet_r of six channels."""
+
+    def add(loss="l1", steps=30, rate=1e-3, network="rainbench.networks.prenet:PReNet_r"):
+        text = f"""
+name = "small"
+title = "Small"
+network = "{network}"
+parameters = 3_837
+macs_per_pixel = 0
+paper = "none"
+source = "tests"
+licence = "none"
+"""
+        recipe = RECIPE.format(loss=loss, steps=steps, rate=rate)
+        (cards / "small.toml").write_text(text + recipe)
+        return cards / "small.toml"
+
+    return add

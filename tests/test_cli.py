@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import resource
+import shutil
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ def states(out):
 
 
 def test_run_all_without_any_data(rainbench, tmp_path):
-    done = rainbench("run", "--all", "--out", tmp_path / "out")
+    done = rainbench("run", "--all", "--out", tmp_path / "out", timeout=570)
     assert done.returncode == 0, done.stderr
     rows = {(r["entry"], r["protocol"]): r for r in table(tmp_path / "out") if r["psnr"]}
     assert ("identity", "prenet-y") in rows and ("median", "rgb") in rows
@@ -276,3 +277,16 @@ def test_leaks(rainbench, toy, cards):
     (toy / "toy2").symlink_to(toy / "toy")
     done = rainbench("check", "--leaks", "toy", "toy2", "--data", toy)
     assert "5 of 5 backgrounds of toy are in toy2" in done.stdout
+
+
+def test_a_broken_data_folder_does_not_hide_a_good_one(rainbench, tmp_path, toy):
+    shutil.copytree(toy, tmp_path / "good")
+    file = toy / "toy" / "input" / "3.png"
+    file.write_bytes(file.read_bytes()[:500])
+    done = rainbench(
+        "run", "-b", "identity", "-d", "toy", "--data", toy, "--data", tmp_path / "good",
+        "--out", tmp_path / "out",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert states(tmp_path / "out")["identity", "toy"] == "measured"
+    assert "toy: another copy is used" in done.stderr and "input/3.png" in done.stderr

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.catalog.registry import Entry, content_root
+from rainbench.catalog.registry import Entry, report_files
 from rainbench.catalog.schema import record_from_table
 from rainbench.core.errors import CardError
 
@@ -80,17 +80,28 @@ class Reason:
 
 
 def load_published(folders: Sequence[Path] = ()) -> list[PublishedCell]:
-    """Read every published table: the built-in ones, then those of ``folders``.
+    """Read every published table: the built-in ones, then those of the user's folders.
+
+    Args:
+        folders: See `rainbench.catalog.registry.Registry.folders`.
 
     Raises:
-        CardError: A file has other columns, or a number that is none.
+        CardError: A file has other columns, a number that is none, or a paper's table that another
+            file has already.
     """
-    files = [
-        file
-        for folder in (content_root() / "reports" / "papers", *folders)
-        for file in sorted(folder.glob("*.csv"))
-    ]
-    return [cell for file in files for cell in _read_table(file)]
+    cells: list[PublishedCell] = []
+    stands_in: dict[tuple[str, str], Path] = {}
+    for file in report_files("papers/*.csv", folders):
+        for cell in _read_table(file):
+            first = stands_in.setdefault((cell.paper.casefold(), cell.table.casefold()), file)
+            if first != file:
+                raise CardError(
+                    f"{file}: {cell.table} of {cell.paper} stands in {first} already",
+                    hint="Give the paper or the table another name in one of the two.",
+                    file=file,
+                )
+            cells.append(cell)
+    return cells
 
 
 def _read_table(file: Path) -> list[PublishedCell]:
@@ -121,11 +132,53 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def load_reasons() -> list[Reason]:
-    """Read ``reports/reasons.toml``: a ``[[reasons]]`` table per known difference."""
-    file = content_root() / "reports" / "reasons.toml"
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
-    return [record_from_table(Reason, reason, file) for reason in table["reasons"]]
+def load_reasons(folders: Sequence[Path] = ()) -> list[Reason]:
+    """Read every ``reasons.toml``: a ``[[reasons]]`` table per known difference.
+
+    Args:
+        folders: See `rainbench.catalog.registry.Registry.folders`.
+
+    Raises:
+        CardError: A file cannot be read, or gives a reason for what another one explains already.
+    """
+    reasons: list[Reason] = []
+    stands_in: dict[tuple[str, str, str], Path] = {}
+    for file, table in read_tables("reasons.toml", "reasons", folders):
+        reason = record_from_table(Reason, table, file)
+        first = stands_in.setdefault((reason.dataset, reason.entry, reason.paper), file)
+        if first != file:
+            raise CardError(
+                f"{file}: {reason.entry} on {reason.dataset} has a reason in {first} already",
+                hint="Remove one of the two.",
+                file=file,
+            )
+        reasons.append(reason)
+    return reasons
+
+
+def read_tables(
+    pattern: str, key: str, folders: Sequence[Path] = ()
+) -> list[tuple[Path, dict[str, object]]]:
+    """Return the tables ``[[key]]`` of all TOML files of a name, each with its file.
+
+    Args:
+        pattern: See `rainbench.catalog.registry.report_files`.
+        key: The tables' name.
+        folders: See `rainbench.catalog.registry.Registry.folders`.
+
+    Raises:
+        CardError: A file cannot be read, is not TOML, or has no such tables.
+    """
+    found: list[tuple[Path, dict[str, object]]] = []
+    for file in report_files(pattern, folders):
+        try:
+            tables = tomllib.loads(file.read_text(encoding="utf-8"))[key]
+            found += [(file, dict(table)) for table in tables]
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise CardError(f"{file}: cannot be read: {error}", file=file) from None
+        except (KeyError, TypeError, ValueError):
+            raise CardError(f"{file}: holds no tables [[{key}]]", file=file) from None
+    return found
 
 
 def reason_for(reasons: Iterable[Reason], dataset: str, entry: str, paper: str) -> str:

@@ -14,6 +14,9 @@ from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean
 
+_NO_CARDS = ("reasons.toml", "layouts.toml")
+"""What may lie beside cards in a folder of the user's own, see `report_files`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -61,11 +64,14 @@ class Registry:
         datasets: Data set cards by name.
         baselines: Baseline cards by name.
         problems: One error for each unreadable card; the others are not affected.
+        folders: The folders of the user's own that were looked in; what they hold of published
+            tables, reasons and golden numbers counts, see `report_files`.
     """
 
     datasets: Mapping[str, DatasetCard]
     baselines: Mapping[str, BaselineCard]
     problems: tuple[CardError, ...]
+    folders: tuple[Path, ...] = ()
 
     def dataset(self, name: str) -> DatasetCard:
         """Return a data set's card by its name or by one of its aliases in papers.
@@ -89,7 +95,9 @@ class Registry:
             raise RainbenchError(
                 f'"{name}" names several revisions', hint=f"Choose one of: {choices}."
             )
-        raise RainbenchError(f"no such data set: {name}", hint=did_you_mean(name, self.datasets))
+        raise RainbenchError(
+            f"no such data set: {name}", hint=did_you_mean(name, self.datasets, self.spellings)
+        )
 
     def entries(self, patterns: Iterable[str] = ()) -> list[Entry]:
         """Return the entries whose name, or whose baseline's name, matches one of the patterns.
@@ -116,7 +124,8 @@ class Registry:
                 self.raise_if_broken(pattern.partition(".")[0])
                 names = {entry.name for entry in every} | set(self.baselines)
                 raise RainbenchError(
-                    f"no such baseline: {pattern}", hint=did_you_mean(pattern, names)
+                    f"no such baseline: {pattern}",
+                    hint=did_you_mean(pattern, names, self.spellings),
                 )
             chosen.extend(entry for entry in matching if entry not in chosen)
         return chosen
@@ -124,8 +133,14 @@ class Registry:
     def raise_if_broken(self, name: str) -> None:
         """Raise the error of the card of this name, where it is one that cannot be read."""
         for problem in self.problems:
-            if f"{name}.toml" in problem.message:
+            if problem.file is not None and problem.file.stem == name:
                 raise problem
+
+    @property
+    def spellings(self) -> dict[str, tuple[str, ...]]:
+        """What else people call each data set and baseline: titles, names in papers."""
+        datasets = {card.name: (card.title, *card.aliases) for card in self.datasets.values()}
+        return datasets | {card.name: (card.title,) for card in self.baselines.values()}
 
 
 def content_root() -> Path:
@@ -137,12 +152,33 @@ def content_root() -> Path:
     return package if (package / "datasets").is_dir() else package.parent
 
 
+def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
+    """Return files of what is known: those of the package, then those of the user's folders.
+
+    Args:
+        pattern: Such as ``papers/*.csv`` or ``reasons.toml``.
+        folders: Each holds them directly or in ``reports/``, see `Registry.folders`.
+
+    Example:
+        >>> [file.name for file in report_files("reasons.toml")]
+        ['reasons.toml']
+    """
+    roots = [content_root() / "reports"]
+    roots += [place for folder in folders for place in (folder / "reports", folder)]
+    found: dict[Path, Path] = {}
+    for root in roots:
+        for file in sorted(root.glob(pattern)):
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
+
+
 def load_registry(extra: Sequence[Path] = ()) -> Registry:
     """Read every card on the search path.
 
     Args:
         extra: Folders given with ``--cards``. Each, like each folder of ``RAINBENCH_PATH``, holds
-            cards directly or in ``datasets/`` and ``baselines/``.
+            cards directly or in ``datasets/`` and ``baselines/``, and may hold published tables,
+            reasons and golden numbers, see `report_files`.
 
     Raises:
         RainbenchError: A folder of ``extra`` does not exist.
@@ -167,12 +203,20 @@ def load_registry(extra: Sequence[Path] = ()) -> Registry:
                     )
                 cards[card.name] = card  # type: ignore[assignment]
             except CardError as problem:
-                problems.append(problem)
+                problems.append(CardError(problem.message, hint=problem.hint, file=file))
     return Registry(
-        dict(sorted(datasets.items())), dict(sorted(baselines.items())), tuple(problems)
+        dict(sorted(datasets.items())),
+        dict(sorted(baselines.items())),
+        tuple(problems),
+        tuple(dict.fromkeys((*listed, *extra))),
     )
 
 
 def _card_files(root: Path, *, is_builtin: bool) -> list[Path]:
     folders = [root / "datasets", root / "baselines"] + ([] if is_builtin else [root])
-    return [file for folder in folders for file in sorted(folder.glob("*.toml"))]
+    return [
+        file
+        for folder in folders
+        for file in sorted(folder.glob("*.toml"))
+        if folder != root or file.name not in _NO_CARDS
+    ]

@@ -69,6 +69,7 @@ def record_from_table(record: type[Record], table: Mapping[str, Any], where: Pat
         CardError: A key is unknown or missing, or a value is of the wrong kind.
 
     Example:
+        >>> from rainbench.catalog.cards import Variant
         >>> record_from_table(Variant, {"name": "cropped", "size": []}, Path("x.toml"))
         Traceback (most recent call last):
         ...

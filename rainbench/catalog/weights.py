@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from rainbench.core.errors import WeightsError
 if TYPE_CHECKING:
     from torch import Tensor
 
+_LOG = logging.getLogger(__name__)
+
 NESTS = ("state_dict", "params", "net", "model")
 _PREFIX = "module."
 
@@ -23,26 +26,51 @@ def find_weights(entry: Entry, roots: Sequence[Path]) -> Path | None:
     """Return the file of an entry's weights below ``roots`` or among those that are shipped.
 
     A file is looked for by each of the card's relative paths, then by its bare name anywhere
-    below a root. A file of the right hash wins over one that only has the right name.
+    below a root; the first one of the right hash is taken. A file at one of the card's paths that
+    was passed over is a warning in the log.
 
     Returns:
-        The path, or None when nothing bears such a name. The hash is checked by
-        `read_state_dict`.
+        The path. A file of the right name alone where none has the right hash, so that
+        `read_state_dict` can say what is wrong with it; None when nothing bears such a name.
     """
     card = entry.weights
     if card is None:
         return None
-    candidates: list[Path] = []
-    for root in (*roots, shipped_folder(entry)):
-        for name in card.files:
-            candidates += [root / name, root / Path(name).name]
-    candidates = [path for path in candidates if path.is_file()]
-    for root in roots if not candidates else ():
+    expected = [
+        root / name
+        for root in (*roots, shipped_folder(entry))
+        for path in card.files
+        for name in (path, Path(path).name)
+    ]
+    at_their_place = _existing(expected)
+    right = next((path for path in at_their_place if _has_hash(path, card.sha256)), None)
+    anywhere: list[Path] = []
+    if right is None:
         names = {Path(name).name for name in card.files}
-        candidates += sorted(path for path in root.rglob("*") if path.name in names)
-    unique = list(dict.fromkeys(path.resolve() for path in candidates))
-    right = [path for path in unique if len(unique) == 1 or file_hash(path) == card.sha256]
-    return next(iter(right or unique), None)
+        anywhere = _existing(
+            path for root in roots for path in sorted(root.rglob("*")) if path.name in names
+        )
+        right = next((path for path in anywhere if _has_hash(path, card.sha256)), None)
+    if right is None:
+        return next(iter(at_their_place or anywhere), None)
+    # Many networks' files share a name such as net_latest.pth: elsewhere they are no mistake.
+    for path in at_their_place:
+        if path == right:
+            break
+        _LOG.warning("%s: is not the file of %s, which is %s", path, entry.name, right)
+    return right
+
+
+def _existing(paths: Iterable[Path]) -> list[Path]:
+    return list(dict.fromkeys(path.resolve() for path in paths if path.is_file()))
+
+
+def _has_hash(path: Path, sha256: str) -> bool:
+    try:
+        return file_hash(path) == sha256
+    except OSError as error:
+        _LOG.warning("%s: cannot be read: %s", path, error.strerror)
+        return False
 
 
 def shipped_folder(entry: Entry) -> Path:

@@ -23,11 +23,11 @@ from rainbench.core.images import Image, read_gray
 from rainbench.core.text import did_you_mean
 from rainbench.metrics import score_all
 from rainbench.networks.base import Restoration
+from rainbench.networks.conventions import Conventions
 from rainbench.networks.load import build_network
 from rainbench.pairs.layouts import Pair, copies_of
 from rainbench.pairs.load import PairSet, load_image, load_pairs
 from rainbench.rain.transform import Synthesis, SynthesisKind
-from rainbench.train.conventions import Conventions
 
 Say = Callable[[str], None]
 Key = tuple[str, str, float, bool]

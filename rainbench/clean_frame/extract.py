@@ -16,7 +16,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame import spanet_reference as notebook
+from rainbench.clean_frame import spanet_reference
 from rainbench.clean_frame.robust import average_rain_free
 from rainbench.clean_frame.voting import (
     TieRule,
@@ -33,7 +33,7 @@ from rainbench.clean_frame.voting import (
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.frames.bands import over_bands
-from rainbench.frames.exposure import estimate_gains, normalise
+from rainbench.frames.exposure import estimate_exposure, normalise
 from rainbench.frames.sources import Frames, FrameSource, as_source
 
 Method = Literal["exact", "robust", "notebook", "mode", "median", "percentile", "mean", "min"]
@@ -57,8 +57,8 @@ class CleanFrame:
         vote_curve: ``(101,)`` int64, votes for each percentile, where there was a vote.
         vote_share: Share of the pixels that voted for the best percentile: .6 to .9 in a static
             scene; below .5 the scene moved, drifted or is heavily compressed.
-        gains: ``(N,)`` float64, the brightness of each frame relative to the clean frame, where it
-            was corrected: frame n shows the clean frame times ``gains[n]``.
+        exposure: ``(N,)`` float64, the brightness of each frame relative to the clean frame, where
+            it was corrected: frame n shows the clean frame times ``exposure[n]``.
     """
 
     image: Image
@@ -68,7 +68,7 @@ class CleanFrame:
     percentile: int | None = None
     vote_curve: NDArray[np.int64] | None = None
     vote_share: float | None = None
-    gains: NDArray[np.float64] | None = None
+    exposure: NDArray[np.float64] | None = None
 
     def rain_mask(
         self, frame: Image, threshold: float = RAIN_LEVELS, gain: float = 1.0
@@ -80,7 +80,7 @@ class CleanFrame:
         Args:
             frame: ``(H, W, 3)`` uint8, one of the frames.
             threshold: Least brightening of the mean of R, G and B, in 8-bit levels.
-            gain: Brightness of the frame relative to the clean frame; see ``gains``.
+            gain: Brightness of the frame relative to the clean frame; see ``exposure``.
 
         Returns:
             ``(H, W)`` bool.
@@ -109,7 +109,7 @@ def extract_clean_frame(
     votes: VoteRule = "inclusive",
     ties: TieRule = "plateau",
     percentile: int | None = None,
-    gains: NDArray[np.float64] | None = None,
+    exposure: NDArray[np.float64] | None = None,
     threads: int = 1,
     band_rows: int | None = None,
     device: str = "cpu",
@@ -117,18 +117,19 @@ def extract_clean_frame(
     """Make the rain-free picture of a static scene from its rainy frames.
 
     Args:
-        frames: ``(N, H, W, 3)`` uint8 RGB, a list of images, or a `FrameSource` such as a spool
-            on disk; at least 2 frames, 20 to 200 are usual.
+        frames: ``(N, H, W, 3)`` uint8 RGB, a list of images, or a `FrameSource` such as a frame
+            cache on disk; at least 2 frames, 20 to 200 are usual.
         method: ``exact`` is SPANet's vote (Eqs. 2 to 4) in integers. ``robust`` starts from local
             votes, corrects the light and averages the rain-free samples: the closest to the
-            truth. ``notebook`` is the published code, bit by bit.
+            truth. ``notebook`` is the SPANet reference code, bit by bit.
             References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
             fixed one given), ``mean``, ``min``.
         votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
         ties: Which of several best percentiles ``exact`` takes; see `TieRule`.
         percentile: 0 to 100, for the method ``percentile`` only.
-        gains: ``(N,)``, the brightness of the frames, by which they are divided first; see
-            `rainbench.frames.exposure.estimate_gains`, which ``robust`` calls where none is given.
+        exposure: ``(N,)``, the brightness of the frames, by which they are divided first; see
+            `rainbench.frames.exposure.estimate_exposure`, which ``robust`` calls where none is
+            given.
         threads: Threads to use; never changes the result.
         band_rows: Rows to read at a time; never changes the result.
         device: ``cpu``, or a device of torch such as ``cuda``, for ``exact``; never changes the
@@ -165,14 +166,14 @@ def extract_clean_frame(
     source = as_source(frames, least=2)
     reading = _Reading(threads, band_rows)
     if method == "robust":
-        return _robust(source, estimate_gains(source) if gains is None else gains, reading)
-    if gains is not None:
-        source = normalise(source, gains)
+        return _robust(source, estimate_exposure(source) if exposure is None else exposure, reading)
+    if exposure is not None:
+        source = normalise(source, exposure)
     if device != "cpu":
         clean = _voted_on_device(source, votes, ties, device)
     else:
         clean = _at_once(source, method, votes, ties, percentile, reading)
-    return replace(clean, gains=gains)
+    return replace(clean, exposure=exposure)
 
 
 def _at_once(
@@ -211,9 +212,11 @@ def _voted(
         limits = vote_limits(source.shape[0], rule)
         votes = count_votes(source, limits, threads=threads, band_rows=band_rows)
         return _at_percentile(source, choose_percentile(votes.curve, ties), method, votes, reading)
-    votes = notebook.count_published_votes(source, threads=threads, band_rows=band_rows)
+    votes = spanet_reference.count_published_votes(source, threads=threads, band_rows=band_rows)
     best = choose_percentile(votes.curve, "lowest")
-    image = notebook.select_published_percentile(source, best, threads=threads, band_rows=band_rows)
+    image = spanet_reference.select_published_percentile(
+        source, best, threads=threads, band_rows=band_rows
+    )
     levels, count = image.astype(np.float32), source.shape[0]
     return CleanFrame(image, levels, method, count, best, votes.curve, votes.share)
 
@@ -256,11 +259,11 @@ def _of_hundredths(
     )
 
 
-def _robust(source: FrameSource, gains: NDArray[np.float64], reading: _Reading) -> CleanFrame:
-    mean = average_rain_free(source, gains, threads=reading.threads, band_rows=reading.band_rows)
+def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
+    mean = average_rain_free(source, exposure, threads=reading.threads, band_rows=reading.band_rows)
     image = np.floor(mean.levels + np.float32(0.5)).astype(np.uint8)
     curve, share = mean.votes.curve, mean.votes.share
-    return CleanFrame(image, mean.levels, "robust", source.shape[0], None, curve, share, gains)
+    return CleanFrame(image, mean.levels, "robust", source.shape[0], None, curve, share, exposure)
 
 
 def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:

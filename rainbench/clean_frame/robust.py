@@ -1,7 +1,7 @@
 """The mean of the rain-free samples: closer to the truth than any one percentile.
 
 1. Start from the percentile that each part of the picture votes for (`local_vote`).
-2. Bring the frames to one brightness (`gains`).
+2. Bring the frames to one brightness (`exposure`).
 3. Find what passes before the scene (`foreground`), and start again without it.
 4. Measure the noise below the estimate, where there is no rain, block by block.
 5. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
@@ -72,7 +72,7 @@ class InlierMean:
 
 def average_rain_free(
     source: FrameSource,
-    gains: NDArray[np.float64],
+    exposure: NDArray[np.float64],
     *,
     threads: int = 1,
     band_rows: int | None = None,
@@ -81,8 +81,8 @@ def average_rain_free(
 
     Args:
         source: The sequence, as it was filmed.
-        gains: ``(N,)``, the brightness of the frames from
-            `rainbench.frames.exposure.estimate_gains`.
+        exposure: ``(N,)``, the brightness of the frames from
+            `rainbench.frames.exposure.estimate_exposure`.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -97,10 +97,10 @@ def average_rain_free(
         (True, 2)
     """
     count, height, width, _ = source.shape
-    steady = normalise(source, gains)
+    steady = normalise(source, exposure)
     votes = count_votes(steady, threads=threads, keep_ranges=True, band_rows=band_rows)
     rows = band_rows or min(_BAND_ROWS, max(_FEWEST_ROWS, rows_within(source.shape, _BAND_BYTES)))
-    passes = _Passes(source, (1 / gains).astype(np.float32), threads, rows)
+    passes = _Passes(source, (1 / exposure).astype(np.float32), threads, rows)
 
     def start(hidden: NDArray[np.uint16]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         percentiles = percentile_map(local_curves(votes, count, hidden), height, width)
@@ -159,7 +159,7 @@ class _Passes:
     """Passes over the bands of a sequence, each with a row of the estimate above and below."""
 
     source: FrameSource
-    inverse_gains: NDArray[np.float32]
+    inverse_exposure: NDArray[np.float32]
     threads: int
     band_rows: int
 
@@ -177,7 +177,7 @@ class _Passes:
             samples, first_row, above, below = self._rows(top, bottom)
             sums = np.zeros(shape, np.int64)
             robust_kernels.add_noise(
-                samples, first_row, step, self.inverse_gains,
+                samples, first_row, step, self.inverse_exposure,
                 estimate[:, top - above : bottom + below], above, below,
                 known[top:bottom], np.float32(widest), NOISE_BLOCK, top, sums,
             )  # fmt: skip
@@ -205,7 +205,7 @@ class _Passes:
         def work(top: int, bottom: int) -> None:
             samples, first_row, above, below = self._rows(top, bottom)
             robust_kernels.average_inliers(
-                samples, first_row, self.inverse_gains,
+                samples, first_row, self.inverse_exposure,
                 estimate[:, top - above : bottom + below], above, below,
                 limits[:, top:bottom], np.float32(DARKEST), improved[:, top:bottom],
             )  # fmt: skip

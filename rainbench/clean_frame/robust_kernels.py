@@ -77,7 +77,7 @@ def add_noise(
     samples: _Bytes,
     first_row: int,
     step: int,
-    inverse_gains: _Floats,
+    inverse_exposure: _Floats,
     estimate: _Floats,
     above: int,
     below: int,
@@ -96,7 +96,7 @@ def add_noise(
         samples: ``(N, bytes)``; for the rest see `residual_rows`.
         first_row: See `residual_rows`.
         step: Only every ``step``-th frame is used.
-        inverse_gains: ``(N,)``.
+        inverse_exposure: ``(N,)``.
         estimate: See `residual_rows`.
         above: See `residual_rows`.
         below: See `residual_rows`.
@@ -111,7 +111,7 @@ def add_noise(
     smooth = np.empty((rows + 2, width), np.float32)
     for n in range(0, samples.shape[0], step):
         residual_rows(
-            samples[n], first_row, inverse_gains[n], estimate, above, below, residual, smooth
+            samples[n], first_row, inverse_exposure[n], estimate, above, below, residual, smooth
         )
         for row in range(rows):
             part = (top + row) // block
@@ -134,7 +134,7 @@ def add_noise(
 def average_inliers(
     samples: _Bytes,
     first_row: int,
-    inverse_gains: _Floats,
+    inverse_exposure: _Floats,
     estimate: _Floats,
     above: int,
     below: int,
@@ -147,7 +147,7 @@ def average_inliers(
     Args:
         samples: ``(N, bytes)``; for the rest see `residual_rows`.
         first_row: See `residual_rows`.
-        inverse_gains: ``(N,)``.
+        inverse_exposure: ``(N,)``.
         estimate: See `residual_rows`.
         above: See `residual_rows`.
         below: See `residual_rows`.
@@ -162,7 +162,7 @@ def average_inliers(
     number = np.zeros((rows, width), np.float32)
     improved[:] = 0
     for n in range(samples.shape[0]):
-        scale = inverse_gains[n]
+        scale = inverse_exposure[n]
         residual_rows(samples[n], first_row, scale, estimate, above, below, residual, smooth)
         for row in range(rows):
             line, single, nine = residual[row + 1], limits[0, row], limits[1, row]

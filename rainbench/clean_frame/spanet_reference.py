@@ -2,10 +2,14 @@
 
 It differs from Eqs. 2 to 4 in ways that change the result:
 
-- Luma is a float product, truncated. An offset meant for the two chroma channels is added, on a
-  stack of frames, to all columns but the first of *every* channel: luma becomes luma + 128 modulo
-  256 there, and a pixel whose rain crosses 128 has its rain sorted below its background. The
-  conversion of values above 255 is undefined in C; this is what x86 does, on any machine.
+- Luma is a float64 sum, truncated. The published code leaves the order of summation to a matrix
+  product, in which one colour in 3,600 falls on the other side of a whole number from one machine
+  to another. Here the three products are rounded and then added from left to right,
+  ``(0.299 R + 0.587 G) + 0.114 B``, on every machine.
+- An offset meant for the two chroma channels is added, on a stack of frames, to all columns but the
+  first of *every* channel: luma becomes luma + 128 modulo 256 there, and a pixel whose rain crosses
+  128 has its rain sorted below its background. The conversion of values above 255 is undefined in
+  C; this is what x86 does, on any machine.
 - Percentiles and ranges are compared as floats, both ends included; of equal counts the lowest
   percentile wins.
 - The image is voted on in 4 x 2 tiles with fractional bounds, and a tile collects only as many
@@ -37,7 +41,7 @@ LUMA_WEIGHTS = (0.299, 0.587, 0.114)
 def luma_products() -> NDArray[np.float64]:
     """Return the products of the luma weights with 0 to 255, ``(3, 256)`` float64.
 
-    Their sum in the order R, G, B is the luma that a matrix product of the image gives.
+    Their sum from left to right, R, G, B, is the luma of this module on every machine.
 
     Example:
         >>> luma_products()[:, 255].round(3).tolist()

@@ -226,6 +226,33 @@ def count_votes(
 
 
 @compiled
+def sort_tile(
+    samples: _Bytes,
+    start: int,
+    at: int,
+    stop: int,
+    network: _Rows,
+    block: _Bytes,
+    width: int,
+) -> tuple[_Bytes, int, int]:
+    """Sort the tile that begins at byte ``at`` of a band; all selectors go through a band like so.
+
+    To be called for ``at`` in ``range(start, stop, width)``, in this order: a whole block is filled
+    when its first tile is due, and the other calls find theirs in it.
+
+    Returns:
+        The sorted tile, its first byte counted from ``start``, the number of its lanes.
+    """
+    tiles = block.shape[0]
+    number = (at - start) // width % tiles
+    if number == 0:
+        fill_bytes(samples, at, min(stop, at + tiles * width), block, width)
+    tile, lanes = block[number], min(width, stop - at)
+    run_network(tile, network, lanes)
+    return tile, at - start, lanes
+
+
+@compiled
 def select_ranks(
     samples: _Bytes,
     start: int,
@@ -242,16 +269,10 @@ def select_ranks(
     ``network`` must put rows ``rank`` and ``rank + 1`` right (``rank`` alone if it is the last).
     """
     above = min(rank + 1, samples.shape[0] - 1)
-    for begin in range(start, stop, block.shape[0] * width):
-        end = min(stop, begin + block.shape[0] * width)
-        fill_bytes(samples, begin, end, block, width)
-        for at in range(begin, end, width):
-            tile, lanes = block[(at - begin) // width], min(width, end - at)
-            run_network(tile, network, lanes)
-            for t in range(lanes):
-                out[at - start + t] = (
-                    tile[rank, t] * (100 - hundredths) + tile[above, t] * hundredths
-                )
+    for at in range(start, stop, width):
+        tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
+        for t in range(lanes):
+            out[first + t] = tile[rank, t] * (100 - hundredths) + tile[above, t] * hundredths
 
 
 @compiled
@@ -266,16 +287,11 @@ def select_modes(
     out: _Bytes,
 ) -> None:
     """Write the most frequent value of each byte, the smallest on ties (SPANet, Eq. 2)."""
-    frames = samples.shape[0]
-    for begin in range(start, stop, block.shape[0] * width):
-        end = min(stop, begin + block.shape[0] * width)
-        fill_bytes(samples, begin, end, block, width)
-        for at in range(begin, end, width):
-            tile, lanes = block[(at - begin) // width], min(width, end - at)
-            run_network(tile, network, lanes)
-            find_modes(tile, frames, lanes, counters)
-            for t in range(lanes):
-                out[at - start + t] = tile[int(counters[2, t]), t]
+    for at in range(start, stop, width):
+        tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
+        find_modes(tile, samples.shape[0], lanes, counters)
+        for t in range(lanes):
+            out[first + t] = tile[int(counters[2, t]), t]
 
 
 @compiled
@@ -292,14 +308,10 @@ def select_pairs(
 ) -> None:
     """Write ``table[value at rank, value at rank + 1]`` of each byte; ``table`` is (256, 256)."""
     above = min(rank + 1, samples.shape[0] - 1)
-    for begin in range(start, stop, block.shape[0] * width):
-        end = min(stop, begin + block.shape[0] * width)
-        fill_bytes(samples, begin, end, block, width)
-        for at in range(begin, end, width):
-            tile, lanes = block[(at - begin) // width], min(width, end - at)
-            run_network(tile, network, lanes)
-            for t in range(lanes):
-                out[at - start + t] = table[tile[rank, t], tile[above, t]]
+    for at in range(start, stop, width):
+        tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
+        for t in range(lanes):
+            out[first + t] = table[tile[rank, t], tile[above, t]]
 
 
 @compiled
@@ -318,16 +330,11 @@ def select_own_ranks(
     ``network`` must put all rows right that ``ranks``, one for each byte, refers to.
     """
     highest = samples.shape[0] - 1
-    for begin in range(start, stop, block.shape[0] * width):
-        end = min(stop, begin + block.shape[0] * width)
-        fill_bytes(samples, begin, end, block, width)
-        for at in range(begin, end, width):
-            tile, lanes = block[(at - begin) // width], min(width, end - at)
-            run_network(tile, network, lanes)
-            for t in range(lanes):
-                place = at - start + t
-                rank = ranks[place]
-                row = int(rank)
-                below = np.float32(tile[row, t])
-                above = np.float32(tile[min(row + 1, highest), t])
-                out[place] = below + (above - below) * (rank - np.float32(row))
+    for at in range(start, stop, width):
+        tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
+        for t in range(lanes):
+            rank = ranks[first + t]
+            row = int(rank)
+            below = np.float32(tile[row, t])
+            above = np.float32(tile[min(row + 1, highest), t])
+            out[first + t] = below + (above - below) * (rank - np.float32(row))

@@ -110,7 +110,7 @@ def _show_leaks(
 ) -> None:
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.leaks import find_leaks
-    from rainbench.pairs.load import load_pairs
+    from rainbench.pairs.load import load_first_copy
     from rainbench.run.plan import how_to_get_dataset
 
     sets = []
@@ -119,7 +119,7 @@ def _show_leaks(
         copies = copies_of(card, roots, only=False)
         if not copies:
             raise RainbenchError(f"{card.name}: {how_to_get_dataset(card)}")
-        sets.append(load_pairs(card, copies[0], allow_partial=True))
+        sets.append(load_first_copy(card, copies, allow_partial=True))
     found = find_leaks(*sets)
     if as_json:
         show_json(

@@ -87,6 +87,7 @@ def command(
     already are kept, so that an interrupted call goes on; a file that cannot be used is reported
     and the others are done. Nothing is ever written into PATH.
     """
+    from rainbench.catalog.folders import readable_folders
     from rainbench.catalog.weights import file_hash, find_weights
     from rainbench.run.derain import Style, check_record, derain, find_jobs
     from rainbench.run.options import resolve_options
@@ -94,9 +95,7 @@ def command(
 
     options = resolve_options(device, precision, tile, threads, overlap)
     entry = _one_entry(load_registry(card_folders), entry_name)
-    for root in weight_roots:
-        if not root.is_dir():
-            raise RainbenchError(f"{root}: there is no such folder")
+    weight_roots = tuple(readable_folders(weight_roots))
     style = Style(side_by_side, lossless)
     jobs = find_jobs(path, out, style)
     weights = find_weights(entry, weight_roots)

@@ -83,7 +83,7 @@ def command(
             raise RainbenchError(
                 f"the images of {method} are needed", hint="Give their folder with --outputs."
             )
-        targets = [_published(name, paper, table, method) for name in names]
+        targets = [_published(name, paper, table, method, registry) for name in names]
     known: dict[str, dict[str, MeanScore]] = {}
     measured = [
         _measure(name, registry, data_roots, outputs, limit, known, quiet=as_json) for name in names
@@ -111,13 +111,13 @@ def _step(text: str) -> float:
     return 10.0 ** -len(text.partition(".")[2])
 
 
-def _published(name: str, paper: str, table: str, method: str) -> Target:
+def _published(name: str, paper: str, table: str, method: str, registry: Registry) -> Target:
     from rainbench.catalog.published import load_published
     from rainbench.report.identify import Target
 
     cells = [
         cell
-        for cell in load_published()
+        for cell in load_published(registry.folders)
         if cell.dataset == name
         and cell.method.casefold() == method.casefold()
         and (not paper or cell.paper.casefold() == paper.casefold())
@@ -149,7 +149,7 @@ def _measure(
 ) -> dict[str, dict[str, MeanScore]]:
     """Score every revision at hand; what was scored for an earlier data set is kept in known."""
     from rainbench.pairs.layouts import copies_of
-    from rainbench.pairs.load import load_pairs
+    from rainbench.pairs.load import load_first_copy
     from rainbench.report.identify import score_images
     from rainbench.run.outputs import match_outputs
     from rainbench.run.plan import how_to_get_dataset
@@ -165,7 +165,7 @@ def _measure(
         if not copies:
             continue
         if revision not in known:
-            pairs = load_pairs(other, copies[0], limit=limit)
+            pairs = load_first_copy(other, copies, limit=limit)
             files = match_outputs(outputs, pairs.pairs).files if outputs is not None else None
             total = len(files) if files is not None else len(pairs.pairs)
             with progress("images", total, quiet=quiet) as advance:

@@ -116,7 +116,7 @@ def _show_paper_table(
     from rainbench.report.writers import write_grid
 
     if table is None:
-        for name, title in tables_of(paper):
+        for name, title in tables_of(paper, registry.folders):
             show(f"{name:10}{title}")
         return
     if run is None:

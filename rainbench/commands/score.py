@@ -54,7 +54,7 @@ def command(
     when it saved them is part of what is scored.
     """
     from rainbench.pairs.layouts import copies_of
-    from rainbench.pairs.load import load_pairs
+    from rainbench.pairs.load import load_first_copy
     from rainbench.report.grid import number
     from rainbench.report.tables import row_dict, write_tables
     from rainbench.run.outputs import LOSSY, SHOWN, entry_name, score_folder
@@ -70,7 +70,7 @@ def command(
     if not copies:
         raise RainbenchError(f"{card.name}: {how_to_get_dataset(card)}")
     with lock_run(out):
-        pairs = load_pairs(card, copies[0], layout=layout, allow_partial=allow_partial)
+        pairs = load_first_copy(card, copies, layout=layout, allow_partial=allow_partial)
         with progress("images", len(pairs.pairs), quiet=as_json) as advance:
             matched, problems = score_folder(
                 folder, pairs, entry, out,

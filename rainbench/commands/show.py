@@ -53,13 +53,14 @@ def describe(name: str, registry: Registry) -> dict[str, object]:
     if name in by_name:
         return _entry(by_name[name])
     registry.raise_if_broken(name)
+    spellings = registry.spellings | {each: (PROTOCOLS[each].title,) for each in PROTOCOLS}
     known = [*registry.datasets, *registry.baselines, *PROTOCOLS, *by_name]
     try:
         return {"kind": "data set", **as_table(registry.dataset(name))}
     except RainbenchError as error:
         if "several" in error.message:
             raise
-    raise RainbenchError(f"nothing is called {name}", hint=did_you_mean(name, known))
+    raise RainbenchError(f"nothing is called {name}", hint=did_you_mean(name, known, spellings))
 
 
 def _entry(entry: Entry) -> dict[str, object]:

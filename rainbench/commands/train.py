@@ -227,7 +227,8 @@ def _baseline(registry: Registry, name: str) -> BaselineCard:
     if wanted not in registry.baselines:
         registry.raise_if_broken(wanted)
         raise RainbenchError(
-            f"no such baseline: {name}", hint=did_you_mean(wanted, registry.baselines)
+            f"no such baseline: {name}",
+            hint=did_you_mean(wanted, registry.baselines, registry.spellings),
         )
     return registry.baselines[wanted]
 

@@ -24,7 +24,14 @@ class RainbenchError(Exception):
 
 
 class CardError(RainbenchError):
-    """A card cannot be read, or says something that is not allowed."""
+    """A card cannot be read, or says something that is not allowed.
+
+    ``file`` is the card's, where it is known.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", file: Path | None = None) -> None:
+        self.file = file
+        super().__init__(message, hint=hint)
 
 
 class ImageError(RainbenchError):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,32 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise
 
 
+def read_regular_file(path: Path, most: int) -> bytes:
+    """Return the bytes of a file, never waiting for a pipe nor reading a device without an end.
+
+    Args:
+        path: The file; links are followed.
+        most: Bytes beyond which it is refused unread.
+
+    Raises:
+        OSError: It cannot be read, is no regular file, or is too large.
+
+    Example:
+        >>> read_regular_file(Path("/dev/null"), 100)
+        Traceback (most recent call last):
+        OSError: [Errno 22] it is a device, a pipe or a folder, not a file: '/dev/null'
+    """
+    # Asked before it is opened, which a pipe without a writer would let wait for ever.
+    if not stat.S_ISREG(path.stat().st_mode):
+        what = "it is a device, a pipe or a folder, not a file"
+        raise OSError(errno.EINVAL, what, str(path))
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
+    return data
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, what: str) -> Iterator[None]:
     """Keep a second process from writing into the same folder, which is made if need be.
@@ -34,7 +62,17 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         OSError: The folder cannot be made or written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w", encoding="utf-8") as file:
+    # Never through a link, never cut: what another has put there is not ours to write to.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        handle = os.open(folder / ".lock", flags, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StoreError(
+            f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
+        ) from None
+    with os.fdopen(handle, "r+b") as file:
         try:
             import fcntl
 

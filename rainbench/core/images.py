@@ -6,7 +6,10 @@ Everywhere else an image is RGB, ``uint8`` of shape ``(H, W, 3)``.
 from __future__ import annotations
 
 import hashlib
+import io
+import os
 import struct
+import warnings
 import zlib
 from pathlib import Path
 from typing import Literal
@@ -14,8 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import ImageError
-from rainbench.core.files import write_atomically
+from rainbench.core.errors import ImageError, RainbenchError
+from rainbench.core.files import read_regular_file, write_atomically
 
 Image = NDArray[np.uint8]
 """An 8-bit RGB image, ``(H, W, 3)``."""
@@ -24,9 +27,14 @@ QuantisingRule = Literal["truncate", "round"]
 """How a float image in [0, 1] becomes 8-bit: towards zero, or to nearest (ties to even)."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
-LARGEST_IMAGE = 512 * 1024 * 1024
-"""Pixels beyond which a file is refused before it is decoded."""
+LARGEST_IMAGE = 64_000_000
+"""Pixels beyond which a file is refused before it is decoded: a few hundred bytes can claim any
+size, and 64 megapixels, more than photographs for this field have, are 200 MB once decoded."""
 
+LARGEST_FILE = 1 << 30
+"""Bytes beyond which a file is not read: four times an uncompressed image of the largest size."""
+
+_INCOMPLETE = "The copy or download was incomplete: fetch it again."
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _KNOWN_STARTS = {
     b"<": "it is an HTML or XML page, probably the error page of a failed download",
@@ -59,13 +67,23 @@ def read_image(path: Path, *, upright: bool = False) -> Image:
         >>> read_image(file)[0, 0].tolist()
         [90, 100, 120]
     """
+    return decode_image(read_image_bytes(path), path, upright=upright)
+
+
+def read_image_bytes(path: Path) -> bytes:
+    """Return the bytes of an image file, or say why it cannot be read.
+
+    Raises:
+        ImageError: There is no such file, it is a device, a pipe or a folder, is too large, or
+            cannot be read.
+    """
     try:
-        data = path.read_bytes()
+        return read_regular_file(path, LARGEST_FILE)
     except FileNotFoundError:
-        raise ImageError(path, "there is no such file") from None
+        what = "is a link to a file that is not there" if path.is_symlink() else "does not exist"
+        raise ImageError(path, what) from None
     except OSError as error:
         raise ImageError(path, f"cannot be read: {error.strerror}") from None
-    return decode_image(data, path, upright=upright)
 
 
 def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
@@ -123,10 +141,7 @@ def read_gray(path: Path) -> NDArray[np.uint16]:
     """
     import cv2
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(path, f"cannot be read: {error.strerror}") from None
+    data = read_image_bytes(path)
     _check_container(data, path, deep=True)
     decoded = cv2.imdecode(
         np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
@@ -152,6 +167,26 @@ def _check_container(data: bytes, path: Path, *, deep: bool = False) -> None:
         _check_png(data, path, deep=deep)
     elif data.startswith(b"\xff\xd8"):
         _check_jpeg(data, path)
+    elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        _check_tiff(data, path)
+    else:
+        _check_header(data, path)
+
+
+def _check_header(data: bytes, path: Path) -> None:
+    """Refuse an image of another format whose header claims too large a size."""
+    import PIL.Image
+
+    # For the whole process: filters are no affair of one thread, and the size is checked here.
+    warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            _check_size(*image.size, path)
+    except PIL.Image.DecompressionBombError as error:
+        if most_pixels() <= LARGEST_IMAGE:
+            raise ImageError(path, f"claims too large a size: {error}") from None
+    except (PIL.UnidentifiedImageError, OSError, ValueError):
+        return  # unknown to it: OpenCV, which has limits of its own, says what it is
 
 
 def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
@@ -183,24 +218,114 @@ def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
         position += 12 + length
 
 
+_JPEG_ODDITIES = (
+    "invalid sos parameters",  # written by some cameras; the picture is right
+    "unknown adobe color transform",
+    "unknown jfif revision",
+    "unsupported color conversion",
+    "could not determine",
+)
+"""What libjpeg says of files that are unusual; whatever else it says is of damaged ones."""
+
+
 def _check_jpeg(data: bytes, path: Path) -> None:
-    if b"\xff\xd9" not in data[-4096:]:
-        raise ImageError(
-            path, "is a JPEG that is cut short", hint="The copy or download was incomplete."
-        )
+    """Refuse a JPEG with a hole or without its end; what lies behind its end does not matter.
+
+    Phones put a video there. OpenCV fills what it cannot decode with gray and says nothing, so the
+    same library is asked again in its strict mode.
+    """
+    import simplejpeg
+
     position = 2
     while position + 9 < len(data) and data[position] == 0xFF:
         marker = data[position + 1]
         if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", data[position + 5 : position + 9])
             _check_size(width, height, path)
-            return
+            break
         position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    try:
+        simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError as error:
+        words = str(error).casefold()
+        if "premature end of jpeg file" in words:
+            raise ImageError(path, "is a JPEG that is cut short", hint=_INCOMPLETE) from None
+        if not any(oddity in words for oddity in _JPEG_ODDITIES):
+            raise ImageError(path, f"is a damaged JPEG: {error}", hint=_INCOMPLETE) from None
+
+
+_DEFLATE, _LZW, _PACKBITS = (8, 32946), 5, 32773
+"""Numbers of compressions in a TIFF."""
+
+
+def _check_tiff(data: bytes, path: Path) -> None:
+    """Refuse a TIFF whose compressed strips are damaged; OpenCV leaves the rest of them black."""
+    import tifffile
+
+    damaged = ImageError(path, "is a damaged TIFF", hint=_INCOMPLETE)
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = file.pages.first
+            _check_size(page.imagewidth, page.imagelength, path)
+            compression = int(page.compression)
+            strips = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    except ImageError:
+        raise
+    except Exception:  # its parser raises whatever a damaged file makes it
+        raise damaged from None
+    if any(start + length > len(data) for start, length in strips):
+        raise ImageError(path, "is a TIFF that is cut short", hint=_INCOMPLETE)
+    if compression in _DEFLATE:
+        try:
+            for start, length in strips:  # zlib checks the sum behind each
+                zlib.decompress(data[start : start + length])
+        except zlib.error:
+            raise damaged from None
+    elif compression in (_LZW, _PACKBITS) and not _decodes_strictly(data):
+        raise damaged
+
+
+def _decodes_strictly(data: bytes) -> bool:
+    """Return whether FFmpeg finds no fault in an image; it stops at the first one it sees."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.options = {"err_detect": "explode"}
+            return any(True for _ in container.decode(stream))
+    except av.error.InvalidDataError:
+        return False
+    except (av.FFmpegError, OSError, IndexError, ValueError):
+        return True  # a kind of TIFF that it does not know: no proof of damage
+
+
+def most_pixels() -> int:
+    """Return the most pixels that an image may have, `LARGEST_IMAGE` unless the user says so.
+
+    Raises:
+        RainbenchError: ``RAINBENCH_MAX_PIXELS`` is not a number.
+
+    Example:
+        >>> most_pixels() >= 1
+        True
+    """
+    wanted = os.environ.get("RAINBENCH_MAX_PIXELS", "")
+    if not wanted:
+        return LARGEST_IMAGE
+    if not wanted.isdecimal() or not 0 < len(wanted) < 13:
+        raise RainbenchError(f"RAINBENCH_MAX_PIXELS={wanted}: not a number of pixels")
+    return int(wanted)
 
 
 def _check_size(width: int, height: int, path: Path) -> None:
-    if width * height > LARGEST_IMAGE:
-        raise ImageError(path, f"claims to be {width}x{height}, more than this reader accepts")
+    most = most_pixels()
+    if width * height > most:
+        raise ImageError(
+            path,
+            f"is {width}x{height} by its header, more than {most / 1e6:g} megapixels",
+            hint="If that is right, set RAINBENCH_MAX_PIXELS to the number of pixels to allow.",
+        )
 
 
 def write_png(path: Path, image: Image) -> None:

@@ -30,25 +30,47 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     Example:
         >>> sorted(["10", "2", "a1"], key=natural_key)
         ['2', '10', 'a1']
+        >>> sorted(["x²", "x10", "x2"], key=natural_key)  # a superscript is no number
+        ['x2', 'x10', 'x²']
     """
     return [
-        (0, int(part), part) if part.isdigit() else (1, 0, part)
+        (0, int(part), part) if part.isdecimal() else (1, 0, part)
         for part in re.split(r"(\d+)", text)
         if part
     ]
 
 
-def did_you_mean(word: str, choices: typing.Iterable[str]) -> str:
+def did_you_mean(
+    word: str,
+    choices: typing.Iterable[str],
+    others: typing.Mapping[str, typing.Iterable[str]] | None = None,
+) -> str:
     """Return "Did you mean ...?" for the nearest choice, or a list of all of them.
 
+    Args:
+        word: What was written, in any case.
+        choices: The names that there are.
+        others: Titles and aliases by the name that they stand for; names that are no choice do
+            not count.
+
     Example:
-        >>> did_you_mean("rain10l", ["rain100l", "rain12"])
+        >>> did_you_mean("Rain10L", ["rain100l", "rain12"])
         'Did you mean "rain100l"?'
+        >>> did_you_mean("SPA-Dta", ["spa", "rain12"], {"spa": ["SPA-Data"]})
+        'Did you mean "spa" (SPA-Data)?'
     """
     known = sorted(choices)
-    near = difflib.get_close_matches(word, known, n=1)
+    meant: dict[str, tuple[str, str]] = {}
+    for name, spellings in (others or {}).items():
+        if name not in known:
+            continue
+        for spelling in spellings:
+            meant.setdefault(spelling.casefold(), (name, spelling))
+    meant |= {name.casefold(): (name, "") for name in known}
+    near = difflib.get_close_matches(word.casefold(), sorted(meant), n=1)
     if near:
-        return f'Did you mean "{near[0]}"?'
+        name, spelling = meant[near[0]]
+        return f'Did you mean "{name}"{f" ({spelling})" if spelling else ""}?'
     shown = ", ".join(known[:40])
     return f"Known: {shown}{', ...' if len(known) > 40 else ''}." if known else ""
 

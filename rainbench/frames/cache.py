@@ -1,6 +1,6 @@
 """Frames that do not fit into memory: a temporary file, ordered for reading all frames of a place.
 
-A video is decoded frame by frame, but votes look at some rows of all frames. The spool writes each
+A video is decoded frame by frame, but votes look at some rows of all frames. The cache writes each
 frame once, cut into bands, and keeps the bands of up to 64 frames together; a band is then a few
 long reads. The file has no name and is gone when the program ends, even if it is killed.
 """
@@ -22,14 +22,14 @@ from rainbench.core.images import Image
 from rainbench.frames.sources import ArraySource, Frames, FrameSource, ListSource, as_source
 
 BUDGET = 1 << 30
-"""Bytes of frames that are kept in memory before a spool is used."""
+"""Bytes of frames that are kept in memory before a frame cache is used."""
 
 _GROUP = 64
 _BAND_BYTES = 64 << 20
 _EXPECTED_FRAMES = 300
 
 
-class FrameSpool:
+class FrameCache:
     """A `FrameSource` on disk, filled frame by frame; close it, or use it in a ``with`` block.
 
     Args:
@@ -38,10 +38,10 @@ class FrameSpool:
 
     Example:
         >>> frames = np.random.default_rng(0).integers(0, 256, (5, 9, 4, 3), np.uint8)
-        >>> with FrameSpool(band_rows=4) as spool:
+        >>> with FrameCache(band_rows=4) as cache:
         ...     for frame in frames:
-        ...         spool.add(frame)
-        ...     bool((spool.band(3, 7) == frames[:, 3:7]).all())
+        ...         cache.add(frame)
+        ...     bool((cache.band(3, 7) == frames[:, 3:7]).all())
         True
     """
 
@@ -79,7 +79,7 @@ class FrameSpool:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise RainbenchError(
                 f"frame {self._count} is {frame.dtype} of shape {frame.shape}",
-                hint="A spool holds 8-bit RGB frames (H, W, 3).",
+                hint="A frame cache holds 8-bit RGB frames (H, W, 3).",
             )
         if not self._count:
             self._begin(*frame.shape[:2])
@@ -94,7 +94,7 @@ class FrameSpool:
         self._count += 1
 
     def fill(self, source: FrameSource) -> None:
-        """Take all frames of another source into an empty spool, band by band."""
+        """Take all frames of another source into an empty frame cache, band by band."""
         count, height, width, _ = source.shape
         self._begin(height, width)
         for top in range(0, height, self._rows):
@@ -122,7 +122,7 @@ class FrameSpool:
         """Remove the file."""
         self._file.close()
 
-    def __enter__(self) -> FrameSpool:
+    def __enter__(self) -> FrameCache:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -158,7 +158,7 @@ class FrameSpool:
                 read = self._file.readinto(data)  # type: ignore[attr-defined]
                 if not read:
                     raise RainbenchError(
-                        f"the spool in {self._folder} ends too early",
+                        f"the frame cache in {self._folder} ends too early",
                         hint="Something else changed the temporary file, or the disk is failing.",
                     )
                 data = data[read:]
@@ -175,12 +175,12 @@ class FrameSpool:
 def collect(
     frames: Iterable[Image], budget: int = BUDGET, folder: Path | None = None
 ) -> Iterator[FrameSource]:
-    """Collect decoded frames, in memory as long as they fit, else in a spool.
+    """Collect decoded frames, in memory as long as they fit, else in a frame cache.
 
     Args:
         frames: Images ``(H, W, 3)`` uint8 of one size, such as a decoder gives.
         budget: Bytes of frames to keep in memory.
-        folder: Where a spool goes.
+        folder: Where a frame cache goes.
 
     Yields:
         A source, valid inside the ``with`` block; what it took is freed when the block is left.
@@ -194,23 +194,23 @@ def collect(
     kept: list[Image] = []
     room = budget
     with contextlib.ExitStack() as stack:
-        spool: FrameSpool | None = None
+        cache: FrameCache | None = None
         for frame in frames:
             room -= frame.nbytes
-            if spool is None and room < 0:
-                spool = stack.enter_context(FrameSpool(folder))
+            if cache is None and room < 0:
+                cache = stack.enter_context(FrameCache(folder))
                 while kept:
-                    spool.add(kept.pop(0))
-            if spool is None:
+                    cache.add(kept.pop(0))
+            if cache is None:
                 kept.append(frame)
             else:
-                spool.add(frame)
-        yield ListSource(kept) if spool is None else spool
+                cache.add(frame)
+        yield ListSource(kept) if cache is None else cache
 
 
 @contextlib.contextmanager
 def keep(frames: Frames, budget: int = BUDGET, folder: Path | None = None) -> Iterator[FrameSource]:
-    """Make the frames of a source once and keep them, in memory if they fit, else in a spool.
+    """Make the frames of a source once and keep them, in memory if they fit, else in a frame cache.
 
     For sources that make their bands anew each time, such as aligned frames, before a method that
     reads them several times.
@@ -221,7 +221,7 @@ def keep(frames: Frames, budget: int = BUDGET, folder: Path | None = None) -> It
         (5, 4, 6, 3)
     """
     source = as_source(frames)
-    if isinstance(source, ArraySource | ListSource | FrameSpool):
+    if isinstance(source, ArraySource | ListSource | FrameCache):
         yield source
     elif int(np.prod(source.shape, dtype=np.int64)) <= budget:
         _, height, _, _ = source.shape
@@ -231,6 +231,6 @@ def keep(frames: Frames, budget: int = BUDGET, folder: Path | None = None) -> It
             array[:, top:bottom] = source.band(top, bottom)
         yield ArraySource(array)
     else:
-        with FrameSpool(folder) as spool:
-            spool.fill(source)
-            yield spool
+        with FrameCache(folder) as cache:
+            cache.fill(source)
+            yield cache

@@ -24,18 +24,19 @@ _REACH = 1.0
 _NARROWEST, _WIDEST = 2e-3, 2e-2
 
 CLIPS_ABOVE = 1.01
-"""Gain from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
+"""Exposure from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
 
 STEADY = 5e-4
-"""Relative standard deviation below which the light counts as steady: all gains are 1. It also
-does where upper and lower half of the picture disagree by half of what the gains vary."""
+"""Relative standard deviation below which the light counts as steady: all exposures are 1. It also
+does where upper and lower half of the picture disagree by half of what the exposures vary."""
 
 
-def estimate_gains(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
+def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
     """Estimate how bright each frame is, relative to the usual one.
 
     The ratio of a frame to a reference picture is the same at all its dry pixels, and larger where
-    it rains: the most frequent ratio is the gain, whatever the rain. A mean would follow the rain.
+    it rains: the most frequent ratio is the exposure, whatever the rain. A mean would follow the
+    rain.
 
     Args:
         frames: The sequence; a grid of up to 48 rows and 384 columns of it is read.
@@ -43,40 +44,40 @@ def estimate_gains(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
 
     Returns:
         ``(N,)`` float64; the middle half of them has mean 1, which a flash does not move and
-        flicker hardly. Exactly 1 where the light is steady. Divide frame n by ``gains[n]``.
+        flicker hardly. Exactly 1 where the light is steady. Divide frame n by ``exposure[n]``.
 
     Example:
         >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
         >>> light = np.linspace(0.9, 1.1, 21)
         >>> video = (scene * light[:, None, None, None]).round().astype(np.uint8)
-        >>> bool(np.abs(estimate_gains(video) - light).max() < 2e-3)
+        >>> bool(np.abs(estimate_exposure(video) - light).max() < 2e-3)
         True
     """
     samples = sample_grid(as_source(frames)).astype(np.float32)
     middle = np.median(samples, axis=0)
     usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
     brightness = samples[:, usable].sum(axis=-1)
-    gains = np.ones(len(brightness))
+    exposure = np.ones(len(brightness))
     if brightness.shape[1] < _FEWEST:
-        return gains
+        return exposure
     middle_row = brightness.shape[1] // 2
     for _ in range(rounds):
-        corrected = brightness / gains[:, None].astype(np.float32)
+        corrected = brightness / exposure[:, None].astype(np.float32)
         reference = np.percentile(corrected, _REFERENCE, axis=0)
         halves = [
             [_most_frequent_ratio(row[part], reference[part]) for row in brightness]
             for part in (np.s_[:middle_row], np.s_[middle_row:])
         ]
         first, second = (np.array(half) / _usual(half) for half in halves)
-        gains = (first + second) / 2
-        gains /= _usual(gains)
+        exposure = (first + second) / 2
+        exposure /= _usual(exposure)
     doubt = float((first - second).std()) / 2
-    return gains if gains.std() > max(STEADY, 2 * doubt) else np.ones(len(gains))
+    return exposure if exposure.std() > max(STEADY, 2 * doubt) else np.ones(len(exposure))
 
 
-def _usual(gains: list[float] | NDArray[np.float64]) -> float:
+def _usual(exposure: list[float] | NDArray[np.float64]) -> float:
     """Return the mean of the middle half."""
-    ordered = np.sort(gains)
+    ordered = np.sort(exposure)
     quarter = len(ordered) // 4
     return float(ordered[quarter : len(ordered) - quarter].mean())
 
@@ -110,15 +111,15 @@ def _most_frequent_ratio(values: NDArray[np.float32], reference: NDArray[np.floa
 
 
 @dataclass(frozen=True, slots=True)
-class GainSource:
-    """A sequence with its light corrected: frame n divided by ``gains[n]``, rounded to 8 bits.
+class NormalisedSource:
+    """A sequence with its light corrected: frame n divided by ``exposure[n]``, rounded to 8 bits.
 
     Clipped samples of frames that are too bright stay 255: a vote then takes them for rain, not
     for a darker scene.
     """
 
     source: FrameSource
-    gains: NDArray[np.float64]
+    exposure: NDArray[np.float64]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -138,25 +139,25 @@ class GainSource:
 
         band = self.source.band(top, bottom)
         corrected = np.empty(band.shape, np.uint8)
-        for frame, gain, out in zip(band, self.gains, corrected, strict=True):
-            table = np.clip(np.rint(np.arange(256) / gain), 0, 255).astype(np.uint8)
-            if gain > CLIPS_ABOVE:
+        for frame, level, out in zip(band, self.exposure, corrected, strict=True):
+            table = np.clip(np.rint(np.arange(256) / level), 0, 255).astype(np.uint8)
+            if level > CLIPS_ABOVE:
                 table[255] = 255
             cv2.LUT(frame, table, dst=out)
         return corrected
 
 
-def normalise(frames: Frames, gains: NDArray[np.float64]) -> FrameSource:
+def normalise(frames: Frames, exposure: NDArray[np.float64]) -> FrameSource:
     """Bring all frames to one brightness, band by band as they are read.
 
-    Where all gains are 1 the frames come as they are, without a copy.
+    Where all exposures are 1 the frames come as they are, without a copy.
 
     Args:
         frames: The sequence.
-        gains: ``(N,)``, from `estimate_gains`.
+        exposure: ``(N,)``, from `estimate_exposure`.
 
     Raises:
-        RainbenchError: There is not one positive gain for each frame.
+        RainbenchError: There is not one positive exposure for each frame.
 
     Example:
         >>> frames = np.full((2, 1, 1, 3), 100, np.uint8)
@@ -164,10 +165,11 @@ def normalise(frames: Frames, gains: NDArray[np.float64]) -> FrameSource:
         [200, 100]
     """
     source = as_source(frames)
-    gains = np.asarray(gains, np.float64)
-    if gains.shape != (source.shape[0],) or not (gains > 0).all():
+    exposure = np.asarray(exposure, np.float64)
+    if exposure.shape != (source.shape[0],) or not (exposure > 0).all():
         raise RainbenchError(
-            f"gains of shape {gains.shape}, not all positive, or not for {source.shape[0]} frames",
-            hint="Give one positive gain for each frame, as estimate_gains does.",
+            f"exposure of shape {exposure.shape}, not all positive, or not for "
+            f"{source.shape[0]} frames",
+            hint="Give one positive exposure for each frame, as estimate_exposure does.",
         )
-    return source if (gains == 1).all() else GainSource(source, gains)
+    return source if (exposure == 1).all() else NormalisedSource(source, exposure)

@@ -17,8 +17,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from rainbench.core.compiled import compiled_like_numpy, inlined
 
 Plane = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ G0, G1, G2, G3, G4, G5 = _gaussian_taps()
 """The 11-tap Gaussian of sigma 1.5, normalised, from its centre outwards."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def _load(x: Plane, y: Plane, top: int, left: int, taps: int, tall: Plane) -> tuple[float, float]:
     """Fill ``tall`` with the moments' samples around a tile; zeros surround the planes.
 
@@ -74,7 +75,7 @@ def _load(x: Plane, y: Plane, top: int, left: int, taps: int, tall: Plane) -> tu
     return of_x, of_y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def _fill_zeros(tall: Plane, start: int, stop: int, of_x: float, of_y: float) -> None:
     tall[start:stop] = -of_x
     tall[TALL + start : TALL + stop] = -of_y
@@ -82,7 +83,7 @@ def _fill_zeros(tall: Plane, start: int, stop: int, of_x: float, of_y: float) ->
     tall[3 * TALL + start : 3 * TALL + stop] = of_x * of_y
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def gaussian_ssim(x: Plane, y: Plane, c1: float, c2: float) -> Plane:
     """Add up the SSIM map under the 11x11 Gaussian window, the planes surrounded by five zeros.
 
@@ -147,7 +148,7 @@ def gaussian_ssim(x: Plane, y: Plane, c1: float, c2: float) -> Plane:
     return sums
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined
 def _along(flat: Plane, k: int) -> float:
     return float(
         G0 * flat[k + 5]
@@ -159,7 +160,7 @@ def _along(flat: Plane, k: int) -> float:
     )
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def box_ssim(x: Plane, y: Plane, c1s: Plane, c2s: Plane) -> Plane:
     """Add up the SSIM map under the 7x7 uniform window with sample (49/48) moments.
 
@@ -215,7 +216,7 @@ def box_ssim(x: Plane, y: Plane, c1s: Plane, c2s: Plane) -> Plane:
     return sums
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+@inlined
 def _sum_along(flat: Plane, k: int) -> float:
     pairs = (flat[k] + flat[k + 1]) + (flat[k + 2] + flat[k + 3]) + (flat[k + 4] + flat[k + 5])
     return float(pairs + flat[k + 6])

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from rainbench.core.compiled import compiled_like_numpy
 
 Plane = NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def squared_error(x: Plane, y: Plane) -> float:
     """Add up ``(x - y)^2`` over two planes ``(H, W)``, float64 and C-contiguous, row by row."""
     total = 0.0
@@ -27,7 +28,7 @@ def squared_error(x: Plane, y: Plane) -> float:
     return total
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def weigh(image: NDArray[np.uint8], weights: tuple[int, int, int], offset: int) -> Plane:
     """Return ``weights[0] R + weights[1] G + weights[2] B + offset``: integers, as float64."""
     height, width = image.shape[:2]
@@ -45,7 +46,7 @@ def weigh(image: NDArray[np.uint8], weights: tuple[int, int, int], offset: int) 
     return plane
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def round_half_up(numerators: Plane, unit: float) -> tuple[Plane, int]:
     """Divide integers by ``unit`` and round, halves up; return how many halves there were, too.
 
@@ -64,7 +65,7 @@ def round_half_up(numerators: Plane, unit: float) -> tuple[Plane, int]:
     return plane, halves
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def find_halves(numerators: Plane, unit: float, count: int) -> NDArray[np.int64]:
     """Return the flat indices of the ``count`` halves that `round_half_up` counted."""
     halves = np.empty(count, np.int64)
@@ -78,7 +79,7 @@ def find_halves(numerators: Plane, unit: float, count: int) -> NDArray[np.int64]
     return halves
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@compiled_like_numpy
 def block_means(plane: Plane, factor: int, start: int, height: int, width: int) -> Plane:
     """Average blocks of ``factor x factor`` samples, the first from ``(start, start)`` on.
 

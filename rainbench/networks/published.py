@@ -20,7 +20,7 @@ def check_keys(published: Mapping[str, Tensor], expected: Sequence[str], network
     """Raise unless ``published`` has exactly the expected keys.
 
     Args:
-        published: The authors' state dict, nests and ``module.`` prefix removed.
+        published: The authors' state dict, outer dictionaries and ``module.`` prefix removed.
         expected: Every key that the network's published code saves.
         network: The network's name, for the message.
 
@@ -49,7 +49,7 @@ def convert(published: Mapping[str, Tensor], plan: Plan, network: str) -> dict[s
     """Rename and glue a published state dict as the plan says.
 
     Args:
-        published: The authors' state dict, nests and ``module.`` prefix removed.
+        published: The authors' state dict, outer dictionaries and ``module.`` prefix removed.
         plan: See `Plan`.
         network: The network's name, for the message.
 

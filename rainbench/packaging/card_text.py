@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from rainbench.catalog.cards import DatasetCard
+import tomlkit
+
+from rainbench.catalog.cards import DatasetCard, Layout, Variant
+
+if TYPE_CHECKING:
+    from tomlkit import TOMLDocument
+    from tomlkit.items import Table
 
 
 def card_text(card: DatasetCard) -> str:
@@ -39,25 +44,26 @@ def card_text(card: DatasetCard) -> str:
         clean = "clean/{id}.png"
         <BLANKLINE>
     """
-    lines = list(_lines(card))
-    for table in ("layouts", "variants"):
-        for member in getattr(card, table):
-            lines += ["", f"[[{table}]]", *_lines(member)]
-    return "\n".join(lines) + "\n"
+    document = tomlkit.document()
+    _fill(document, card)
+    for name in ("layouts", "variants"):
+        tables = tomlkit.aot()
+        for member in getattr(card, name):
+            table = tomlkit.table()
+            _fill(table, member)
+            tables.append(table)
+        if tables:
+            document.add(name, tables)
+    return tomlkit.dumps(document)
 
 
-def _lines(record: object) -> Iterator[str]:
-    assert dataclasses.is_dataclass(record)
+def _fill(table: Table | TOMLDocument, record: DatasetCard | Layout | Variant) -> None:
     for field in dataclasses.fields(record):
         value = getattr(record, field.name)
         if field.name not in ("layouts", "variants", "file") and value != field.default:
-            yield f"{field.name} = {_value(value)}"
+            table.add(field.name, _plain(value))
 
 
-def _value(value: object) -> str:
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, str):
-        # A JSON string is a TOML string, but for one control character that only TOML forbids.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _plain(value: object) -> object:
+    """Return a value with lists in the place of tuples, which TOML has none of."""
+    return [_plain(member) for member in value] if isinstance(value, tuple) else value

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.catalog.registry import content_root
+from rainbench.core.errors import PairError
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.text import natural_key
 
@@ -69,11 +70,12 @@ def find_copies(
     Args:
         card: Its ``name``, ``aliases`` and ``folders`` are compared without regard to case.
         roots: Folders given with ``--data``. A root that bears such a name counts itself.
-        only_one_wanted: Take a root of any other name for a copy too, when nothing better exists:
-            right when the user asked for this data set alone.
+        only_one_wanted: Take a root of any other name that holds no copy by name for a copy too:
+            right when the user asked for this data set alone. These come last.
     """
     names = {name.casefold() for name in (card.name, *card.aliases, *card.folders)}
     found: list[Path] = []
+    others: list[Path] = []
     for root in roots:
         children = sorted(root.iterdir()) if root.is_dir() else []
         named = [child for child in children if child.name.casefold() in names and child.is_dir()]
@@ -83,10 +85,11 @@ def find_copies(
             if "/" in folder and root.joinpath(*folder.split("/")).is_dir()
         ]
         itself = [root] if root.resolve().name.casefold() in names and root.is_dir() else []
-        found += [*itself, *named, *nested]
-    if not found and only_one_wanted:
-        found = [root for root in roots if root.is_dir()]
-    return list(dict.fromkeys(found))
+        copies = [*itself, *named, *nested]
+        found += copies
+        if not copies and only_one_wanted and root.is_dir():
+            others.append(root)
+    return list(dict.fromkeys([*found, *others]))
 
 
 def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]:
@@ -103,8 +106,16 @@ def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]
 
 
 def match_layouts(card: DatasetCard, folder: Path) -> list[Match]:
-    """Return what each layout of a card finds in a folder, the most pairs first."""
-    files = dict(_files_below(folder))
+    """Return what each layout of a card finds in a folder, the most pairs first.
+
+    Raises:
+        PairError: A folder of the copy cannot be read.
+    """
+    try:
+        files = dict(_files_below(folder))
+    except OSError as error:
+        where = error.filename or folder
+        raise PairError(f"{where}: cannot be read: {error.strerror}") from None
     matches = [_match(layout, folder, files) for layout in card.layouts]
     return sorted(matches, key=lambda match: -len(match.pairs))
 

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from rainbench.catalog.cards import DatasetCard, Variant
-from rainbench.core.errors import ImageError, PairError
+from rainbench.core.errors import ImageError, PairError, RainbenchError
 from rainbench.core.images import Image, pixel_hash, read_image
 from rainbench.core.text import did_you_mean
 from rainbench.pairs.layouts import Match, Pair, Source, match_layouts
+
+_LOG = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
 
 SHOWN_PROBLEMS = 5
 _ORDER_SAMPLE = 16
@@ -133,6 +139,79 @@ def load_pairs(
     )
 
 
+def load_first_copy(
+    card: DatasetCard,
+    copies: Sequence[Path],
+    *,
+    layout: str = "",
+    limit: int | None = None,
+    allow_partial: bool = False,
+    workers: int = 2,
+    progress: Callable[[], None] = lambda: None,
+) -> PairSet:
+    """Load the first of several copies that is what the card promises.
+
+    Only where none is, and incomplete copies are allowed, the first that has usable pairs is
+    taken.
+
+    Args:
+        card: The data set.
+        copies: Folders, see `rainbench.pairs.layouts.copies_of`; at least one.
+        layout: As all that follow, see `load_pairs`.
+        limit: The first so many pairs only.
+        allow_partial: Whether incomplete copies will do.
+        workers: Threads that decode.
+        progress: Called once per decoded pair.
+
+    Raises:
+        PairError: No copy can be used; what is wrong with each of them.
+    """
+
+    def load(folder: Path, *, partial: bool) -> PairSet:
+        return load_pairs(
+            card,
+            folder,
+            layout=layout,
+            limit=limit,
+            allow_partial=partial,
+            workers=workers,
+            progress=progress,
+        )
+
+    several = len(copies) > 1
+    try:
+        if several or not allow_partial:
+            return first_that_fits(card, copies, lambda folder: load(folder, partial=False))
+    except RainbenchError:
+        if not allow_partial:
+            raise
+    return first_that_fits(card, copies, lambda folder: load(folder, partial=True))
+
+
+def first_that_fits(
+    card: DatasetCard, copies: Sequence[Path], open_copy: Callable[[Path], Opened]
+) -> Opened:
+    """Return what the first usable copy opens as; each one before it is a warning in the log.
+
+    Raises:
+        RainbenchError: No copy can be used; what is wrong with each of them.
+    """
+    problems: list[RainbenchError] = []
+    for folder in copies:
+        try:
+            opened = open_copy(folder)
+        except RainbenchError as problem:
+            problems.append(problem)
+            continue
+        for passed in problems:
+            _LOG.warning("%s: another copy is used, %s: %s", card.name, folder, passed.message)
+        return opened
+    if len(problems) == 1:
+        raise problems[0]
+    every = dict.fromkeys(problem.message for problem in problems)
+    raise PairError("\n".join(every), hint=problems[0].hint)
+
+
 def load_image(source: Source) -> Image:
     """Read an image of a pair, a half of a file included.
 
@@ -189,7 +268,7 @@ def _count_problems(card: DatasetCard, match: Match) -> list[str]:
         return []
     unused = f"; {match.unused_clean[0]} has no rainy partner" if match.unused_clean else ""
     absent = ""
-    numbers = {int(pair.id) for pair in match.pairs if pair.id.isdigit()}
+    numbers = {int(pair.id) for pair in match.pairs if pair.id.isdecimal()}
     if len(numbers) == found:
         missing = sorted(set(range(min(numbers), min(numbers) + card.count)) - numbers)
         if missing:

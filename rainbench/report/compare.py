@@ -76,10 +76,10 @@ def compare_run(
     Args:
         out: The run's folder.
         registry: The cards.
-        golden: A folder of golden numbers; the built-in one when None.
+        golden: A folder of golden numbers; those of the package and of the user when None.
         wanted: How many cells have to be held against golden numbers.
     """
-    rows = _beside_every_paper(build_rows(out, registry))
+    rows = _beside_every_paper(build_rows(out, registry), registry)
     drifts: list[Drift] = []
     guarded = 0
     stale: list[tuple[str, str]] = []
@@ -90,7 +90,7 @@ def compare_run(
         label, entry = cell_label(summary), str(summary["entry"])
         if reason := stale_reason(folder):
             stale.append((f"{label} / {entry}", f"{reason}: run it again"))
-        file = golden_file(label, entry, golden)
+        file = golden_file(label, entry, golden, registry.folders)
         if not is_plain(summary) or not file.is_file():
             continue
         guarded += 1
@@ -99,9 +99,9 @@ def compare_run(
     return Comparison(tuple(rows), tuple(drifts), guarded, wanted, tuple(stale))
 
 
-def _beside_every_paper(rows: Sequence[Row]) -> list[Row]:
+def _beside_every_paper(rows: Sequence[Row], registry: Registry) -> list[Row]:
     """Return a row per measured cell and paper that reports it, and what failed or is missing."""
-    published, reasons = load_published(), load_reasons()
+    published, reasons = load_published(registry.folders), load_reasons(registry.folders)
     compared: list[Row] = []
     for row in rows:
         if row.state in ("failed", "missing"):

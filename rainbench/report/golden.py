@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.catalog.registry import content_root
+from rainbench.catalog.registry import content_root, report_files
+from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.key import stale_reason
@@ -41,10 +43,30 @@ class Drift:
         return f"{self.dataset} / {self.entry} / {self.protocol}: {self.message}"
 
 
-def golden_file(dataset: str, entry: str, folder: Path | None = None) -> Path:
-    """Return where the golden numbers of a cell lie; ``dataset`` includes the variant."""
-    root = folder if folder is not None else content_root() / "reports" / "golden"
-    return root / dataset / f"{entry}.csv"
+def golden_file(
+    dataset: str, entry: str, folder: Path | None = None, own: Sequence[Path] = ()
+) -> Path:
+    """Return where the golden numbers of a cell lie, or would lie.
+
+    Args:
+        dataset: The data set's name, its variant included.
+        entry: The entry's name.
+        folder: The one folder that counts, where one was given.
+        own: Folders of the user's that count as well as the package where none was, see
+            `rainbench.catalog.registry.Registry.folders`.
+
+    Raises:
+        RainbenchError: Several folders have numbers of this cell.
+    """
+    if folder is not None:
+        return folder / dataset / f"{entry}.csv"
+    places = report_files(f"golden/{glob.escape(dataset)}/{glob.escape(entry)}.csv", own)
+    if len(places) > 1:
+        raise RainbenchError(
+            f"{places[1]}: {places[0]} has golden numbers of {entry} on {dataset} already",
+            hint="Remove one of the two, or give the folder that counts with --golden.",
+        )
+    return places[0] if places else content_root() / "reports/golden" / dataset / f"{entry}.csv"
 
 
 def format_golden(scores: Mapping[str, Scores]) -> str:

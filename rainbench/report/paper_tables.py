@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from rainbench.catalog.published import PublishedCell, load_published, load_reasons
-from rainbench.catalog.registry import Registry, content_root
+from rainbench.catalog.published import PublishedCell, load_published, load_reasons, read_tables
+from rainbench.catalog.registry import Registry
 from rainbench.catalog.schema import record_from_table
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import did_you_mean
@@ -71,12 +70,15 @@ class Layout:
         return cell.method if plain or not cell.variant else f"{cell.method} ({cell.variant})"
 
 
-def find_table(paper: str, table: str) -> tuple[Layout, list[PublishedCell]]:
+def find_table(
+    paper: str, table: str, folders: Sequence[Path] = ()
+) -> tuple[Layout, list[PublishedCell]]:
     """Return a paper's table and how it is printed.
 
     Args:
         paper: The paper's name, in any case: ``spanet``.
         table: Its number, ``2`` or ``T2``, or a name such as ``README 1``.
+        folders: Where else to look, see `rainbench.catalog.registry.Registry.folders`.
 
     Raises:
         RainbenchError: There is no such paper or table, or it holds no PSNR and SSIM.
@@ -86,7 +88,7 @@ def find_table(paper: str, table: str) -> tuple[Layout, list[PublishedCell]]:
         >>> layout.table, len(cells)
         ('T2', 14)
     """
-    published = _tables_by_paper(paper)
+    published = _tables_by_paper(paper, folders)
     tables = list(dict.fromkeys(cell.table for cell in published))
     name = published[0].paper
     wanted = table.strip().casefold()
@@ -97,11 +99,13 @@ def find_table(paper: str, table: str) -> tuple[Layout, list[PublishedCell]]:
             hint=f"Its tables are: {', '.join(tables)}.",
         )
     cells = [cell for cell in published if cell.table == found[0]]
-    layouts = [each for each in load_layouts() if (each.paper, each.table) == (name, found[0])]
+    layouts = [
+        each for each in load_layouts(folders) if (each.paper, each.table) == (name, found[0])
+    ]
     return (layouts[0] if layouts else Layout(paper=name, table=found[0])), cells
 
 
-def tables_of(paper: str) -> list[tuple[str, str]]:
+def tables_of(paper: str, folders: Sequence[Path] = ()) -> list[tuple[str, str]]:
     """Return the name and title of every table of a paper that holds PSNR and SSIM.
 
     Raises:
@@ -111,14 +115,14 @@ def tables_of(paper: str) -> list[tuple[str, str]]:
         >>> tables_of("rranet")
         [('T1', 'Synthetic data sets'), ('T2', 'SPA-Data')]
     """
-    cells = _tables_by_paper(paper)
-    titles = {(layout.paper, layout.table): layout.title for layout in load_layouts()}
+    cells = _tables_by_paper(paper, folders)
+    titles = {(layout.paper, layout.table): layout.title for layout in load_layouts(folders)}
     names = dict.fromkeys((cell.paper, cell.table) for cell in cells)
     return [(name[1], titles.get(name, "")) for name in names]
 
 
-def _tables_by_paper(paper: str) -> list[PublishedCell]:
-    published = load_published()
+def _tables_by_paper(paper: str, folders: Sequence[Path]) -> list[PublishedCell]:
+    published = load_published(folders)
     cells = [cell for cell in published if cell.paper.casefold() == paper.casefold()]
     if not cells:
         papers = sorted({cell.paper for cell in published})
@@ -129,11 +133,18 @@ def _tables_by_paper(paper: str) -> list[PublishedCell]:
     return cells
 
 
-def load_layouts() -> list[Layout]:
-    """Read ``reports/layouts.toml``."""
-    file = content_root() / "reports" / "layouts.toml"
-    table = tomllib.loads(file.read_text(encoding="utf-8"))
-    return [record_from_table(Layout, each, file) for each in table["tables"]]
+def load_layouts(folders: Sequence[Path] = ()) -> list[Layout]:
+    """Read every ``layouts.toml``, the package's and those of the user's folders."""
+    layouts: dict[tuple[str, str], tuple[Layout, Path]] = {}
+    for file, table in read_tables("layouts.toml", "tables", folders):
+        layout = record_from_table(Layout, table, file)
+        known = layouts.setdefault((layout.paper, layout.table), (layout, file))
+        if known[1] != file:
+            raise RainbenchError(
+                f"{file}: {layout.table} of {layout.paper} stands in {known[1]} already",
+                hint="Remove one of the two.",
+            )
+    return [layout for layout, _ in layouts.values()]
 
 
 def paper_table(paper: str, table: str, registry: Registry, out: Path | None = None) -> Grid:
@@ -148,7 +159,7 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
     Raises:
         RainbenchError: See `find_table`.
     """
-    layout, cells = find_table(paper, table)
+    layout, cells = find_table(paper, table, registry.folders)
     rows = build_rows(out, registry) if out is not None else []
     measured = _Measured(rows, registry)
     methods = [(cell.method, cell.variant) for cell in cells]
@@ -257,7 +268,7 @@ class _Measured:
         self._registry = registry
         self._entries = {entry.name: entry for entry in registry.entries()}
         self._networks = {card.title.casefold(): card.name for card in registry.baselines.values()}
-        self._reasons = load_reasons()
+        self._reasons = load_reasons(registry.folders)
 
     def cell(self, place: Sequence[PublishedCell], metric: Metric) -> Cell:
         """Return what stands beside the numbers of one place."""

@@ -125,7 +125,7 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
         out: A folder that `rainbench.run` wrote, complete or not.
         registry: The cards; a cell whose card is gone is left out.
     """
-    published, reasons = load_published(), load_reasons()
+    published, reasons = load_published(registry.folders), load_reasons(registry.folders)
     entries = {entry.name: entry for entry in registry.entries()}
     rows: list[Row] = []
     for folder in sorted(out.glob("cells/*/*")):

@@ -160,7 +160,7 @@ def predict_pair(predictor: Predictor, pair: Pair, rainy: Image) -> NDArray[np.f
 def score(
     restored: NDArray[np.float32], clean: Image, protocols: Sequence[str], device: str
 ) -> Scores:
-    """Score one image where its network ran: in NumPy on the CPU, by the torch twin on a GPU."""
+    """Score one image where its network ran: in NumPy on the CPU, by the torch backend on a GPU."""
     if device == "cpu":
         return score_all(restored, clean, protocols)
     import torch

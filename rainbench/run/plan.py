@@ -8,11 +8,12 @@ from pathlib import Path
 
 from rainbench import __version__
 from rainbench.catalog.cards import DatasetCard
+from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.core.errors import RainbenchError
 from rainbench.pairs.layouts import copies_of
-from rainbench.pairs.load import PairSet, load_pairs
+from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.run.key import code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 
@@ -82,11 +83,9 @@ def make_plan(
         progress: Called with the data set's name for each pair that was checked.
 
     Raises:
-        RainbenchError: A name is unknown, or a root is not a folder.
+        RainbenchError: A name is unknown, a root is not a folder, or none can be read.
     """
-    for root in (*data_roots, *weight_roots):
-        if not root.is_dir():
-            raise RainbenchError(f"{root}: there is no such folder")
+    data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
     cards = [registry.dataset(name) for name in datasets] or [
         card for card in registry.datasets.values() if card.split == "test"
     ]
@@ -101,9 +100,9 @@ def make_plan(
             absent.append(card)
             continue
         try:
-            pairs = load_pairs(
+            pairs = load_first_copy(
                 card,
-                copies[0],
+                copies,
                 layout=layout,
                 limit=limit,
                 allow_partial=allow_partial,

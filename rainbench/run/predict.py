@@ -15,6 +15,8 @@ from rainbench.catalog.registry import Entry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.core.machine import keep_freed_memory
+from rainbench.networks.base import Restoration
+from rainbench.networks.conventions import Conventions
 from rainbench.networks.load import build_network
 from rainbench.run.options import RunOptions
 from rainbench.run.tiling import FloatImage, default_overlap, restore_tiled
@@ -140,19 +142,19 @@ class Predictor:
 
     def _restore_tensor(self, rainy: Tensor) -> Tensor:
         """Restore ``(N, 3, H, W)`` RGB in [0, 1], the card's conventions honoured both ways."""
-        card = self.entry.baseline
+        multiple = self.entry.baseline.size_multiple
         height, width = rainy.shape[-2:]
-        bottom, right = -height % card.size_multiple, -width % card.size_multiple
+        bottom, right = -height % multiple, -width % multiple
         if bottom or right:
             rainy = functional.pad(rainy, (0, right, 0, bottom), mode="reflect")
-        if card.channel_order == "bgr":
-            rainy = rainy.flip(1)
-        rainy = rainy.contiguous(memory_format=torch.channels_last)
-        restored: Tensor = self.network(rainy * card.value_range).image.float()
-        restored = restored / card.value_range
-        if card.channel_order == "bgr":
-            restored = restored.flip(1)
+        restored = Conventions.of(self.entry.baseline).apply(self._forward, rainy).image
         return restored[..., :height, :width]
+
+    def _forward(self, batch: Tensor) -> Restoration:
+        """Return the restored image alone, in float32 before anything is computed with it."""
+        batch = batch.contiguous(memory_format=torch.channels_last)
+        restoration: Restoration = self.network(batch)
+        return Restoration(restoration.image.float())
 
     def _to_tensor(self, rainy: NDArray[np.uint8]) -> Tensor:
         """Return ``(N, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""

@@ -27,7 +27,7 @@ class VideoFrames:
     """The frames of a video: the first pass looks at all of them, later ones read parts.
 
     Frames that fit the memory budget are kept from the first pass. Otherwise a part is decoded
-    again, into memory or, where it does not fit either, into a spool on disk.
+    again, into memory or, where it does not fit either, into a frame cache on disk.
 
     Args:
         path: The video.

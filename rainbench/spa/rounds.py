@@ -15,7 +15,7 @@ from rainbench.clean_frame.quality.estimate import Judgement, Verdict, judge
 from rainbench.clean_frame.quality.rain_density import FRAMES, Kind, estimate_density
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import align_frames
-from rainbench.frames.exposure import estimate_gains
+from rainbench.frames.exposure import estimate_exposure
 from rainbench.frames.motion import REST, CameraWay, find_way
 from rainbench.frames.sources import FrameSource, take_frames
 from rainbench.packaging.split import spread
@@ -222,7 +222,7 @@ def _extract(
     options: SpaOptions,
 ) -> _Attempt:
     """Make and judge a clean frame, with the light corrected where it changes."""
-    gains = estimate_gains(source)
+    gains = estimate_exposure(source)
     light = float(np.abs(gains - 1).max())
     changes = light >= LIGHT and options.align is not False
     # Means are taken of samples of one brightness, however little it changes; votes need whole
@@ -231,7 +231,7 @@ def _extract(
     clean = extract_clean_frame(
         source,
         options.method,
-        gains=gains if changes or finely else np.ones(len(gains)),
+        exposure=gains if changes or finely else np.ones(len(gains)),
         device=options.device,
     )
     correction = Correction(shifts, gains if changes else None, crop)

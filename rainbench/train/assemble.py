@@ -15,7 +15,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import DeviceChoice, resolve_device, usable_cores
 from rainbench.pairs.layouts import copies_of, match_layouts
 from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
-from rainbench.pairs.load import load_image
+from rainbench.pairs.load import first_that_fits, load_image
 from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.train.engine import Precision
 from rainbench.train.job import Job, TrainOptions
@@ -109,7 +109,7 @@ def open_source(
             f"no copy of {card.name} found: {card.sources[0]}",
             hint="Give the folder that holds it with --data.",
         )
-    return open_pairs(card, copies[0])
+    return first_that_fits(card, copies, lambda copy: open_pairs(card, copy))
 
 
 def make_job(
@@ -206,7 +206,7 @@ def shared_images(
     checked: list[str] = []
     for card in registry.datasets.values():
         copies = copies_of(card, list(roots), only=False) if card.split == "test" else []
-        for copy in copies[:1]:
+        for copy in copies:
             pairs = match_layouts(card, copy)[0].pairs
             cleans = {pair.clean: None for pair in pairs}
             for clean in cleans:
@@ -218,6 +218,7 @@ def shared_images(
                 found.update(numbers[int(place)] for place in near)
             if cleans:
                 checked.append(f"{card.name} ({len(cleans)})")
+                break
     names = ", ".join(source.name(index).rpartition("/")[2] for index in sorted(found)[:5])
     where = ", ".join(checked) or "no test set (none at hand)"
     what = f"{len(found)} shared images left out: {names}" if found else "no image shared"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
-import re
 from collections.abc import Mapping
-from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import tomlkit
 import torch
+from tomlkit.exceptions import TOMLKitError
 from torch import Tensor, nn
 
 from rainbench import __version__
@@ -23,6 +23,9 @@ from rainbench.networks.load import construct
 from rainbench.train.checkpoints import BEST, load_state
 from rainbench.train.job import Job
 from rainbench.train.loop import Trained
+
+if TYPE_CHECKING:
+    from tomlkit.items import Table
 
 _PROBE = 64
 SOURCE = "trained by rainbench; `rainbench show` prints the command that makes it"
@@ -176,57 +179,68 @@ def as_toml(card: WeightsCard) -> str:
         source = "here"
         licence = "CC0"
         trained_on = []
-        arguments = { width = 8 }
+        arguments = {width = 8}
         <BLANKLINE>
     """
-    lines = ["[[weights]]"]
+    tables = tomlkit.aot()
+    tables.append(_as_table(card))
+    document = tomlkit.document()
+    document.add("weights", tables)
+    return tomlkit.dumps(document)
+
+
+def _as_table(card: WeightsCard) -> Table:
+    table = tomlkit.table()
     for field in dataclasses.fields(card):
         value = getattr(card, field.name)
         if field.name != "training" and (value or field.name == "trained_on"):
-            lines.append(f"{field.name} = {_value(value)}")
+            table.add(field.name, _value(value))
     if card.training is not None:
-        lines += ["", "[weights.training]"]
+        training = tomlkit.table()
         for field in dataclasses.fields(card.training):
-            lines.append(f"{field.name} = {_value(getattr(card.training, field.name))}")
-    return "\n".join(lines) + "\n"
+            training.add(field.name, _value(getattr(card.training, field.name)))
+        table.add("training", training)
+    return table
 
 
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
+def _value(value: object) -> object:
     if isinstance(value, int) and value >= 10_000:
-        return f"{value:_}"
+        return tomlkit.value(f"{value:_}")
     if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {_value(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, (tuple, list)):
-        return "[" + ", ".join(_value(each) for each in value) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
+        table = tomlkit.inline_table()
+        table.update({key: _value(each) for key, each in value.items()})
+        return table
+    return [_value(each) for each in value] if isinstance(value, (tuple, list)) else value
 
 
 def append_to_card(file: Path, export: Export) -> None:
     """Append an export's table to a baseline's card; weights of that tag are replaced.
 
-    Only tables of our own trainings are replaced.
+    Only tables of our own trainings are replaced. Comments and the order of all else are kept.
 
     Raises:
         RainbenchError: The card has weights of others under this tag.
-        StoreError: It cannot be written.
+        StoreError: It cannot be read, is no card, or cannot be written.
     """
-    text = file.read_text(encoding="utf-8")
-    starts = [match.start() for match in re.finditer(r"(?m)^\[\[weights\]\]", text)]
-    for start, end in pairwise([*starts, len(text)]):
-        block = text[start:end]
-        if re.search(rf'(?m)^tag = "{re.escape(export.card.tag)}"', block):
-            if "[weights.training]" not in block:
+    try:
+        document = tomlkit.parse(file.read_text(encoding="utf-8"))
+        tables = document.get("weights", [])
+        for number, table in enumerate(tables):
+            if table.get("tag") != export.card.tag:
+                continue
+            if "training" not in table:
                 raise RainbenchError(
                     f'{file}: has weights of others tagged "{export.card.tag}"',
                     hint="Give another tag with --name.",
                 )
-            text = text[:start] + text[end:]
+            del tables[number]
+            if not tables:
+                document.remove("weights")
             break
-    try:
-        write_atomically(file, f"{text.rstrip()}\n\n{export.table}".encode())
+        text = f"{tomlkit.dumps(document).rstrip()}\n\n{export.table}"
+        tomlkit.parse(text)
+        write_atomically(file, text.encode())
+    except (UnicodeDecodeError, TOMLKitError) as error:
+        raise StoreError(f"{file}: is not a card that can be added to: {error}") from None
     except OSError as error:
         raise StoreError(f"{file}: cannot be written: {error.strerror}") from None

@@ -21,9 +21,9 @@ from rainbench.core.images import write_png
 from rainbench.core.machine import keep_freed_memory
 from rainbench.core.text import duration
 from rainbench.metrics import Score
+from rainbench.networks.conventions import Conventions
 from rainbench.networks.load import construct
 from rainbench.train.checkpoints import BEST, LAST, Progress, load_checkpoint, save_checkpoint
-from rainbench.train.conventions import Conventions
 from rainbench.train.engine import Engine, autocast, make_engine
 from rainbench.train.interrupts import Interrupts
 from rainbench.train.job import Job, claim_folder

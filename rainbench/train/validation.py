@@ -14,7 +14,7 @@ from torch import nn
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image, quantise
 from rainbench.metrics import Score, mean_score, score_all
-from rainbench.train.conventions import Conventions
+from rainbench.networks.conventions import Conventions
 from rainbench.train.engine import Precision, autocast
 from rainbench.train.sources import Source, Window
 

@@ -5,6 +5,7 @@ import pytest
 from rainbench.catalog.cards import BaselineCard, DatasetCard
 from rainbench.catalog.registry import load_registry
 from rainbench.catalog.schema import read_card
+from rainbench.commands.show import describe
 from rainbench.core.errors import CardError, RainbenchError
 
 BASELINE = """
@@ -164,3 +165,33 @@ def test_unknown_names_are_met_with_the_nearest(cards):
 def test_search_path_from_the_environment(cards, monkeypatch):
     monkeypatch.setenv("RAINBENCH_PATH", str(cards))
     assert "toy" in load_registry().datasets
+
+
+def test_only_the_card_of_exactly_this_name_is_called_broken(cards):
+    """`x` is no part of the name of prenetx.toml, nor is a folder called x.toml."""
+    folder = cards / "x.toml"
+    folder.mkdir()
+    (folder / "prenetx.toml").write_text("name = ")
+    registry = load_registry([folder])
+    with pytest.raises(CardError, match="prenetx"):
+        registry.raise_if_broken("prenetx")
+    registry.raise_if_broken("x")
+    registry.raise_if_broken("netx")
+    with pytest.raises(RainbenchError, match="no such data set: x"):
+        registry.dataset("x")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("RAIN100-L", 'Did you mean "rain100l"'),
+        ("PRENET", 'Did you mean "prenet"'),
+        ("PReNet-y", 'Did you mean "prenet-y"'),
+        ("rain streak datset", 'Did you mean "rain100h" (Rain Streak dataset)'),
+        ("MEDIAN FILTR", 'Did you mean "median"'),
+    ],
+)
+def test_suggestions_know_titles_and_aliases_in_any_case(word, meant):
+    with pytest.raises(RainbenchError) as caught:
+        describe(word, load_registry())
+    assert meant in caught.value.hint

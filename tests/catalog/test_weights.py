@@ -1,6 +1,7 @@
 """Weights: found by name, checked by hash, never run."""
 
 import dataclasses
+import errno
 import os
 import pickle
 
@@ -105,3 +106,33 @@ def test_finding_by_bare_name_anywhere_below(tmp_path):
     (tmp_path / "deep" / "er").mkdir(parents=True)
     torch.save(STATE, tmp_path / "deep" / "er" / "a.pth")
     assert find_weights(entry(), [tmp_path]).name == "a.pth"
+
+
+def test_a_wrong_file_of_the_right_name_does_not_hide_the_right_one(tmp_path, caplog):
+    """Neither one at its place in an earlier folder, nor one met first further down."""
+    wrong, right = tmp_path / "one" / "net" / "a.pth", tmp_path / "two" / "x" / "y" / "a.pth"
+    nearer = tmp_path / "two" / "w" / "a.pth"
+    for file, content in ((wrong, b"wrong"), (nearer, b"other"), (right, b"right")):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    roots = [tmp_path / "one", tmp_path / "two"]
+    assert find_weights(entry(file_hash(right)), roots) == right
+    assert f"{wrong}: is not the file of prenet.a, which is {right}" in caplog.text
+    assert find_weights(entry("1" * 64), roots) == wrong
+
+
+def test_weights_that_cannot_be_read_are_passed_over(tmp_path, caplog, monkeypatch):
+    files = [tmp_path / name / "net" / "a.pth" for name in ("locked", "open")]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"right")
+    hashed = file_hash(files[1])
+
+    def refuse(path):
+        if "locked" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return hashed
+
+    monkeypatch.setattr("rainbench.catalog.weights.file_hash", refuse)
+    assert find_weights(entry(hashed), [tmp_path / "locked", tmp_path / "open"]) == files[1]
+    assert "a.pth: cannot be read: Permission denied" in caplog.text

@@ -71,7 +71,7 @@ def test_what_moves_is_rejected_until_corrected():
     assert "light" in rejected.reason
     corrected = extract_clean_frame(sequence.frames, "robust")
     assert judge(sequence.frames, corrected).verdict == "accept"
-    voted = extract_clean_frame(sequence.frames, gains=corrected.gains)
+    voted = extract_clean_frame(sequence.frames, exposure=corrected.exposure)
     assert judge(sequence.frames, voted).verdict == "accept"
 
 
@@ -93,13 +93,13 @@ def test_a_clean_frame_of_other_frames_is_refused():
 @pytest.mark.parametrize("drift", [0.0, 0.05])
 def test_the_check_is_that_of_the_frames_alone(drift):
     sequence = make_sequence(replace(HELD_OUT[1], drift=drift, frames=40), HEIGHT, WIDTH)
-    gains = sequence.gains if drift else None
-    steady = normalise(sequence.frames, gains) if drift else sequence.frames
-    clean = extract_clean_frame(sequence.frames, gains=gains)
+    exposure = sequence.exposure if drift else None
+    steady = normalise(sequence.frames, exposure) if drift else sequence.frames
+    clean = extract_clean_frame(sequence.frames, exposure=exposure)
     judgement = judge(sequence.frames, clean)
     assert judgement.check == is_static(steady)
     assert judgement.split == judgement.cross == judgement.check.split
-    assert judgement.halves == judgement.check.halves
+    assert judgement.split_half == judgement.check.split_half
 
 
 @pytest.mark.parametrize("scene", ["coffee", "engine"])
@@ -110,7 +110,7 @@ def test_walkers_do_not_spoil_the_verdict_of_a_clean_frame_without_them(scene):
     verdict = judge(frames, clean)
     assert (verdict.verdict, verdict.reason) == ("accept", "")
     assert abs(verdict.estimated_psnr - psnr(clean.image, dry.truth)) < 4
-    assert verdict.check.crossed > 0.05 and verdict.ghosts < 0.01
+    assert verdict.check.crossed > 0.05 and verdict.ghosting < 0.01
 
 
 def test_walkers_that_show_are_a_reason_to_reject():

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from test_voting import rain_on_noise
+from slow_reference import rain_on_noise
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.core.errors import RainbenchError

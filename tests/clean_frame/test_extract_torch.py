@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from test_voting import FRAME_COUNTS, rain_on_noise
+from slow_reference import rain_on_noise
+from test_voting import FRAME_COUNTS
 
 from rainbench.clean_frame import voting
 from rainbench.clean_frame.extract import extract_clean_frame
@@ -45,8 +46,8 @@ def test_extraction_goes_through_torch_when_a_device_is_named(monkeypatch):
 
     asked = []
     monkeypatch.setattr(clean_frame_torch, "open_device", lambda name: asked.append(name) or CPU)
-    frames, gains = rain_on_noise(25, 7, 9), np.linspace(0.95, 1.05, 25)
-    for options in ({}, {"votes": "strict"}, {"ties": "lowest"}, {"gains": gains}):
+    frames, exposure = rain_on_noise(25, 7, 9), np.linspace(0.95, 1.05, 25)
+    for options in ({}, {"votes": "strict"}, {"ties": "lowest"}, {"exposure": exposure}):
         got = extract_clean_frame(frames, device="cuda", **options)
         expected = extract_clean_frame(frames, **options)
         assert (got.image == expected.image).all()

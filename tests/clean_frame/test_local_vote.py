@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from sequences import Spec, make_sequence
-from test_voting import rain_on_noise
+from slow_reference import rain_on_noise
 
 from rainbench.clean_frame.local_vote import local_curves, percentile_map, select_local_percentile
 from rainbench.clean_frame.voting import count_votes, select_percentile, to_levels

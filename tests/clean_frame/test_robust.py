@@ -13,9 +13,9 @@ def sequence():
     return make_sequence(Spec("R", "coffee", frames=40, rain=1.5, flicker=0.003, seed=3), 48, 70)
 
 
-def slow_pass(frames, gains, estimate, limits):
+def slow_pass(frames, exposure, estimate, limits):
     """One pass of the inlier mean with arrays of all frames."""
-    bright = frames / gains[:, None, None, None]
+    bright = frames / exposure[:, None, None, None]
     residual = (bright - estimate).sum(axis=-1)
     smooth = 9 * uniform_filter(residual, (0, 3, 3), mode="nearest")
     dry = (residual <= limits[0]) & (smooth <= limits[1])
@@ -26,29 +26,29 @@ def slow_pass(frames, gains, estimate, limits):
 
 
 def test_a_pass_equals_the_slow_one(sequence):
-    frames, gains = sequence.frames, sequence.gains
-    passes = robust._Passes(as_source(frames), (1 / gains).astype(np.float32), 1, 16)
+    frames, exposure = sequence.frames, sequence.exposure
+    passes = robust._Passes(as_source(frames), (1 / exposure).astype(np.float32), 1, 16)
     start = sequence.truth + np.random.default_rng(0).normal(0, 0.3, sequence.truth.shape)
     estimate = np.ascontiguousarray(start.astype(np.float32).transpose(2, 0, 1))
     limits = np.full((2, 48, 70), 6.0, np.float32)
     limits[1] = 16
     got = passes.improve(estimate, limits).transpose(1, 2, 0)
-    expected = slow_pass(frames, gains, start.astype(np.float32).astype(float), limits)
+    expected = slow_pass(frames, exposure, start.astype(np.float32).astype(float), limits)
     # A sample on the very limit may fall on either side in single precision.
     assert np.median(np.abs(got - expected)) < 1e-4
     assert np.quantile(np.abs(got - expected), 0.999) < 0.3
 
 
 def test_noise_is_measured_below_the_estimate(sequence):
-    mean = average_rain_free(as_source(sequence.frames), sequence.gains)
+    mean = average_rain_free(as_source(sequence.frames), sequence.exposure)
     assert mean.noise == pytest.approx(1.5, rel=0.15)
 
 
 @pytest.mark.parametrize(("threads", "rows"), [(1, 1), (2, 7), (3, 16), (1, 48)])
 def test_bands_and_threads_change_nothing(sequence, threads, rows):
-    whole = average_rain_free(as_source(sequence.frames), sequence.gains)
+    whole = average_rain_free(as_source(sequence.frames), sequence.exposure)
     source = ListSource(list(sequence.frames))
-    banded = average_rain_free(source, sequence.gains, threads=threads, band_rows=rows)
+    banded = average_rain_free(source, sequence.exposure, threads=threads, band_rows=rows)
     assert (banded.levels == whole.levels).all()
     assert banded.noise == whole.noise
 
@@ -57,7 +57,7 @@ def test_more_passes_do_not_drift(sequence, monkeypatch):
     scores = []
     for count in (1, 3, 8):
         monkeypatch.setattr(robust, "PASSES", count)
-        mean = average_rain_free(as_source(sequence.frames), sequence.gains)
+        mean = average_rain_free(as_source(sequence.frames), sequence.exposure)
         scores.append(psnr(mean.levels, sequence.truth))
     assert scores[1] > scores[0] - 0.1
     assert scores[2] > scores[1] - 0.3
@@ -67,7 +67,7 @@ def test_a_passer_by_leaves_no_trace(sequence):
     frames = sequence.frames.copy()
     for n in range(8):  # something dark walks through a fifth of the frames
         frames[n, 10:40, 8 * n : 8 * n + 8] = 12
-    clean = average_rain_free(as_source(frames), sequence.gains)
+    clean = average_rain_free(as_source(frames), sequence.exposure)
     assert psnr(clean.levels, sequence.truth) > psnr(frames[20], sequence.truth) + 25
 
 

@@ -1,9 +1,12 @@
 """The published behaviour, against its steps carried out one by one."""
 
+import runpy
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
-from slow_reference import slow_luma, slow_notebook
-from test_voting import rain_on_noise
+from slow_reference import rain_on_noise, slow_luma, slow_spanet_reference
 
 from rainbench.clean_frame import vote_kernels as kernels
 from rainbench.clean_frame.extract import extract_clean_frame
@@ -23,7 +26,7 @@ from rainbench.frames.sources import as_source
 )
 def test_equals_the_steps_of_the_published_code(count, height, width):
     frames = rain_on_noise(count, height, width, seed=3)
-    image, percentile, curve = slow_notebook(frames)
+    image, percentile, curve = slow_spanet_reference(frames)
     clean = extract_clean_frame(frames, "notebook")
     assert clean.percentile == percentile
     assert (clean.vote_curve == curve).all()
@@ -38,13 +41,17 @@ def test_every_percentile_equals_truncated_numpy(count):
         assert (published == np.percentile(frames, percentile, axis=0).astype(np.uint8)).all()
 
 
-def test_luma_is_a_float_sum_for_colours_near_an_integer():
-    # Colours whose luma is a whole number are where float rounding decides.
+def colours_of_whole_luma():
+    """Colours whose luma is a whole number, where float rounding decides."""
     red, green = np.meshgrid(np.arange(256), np.arange(256))
     need = -(299 * red + 587 * green) % 1000
     blue = np.array([next((b for b in range(256) if 114 * b % 1000 == n), -1) for n in range(1000)])
     whole = blue[need] >= 0
-    colours = np.stack([red[whole], green[whole], blue[need][whole]], -1).astype(np.uint8)
+    return np.stack([red[whole], green[whole], blue[need][whole]], -1).astype(np.uint8)
+
+
+def test_luma_is_a_float_sum_for_colours_near_an_integer():
+    colours = colours_of_whole_luma()
     product = colours[:, 0] * 0.299 + colours[:, 1] * 0.587 + colours[:, 2] * 0.114
     assert (np.floor(product) != slow_luma(colours)).mean() > 0.1
     count = len(colours)
@@ -55,6 +62,27 @@ def test_luma_is_a_float_sum_for_colours_near_an_integer():
         )
         start = 0 if width == 1 else 1  # pixel 0 is in the first column
         assert (block[0, 0, start:count] == np.floor(expected).astype(int)[start:] % 256).all()
+
+
+def test_the_loop_of_the_benchmark_adds_the_luma_in_the_same_order(monkeypatch):
+    """A matrix product adds in an order of its own, which may be another on another machine."""
+    folder = Path(__file__).parents[2] / "benchmarks"
+    monkeypatch.setattr(sys, "path", [str(folder), *sys.path])
+    benchmark = runpy.run_path(str(folder / "clean_frame_speed.py"))
+    colours = colours_of_whole_luma()
+    red, green, blue = (colours[:, channel] * luma_products()[channel, 1] for channel in range(3))
+    left_to_right, other = red + green + blue, red + (green + blue)
+    assert (np.floor(left_to_right) != np.floor(other)).any()
+    first_column = colours.reshape(1, -1, 1, 3)
+    luma = benchmark["published_luma"](first_column).ravel()
+    assert (luma == np.floor(left_to_right)).all()
+    beyond = benchmark["published_luma"](np.repeat(first_column, 2, axis=2))[0, :, 1]
+    assert (beyond == np.floor(left_to_right + 128) % 256).all()
+    frames = rain_on_noise(30, 6, 12, seed=1)
+    image, percentile, curve = benchmark["published_loop"](frames)
+    clean = extract_clean_frame(frames, "notebook")
+    assert clean.percentile == percentile
+    assert (clean.image == image).all() and (clean.vote_curve == curve).all()
 
 
 def test_the_wrap_shifts_all_columns_but_the_first():

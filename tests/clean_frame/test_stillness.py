@@ -8,7 +8,7 @@ from sequences import CROWD, HELD_OUT, STATIC, Spec, make_sequence, with_walkers
 from rainbench.clean_frame.quality.stillness import StaticCheck, is_static, likeness
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import align_frames
-from rainbench.frames.exposure import estimate_gains, normalise
+from rainbench.frames.exposure import estimate_exposure, normalise
 
 HEIGHT, WIDTH = 80, 112
 
@@ -34,8 +34,8 @@ def test_drifting_light_is_named_until_it_is_corrected(drift, ramp):
     found = is_static(sequence.frames)
     assert found.moving == "light"
     assert found.drift == pytest.approx(2 * drift, rel=0.15)
-    assert "correct the gains" in found.reason
-    assert is_static(normalise(sequence.frames, estimate_gains(sequence.frames))).static
+    assert "correct the exposure" in found.reason
+    assert is_static(normalise(sequence.frames, estimate_exposure(sequence.frames))).static
 
 
 @pytest.mark.parametrize("shake", [0.5, 2.0])
@@ -69,7 +69,7 @@ def test_too_few_frames_are_refused():
 
 
 def test_reasons_name_a_cure():
-    numbers = {"vote_share": 0.3, "split": 40.0, "halves": 30.0, "drift": 0.1, "shake": 0.5}
+    numbers = {"vote_share": 0.3, "split": 40.0, "split_half": 30.0, "drift": 0.1, "shake": 0.5}
     assert "10 %" in StaticCheck(**numbers, moving="light").reason
     assert "0.5 pixels" in StaticCheck(**numbers, moving="camera").reason
     assert "reject" in StaticCheck(**numbers, moving="scene").reason

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from slow_reference import slow_curve, slow_exact, slow_luma, slow_percentile, slow_select
+from slow_reference import (
+    rain_on_noise,
+    slow_curve,
+    slow_exact,
+    slow_luma,
+    slow_percentile,
+    slow_select,
+)
 
 from rainbench.clean_frame import voting
 from rainbench.clean_frame.voting import (
@@ -19,15 +26,6 @@ from rainbench.frames import bands as tiles
 from rainbench.frames.sources import ListSource, as_source
 
 FRAME_COUNTS = [1, 2, 3, 19, 20, 99, 100, 101, 199, 200, 255, 256, 257, 300]
-
-
-def rain_on_noise(count, height=5, width=13, seed=0):
-    """A noisy static picture, brightened now and then."""
-    rng = np.random.default_rng((seed, count))
-    scene = rng.integers(0, 256, (height, width, 3))
-    noise = rng.normal(0, 1.2, (count, height, width, 1))
-    rain = rng.exponential(40, noise.shape) * (rng.random(noise.shape) < 0.4)
-    return np.clip(scene + noise + rain, 0, 255).astype(np.uint8)
 
 
 @pytest.mark.parametrize("rule", ["inclusive", "strict"])

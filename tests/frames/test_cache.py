@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from test_voting import rain_on_noise
+from slow_reference import rain_on_noise
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.core.errors import RainbenchError
-from rainbench.frames import cache as spools
-from rainbench.frames.cache import FrameSpool, collect, keep
+from rainbench.frames import cache as frame_cache
+from rainbench.frames.cache import FrameCache, collect, keep
 from rainbench.frames.exposure import normalise
 from rainbench.frames.sources import ArraySource, ListSource
 
@@ -25,35 +25,35 @@ def open_files():
 @given(st.integers(1, 140), st.integers(1, 11), st.integers(1, 5), st.integers(1, 12), st.data())
 def test_bands_are_what_was_added(count, height, width, rows, data):
     frames = np.random.default_rng(count).integers(0, 256, (count, height, width, 3), np.uint8)
-    with FrameSpool(band_rows=rows) as spool:
+    with FrameCache(band_rows=rows) as cache:
         for frame in frames:
-            spool.add(frame)
-        assert spool.shape == frames.shape
+            cache.add(frame)
+        assert cache.shape == frames.shape
         top = data.draw(st.integers(0, height - 1))
         bottom = data.draw(st.integers(top + 1, height))
-        assert (spool.band(top, bottom) == frames[:, top:bottom]).all()
+        assert (cache.band(top, bottom) == frames[:, top:bottom]).all()
 
 
 @pytest.mark.parametrize("method", ["exact", "robust", "notebook", "mode", "mean"])
 @pytest.mark.parametrize("threads", [1, 3])
-def test_a_spooled_sequence_gives_the_same_bytes(method, threads):
+def test_a_cached_sequence_gives_the_same_bytes(method, threads):
     frames = rain_on_noise(70, 12, 17)
-    with FrameSpool(band_rows=5) as spool:
+    with FrameCache(band_rows=5) as cache:
         for frame in frames:
-            spool.add(frame)
-        spooled = extract_clean_frame(spool, method, threads=threads)
+            cache.add(frame)
+        cached = extract_clean_frame(cache, method, threads=threads)
     direct = extract_clean_frame(frames, method)
-    assert (spooled.image == direct.image).all()
-    assert (spooled.levels == direct.levels).all()
+    assert (cached.image == direct.image).all()
+    assert (cached.levels == direct.levels).all()
 
 
-def test_collect_spools_only_what_does_not_fit(tmp_path):
+def test_collect_puts_on_disk_only_what_does_not_fit(tmp_path):
     frames = rain_on_noise(20, 6, 8)
     with collect(iter(frames)) as source:
         assert isinstance(source, ListSource)
         assert (source.band(0, 6) == frames).all()
     with collect(iter(frames), budget=7 * frames[0].nbytes, folder=tmp_path) as source:
-        assert isinstance(source, FrameSpool)
+        assert isinstance(source, FrameCache)
         assert (source.band(0, 6) == frames).all()
         assert list(tmp_path.iterdir()) == []  # the file has no name
     with pytest.raises(ValueError, match="closed"):
@@ -68,7 +68,7 @@ def test_keep_makes_bands_once(tmp_path):
         assert isinstance(source, ArraySource)
         assert (source.frames == expected).all()
     with keep(lazy, budget=1000, folder=tmp_path) as source:
-        assert isinstance(source, FrameSpool)
+        assert isinstance(source, FrameCache)
         assert (source.band(0, 12) == expected).all()
     with keep(frames) as source:
         assert source.frames is frames
@@ -102,7 +102,7 @@ def test_a_full_disk_is_said_clearly(tmp_path, monkeypatch):
             self.closed = True
 
     full = FullFile()
-    monkeypatch.setattr(spools.tempfile, "TemporaryFile", lambda **_: full)
+    monkeypatch.setattr(frame_cache.tempfile, "TemporaryFile", lambda **_: full)
     with pytest.raises(RainbenchError, match="No space left") as caught:
         collect(iter(rain_on_noise(20, 6, 8)), budget=0, folder=tmp_path).__enter__()
     assert str(tmp_path) in str(caught.value)
@@ -112,16 +112,16 @@ def test_a_full_disk_is_said_clearly(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     with pytest.raises(RainbenchError, match="nowhere"):
-        FrameSpool(tmp_path / "nowhere")
+        FrameCache(tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 def test_a_killed_program_leaves_no_file(tmp_path):
     code = (
         "import os, sys, signal, pathlib, numpy as np\n"
-        "from rainbench.frames.cache import FrameSpool\n"
-        "spool = FrameSpool(pathlib.Path(sys.argv[1]))\n"
-        "spool.add(np.zeros((50, 50, 3), np.uint8))\n"
+        "from rainbench.frames.cache import FrameCache\n"
+        "cache = FrameCache(pathlib.Path(sys.argv[1]))\n"
+        "cache.add(np.zeros((50, 50, 3), np.uint8))\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)

@@ -4,7 +4,7 @@ from sequences import STATIC, Spec, make_sequence
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.core.errors import RainbenchError
-from rainbench.frames.exposure import estimate_gains, normalise
+from rainbench.frames.exposure import estimate_exposure, normalise
 from rainbench.frames.sources import ListSource
 
 
@@ -13,59 +13,61 @@ from rainbench.frames.sources import ListSource
 def test_drift_is_found_behind_rain(drift, ramp):
     spec = Spec("D", "chelsea", frames=60, rain=2.0, drift=drift, ramp=ramp)
     sequence = make_sequence(spec, 96, 144)
-    assert np.abs(estimate_gains(sequence.frames) - sequence.gains).max() < 2e-3
+    assert np.abs(estimate_exposure(sequence.frames) - sequence.exposure).max() < 2e-3
 
 
 def test_flicker_is_found_behind_dense_rain():
     sequence = make_sequence(STATIC[8], 96, 144)
-    error = estimate_gains(sequence.frames) - sequence.gains
-    assert error.std() < 0.5 * sequence.gains.std()
+    error = estimate_exposure(sequence.frames) - sequence.exposure
+    assert error.std() < 0.5 * sequence.exposure.std()
 
 
 def test_steady_light_gives_exactly_one():
     sequence = make_sequence(Spec("P", "coffee", frames=40, flicker=0, noise=0), 64, 96)
-    assert (estimate_gains(sequence.frames) == 1).all()
+    assert (estimate_exposure(sequence.frames) == 1).all()
 
 
 @pytest.mark.parametrize("level", [0, 3, 255])
 def test_frames_without_usable_pixels_count_as_steady(level):
-    assert (estimate_gains(np.full((5, 8, 8, 3), level, np.uint8)) == 1).all()
+    assert (estimate_exposure(np.full((5, 8, 8, 3), level, np.uint8)) == 1).all()
 
 
 def test_one_dark_frame_gets_a_low_gain_and_no_other_is_moved():
     frames = np.full((20, 30, 30, 3), 120, np.uint8)
     frames[4] = 60
-    gains = estimate_gains(frames)
-    assert gains[4] == pytest.approx(0.5, abs=0.005)
-    assert np.delete(gains, 4) == pytest.approx(1, abs=1e-6)
+    exposure = estimate_exposure(frames)
+    assert exposure[4] == pytest.approx(0.5, abs=0.005)
+    assert np.delete(exposure, 4) == pytest.approx(1, abs=1e-6)
 
 
 def test_normalised_bands_are_frames_divided_by_their_gains():
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (7, 9, 5, 3), np.uint8)
-    gains = rng.uniform(0.8, 1.2, 7)
-    expected = np.clip(np.rint(frames / gains[:, None, None, None]), 0, 255)
-    clipped = (frames == 255) & (gains > 1.01)[:, None, None, None]
+    exposure = rng.uniform(0.8, 1.2, 7)
+    expected = np.clip(np.rint(frames / exposure[:, None, None, None]), 0, 255)
+    clipped = (frames == 255) & (exposure > 1.01)[:, None, None, None]
     assert clipped.any()
     expected[clipped] = 255
-    assert (normalise(frames, gains).band(0, 9) == expected).all()
-    assert (normalise(ListSource(list(frames)), gains).band(2, 5) == expected[:, 2:5]).all()
+    assert (normalise(frames, exposure).band(0, 9) == expected).all()
+    assert (normalise(ListSource(list(frames)), exposure).band(2, 5) == expected[:, 2:5]).all()
 
 
 @pytest.mark.parametrize("method", ["exact", "robust"])
 @pytest.mark.parametrize("ramp", [False, True])
 def test_highlights_that_clip_in_bright_frames_are_not_darkened(method, ramp):
     scene = np.tile(np.linspace(60, 254, 64), (48, 1))[..., None].repeat(3, axis=2)
-    gains = 1 + 0.15 * (np.linspace(-1, 1, 60) if ramp else np.sin(np.arange(60) / 9.5))
+    exposure = 1 + 0.15 * (np.linspace(-1, 1, 60) if ramp else np.sin(np.arange(60) / 9.5))
     rng = np.random.default_rng(0)
     rain = 60 * (rng.random((60, 48, 64, 1)) < 0.4)
-    lit = (scene + rain) * gains[:, None, None, None] + rng.normal(0, 1, (60, *scene.shape))
+    lit = (scene + rain) * exposure[:, None, None, None] + rng.normal(0, 1, (60, *scene.shape))
     frames = np.clip(np.rint(lit), 0, 255).astype(np.uint8)
-    clean = extract_clean_frame(frames, method, gains=estimate_gains(frames))
+    clean = extract_clean_frame(frames, method, exposure=estimate_exposure(frames))
     assert np.abs(clean.levels - scene).mean(axis=(0, 2)).max() < 3.5
 
 
-@pytest.mark.parametrize("gains", [np.ones(3), np.array([1, 1, 0, 1.0]), np.array([1, -1, 1, 1.0])])
-def test_unfitting_gains_are_refused(gains):
-    with pytest.raises(RainbenchError, match="gains of shape"):
-        normalise(np.zeros((4, 2, 2, 3), np.uint8), gains)
+@pytest.mark.parametrize(
+    "exposure", [np.ones(3), np.array([1, 1, 0, 1.0]), np.array([1, -1, 1, 1.0])]
+)
+def test_an_unfitting_exposure_is_refused(exposure):
+    with pytest.raises(RainbenchError, match="exposure of shape"):
+        normalise(np.zeros((4, 2, 2, 3), np.uint8), exposure)

@@ -49,7 +49,7 @@ class RainSequence:
     frames: NDArray[np.uint8]
     truth: NDArray[np.float64]
     rainy: NDArray[np.bool_]
-    gains: NDArray[np.float64]
+    exposure: NDArray[np.float64]
     shifts: NDArray[np.float64]
 
     @property
@@ -226,8 +226,8 @@ def make_sequence(
     inside = np.s_[border : border + height, border : border + width]
     truth = np.rint(whole[inside]) if spec.whole_levels else whole[inside]
     swing = np.sin(2 * np.pi * np.arange(spec.frames) / spec.frames)
-    gains = 1 + spec.drift * (np.linspace(-1, 1, spec.frames) if spec.ramp else swing)
-    gains = gains * (1 + rng.normal(0, spec.flicker, spec.frames))
+    exposure = 1 + spec.drift * (np.linspace(-1, 1, spec.frames) if spec.ramp else swing)
+    exposure = exposure * (1 + rng.normal(0, spec.flicker, spec.frames))
     shifts = rng.normal(0, spec.shake, (spec.frames, 2))
     shifts -= shifts.mean(axis=0)
     depths = [_streak_layer(rng, depth, spec, height, width) for depth in _DEPTHS]
@@ -241,9 +241,9 @@ def make_sequence(
         else:
             wet = still + rain
         rainy[n] = (wet - still).mean(axis=-1) > 1
-        noisy = wet * gains[n] + rng.normal(0, spec.noise, still.shape) * (spec.noise > 0)
+        noisy = wet * exposure[n] + rng.normal(0, spec.noise, still.shape) * (spec.noise > 0)
         frames[n] = np.clip(np.rint(noisy), 0, 255)
-    return RainSequence(spec.name, frames, truth, rainy, gains, shifts)
+    return RainSequence(spec.name, frames, truth, rainy, exposure, shifts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,17 @@
-"""Plain, slow versions of the clean-frame methods, written from their descriptions."""
+"""Plain, slow versions of the clean-frame methods, written from their descriptions, and frames."""
 
 from __future__ import annotations
 
 import numpy as np
+
+
+def rain_on_noise(count, height=5, width=13, seed=0):
+    """A noisy static picture, brightened now and then."""
+    rng = np.random.default_rng((seed, count))
+    scene = rng.integers(0, 256, (height, width, 3))
+    noise = rng.normal(0, 1.2, (count, height, width, 1))
+    rain = rng.exponential(40, noise.shape) * (rng.random(noise.shape) < 0.4)
+    return np.clip(scene + noise + rain, 0, 255).astype(np.uint8)
 
 
 def slow_luma(frames):
@@ -62,7 +71,7 @@ def slow_exact(frames, rule="inclusive", ties="plateau"):
     return ((hundredths + 50) // 100).astype(np.uint8), percentile, curve
 
 
-def slow_notebook(frames):
+def slow_spanet_reference(frames):
     """The steps of the published code one by one, with its luma, tiles and rounding."""
     count, height, width, _ = frames.shape
     luma = frames[..., 0] * 0.299 + frames[..., 1] * 0.587 + frames[..., 2] * 0.114

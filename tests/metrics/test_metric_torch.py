@@ -1,4 +1,4 @@
-"""The torch twin gives the values of the NumPy path to 1e-9."""
+"""The torch backend gives the values of the NumPy path to 1e-9."""
 
 import math
 
@@ -25,7 +25,7 @@ def as_tensor(picture):
     return torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
 
 
-def assert_twins(restored, clean, device="cpu"):
+def assert_backends_agree(restored, clean, device="cpu"):
     here = score_all(restored, clean)
     there = score_all_torch(as_tensor(restored).to(device), as_tensor(clean).to(device))
     assert list(here) == list(there)
@@ -47,47 +47,47 @@ def pair(height, width, kind, seed=0):
 
 @pytest.mark.parametrize("kind", ["uint8", "inside", "overshooting"])
 @pytest.mark.parametrize("size", [(5, 9), (9, 30), (31, 45), (385, 390)])
-def test_twins(size, kind):
-    assert_twins(*pair(*size, kind))
+def test_backends_agree(size, kind):
+    assert_backends_agree(*pair(*size, kind))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("size", [(640, 643), (900, 910)])
-def test_twins_on_larger_pictures(size):
-    assert_twins(*pair(*size, "overshooting"))
+def test_backends_agree_on_larger_pictures(size):
+    assert_backends_agree(*pair(*size, "overshooting"))
 
 
-def test_twins_on_identical_and_constant_pictures():
+def test_backends_agree_on_identical_and_constant_pictures():
     clean = np.full((20, 21, 3), (100, 150, 200), np.uint8)
-    assert_twins(clean, clean)
-    assert_twins(clean.astype(np.float32) / np.float32(255), clean)
-    assert_twins(np.full_like(clean, (112, 147, 193)), clean)
+    assert_backends_agree(clean, clean)
+    assert_backends_agree(clean.astype(np.float32) / np.float32(255), clean)
+    assert_backends_agree(np.full_like(clean, (112, 147, 193)), clean)
 
 
-def test_twins_where_lumas_lie_half_way():
+def test_backends_agree_where_lumas_lie_half_way():
     """Colours that are rounded by rule: Octave's exceptions, and the halves of the float32 sum."""
     from rainbench.metrics.colour import OCTAVE_ROUNDS_DOWN
 
     rng = np.random.default_rng(7)
     clean = rng.choice(np.array(OCTAVE_ROUNDS_DOWN, np.uint8), (16, 18))
     restored = (rng.integers(0, 51, (16, 18, 3)) * 5).astype(np.uint8)
-    assert_twins(restored, clean)
+    assert_backends_agree(restored, clean)
 
 
 @pytest.mark.data
-def test_twins_on_the_golden_pairs(shared):
+def test_backends_agree_on_the_golden_pairs(shared):
     for number in range(1, 9):
         folder = shared / "metrics" / "pairs"
         pictures = [read_image(folder / f"{number:02d}_{kind}.png") for kind in ("rainy", "clean")]
-        assert_twins(*pictures)
+        assert_backends_agree(*pictures)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("kind", ["uint8", "inside", "overshooting"])
-def test_twins_on_a_gpu(kind):
+def test_backends_agree_on_a_gpu(kind):
     if not torch.cuda.is_available():
         pytest.skip("no accelerator")
-    assert_twins(*pair(385, 390, kind), device="cuda")
+    assert_backends_agree(*pair(385, 390, kind), device="cuda")
 
 
 def test_a_batch_of_one_and_some_protocols():

@@ -174,7 +174,7 @@ def image(height: int = 17, width: int = 23, batch: int = 1, seed: int = 0) -> T
 
 
 def read_published(file: Path) -> dict[str, Tensor]:
-    """The authors' state dict, nest and prefix removed."""
+    """The authors' state dict, outer dictionary and prefix removed."""
     loaded = torch.load(file, map_location="cpu", weights_only=True)
     state = loaded.get("net", loaded)
     return {key.removeprefix("module."): value for key, value in state.items()}

@@ -1,17 +1,21 @@
 """Strict pairing: everything that is wrong with a copy is named, with its file."""
 
 import dataclasses
+import errno
+import os
+import shutil
 
 import cv2
 import numpy as np
 import pytest
 
 from rainbench.catalog.cards import DatasetCard, Layout, Variant
-from rainbench.core.errors import PairError
+from rainbench.catalog.folders import readable_folders
+from rainbench.core.errors import PairError, RainbenchError
 from rainbench.core.images import read_image, write_png
-from rainbench.pairs.layouts import find_copies, match_layouts
+from rainbench.pairs.layouts import copies_of, find_copies, match_layouts
 from rainbench.pairs.leaks import find_leaks, fingerprint
-from rainbench.pairs.load import load_image, load_pairs, manifest_csv
+from rainbench.pairs.load import load_first_copy, load_image, load_pairs, manifest_csv
 
 PLAIN = Layout(name="plain", rainy="input/{id:d}.png", clean="target/{id:d}.png")
 CARD = DatasetCard(
@@ -236,3 +240,58 @@ def test_fingerprints_tell_pictures_apart(toy):
     prints = [fingerprint(read_image(toy / f"toy/target/{n}.png")) for n in range(1, 6)]
     distances = [np.count_nonzero(a != b) for i, a in enumerate(prints) for b in prints[i + 1 :]]
     assert min(distances) > 40
+
+
+def _second_copy(toy, name="Toy"):
+    """A whole copy in a second folder, and a damaged one in the first."""
+    other = toy.parent / "other"
+    shutil.copytree(toy / "toy", other / name)
+    (toy / "toy" / "input" / "3.png").write_bytes(b"not an image")
+    return other
+
+
+def test_a_broken_copy_does_not_hide_a_whole_one(toy, caplog):
+    other = _second_copy(toy)
+    copies = copies_of(card(), [toy, other], only=True)
+    assert [copy.parent for copy in copies] == [toy, other]
+    for partial in (False, True):
+        caplog.clear()
+        pairs = load_first_copy(card(), copies, allow_partial=partial)
+        assert pairs.folder == other / "Toy" and pairs.left_out == ()
+        assert "input/3.png" in caplog.text and str(other / "Toy") in caplog.text
+
+
+def test_a_whole_copy_under_another_name_stands_behind_a_broken_one(toy):
+    other = _second_copy(toy, "downloaded") / "downloaded"
+    assert load_first_copy(card(), copies_of(card(), [toy, other], only=True)).folder == other
+    assert copies_of(card(), [toy, other], only=False) == [toy / "toy"]
+
+
+def test_of_broken_copies_alone_each_is_named_or_the_first_taken(toy):
+    other = _second_copy(toy)
+    (other / "Toy" / "target" / "2.png").unlink()
+    copies = copies_of(card(), [toy, other], only=True)
+    with pytest.raises(PairError, match=r"(?s)input/3\.png.*target/2\.png"):
+        load_first_copy(card(), copies)
+    assert load_first_copy(card(), copies, allow_partial=True).folder == toy / "toy"
+
+
+def test_a_folder_that_cannot_be_read_is_passed_over(toy, monkeypatch, caplog):
+    scandir = os.scandir
+
+    def refuse(folder):
+        if "locked" in str(folder):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    locked = toy.parent / "locked"
+    shutil.copytree(toy, locked)
+    assert readable_folders([locked, toy]) == [toy]
+    assert "locked: cannot be read: Permission denied; it is left out" in caplog.text
+    with pytest.raises(RainbenchError, match="locked: cannot be read"):
+        readable_folders([locked])
+    with pytest.raises(RainbenchError, match="nowhere: there is no such folder"):
+        readable_folders([toy, toy / "nowhere"])
+    copies = [locked / "toy", toy / "toy"]
+    assert load_first_copy(card(), copies).folder == toy / "toy"

@@ -80,7 +80,9 @@ def test_an_unchanged_tree_passes_and_a_changed_one_fails(call, tmp_path):
     assert "only 0 cells have golden numbers, 1 were to be guarded" in text
     assert "## Numbers: passed" in (tmp_path / "sum.md").read_text()
 
-    rounding = mutated(tmp_path / "a", "images.py", 'if rule == "round":', 'if rule != "round":')
+    rounding = mutated(
+        tmp_path / "a", "core/images.py", 'if rule == "round":', 'if rule != "round":'
+    )
     exits, text = call(rounding, (*RUN, "rounding"), (*COMPARE, "rounding"))
     assert exits == [0, 1], text
     assert "drift          toy / net / prenet-y: PSNR of image" in text

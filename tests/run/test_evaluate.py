@@ -34,7 +34,7 @@ def test_both_scoring_paths_agree():
     import torch
 
     pair = [torch.from_numpy(image).permute(2, 0, 1) for image in (restored, clean)]
-    twin = meta.score_all_torch(pair[0], pair[1], list(PROTOCOLS))
+    by_torch = meta.score_all_torch(pair[0], pair[1], list(PROTOCOLS))
     for name, value in plain.items():
-        assert twin[name].ssim == pytest.approx(value.ssim, abs=1e-9), name
-        assert (twin[name].psnr or 0) == pytest.approx(value.psnr or 0, abs=1e-9), name
+        assert by_torch[name].ssim == pytest.approx(value.ssim, abs=1e-9), name
+        assert (by_torch[name].psnr or 0) == pytest.approx(value.psnr or 0, abs=1e-9), name

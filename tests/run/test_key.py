@@ -43,21 +43,26 @@ NETWORK = "rainbench.networks.prenet:PReNet"
 @pytest.mark.parametrize(
     ("file", "old", "new", "changes"),
     [
-        ("images.py", "np.rint(scaled, out=scaled)", "np.floor(scaled, out=scaled)", "evaluation"),
-        ("run/predict.py", "restored = restored.flip(1)", "pass", "evaluation"),
+        (
+            "core/images.py",
+            "np.rint(scaled, out=scaled)",
+            "np.floor(scaled, out=scaled)",
+            "evaluation",
+        ),
+        ("networks/conventions.py", "image.flip(1) if self.bgr else", "", "evaluation"),
         ("run/predict.py", ".float() / 255", ".float() / 256", "evaluation"),
         ("run/tiling.py", "PROBE_WIDTH = ", "PROBE_WIDTH = 1 + ", "evaluation"),
         ("run/evaluate.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
-        ("run/store.py", ":.6f}", ":.5f}", "evaluation"),
+        ("run/results.py", ":.6f}", ":.5f}", "evaluation"),
         ("metrics/kernels.py", "COLUMNS + 16", "COLUMNS + 32", "evaluation"),
         ("metrics/psnr.py", "math.log10", "math.log2", "evaluation"),
-        ("metrics/twin.py", "_over_255", "_over_256", "evaluation"),
+        ("metrics/torch_backend.py", "_over_255", "_over_256", "evaluation"),
         ("catalog/weights.py", '_PREFIX = "module."', '_PREFIX = "net."', "evaluation"),
-        ("construct.py", "strict=True", "strict=False", "evaluation"),
+        ("networks/load.py", "strict=True", "strict=False", "evaluation"),
         ("networks/blocks.py", "class ResidualBlock", "x = 1\n\n\nclass ResidualBlock", ""),
         ("networks/prenet.py", "+ rainy", "- rainy", "network"),
-        ("images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE", ""),  # in the images' own hashes
-        ("images.py", "COLOR_RGB2BGR", "COLOR_BGR2RGB", ""),  # writing
+        ("core/images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE", ""),  # in the images' own hashes
+        ("core/images.py", "COLOR_RGB2BGR", "COLOR_BGR2RGB", ""),  # writing
         ("report/stats.py", "LEVEL = 0.05", "LEVEL = 0.01", ""),
         ("commands/run.py", "import click", "import click, json", ""),
         ("run/derain.py", "yield", "yield 1 or", ""),

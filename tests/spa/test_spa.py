@@ -405,11 +405,11 @@ def test_memory_never_changes_the_result(tmp_path):
     quick = {"max_frames": 2, "density": "normal"}
     reports = {
         name: build([clip], tmp_path / name, memory=memory, align=True, **quick)
-        for name, memory in (("roomy", 1 << 30), ("again", 800_000), ("spool", 1))
+        for name, memory in (("roomy", 1 << 30), ("again", 800_000), ("on disk", 1))
     }
-    assert reports["roomy"].rows == reports["again"].rows == reports["spool"].rows
+    assert reports["roomy"].rows == reports["again"].rows == reports["on disk"].rows
     trees = {name: tree(tmp_path / name) for name in reports}
-    assert trees["roomy"] == trees["again"] == trees["spool"]
+    assert trees["roomy"] == trees["again"] == trees["on disk"]
 
 
 def test_a_device_is_looked_for_only_where_one_can_be(monkeypatch):

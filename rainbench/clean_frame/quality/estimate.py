@@ -5,15 +5,15 @@ things that can be seen without the truth stand for it:
 
 - ``cross``: the method on the odd frames against the exact vote on the even ones, and the other way
   round. A method that fails does not agree with one that works.
-- ``comb``: the systematic error, taken from where the frames' residuals are most frequent in each
-  block; plus a quarter of the squared difference between odd and even frames, the random error;
-  plus 1/12 for rounding to 8 bits.
-- ``halves``: the first half of the frames against the second, which also shows slow errors, such
-  as a codec's.
+- ``combined``: the systematic error, taken from where the frames' residuals are most frequent in
+  each block; plus a quarter of the squared difference between odd and even frames, the random
+  error; plus 1/12 for rounding to 8 bits.
+- ``split_half``: the first half of the frames against the second, which also shows slow errors,
+  such as a codec's.
 
 Where somebody walks through the scene, that part of the picture is left out of all three, and the
-exact vote, which shows the walkers, is replaced by the robust method. They may be seen in little of
-the clean frame itself: ``ghosts``.
+exact vote, which shows the walkers, is replaced by the robust method. ``ghosting`` is the share of
+the picture in which they can still be seen; a clean frame with more than a little is rejected.
 
 What all frames have in common, such as mist, colour subsampling or the light's absolute brightness,
 cannot be seen.
@@ -55,10 +55,10 @@ GOOD = 40.0
 HALVING = 3.0
 """What a clean frame of all frames gains over the comparison of two halves, in dB."""
 
-MOST_GHOSTS = 0.03
+MOST_GHOSTING = 0.03
 """Share of the picture in which those who walk through may be seen, or not be told apart."""
 
-_GHOST_LEVELS = 16.0
+_GHOSTING_LEVELS = 16.0
 
 FEWEST = 4
 BLOCK = 16
@@ -78,10 +78,10 @@ class Judgement:
         reason: Why not ``accept``, as a sentence without a full stop; else empty.
         split: PSNR between odd and even frames, in dB.
         cross: PSNR between the method on one half and the exact vote on the other, in dB.
-        comb: PSNR put together from systematic and random error, in dB.
-        halves: PSNR between the first and the second half, in dB.
+        combined: PSNR put together from systematic and random error, in dB.
+        split_half: PSNR between the first and the second half, in dB.
         check: Whether the sequence is static.
-        ghosts: Share of the picture in which the method on one half of the frames shows something
+        ghosting: Share of the picture in which the method on one half of the frames shows something
             else than the robust method on the other half, where something passes; else 0.
     """
 
@@ -90,10 +90,10 @@ class Judgement:
     reason: str
     split: float
     cross: float
-    comb: float
-    halves: float
+    combined: float
+    split_half: float
     check: StaticCheck
-    ghosts: float = 0.0
+    ghosting: float = 0.0
 
 
 def judge(
@@ -133,33 +133,41 @@ def judge(
             f"{source.shape}",
             hint="Give the very frames that the clean frame was made of.",
         )
-    steady = source if clean.gains is None else normalise(source, clean.gains)
+    steady = source if clean.exposure is None else normalise(source, clean.exposure)
     part_of = partial(
         clean_part,
         source,
-        gains=clean.gains,
+        exposure=clean.exposure,
         percentile=clean.percentile,
         threads=threads,
         device=device,
     )
-    halves = to_psnr(_apart(part_of, clean.method, *split_in_half(source.shape[0])))
+    split_half = to_psnr(_apart(part_of, clean.method, *split_in_half(source.shape[0])))
     if clean.method == "exact" and clean.vote_share is not None:
         # What the check compares and what the scores compare are the same pictures.
         random = cross = _apart(part_of, "exact", ODD, EVEN)
-        check = check_static(steady, clean.vote_share, to_psnr(random), halves)
+        check = check_static(steady, clean.vote_share, to_psnr(random), split_half)
     else:
         random, cross = _interleaved(part_of, clean.method)
         check = is_static(steady, threads=threads, device=device)
-    ghosts = 0.0
+    ghosting = 0.0
     if check.still is not None:
         first, second = split_in_half(source.shape[0])
-        halves = to_psnr(_apart(part_of, clean.method, first, second, check.still))
-        random, cross, ghosts = _around_passers(part_of, clean.method, check.still)
-    comb = to_psnr(_systematic(source, clean, check.still) + random / 4 + 1 / 12)
-    estimate = min(comb, to_psnr(cross) + HALVING, halves + HALVING)
-    verdict, reason = _decide(estimate, good, check, ghosts)
+        split_half = to_psnr(_apart(part_of, clean.method, first, second, check.still))
+        random, cross, ghosting = _around_passers(part_of, clean.method, check.still)
+    combined = to_psnr(_systematic(source, clean, check.still) + random / 4 + 1 / 12)
+    estimate = min(combined, to_psnr(cross) + HALVING, split_half + HALVING)
+    verdict, reason = _decide(estimate, good, check, ghosting)
     return Judgement(
-        estimate, verdict, reason, to_psnr(random), to_psnr(cross), comb, halves, check, ghosts
+        estimate,
+        verdict,
+        reason,
+        to_psnr(random),
+        to_psnr(cross),
+        combined,
+        split_half,
+        check,
+        ghosting,
     )
 
 
@@ -191,25 +199,27 @@ def _around_passers(
     """Compare odd and even frames as `_interleaved` does, by and with the robust method.
 
     Returns:
-        Two mean squared errors of the still part, and the share of the picture that has ghosts.
+        Two mean squared errors of the still part, and the share of the picture that shows ghosting.
     """
     pictures = [(part_of(part, method), part_of(part, "robust")) for part in (ODD, EVEN)]
     (odd, robust_odd), (even, robust_even) = pictures
     pairs = ((odd, robust_even), (even, robust_odd))
     cross = sum(_squared(one, other, still) for one, other in pairs) / 2
-    ghosts = sum(
-        float(((np.abs(one - other) > _GHOST_LEVELS).any(axis=-1) & ~still).mean())
+    ghosting = sum(
+        float(((np.abs(one - other) > _GHOSTING_LEVELS).any(axis=-1) & ~still).mean())
         for one, other in pairs
     )
-    return _squared(odd, even, still), cross, ghosts / 2
+    return _squared(odd, even, still), cross, ghosting / 2
 
 
-def _decide(estimate: float, good: float, check: StaticCheck, ghosts: float) -> tuple[Verdict, str]:
+def _decide(
+    estimate: float, good: float, check: StaticCheck, ghosting: float
+) -> tuple[Verdict, str]:
     if not check.static:
         return "reject", check.reason
-    if ghosts > MOST_GHOSTS:
+    if ghosting > MOST_GHOSTING:
         return "reject", (
-            f"what passes before the scene shows in {100 * ghosts:.1f} % of the picture: "
+            f"what passes before the scene shows in {100 * ghosting:.1f} % of the picture: "
             "use the method robust, or a longer video"
         )
     if estimate < good:
@@ -231,7 +241,7 @@ def _systematic(source: FrameSource, clean: CleanFrame, still: NDArray[np.bool_]
     """
     count, height, width, _ = source.shape
     few = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
-    gains = np.ones(count) if clean.gains is None else clean.gains
+    exposure = np.ones(count) if clean.exposure is None else clean.exposure
     modes = []
     for top, bottom in bands(height, BLOCK):
         band = read_band(source, top, bottom)
@@ -240,7 +250,7 @@ def _systematic(source: FrameSource, clean: CleanFrame, still: NDArray[np.bool_]
         block = np.broadcast_to(np.arange(width) // BLOCK, level.shape)
         counts = np.zeros(-(-width // BLOCK) * bins)
         for n in few:
-            residual = band[n].mean(axis=-1, dtype=np.float32) / np.float32(gains[n]) - level
+            residual = band[n].mean(axis=-1, dtype=np.float32) / np.float32(exposure[n]) - level
             place = np.rint((residual + _REACH) / _STEP).astype(np.int64)
             known = (place >= 0) & (place < bins)
             if still is not None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from rainbench.frames.exposure import estimate_gains, sample_grid
+from rainbench.frames.exposure import estimate_exposure, sample_grid
 from rainbench.frames.sources import Frames, as_source, take_frames
 
 Kind = Literal["sparse", "normal", "dense"]
@@ -67,10 +67,10 @@ def estimate_density(frames: Frames) -> Density:
 
     source = as_source(frames, least=2)
     few = take_frames(source, np.s_[:: max(1, -(-source.shape[0] // _LOOKED_AT))])
-    gains = estimate_gains(few)
+    exposure = estimate_exposure(few)
     grid = sample_grid(few)[:, :, None]
-    clean = extract_clean_frame(grid, gains=gains)
-    bright = grid.mean(axis=-1, dtype=np.float32) / gains.astype(np.float32)[:, None, None]
+    clean = extract_clean_frame(grid, exposure=exposure)
+    bright = grid.mean(axis=-1, dtype=np.float32) / exposure.astype(np.float32)[:, None, None]
     above = bright - clean.levels.mean(axis=-1)
     below = above[above < 0]
     below = below[below > 5 * np.median(below)] if below.size else np.zeros(1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.extract import Method, extract_clean_frame
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import estimate_shifts
-from rainbench.frames.exposure import estimate_gains
+from rainbench.frames.exposure import estimate_exposure
 from rainbench.frames.sources import Frames, FrameSource, as_source, take_frames
 
 LEAST_SHARE = 0.5
@@ -43,7 +43,7 @@ class StaticCheck:
     Attributes:
         vote_share: Share of the pixels that agree on the best percentile.
         split: PSNR between the clean frames of every second frame and of the others, in dB.
-        halves: PSNR between the clean frames of the first and the second half, in dB.
+        split_half: PSNR between the clean frames of the first and the second half, in dB.
         drift: Range of the light, relative; ``None`` where it was not suspected.
         shake: Root mean square shift of the frames in pixels; ``None`` where not suspected.
         moving: What moves: ``light``, ``camera``, ``scene``; empty for a static sequence.
@@ -53,7 +53,7 @@ class StaticCheck:
 
     vote_share: float
     split: float
-    halves: float
+    split_half: float
     drift: float | None = None
     shake: float | None = None
     moving: str = ""
@@ -67,7 +67,7 @@ class StaticCheck:
     @property
     def gap(self) -> float:
         """How much less the halves agree than the interleaved frames, in dB."""
-        return self.split - self.halves
+        return self.split - self.split_half
 
     @property
     def static(self) -> bool:
@@ -79,7 +79,7 @@ class StaticCheck:
         """What is wrong and what to do about it; empty for a static sequence."""
         return {
             "": "",
-            "light": f"the light drifts by {100 * (self.drift or 0):.0f} %: correct the gains",
+            "light": f"the light drifts by {100 * (self.drift or 0):.0f} %: correct the exposure",
             "camera": f"the camera shakes by {self.shake or 0:.1f} pixels: align the frames",
             "scene": "the scene itself changes, or the camera moves: use fewer frames or reject",
         }[self.moving]
@@ -89,7 +89,7 @@ def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> Stati
     """Check that a sequence shows a still scene in steady light.
 
     Args:
-        frames: The sequence, corrected by gains and shifts if it needs to be; at least 4 frames.
+        frames: The sequence, corrected by exposure and shifts if it needs to be; at least 4 frames.
         threads: Threads to use.
         device: Where votes are counted; see `rainbench.clean_frame.extract.extract_clean_frame`.
 
@@ -106,40 +106,40 @@ def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> Stati
     source = as_source(frames, least=4)
     share = extract_clean_frame(source, threads=threads, device=device).vote_share or 0.0
     first, second = split_in_half(source.shape[0])
-    split, halves = (
+    split, split_half = (
         likeness(
             *(clean_part(source, part, "exact", threads=threads, device=device) for part in parts)
         )
         for parts in ((ODD, EVEN), (first, second))
     )
-    return check_static(source, share, split, halves)
+    return check_static(source, share, split, split_half)
 
 
-def check_static(source: FrameSource, share: float, split: float, halves: float) -> StaticCheck:
+def check_static(source: FrameSource, share: float, split: float, split_half: float) -> StaticCheck:
     """Decide with the numbers of `is_static`, where they are known; measure what is suspected.
 
     Args:
         source: The sequence.
         share: Share of the pixels that agree on the best percentile.
         split: PSNR between the exact clean frames of every second frame and of the others, in dB.
-        halves: PSNR between those of the first and the second half, in dB.
+        split_half: PSNR between those of the first and the second half, in dB.
     """
-    check = StaticCheck(share, split, halves)
+    check = StaticCheck(share, split, split_half)
     if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
         return check
-    gains = estimate_gains(source)
-    drift = float(np.subtract(*np.percentile(gains, (97.5, 2.5))))
+    exposure = estimate_exposure(source)
+    drift = float(np.subtract(*np.percentile(exposure, (97.5, 2.5))))
     shake = _shake(source)
     moving, still = "", None
     if drift > MOST_DRIFT:
         moving = "light"
     elif shake > MOST_SHAKE:
         moving = "camera"
-    elif check.halves < LEAST_LIKENESS:
+    elif check.split_half < LEAST_LIKENESS:
         parts = split_in_half(source.shape[0])
         still = still_part(*(clean_part(source, part, "exact") for part in parts))
         moving, still = ("scene", None) if still is None else ("", still)
-    return StaticCheck(share, check.split, check.halves, drift, shake, moving, still)
+    return StaticCheck(share, check.split, check.split_half, drift, shake, moving, still)
 
 
 def still_part(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.bool_] | None:
@@ -188,7 +188,7 @@ def clean_part(
     source: FrameSource,
     part: slice,
     method: Method,
-    gains: NDArray[np.float64] | None = None,
+    exposure: NDArray[np.float64] | None = None,
     percentile: int | None = None,
     *,
     threads: int = 1,
@@ -200,7 +200,7 @@ def clean_part(
         source: The sequence.
         part: Which frames, see `ODD`, `EVEN` and `split_in_half`.
         method: How it is made.
-        gains: ``(N,)``, by which the frames are corrected.
+        exposure: ``(N,)``, by which the frames are corrected.
         percentile: For the method of that name.
         threads: Threads to use.
         device: Where the votes of ``exact`` are counted; other methods run on the processor.
@@ -212,7 +212,7 @@ def clean_part(
         take_frames(source, part),
         method,
         percentile=percentile if method == "percentile" else None,
-        gains=None if gains is None else gains[part],
+        exposure=None if exposure is None else exposure[part],
         threads=threads,
         device=device if method == "exact" else "cpu",
     ).levels

@@ -1,10 +1,11 @@
-"""A card's channel order and value range, kept in training as they are in a run."""
+"""A card's channel order and value range, which training, runs and probes honour alike."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.networks.base import Restoration
@@ -27,8 +28,12 @@ class Conventions:
         """Return a card's conventions."""
         return cls(bgr=card.channel_order == "bgr", white=card.value_range)
 
-    def apply(self, network: nn.Module, rainy: Tensor) -> Restoration:
+    def apply(self, network: Callable[[Tensor], Restoration], rainy: Tensor) -> Restoration:
         """Run a network on ``(N, 3, H, W)`` RGB in [0, 1]; its images come back as such.
+
+        Args:
+            network: Takes and returns images in the card's order and range.
+            rainy: The batch, on the network's device.
 
         Example:
             >>> import torch
@@ -41,7 +46,7 @@ class Conventions:
             <BLANKLINE>
                      [[1.0000]]]])
         """
-        found: Restoration = network(self._turned(rainy) * self.white)
+        found = network(self._turned(rainy) * self.white)
         if not self.bgr and self.white == 1:
             return found
         stages = tuple(self._turned(stage) / self.white for stage in found.stages)
