@@ -145,7 +145,7 @@ def readings_grid(values: Mapping[Reading, Sequence[float]]) -> Grid:
         rows.append(_cells(str(reading), reading.unit, mean, lowest, str(len(numbers))))
     columns = (*_text_columns("reading", "unit"), *map(Column, ("mean", "lowest", "images")))
     note = (
-        "PSNR under the customary protocol of the set. Without rain: the network is given the "
+        "PSNR under the default protocol of the set. Without rain: the network is given the "
         "clean image. At a strength: rain of that kind comes anew over the clean images. Where it "
         "rains: pixels that no streak changes are put back as they were. AUC: the chance that the "
         "map is higher at a pixel that a streak changes than at another; 0.5 is chance. "
