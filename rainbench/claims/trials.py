@@ -14,8 +14,9 @@ from pathlib import Path
 from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry
 from rainbench.catalog.terms import LossTerm
-from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.files import write_atomically
+from rainbench.core.errors import RainbenchError
+from rainbench.core.files import write_atomically, writing
+from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.networks.load import construct
 from rainbench.train.assemble import HELD_OUT, open_source, shared_images
 from rainbench.train.job import Job, TrainOptions
@@ -24,8 +25,8 @@ from rainbench.train.recipes import resolve_recipe
 from rainbench.train.sources import TrainingPairs, hold_out
 from rainbench.train.validation import Validation, load_validation
 
-RESULT = "trial.json"
-"""The file of a trial's folder that says it is complete."""
+RECORD, RESULT = "trial.json", "result.json"
+"""The files of a trial's folder that say that it is complete, and what it reached."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +91,8 @@ class TrialResult:
     Attributes:
         psnr: Mean PSNR in dB on the held-out images, after the last step.
         ssim: Mean SSIM.
-        input_psnr: Those of the rainy images.
-        input_ssim: Likewise.
+        input_psnr: Mean PSNR in dB of the rainy images, before any restoration.
+        input_ssim: Their mean SSIM.
         parameters: Of the network.
         seconds: Time of the training.
     """
@@ -105,7 +106,7 @@ class TrialResult:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Ground:
+class TrialSetting:
     """What all trials on one kind of rain share.
 
     Attributes:
@@ -121,7 +122,7 @@ class Ground:
     leak_check: str
 
 
-def open_ground(registry: Registry, clean: Path, rain: str, budget: Budget) -> Ground:
+def open_setting(registry: Registry, clean: Path, rain: str, budget: Budget) -> TrialSetting:
     """Open clean images for trials on one kind of rain.
 
     Raises:
@@ -139,12 +140,12 @@ def open_ground(registry: Registry, clean: Path, rain: str, budget: Budget) -> G
     validation = load_validation(
         source, held, side=budget.side, protocol=card.protocol if card else "rgb", seed=0
     )
-    return Ground(source, kept, validation, leak_check)
+    return TrialSetting(source, kept, validation, leak_check)
 
 
 def run_trial(
     trial: Trial,
-    ground: Ground,
+    setting: TrialSetting,
     budget: Budget,
     out: Path,
     *,
@@ -152,11 +153,12 @@ def run_trial(
 ) -> TrialResult | None:
     """Train and score one network, or read what an earlier call reached.
 
-    A trial that was killed goes on from its last checkpoint.
+    A trial that was killed continues from its last checkpoint; so does one whose result was changed
+    or lost since, which then is made again.
 
     Args:
         trial: What to train.
-        ground: On what.
+        setting: On what.
         budget: How long.
         out: The folder that holds the trials of this kind of rain.
         tell: Called with a sentence now and then.
@@ -165,13 +167,13 @@ def run_trial(
         The result; None when a person interrupted it.
 
     Raises:
-        RainbenchError: The training diverged, or the folder holds a trial of another budget.
+        RainbenchError: The training diverged, or the folder holds one with other settings.
     """
-    done = read_trial(trial, ground, budget, out)
+    done = read_trial(trial, setting, budget, out)
     if done is not None:
         return done
     folder = out / trial.folder
-    job = _job(trial, ground, budget)
+    job = _job(trial, setting, budget)
     trained = train(job, folder, tell=tell)
     if trained.interrupted:
         return None
@@ -185,15 +187,14 @@ def run_trial(
         parameters=sum(parameter.numel() for parameter in network.parameters()),
         seconds=round(progress.seconds, 1),
     )
-    content = {"result": dataclasses.asdict(result), "job": _key(job)}
-    try:
-        write_atomically(folder / RESULT, json.dumps(content, indent=1).encode())
-    except OSError as error:
-        raise StoreError(f"{folder / RESULT}: cannot be written: {error.strerror}") from None
+    file = folder / RESULT
+    with writing(folder):
+        write_atomically(file, json.dumps(dataclasses.asdict(result), indent=1).encode())
+        write_record(folder / RECORD, _key(job), [file])
     return result
 
 
-def _job(trial: Trial, ground: Ground, budget: Budget) -> Job:
+def _job(trial: Trial, setting: TrialSetting, budget: Budget) -> Job:
     changes: dict[str, object] = {
         "steps": budget.steps,
         "batch": budget.batch,
@@ -209,39 +210,30 @@ def _job(trial: Trial, ground: Ground, budget: Budget) -> Job:
         options=TrainOptions(
             seed=trial.seed, threads=budget.threads, validations=1, checkpoint_seconds=15.0
         ),
-        source=ground.source,
-        indices=ground.indices,
-        validation=ground.validation,
-        leak_check=ground.leak_check,
+        source=setting.source,
+        indices=setting.indices,
+        validation=setting.validation,
+        leak_check=setting.leak_check,
     )
 
 
-def _key(job: Job) -> dict[str, object]:
-    """Return all that a trial's numbers depend on."""
-    return {**job.key_parts(), "protocol": job.validation.protocol}
+def _key(job: Job) -> str:
+    """Return the hash of all that a trial's numbers depend on."""
+    return key_of({**job.key_parts(), "protocol": job.validation.protocol})
 
 
-def read_trial(trial: Trial, ground: Ground, budget: Budget, out: Path) -> TrialResult | None:
-    """Return what a trial reached that is complete; None for one that is not.
+def read_trial(
+    trial: Trial, setting: TrialSetting, budget: Budget, out: Path
+) -> TrialResult | None:
+    """Return what a trial reached that is complete and as it was written; None for any other.
 
     Args:
         trial: The training.
-        ground: On what.
+        setting: On what.
         budget: How long.
         out: The folder that holds the trials of this kind of rain.
-
-    Raises:
-        RainbenchError: The folder holds a trial of another budget.
     """
-    file = out / trial.folder / RESULT
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-        result = TrialResult(**content["result"])
-    except (OSError, ValueError, KeyError, TypeError):
+    folder = out / trial.folder
+    if read_record(folder / RECORD, _key(_job(trial, setting, budget))) is None:
         return None
-    if content["job"] != _key(_job(trial, ground, budget)):
-        raise RainbenchError(
-            f"{file.parent} holds a trial of another budget",
-            hint="Give another --out, or the budget it was begun with.",
-        )
-    return result
+    return TrialResult(**json.loads((folder / RESULT).read_text(encoding="utf-8")))

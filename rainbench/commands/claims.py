@@ -11,15 +11,14 @@ import click
 
 from rainbench.catalog.registry import load_registry
 from rainbench.commands.options import cards_option, json_option
-from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Registry
-    from rainbench.claims.evaluate import Claim, Finding
-    from rainbench.claims.probes import ProbeFinding
-    from rainbench.claims.trial_verdicts import TrialFinding
+    from rainbench.claims.measured import Reading
+    from rainbench.claims.verdicts import Claim, Finding, TableFinding
     from rainbench.report.grid import Grid
 
 
@@ -44,7 +43,7 @@ Examples:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of claims.md and claims.csv, and of the trainings, which go on in it.",
+    help="Folder of claims.md and claims.csv, and of the trainings, which continue there.",
 )
 @click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True)
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
@@ -80,9 +79,10 @@ def command(
     Exit code 1 when the arithmetic finds something else than the person who read the tables.
     """
     from rainbench.catalog.published import load_published
-    from rainbench.claims.evaluate import judge, load_claims
-    from rainbench.claims.probe_tables import probe_rows
-    from rainbench.claims.tables import disagreements, rows_csv
+    from rainbench.claims.document import grids_of, readings_grid, rows_csv
+    from rainbench.claims.printed import spreads
+    from rainbench.claims.trials import Budget
+    from rainbench.claims.verdicts import judge_by_tables, judge_by_weights, load_claims
     from rainbench.commands.claim_trials import BUDGET, try_claims
 
     if out is not None and not trained and (out / BUDGET).exists():
@@ -93,30 +93,31 @@ def command(
     registry = load_registry(card_folders)
     claims = _chosen(load_claims(), only)
     published = load_published()
-    findings = [found for claim in claims if (found := judge(claim, published, registry))]
-    probed, readings = _probe(registry, claims, threads, quiet=as_json) if shipped else ([], [])
-    tried: list[TrialFinding] = []
-    grids: list[Grid] = []
+    judged = (judge_by_tables(claim, published, registry) for claim in claims)
+    tables = [finding for finding in judged if finding is not None]
+    readings: dict[Reading, tuple[float, ...]] = {}
+    if shipped:
+        readings = _read(registry, claims, threads, quiet=as_json)
+    asked = [judge_by_weights(claim, readings) for claim in claims if readings and claim.on_weights]
+    tried: list[Finding] = []
 
-    def keep(newly_tried: list[TrialFinding], scores: list[Grid]) -> None:
+    def keep(newly_tried: list[Finding], scores: list[Grid]) -> None:
         """Write everything known so far, so that an interrupted call has its tables too."""
-        nonlocal tried, grids
-        tried = newly_tried
-        grids = _grids(claims, findings, probed, tried, [*readings, *scores])
+        tried[:] = newly_tried
         if out is not None:
-            _write(out, grids, rows_csv(findings, tried, probe_rows(probed)))
+            measured = [*([readings_grid(readings)] if readings else []), *scores]
+            grids = grids_of(claims, tables, asked, tried, measured, spreads(published))
+            _write(out, grids, rows_csv(tables, tried, asked))
 
     if trained:
-        from rainbench.claims.trials import Budget
-
         if clean is None or out is None:
             raise RainbenchError("--run needs --clean, the images to rain upon, and --out")
         budget = Budget(steps=steps, batch=batch, patch=patch, threads=threads)
         try_claims(registry, claims, budget, clean, out, width, seeds, keep=keep, quiet=as_json)
     else:
         keep([], [])
-    _print(findings, probed, tried, grids, out, as_json=as_json)
-    wrong = disagreements(findings)
+    _print(tables, asked, tried, out, as_json=as_json)
+    wrong = [finding for finding in tables if finding.disagrees]
     for finding in wrong:
         say(
             f"{finding.claim.id}: {finding.verdict} by the numbers, "
@@ -133,109 +134,58 @@ def _chosen(claims: Sequence[Claim], only: Sequence[str]) -> list[Claim]:
     return [claim for claim in claims if not only or claim.id in only]
 
 
-def _probe(
+def _read(
     registry: Registry, claims: Sequence[Claim], threads: int, *, quiet: bool
-) -> tuple[list[ProbeFinding], list[Grid]]:
-    """Return what the shipped weights say, and a table of what was read off them."""
-    from rainbench.claims.probe_tables import readings_grid
-    from rainbench.claims.probe_values import passes_of, read_values
-    from rainbench.claims.probes import judge_probe, parse_reading, readings_of
+) -> dict[Reading, tuple[float, ...]]:
+    """Return what the claims need to be read off the shipped weights, each reading once."""
+    from rainbench.claims.readings import passes_of, read_values
 
-    wanted = [claim for claim in claims if claim.probe]
-    if not wanted:
+    readings = dict.fromkeys(reading for claim in claims for reading in claim.readings)
+    if not readings:
         raise RainbenchError("none of these claims is one that shipped weights can be asked")
-    texts = readings_of(wanted)
-    readings = [parse_reading(text) for text in texts]
     with progress("shipped weights", passes_of(readings), quiet=quiet) as advance:
-        numbers = read_values(
-            registry, readings, threads=threads, done=lambda name: advance(1, name)
-        )
-    values = dict(zip(texts, numbers, strict=True))
-    return [judge_probe(claim, values) for claim in wanted], [readings_grid(values)]
-
-
-def _grids(
-    claims: Sequence[Claim],
-    findings: Sequence[Finding],
-    probed: Sequence[ProbeFinding],
-    tried: Sequence[TrialFinding],
-    measured: Sequence[Grid],
-) -> list[Grid]:
-    from rainbench.catalog.published import load_published
-    from rainbench.claims.cells import spreads
-    from rainbench.claims.probe_tables import probes_grid
-    from rainbench.claims.tables import (
-        open_grid,
-        published_grid,
-        spreads_grid,
-        tests_grid,
-        trials_grid,
-    )
-
-    decided = {finding.claim.id for finding in findings}
-    decided |= {finding.claim.id for finding in tried if finding.comparisons}
-    decided |= {finding.claim.id for finding in probed}
-    shown = [claim for claim in claims if claim.tests]
-    left = [claim for claim in claims if claim.id not in decided and not claim.tests]
-    grids = [published_grid(findings), tests_grid(shown)]
-    if probed:
-        grids.append(probes_grid(probed))
-    if tried:
-        grids.append(trials_grid(tried))
-    grids += measured
-    grids.append(open_grid(left))
-    if any(claim.id == "X1" for claim in claims):
-        grids.append(spreads_grid(spreads(load_published())))
-    return grids
+        return read_values(registry, readings, threads=threads, done=lambda name: advance(1, name))
 
 
 def _write(out: Path, grids: Sequence[Grid], rows: str) -> None:
     import sys
 
-    from rainbench.claims.tables import document
+    from rainbench.claims.document import document
     from rainbench.commands.train import without_places
-    from rainbench.core.files import write_atomically
+    from rainbench.core.files import write_atomically, writing
 
     command = shlex.join(["rainbench", *without_places(sys.argv[1:])])
     text = document("The papers' claims", grids, f"Made by `{command}`.")
-    try:
+    with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         write_atomically(out / "claims.md", text.encode())
         write_atomically(out / "claims.csv", rows.encode())
-    except OSError as error:
-        raise StoreError(f"{out}: cannot be written: {error.strerror}") from None
 
 
 def _print(
-    findings: Sequence[Finding],
-    probed: Sequence[ProbeFinding],
-    tried: Sequence[TrialFinding],
-    grids: Sequence[Grid],
+    tables: Sequence[TableFinding],
+    asked: Sequence[Finding],
+    tried: Sequence[Finding],
     out: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    from rainbench.claims.probe_tables import plain_probes
-    from rainbench.claims.tables import as_plain
+    from rainbench.claims.document import as_plain
 
     if as_json:
-        show_json({**as_plain(findings, tried), "shipped": plain_probes(probed)})
+        show_json(as_plain(tables, tried, asked))
         return
-    for finding in findings:
-        show(f"{finding.claim.id:5}{finding.verdict:15}{finding.claim.claim}")
+    for finding in tables:
+        show(f"{finding.claim.id:5}{finding.verdict:15}{finding.claim.sentence}")
         for part in finding.parts:
             if not part.holds:
                 show(f"{'':20}not so: {part.text}")
-    for asked in probed:
-        show(f"{asked.claim.id:5}{asked.verdict:30}{asked.claim.claim}")
-    for trial in tried:
-        show(f"{trial.claim.id:5}{trial.verdict:30}{trial.claim.claim}")
-    counts = [f"{sum(f.verdict == word for f in findings)} {word}" for word in _VERDICTS]
+    for other in (*asked, *tried):
+        show(f"{other.claim.id:5}{other.verdict:30}{other.claim.sentence}")
+    words = ("holds", "part", "does not hold")
+    counts = [f"{sum(f.verdict == word for f in tables)} {word}" for word in words]
     say(f"On the papers' own tables: {', '.join(counts)}.")
     if out is not None:
         say(f"Tables: {out / 'claims.md'}, {out / 'claims.csv'}")
-    elif grids:
+    else:
         say("`rainbench claims --out DIR` writes all numbers and the tests that show the rest.")
-
-
-_VERDICTS = ("holds", "part", "does not hold")

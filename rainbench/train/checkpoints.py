@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,14 +36,22 @@ class Progress:
 
 
 def save_checkpoint(
-    file: Path, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+    file: Path, key: str, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
 ) -> None:
-    """Write everything that going on needs; the file is whole or the former one.
+    """Write everything that continuing needs; the file is whole or the former one.
+
+    Args:
+        file: The checkpoint.
+        key: Of the training: it continues from no other one's checkpoint.
+        network: Whose weights are kept.
+        optimiser: Whose state is kept.
+        progress: How far the training has come.
 
     Raises:
         StoreError: It cannot be written.
     """
     content = {
+        "key": key,
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
         "progress": dataclasses.asdict(progress),
@@ -54,33 +63,57 @@ def save_checkpoint(
     except OSError as error:
         raise StoreError(
             f"{file}: cannot be written: {error.strerror}",
-            hint="Free some space and run the same command again: the training goes on.",
+            hint="Free some space and run the same command again: the training continues.",
         ) from None
 
 
 def load_checkpoint(
-    file: Path, network: nn.Module, optimiser: torch.optim.Optimizer | None = None
+    file: Path, key: str, network: nn.Module, optimiser: torch.optim.Optimizer
 ) -> Progress:
     """Read a checkpoint back into a network and its optimiser.
 
     Raises:
-        RainbenchError: The file is damaged, or of another network.
+        RainbenchError: The file is damaged, or of another training.
     """
+    content = _read(file, key)
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
         network.load_state_dict(content["network"], strict=True)
-        if optimiser is not None:
-            optimiser.load_state_dict(content["optimiser"])
+        optimiser.load_state_dict(content["optimiser"])
         return Progress(**content["progress"])
-    except Exception as error:  # readers raise whatever a damaged file makes them
-        raise RainbenchError(
-            f"{file}: cannot be read as a checkpoint: {type(error).__name__}: {error}",
-            hint="Remove it to start this training afresh, or give another --out.",
-        ) from None
+    except Exception as error:  # whatever a damaged state makes torch raise
+        raise _unreadable(file, error) from None
 
 
-def load_state(file: Path) -> dict[str, Tensor]:
-    """Return the network's tensors out of a checkpoint, on the CPU."""
-    content = torch.load(file, map_location="cpu", weights_only=True)
-    state: dict[str, Tensor] = content["network"]
+def load_state(file: Path, key: str | None = None) -> dict[str, Tensor]:
+    """Return the network's tensors out of a checkpoint, on the CPU.
+
+    Args:
+        file: The checkpoint.
+        key: Of the training that must have written it; None for any.
+
+    Raises:
+        RainbenchError: The file is damaged, or of another training.
+    """
+    state: dict[str, Tensor] = _read(file, key)["network"]
     return state
+
+
+def _read(file: Path, key: str | None) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        found = content.get("key")
+    except Exception as error:  # readers raise whatever a damaged file makes them
+        raise _unreadable(file, error) from None
+    if key is not None and found != key:
+        whose = "another training" if found else "an earlier version of rainbench"
+        raise RainbenchError(f"{file}: a checkpoint of {whose}", hint=_REMOVE)
+    return content
+
+
+def _unreadable(file: Path, error: Exception) -> RainbenchError:
+    return RainbenchError(
+        f"{file}: cannot be read as a checkpoint: {type(error).__name__}: {error}", hint=_REMOVE
+    )
+
+
+_REMOVE = "Remove it to start this training afresh, or give another --out."

@@ -73,7 +73,7 @@ def export_weights(
     from safetensors.torch import save
 
     network = construct(job.card, job.arguments)
-    network.load_state_dict(load_state(out / BEST), strict=True)
+    network.load_state_dict(load_state(out / BEST, job.key), strict=True)
     state = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     parameters = sum(parameter.numel() for parameter in network.parameters())
     other = {

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Literal
 
 from rainbench.catalog.cards import BaselineCard, Recipe
-from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.files import write_atomically
+from rainbench.core.errors import RainbenchError
+from rainbench.core.files import writing
+from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.train.engine import Precision
 from rainbench.train.sources import TrainingPairs
 from rainbench.train.validation import Validation
@@ -93,6 +94,11 @@ class Job:
         plain: dict[str, object] = json.loads(json.dumps(parts))
         return plain
 
+    @property
+    def key(self) -> str:
+        """The hash of `key_parts`, which the folder's record and the checkpoints carry."""
+        return key_of(self.key_parts())
+
 
 def claim_folder(job: Job, out: Path) -> None:
     """Write down what a folder is trained for, or check that it is the same as before.
@@ -103,19 +109,22 @@ def claim_folder(job: Job, out: Path) -> None:
     """
     file = out / "job.json"
     wanted = job.key_parts()
-    try:
-        if file.exists():
-            found = json.loads(file.read_text(encoding="utf-8"))
-            changed = _differences(found, wanted)
-            if changed:
-                raise RainbenchError(
-                    f"{out} holds a training with other settings: {'; '.join(changed[:3])}",
-                    hint="Give another --out, or the settings it was begun with.",
-                )
-            return
-        write_atomically(file, json.dumps(wanted, indent=1).encode())
-    except OSError as error:
-        raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
+    found = read_record(file)
+    if found is not None and found.key != job.key:
+        changed = _differences(found.facts, wanted) or ["its key"]
+        raise RainbenchError(
+            f"{out} holds a training with other settings: {'; '.join(changed[:3])}",
+            hint="Give another --out, or the settings that it was begun with.",
+        )
+    if found is None and file.exists():
+        raise RainbenchError(
+            f"{file} is damaged, or of an earlier version of rainbench: it does not say what "
+            "this folder was trained for",
+            hint="Give another --out, or remove the folder to train anew.",
+        )
+    if found is None:
+        with writing(out):
+            write_record(file, job.key, facts=wanted)
 
 
 def _differences(found: Mapping[str, object], wanted: Mapping[str, object]) -> list[str]:

@@ -113,8 +113,8 @@ class _Loop:
         self.optimiser = make_optimiser(recipe, self.network.parameters(), fused=options.fused)
         self.progress = Progress()
         if (out / LAST).exists():
-            self.progress = load_checkpoint(out / LAST, self.network, self.optimiser)
-            tell(f"going on from step {self.progress.step:,} of {out}")
+            self.progress = load_checkpoint(out / LAST, job.key, self.network, self.optimiser)
+            tell(f"continuing from step {self.progress.step:,} of {out}")
         forward = torch.compile(self.network) if options.compiled else self.network
         self.forward: nn.Module = engine.prepare(forward)  # type: ignore[arg-type]
         self.conventions = Conventions.of(job.card)
@@ -309,7 +309,9 @@ class _Loop:
 
     def _keep(self, name: str) -> None:
         if self.engine.rank == 0:
-            save_checkpoint(self.out / name, self.network, self.optimiser, self.progress)
+            save_checkpoint(
+                self.out / name, self.job.key, self.network, self.optimiser, self.progress
+            )
 
 
 def _explained(error: BaseException, job: Job) -> BaseException:

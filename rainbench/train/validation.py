@@ -1,4 +1,4 @@
-"""Validation: held-out pairs, restored whole and scored under the customary protocol."""
+"""Validation: held-out pairs, restored whole and scored under the default protocol."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import inspect
 import json
 import re
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 
 from rainbench.catalog.published import load_published
 from rainbench.catalog.registry import load_registry
-from rainbench.claims.cells import Tables, spreads
-from rainbench.claims.evaluate import Check, Claim, judge, load_claims, missing_tests
-from rainbench.claims.tables import AGREED, disagreements, open_grid
-from rainbench.claims.trial_verdicts import Scored, judge_trials
+from rainbench.claims import by_training, on_tables, on_weights
+from rainbench.claims.document import open_grid
+from rainbench.claims.measured import Scored
+from rainbench.claims.printed import Tables, best, spreads
+from rainbench.claims.verdicts import AGREED, judge_by_tables, judge_by_trainings, load_claims
 from rainbench.core.errors import CardError
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +25,10 @@ REGISTRY = load_registry()
 
 
 def found(name, published=PUBLISHED):
-    return judge(CLAIMS[name], published, REGISTRY)
+    return judge_by_tables(CLAIMS[name], published, REGISTRY)
 
 
-@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.checks])
+@pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.on_tables])
 def test_the_arithmetic_agrees_with_the_reading(name):
     assert CLAIMS[name].own_table in ("", AGREED[found(name).verdict]), found(name).parts
 
@@ -54,15 +56,35 @@ def test_no_claim_of_the_reading_is_missing(shared):
 
 def test_every_claim_is_checked_or_says_why_not():
     for claim in CLAIMS.values():
-        assert bool(claim.checks) == ("T" in claim.kinds), claim.id
+        assert bool(claim.on_tables) == ("T" in claim.kinds), claim.id
         assert bool(claim.tests) or "P" not in claim.kinds, claim.id
-        assert claim.checks or claim.tests or claim.trial or "S" in claim.kinds or claim.notes
+        assert claim.on_tables or claim.tests or "S" in claim.kinds or claim.notes
+
+
+@pytest.mark.parametrize("module", [on_tables, on_weights, by_training])
+def test_every_function_stands_for_a_sentence(module):
+    own = {
+        name
+        for name, value in vars(module).items()
+        if inspect.isfunction(value) and value.__module__ == module.__name__ and name[0] != "_"
+    }
+    assert own and own <= {name.lower() for name in CLAIMS}
+
+
+def missing_tests(claim):
+    """Those tests of a claim that do not exist."""
+    parts = [(test, *test.split("::")) for test in claim.tests]
+    return [
+        test
+        for test, file, name in parts
+        if not (ROOT / file).is_file() or f"def {name}(" not in (ROOT / file).read_text()
+    ]
 
 
 def test_tests_that_show_a_property_exist():
-    assert [test for claim in CLAIMS.values() for test in missing_tests(claim, ROOT)] == []
+    assert [test for claim in CLAIMS.values() for test in missing_tests(claim)] == []
     lost = dataclasses.replace(CLAIMS["A8"], tests=("tests/nowhere.py::test_it",))
-    assert missing_tests(lost, ROOT) == ["tests/nowhere.py::test_it"]
+    assert missing_tests(lost) == ["tests/nowhere.py::test_it"]
 
 
 def altered(table, method, variant="", **changes):
@@ -80,7 +102,8 @@ def test_another_number_is_noticed():
     assert one.verdict == "part"
     assert one.parts[0].text == "PSNR on jrsrd: DAM dual 23.41 is not above DAM odd 23.41"
     both = found("A1", altered("T7", "DAM", "dual", psnr=20.0, ssim=0.1))
-    assert both.verdict == "does not hold" and disagreements([both]) == [both]
+    assert both.verdict == "does not hold" and both.disagrees
+    assert not found("A1").disagrees
 
 
 def test_a_stated_difference_is_held_to_its_digits():
@@ -94,10 +117,8 @@ def test_one_failing_part_refutes_a_sentence_about_all():
     assert [part.text for part in found("E6").parts if not part.holds] == [
         "PSNR on mpid-drop: NASNet 30.75 < the second, Qian2018 31.57"
     ]
-    assert dataclasses.replace(CLAIMS["E6"], whole=False) is not CLAIMS["E6"]
-    assert (
-        judge(dataclasses.replace(CLAIMS["E6"], whole=False), PUBLISHED, REGISTRY).verdict == "part"
-    )
+    loose = dataclasses.replace(CLAIMS["E6"], whole=False)
+    assert judge_by_tables(loose, PUBLISHED, REGISTRY).verdict == "part"
 
 
 def test_a_tie_is_not_the_best():
@@ -108,12 +129,15 @@ def test_a_tie_is_not_the_best():
 
 
 def test_a_cell_that_does_not_exist_is_named():
-    claim = Claim(
-        id="Z1", paper="DAiAM", claim="", kinds=("T",),
-        checks=(Check(best=("T7 | jrsrd | DAM | duel",)),),
-    )  # fmt: skip
+    column = Tables(PUBLISHED, REGISTRY, "DAiAM")("T7", "jrsrd")
     with pytest.raises(CardError, match=r"no published cell.*\n.*T7 \| jrsrd \| DAM \| dual"):
-        judge(claim, PUBLISHED, REGISTRY)
+        column("DAM", "duel")
+
+
+def test_a_difference_is_the_best_of_no_column():
+    column = Tables(PUBLISHED, REGISTRY, "DAiAM")("T7", "jrsrd")
+    with pytest.raises(CardError, match="no column to be the best of"):
+        list(best(column("D-DAiAM") - column("DAiAM")))
 
 
 def test_spreads_are_those_of_a_plain_count():
@@ -134,10 +158,10 @@ def trial(*gains):
     """What A1 says where dual is so many dB above odd, seed by seed, and odd 5 dB above zero."""
     scores = {}
     for seed, gain in enumerate(gains):
-        scores["dam-zero", seed] = Scored(10.0 + seed, 0.5)
-        scores["dam-odd", seed] = Scored(15.0 + seed, 0.6)
-        scores["dam", seed] = Scored(15.0 + seed + gain, 0.6)
-    return judge_trials(CLAIMS["A1"], scores, 3)
+        scores["joint", "dam-zero", seed] = Scored(10.0 + seed, 0.5)
+        scores["joint", "dam-odd", seed] = Scored(15.0 + seed, 0.6)
+        scores["joint", "dam", seed] = Scored(15.0 + seed + gain, 0.6)
+    return judge_by_trainings(CLAIMS["A1"], scores, 3)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +176,7 @@ def trial(*gains):
 def test_what_three_seeds_allow_to_say(gains, comparison, verdict):
     """Differences are taken seed by seed, so the rise from seed to seed does not count."""
     finding = trial(*gains)
-    assert finding.comparisons[0].psnr == pytest.approx(gains)
+    assert finding.comparisons[0].differences["psnr"] == pytest.approx(gains)
     assert finding.comparisons[0].verdict == comparison
     assert finding.comparisons[1].verdict == "holds at this scale"
     assert finding.verdict == verdict
@@ -165,15 +189,15 @@ def test_a_missing_seed_leaves_a_claim_open():
 
 def test_gains_are_compared_as_gains():
     values = {"daiam": 20.0, "daiam-daiam": 20.2, "d-daiam": 20.5}
-    scores = {(name, 0): Scored(value, 0.5) for name, value in values.items()}
-    first, second = judge_trials(CLAIMS["A3"], scores, 1).comparisons
-    assert first.psnr == pytest.approx((0.3,)) and second.psnr == pytest.approx((0.2,))
+    scores = {("joint", name, 0): Scored(value, 0.5) for name, value in values.items()}
+    first, second = judge_by_trainings(CLAIMS["A3"], scores, 1).comparisons
+    assert first.differences["psnr"] == pytest.approx((0.3,))
+    assert second.differences["psnr"] == pytest.approx((0.2,))
 
 
-def test_cells_of_other_papers_are_found():
-    assert (
-        Tables(PUBLISHED, REGISTRY, "SIAN").value("NASNet T1 | rain100h | NASNet", "psnr") == 30.38
-    )
+def test_cells_of_other_papers_are_found_and_shown_with_theirs():
+    number = Tables(PUBLISHED, REGISTRY, "SIAN")("T1", "rain100h", "NASNet")("NASNet").at("psnr")
+    assert number.value == 30.38 and str(number) == "NASNet (NASNet) 30.38"
 
 
 def test_an_open_claim_names_the_option_that_decides_it():

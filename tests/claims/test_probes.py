@@ -1,7 +1,6 @@
 """Claims asked of the shipped weights: what is read, how it is compared, what is refused."""
 
 import csv
-import dataclasses
 import json
 
 import numpy as np
@@ -10,10 +9,10 @@ from embedded import mini_pairs
 
 from rainbench.catalog.registry import content_root, load_registry
 from rainbench.catalog.weights import shipped_weights
-from rainbench.claims.evaluate import load_claims
-from rainbench.claims.probe_tables import probes_grid
-from rainbench.claims.probe_values import area_under_curve, read_values
-from rainbench.claims.probes import PERFECT, judge_probe, parse_reading, readings_of
+from rainbench.claims.document import _weights_grid
+from rainbench.claims.measured import Quantity, Reading, order
+from rainbench.claims.readings import PERFECT, area_under_curve, read_values
+from rainbench.claims.verdicts import Finding, judge_by_weights, load_claims
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.metrics import score_all
 from rainbench.run.options import RunOptions
@@ -23,37 +22,44 @@ CLAIMS = {claim.id: claim for claim in load_claims()}
 REGISTRY = load_registry()
 
 
-def read(*texts):
-    return read_values(REGISTRY, [parse_reading(text) for text in texts])
+def reading(entry, dataset="mini-streaks", **others):
+    return Reading(entry=entry, dataset=dataset, **others)
 
 
-def asked(*order):
-    """A claim that asks for one order."""
-    return dataclasses.replace(CLAIMS["D8"], probe=(order,))
+def read(*readings):
+    return list(read_values(REGISTRY, readings).values())
+
+
+def quantity(name, *values, unit="dB"):
+    return Quantity(name, {unit: values})
 
 
 def test_every_reading_of_the_claims_names_what_is_shipped():
-    for text in readings_of(CLAIMS.values()):
-        reading = parse_reading(text)
-        (entry,) = REGISTRY.entries([reading.entry])
-        assert entry.name == reading.entry
-        assert entry.weights is None or shipped_weights(entry) is not None, text
-        set_name = f"mini-{reading.dataset}" if reading.strength else reading.dataset
-        assert REGISTRY.datasets[set_name].embedded, text
+    for each in (each for claim in CLAIMS.values() for each in claim.readings):
+        (entry,) = REGISTRY.entries([each.entry])
+        assert entry.name == each.entry
+        assert entry.weights is None or shipped_weights(entry) is not None, each
+        set_name = f"mini-{each.dataset}" if each.strength else each.dataset
+        assert REGISTRY.datasets[set_name].embedded, each
 
 
 def test_a_clean_picture_is_asked_of_all_that_is_shipped():
     shipped = {entry.name for entry in REGISTRY.entries() if shipped_weights(entry)}
-    assert {parse_reading(text).entry for text in readings_of([CLAIMS["X8"]])} == shipped
+    assert {each.entry for each in CLAIMS["X8"].readings} == shipped
+    assert {each.view for each in CLAIMS["X8"].readings} == {"without rain"}
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["nasnet", "nasnet over mini-drops", "nasnet on mini-drops without", "a stage x on mini-drops"],
-)
-def test_what_is_no_reading_is_refused(text):
-    with pytest.raises(CardError, match="is no reading of an entry"):
-        parse_reading(text)
+@pytest.mark.parametrize("wrong", [{"view": "without"}, {"stage": 1, "map": "attention"}])
+def test_what_is_no_reading_is_refused(wrong):
+    with pytest.raises(CardError, match=r"nasnet.* on mini-drops.* is no reading"):
+        reading("nasnet", "mini-drops", **wrong)
+
+
+def test_a_reading_says_what_is_read():
+    assert str(reading("a", "joint", stage=2, strength=0.6)) == "a stage 2 on joint at 0.6"
+    assert str(reading("a", map="m", view="where it rains")) == (
+        "a map m on mini-streaks where it rains"
+    )
 
 
 def test_the_area_under_the_curve_is_the_share_of_pairs_in_order():
@@ -70,28 +76,46 @@ def test_the_area_under_the_curve_is_the_share_of_pairs_in_order():
 def test_readings_are_compared_image_by_image():
     lower = (19.0, 29.2, 38.9, 25.0, 31.0, 12.0)
     gains = (1.0, 0.8, 1.1, 0.3, 2.0, 0.1)
-    values = {"a on s": tuple(map(sum, zip(lower, gains, strict=True))), "b on s": lower}
-    (comparison,) = judge_probe(asked(("a on s",), ("b on s",)), values).comparisons
-    assert comparison.differences == pytest.approx(gains)
+    upper = quantity("a", *map(sum, zip(lower, gains, strict=True)))
+    lower = quantity("b", *lower)
+    (comparison,) = order(upper, lower)
+    assert comparison.differences["dB"] == pytest.approx(gains)
     assert comparison.verdict == "holds at this scale"  # 2 of 2^6 orders of signs: 3 %
-    assert judge_probe(asked(("b on s",), ("a on s",)), values).verdict == "reversed"
-    gain = judge_probe(asked(("a on s minus b on s",), ("1",)), values)
-    assert gain.comparisons[0].differences == pytest.approx([gain - 1 for gain in gains])
-    assert gain.verdict == "not distinguishable"
-    (row,) = probes_grid([gain]).rows
-    assert [cell.text for cell in row[3:6]] == ["-0.12 ± 0.67", "2 of 6", "not distinguishable"]
+    assert order(lower, upper)[0].verdict == "reversed"
+    gain = order(upper - lower, 1)
+    assert gain[0].differences["dB"] == pytest.approx([gain - 1 for gain in gains])
+    finding = Finding(CLAIMS["D8"], tuple(gain))
+    assert finding.verdict == "not distinguishable"
+    (row,) = _weights_grid([finding]).rows
+    assert [cell.text for cell in row[2:6]] == [
+        "a minus b > 1", "-0.12 ± 0.67", "2 of 6", "not distinguishable",
+    ]  # fmt: skip
 
 
 def test_five_images_are_too_few():
-    values = {"a on s": (1.0, 2.0, 3.0, 4.0, 5.0)}
-    assert judge_probe(asked(("a on s",), ("0",)), values).verdict == "not distinguishable"
+    assert order(quantity("a", 1.0, 2.0, 3.0, 4.0, 5.0), 0)[0].verdict == "not distinguishable"
 
 
-@pytest.mark.parametrize("other", ["b on s at 0.2", "a map attention on s"])
-def test_what_does_not_belong_together_is_not_compared(other):
-    values = {"a on s": (1.0, 2.0), "b on s at 0.2": (1.0,), "a map attention on s": (0.5, 0.6)}
-    with pytest.raises(CardError, match="cannot be compared image by image"):
-        judge_probe(asked(("a on s",), (other,)), values)
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (quantity("b", 1.0), "a and b cannot be compared one by one"),
+        (quantity("b", 0.5, 0.6, unit="AUC"), "a and b are of different units"),
+    ],
+)
+def test_what_does_not_belong_together_is_not_compared(other, message):
+    with pytest.raises(CardError, match=message):
+        order(quantity("a", 1.0, 2.0), other)
+
+
+def test_a_claim_is_judged_by_what_was_read():
+    (asked,) = CLAIMS["D8"].readings
+    assert asked == reading("rranet.streaks-w8", view="without rain")
+    finding = judge_by_weights(CLAIMS["D8"], {asked: (41.0, 42.0, 43.0, 44.0, 45.0, 46.0)})
+    assert finding.comparisons[0].differences == {"dB": (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)}
+    assert finding.verdict == "holds at this scale"
+    with pytest.raises(CardError, match=r"D8: rranet.* was not read"):
+        judge_by_weights(CLAIMS["D8"], {})
 
 
 def test_the_rainy_picture_itself():
@@ -99,9 +123,9 @@ def test_the_rainy_picture_itself():
     with (content_root() / "datasets/mini/streaks/metadata.csv").open() as file:
         written = [float(row["input_psnr_y"]) for row in csv.DictReader(file)]
     streaks, clean, wet = read(
-        "identity on mini-streaks",
-        "identity on mini-streaks without rain",
-        "identity on mini-streaks where it rains",
+        reading("identity"),
+        reading("identity", view="without rain"),
+        reading("identity", view="where it rains"),
     )
     assert streaks == pytest.approx(written, abs=5e-3)
     assert set(clean) == {PERFECT}
@@ -110,7 +134,7 @@ def test_the_rainy_picture_itself():
 
 def test_rain_that_comes_anew():
     """Stronger streaks over the same drops; the same pictures at the second time."""
-    light, heavy = (f"identity on joint at {strength}" for strength in (0.2, 0.6))
+    light, heavy = (reading("identity", "joint", strength=each) for each in (0.2, 0.6))
     first = read(light, heavy)
     assert read(light, heavy) == first and len(first[0]) == 8
     assert all(one > other for one, other in zip(*first, strict=True))
@@ -118,7 +142,7 @@ def test_rain_that_comes_anew():
 
 def test_where_it_rains_the_rest_is_put_back():
     """Pixels that no streak changes are those of the clean picture: the PSNR can but rise."""
-    plain, wet = read("median on mini-streaks", "median on mini-streaks where it rains")
+    plain, wet = read(reading("median"), reading("median", view="where it rains"))
     assert all(one < other for one, other in zip(plain, wet, strict=True))
 
 
@@ -133,22 +157,25 @@ def test_a_reading_is_what_a_run_scores(name):
         for _, rainy, clean in mini_pairs()
     ]
     stages = 6 if name.startswith("prenet") else 1
-    plain, last = read(f"{name} on mini-streaks", f"{name} stage {stages} on mini-streaks")
+    plain, last = read(reading(name), reading(name, stage=stages))
     assert plain == pytest.approx(scored, abs=2e-3)
     assert last == plain
 
 
-def test_what_does_not_exist_is_named():
-    for text, message in (
-        ("median stage 9 on mini-streaks", "median has . stages"),
-        ("median map attention on mini-streaks", "returns no map attention"),
-        ("median on sleet at 0.2", "kind 'sleet'"),
-        ("median on rain100l", "does not come with rainbench"),
-        ("nasnet on mini-streaks", "nasnet names several entries"),
-        ("median on mini-mist where it rains", "no masks of streaks"),
-    ):
-        with pytest.raises(RainbenchError, match=message):
-            read(text)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (reading("median", stage=9), "median has . stages"),
+        (reading("median", map="attention"), "returns no map attention"),
+        (reading("median", "sleet", strength=0.2), "kind 'sleet'"),
+        (reading("median", "rain100l"), "does not come with rainbench"),
+        (reading("nasnet"), "nasnet names several entries"),
+        (reading("median", "mini-mist", view="where it rains"), "no masks of streaks"),
+    ],
+)
+def test_what_does_not_exist_is_named(wrong, message):
+    with pytest.raises(RainbenchError, match=message):
+        read(wrong)
 
 
 def test_command(rainbench, tmp_path):

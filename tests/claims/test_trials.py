@@ -1,22 +1,23 @@
-"""Trials: trained once, at one budget, and gone on with."""
+"""Trials: trained once, at one budget, and continued after a kill."""
 
 import dataclasses
+import json
 
 import pytest
 
 from rainbench.catalog.registry import load_registry
-from rainbench.claims.evaluate import load_claims
-from rainbench.claims.trial_verdicts import networks_of
-from rainbench.claims.trials import Budget, open_ground, read_trial, run_trial
-from rainbench.commands.claim_trials import _trials
+from rainbench.claims.trials import Budget, open_setting, read_trial, run_trial
+from rainbench.claims.verdicts import load_claims
+from rainbench.commands.claim_trials import trials_of as all_trials
+from rainbench.core.errors import RainbenchError
 
-CLAIMS = [claim for claim in load_claims() if claim.trial is not None]
+CLAIMS = [claim for claim in load_claims() if claim.by_training]
 REGISTRY = load_registry()
 
 
 def trials_of(*names, seeds=1, width=8):
     chosen = [claim for claim in CLAIMS if not names or claim.id in names]
-    return [trial for _, trial in _trials(REGISTRY, chosen, width, seeds)]
+    return [trial for _, trial in all_trials(REGISTRY, chosen, width, seeds)]
 
 
 def test_every_network_of_every_trial_is_known():
@@ -26,10 +27,14 @@ def test_every_network_of_every_trial_is_known():
     assert "dam,width=8,seed=0" in folders
     assert "nasnet,blocks=3,width=8,seed=1" in folders
     assert "sian-mae,width=8,seed=1" in folders
-    for claim in CLAIMS:
-        variants = {variant.name for variant in claim.trial.variants}
-        assert variants <= set(networks_of(claim)), f"{claim.id} has a variant it never compares"
-        assert not variants & set(REGISTRY.baselines), claim.id
+    variants = {
+        network.name
+        for claim in CLAIMS
+        for network in claim.networks
+        if network.name != network.baseline
+    }
+    assert variants == {"dam-binary", "sian-mae", "sian-mse"}
+    assert not variants & set(REGISTRY.baselines)
 
 
 def test_a_variant_differs_in_its_losses_alone():
@@ -45,17 +50,66 @@ def test_a_variant_differs_in_its_losses_alone():
 
 def test_a_variant_trains_by_its_own_loss_and_is_found_again(photographs, tmp_path):
     budget = Budget(steps=2, batch=1, patch=16, side=32)
-    ground = open_ground(REGISTRY, photographs, "streaks", budget)
+    setting = open_setting(REGISTRY, photographs, "streaks", budget)
     own, mae, _ = trials_of("C1", width=4)
     logs = {}
     for trial in (own, mae):
         trial = dataclasses.replace(trial, arguments={**trial.arguments, "stages": 1})
-        assert read_trial(trial, ground, budget, tmp_path) is None
-        result = run_trial(trial, ground, budget, tmp_path)
-        assert result == read_trial(trial, ground, budget, tmp_path)
+        assert read_trial(trial, setting, budget, tmp_path) is None
+        result = run_trial(trial, setting, budget, tmp_path)
+        assert result == read_trial(trial, setting, budget, tmp_path)
         logs[trial.name] = (tmp_path / trial.folder / "log.csv").read_text()
     assert "neg_ssim stages" in logs["sian"] and "l1 stages" in logs["sian-mae"]
     assert "neg_ssim" not in logs["sian-mae"]
+
+
+@pytest.fixture
+def tiny(photographs, tmp_path):
+    """A trial of two steps that is done, with what it takes to read and to run it again."""
+    budget = Budget(steps=2, batch=1, patch=16, side=32)
+    setting = open_setting(REGISTRY, photographs, "streaks", budget)
+    trial = trials_of("C1", width=4)[0]
+    trial = dataclasses.replace(trial, arguments={**trial.arguments, "stages": 1})
+    return trial, setting, budget, run_trial(trial, setting, budget, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["result.json", "trial.json"])
+@pytest.mark.parametrize("content", ["{}", "", '{"psnr": 99}', "\0\1", None])
+def test_a_result_that_was_changed_is_made_again(tiny, tmp_path, name, content):
+    trial, setting, budget, result = tiny
+    file = tmp_path / trial.folder / name
+    if content is None:
+        file.unlink()
+    else:
+        file.write_text(content)
+    assert read_trial(trial, setting, budget, tmp_path) is None
+    again = run_trial(trial, setting, budget, tmp_path)
+    assert again == result == read_trial(trial, setting, budget, tmp_path)
+
+
+def test_a_number_edited_by_hand_is_not_taken(tiny, tmp_path):
+    trial, setting, budget, result = tiny
+    file = tmp_path / trial.folder / "result.json"
+    edited = {**json.loads(file.read_text()), "psnr": result.psnr + 1}
+    file.write_text(json.dumps(edited, indent=1))
+    assert run_trial(trial, setting, budget, tmp_path).psnr == result.psnr
+
+
+def test_a_trial_of_other_settings_is_refused_by_name(tiny, tmp_path):
+    trial, setting, budget, _ = tiny
+    longer = dataclasses.replace(budget, steps=3)
+    assert read_trial(trial, setting, longer, tmp_path) is None
+    with pytest.raises(RainbenchError, match="other settings: steps was 2, is 3"):
+        run_trial(trial, setting, longer, tmp_path)
+
+
+def test_a_folder_of_an_earlier_version_is_refused(rainbench, photographs, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "budget.json").write_text('{"budget": "2 steps"}')
+    call = ["claims", "--run", "--only", "E3", "--clean", photographs, "--out", tmp_path / "out"]
+    done = rainbench(*call, "--steps", 2)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "earlier version" in done.stderr and "another --out" in done.stderr
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_a_finished_training_is_only_exported_again(train, add_trainable, tmp_pa
     first = (tmp_path / "a.safetensors").read_bytes()
     log = (tmp_path / "out" / "log.csv").read_bytes()
     again = train(*out)
-    assert again.returncode == 0 and "going on from step 10" in again.stderr
+    assert again.returncode == 0 and "continuing from step 10" in again.stderr
     assert (tmp_path / "a.safetensors").read_bytes() == first
     assert (tmp_path / "out" / "log.csv").read_bytes() == log
 
@@ -116,6 +116,36 @@ def test_another_training_in_the_same_folder_is_refused(train, add_trainable, tm
     done = train("--out", tmp_path / "out", "--batch", 2)
     assert done.returncode == 2
     assert "another" not in done.stdout and "batch was 4, is 2" in done.stderr
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"network": "small"}', "\0\1"])
+def test_a_folder_that_does_not_say_what_it_holds_is_refused(
+    train, add_trainable, tmp_path, content
+):
+    """Damaged, or in the words of an earlier version."""
+    add_trainable(steps=10)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "job.json").write_text(content)
+    done = train("--out", tmp_path / "out")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "job.json is damaged, or of an earlier version" in done.stderr
+    assert not (tmp_path / "out" / "last.pt").exists()
+
+
+def test_a_checkpoint_of_another_training_is_refused(train, add_trainable, tmp_path):
+    """Its network has the same shapes, so that nothing else would tell."""
+    add_trainable(steps=4)
+    for seed, out in ((0, "mine"), (1, "other")):
+        assert train("--out", tmp_path / out, "--seed", seed).returncode == 0
+    for name, more in (("last", ()), ("best", ("--export", tmp_path / "a.safetensors"))):
+        mine, other = (tmp_path / out / f"{name}.pt" for out in ("mine", "other"))
+        kept = mine.read_bytes()
+        mine.write_bytes(other.read_bytes())
+        done = train("--out", tmp_path / "mine", "--seed", 0, *more)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert f"{name}.pt: a checkpoint of another training" in done.stderr
+        mine.write_bytes(kept)
+    assert not (tmp_path / "a.safetensors").exists()
 
 
 def test_a_diverging_training_names_the_step(train, add_trainable, tmp_path):

@@ -1,4 +1,4 @@
-"""What the shipped weights make of the embedded sets: the numbers behind `rainbench.claims.probes`.
+"""What the shipped weights make of the embedded sets: the numbers behind `on_weights`.
 
 Every entry sees an image once, whatever is read off its output.
 """
@@ -6,7 +6,7 @@ Every entry sees an image once, whatever is read off its output.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import find_weights
-from rainbench.claims.probes import PERFECT, SCENES, Reading
+from rainbench.claims.measured import Reading
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image, read_gray
 from rainbench.core.text import did_you_mean
@@ -32,6 +32,12 @@ from rainbench.rain.transform import Synthesis, SynthesisKind
 Say = Callable[[str], None]
 Key = tuple[str, str, float, bool]
 """An entry, a data set or kind of rain, its strength, and whether the clean images are shown."""
+
+PERFECT = 99.0
+"""The PSNR in dB that stands for an output without any error."""
+
+SCENES = "mini-streaks"
+"""The embedded set over whose clean images rain comes anew."""
 
 SEED = 1
 ROWS = 480
@@ -50,11 +56,11 @@ class _Scene:
 
 def read_values(
     registry: Registry,
-    readings: Sequence[Reading],
+    readings: Iterable[Reading],
     *,
     threads: int = 1,
     done: Say = lambda _: None,
-) -> list[tuple[float, ...]]:
+) -> dict[Reading, tuple[float, ...]]:
     """Return the readings' numbers, one per image.
 
     Args:
@@ -70,17 +76,15 @@ def read_values(
     Example:
         >>> from rainbench.catalog.registry import load_registry
         >>> reading = Reading(entry="identity", dataset="mini-streaks")
-        >>> (values,) = read_values(load_registry(), [reading])
+        >>> values = read_values(load_registry(), [reading])[reading]
         >>> len(values), round(max(values), 2)
         (8, 25.89)
     """
     torch.set_num_threads(threads)
-    found: dict[int, tuple[float, ...]] = {}
-    numbered = sorted(enumerate(readings), key=lambda item: _key(item[1]))
-    for key, group in itertools.groupby(numbered, key=lambda item: _key(item[1])):
+    found: dict[Reading, list[float]] = {reading: [] for reading in readings}
+    for key, group in itertools.groupby(sorted(found, key=_key), key=_key):
         entry, scenes = _entry(registry, key[0]), _scenes(registry, key[1], key[2])
-        wanted = dict(group)
-        values: dict[int, list[float]] = {number: [] for number in wanted}
+        wanted = list(group)
         weights = find_weights(entry, [])
         network, conventions = build_network(entry, weights), Conventions.of(entry.baseline)
         for scene in scenes:
@@ -89,14 +93,13 @@ def read_values(
             batch = torch.from_numpy(shown).permute(2, 0, 1)[None].float() / 255
             with torch.inference_mode():
                 restoration = conventions.apply(network, batch)
-            for number, reading in wanted.items():
-                values[number].append(_value(reading, restoration, scene))
-        found.update((number, tuple(numbers)) for number, numbers in values.items())
+            for reading in wanted:
+                found[reading].append(_value(reading, restoration, scene))
         done(f"{key[0]} on {key[1]}")
-    return [found[number] for number in range(len(readings))]
+    return {reading: tuple(numbers) for reading, numbers in found.items()}
 
 
-def passes_of(readings: Sequence[Reading]) -> int:
+def passes_of(readings: Iterable[Reading]) -> int:
     """Return how many times an entry goes over a set for readings."""
     return len({_key(reading) for reading in readings})
 
