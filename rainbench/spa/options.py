@@ -50,7 +50,7 @@ class SpaOptions:
         name: Of the data set.
     """
 
-    method: Method = "exact"
+    method: Method = "robust"
     frames: int | Literal["auto"] | None = None
     density: Kind | None = None
     align: bool | None = None

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import errno
+import inspect
 import json
 import os
 import re
@@ -440,6 +441,15 @@ def test_memory_never_changes_the_result(tmp_path):
     assert reports["roomy"].rows == reports["again"].rows == reports["spool"].rows
     trees = {name: tree(tmp_path / name) for name in reports}
     assert trees["roomy"] == trees["again"] == trees["spool"]
+
+
+def test_the_default_method_is_that_of_the_command_line():
+    from rainbench.clean_frame.extract import extract_clean_frame
+    from rainbench.commands.build_spa import command
+
+    (option,) = [each for each in command.params if each.name == "method"]
+    default = inspect.signature(extract_clean_frame).parameters["method"].default
+    assert option.default == default == SpaOptions().method == "robust"
 
 
 def test_a_device_is_looked_for_only_where_one_can_be(monkeypatch):

@@ -121,7 +121,7 @@ def judge(
     Example:
         >>> from rainbench.clean_frame.extract import extract_clean_frame
         >>> video = np.random.default_rng(0).normal(100, 1, (20, 32, 32, 3)).astype(np.uint8)
-        >>> judgement = judge(video, extract_clean_frame(video))
+        >>> judgement = judge(video, extract_clean_frame(video, "exact"))
         >>> judgement.verdict, judgement.estimated_psnr > 45
         ('accept', True)
     """

@@ -69,7 +69,7 @@ def estimate_density(frames: Frames) -> Density:
     few = take_frames(source, np.s_[:: max(1, -(-source.shape[0] // _LOOKED_AT))])
     gains = estimate_gains(few)
     grid = sample_grid(few)[:, :, None]
-    clean = extract_clean_frame(grid, gains=gains)
+    clean = extract_clean_frame(grid, "exact", gains=gains)
     bright = grid.mean(axis=-1, dtype=np.float32) / gains.astype(np.float32)[:, None, None]
     above = bright - clean.levels.mean(axis=-1)
     below = above[above < 0]
