@@ -141,7 +141,7 @@ def stage_pairs(
     Args:
         folder: The sequence's folder.
         frames: Number and picture of frames, as they match the clean frame; others than the
-            plan's are passed over.
+            plan's are ignored.
         clean: The clean frame.
         plan: What to make.
         key: What the frames and the clean frame depend on.

@@ -41,7 +41,7 @@ class Candidate:
         first: First frame used, in the video.
         frames: Number of frames used, one after the other.
         width: Of the clean frame, in pixels; smaller than the video's where it was aligned.
-        height: Likewise.
+        height: Of the clean frame, in pixels.
         method: How it was made.
         density: Of the rain, as given or estimated.
         percentile: The percentile over time that was taken; None for methods without one.

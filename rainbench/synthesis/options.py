@@ -149,6 +149,6 @@ def check_apart(inputs: Sequence[Path], out: Path) -> None:
         source = folder.resolve()
         if target == source or target.is_relative_to(source) or source.is_relative_to(target):
             raise RainbenchError(
-                f"--out {out} and the input {folder} lie in each other",
+                f"--out {out} and the input {folder} overlap: one lies inside the other",
                 hint="Choose a folder elsewhere: inputs are never written to.",
             )

@@ -31,7 +31,7 @@ class VideoWriter:
     Args:
         path: Where to; ``.mp4`` for H.264, ``.mkv`` for FFV1.
         width: Of every frame, in pixels.
-        height: Likewise.
+        height: Of every frame, in pixels.
         rate: Frames a second, on average where frames come with times.
         lossless: FFV1 instead of H.264.
 

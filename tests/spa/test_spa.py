@@ -30,7 +30,7 @@ from rainbench.spa.inputs import MARKER, content_hash, find_inputs, video_id
 from rainbench.spa.layout import AcceptedSequence, lay_out
 from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
 from rainbench.spa.pairs import PairPlan, cut_windows, make_mask, stage_pairs, staged_pairs
-from rainbench.spa.plan import make_plan
+from rainbench.spa.plan import plan_build
 from rainbench.spa.review.candidates import find_pictures
 from rainbench.spa.review.sequences import load_sequences
 from rainbench.spa.sequence import Candidate, load_candidate, save_candidate
@@ -263,7 +263,7 @@ def build(paths, out, **how):
     options = SpaOptions(
         **{"method": "exact", "layout": "pairs", "max_frames": 6, "name": "toy", **how}
     )
-    return build_spa(make_plan(paths, out, options), out, options)
+    return build_spa(plan_build(paths, out, options), out, options)
 
 
 @pytest.fixture(scope="module")

@@ -150,7 +150,7 @@ def test_incomplete_copies_are_refused(raindrop, tmp_path):
     (raindrop / "gt/1_clean.png").unlink()
     with pytest.raises(RainbenchError, match="has no clean partner"):
         raindrop_scenes(raindrop)
-    with pytest.raises(RainbenchError, match="lie in each other"):
+    with pytest.raises(RainbenchError, match="one lies inside the other"):
         build(raindrop, raindrop / "out")
 
 
