@@ -106,7 +106,7 @@ def time_parts(folder: Path, repeats: int) -> dict[str, float]:
     return {name: total / len(files) for name, total in sums.items()}
 
 
-def make_plan(raindrop: Path, out: Path, workers: int) -> SynthPlan:
+def plan_scenes(raindrop: Path, out: Path, workers: int) -> SynthPlan:
     """Return the plan of ``synth-jrsrd --raindrop``."""
     options = SynthOptions(
         synthesis=Synthesis(kind="joint"), levels=JRSRD_LEVELS, name="speed", workers=workers
@@ -137,7 +137,7 @@ def time_build(raindrop: Path, work: Path, repeats: int) -> BuildTimes:
     for repeat in range(repeats + 1):
         out = work / f"{raindrop.name}{repeat}"
         begin = time.process_time()
-        report = build_set(make_plan(raindrop, out, 1))
+        report = build_set(plan_scenes(raindrop, out, 1))
         times.append(time.process_time() - begin)
     inputs = [path for path in raindrop.rglob("*.png") if path.parent.name in ("data", "gt")]
     encoded = [path.read_bytes() for path in inputs]

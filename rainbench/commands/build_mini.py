@@ -1,4 +1,4 @@
-"""``rainbench build-mini``: the embedded data, made anew."""
+"""``rainbench build-mini``: the embedded data, made again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Example:
 @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
               help="Processes.")  # fmt: skip
 def command(out: Path, workers: int) -> None:
-    """Make the five embedded sets anew; the pixels are the same on every machine."""
+    """Make the five embedded sets again; the pixels are the same on every machine."""
     from rainbench.synthesis.mini import write_mini
 
     write_mini(out, workers=workers, on_set=lambda name: show(f"{out / name}: 8 pairs"))

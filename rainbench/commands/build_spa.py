@@ -9,12 +9,12 @@ import click
 
 from rainbench.commands.options import json_option
 from rainbench.core.progress import progress, say, show, show_json
-from rainbench.core.text import duration
+from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
     from rainbench.clean_frame.extract import Method
     from rainbench.spa.builder import BuildReport
-    from rainbench.spa.plan import BuildPlan
+    from rainbench.spa.plan import SpaPlan
     from rainbench.spa.summary import SummaryRow
 
 METHODS = ("robust", "exact", "notebook", "mode", "median", "mean", "min")
@@ -158,7 +158,7 @@ def command(
     from rainbench.run.results import lock_run
     from rainbench.spa.builder import build_spa
     from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
-    from rainbench.spa.plan import make_plan
+    from rainbench.spa.plan import plan_build
 
     options = SpaOptions(
         method=method,
@@ -179,7 +179,7 @@ def command(
         name=data_set_name(name, out),
     )
     extras = Extras(hugging_face="hugging-face" in also, webdataset="webdataset" in also)
-    plan = make_plan(paths, out, options)
+    plan = plan_build(paths, out, options)
     _print_plan(plan, options.name, out)
     if dry_run:
         if as_json:
@@ -191,14 +191,15 @@ def command(
     ctx.exit(1 if any(row.state == "failed" for row in report.rows) else 0)
 
 
-def _print_plan(plan: BuildPlan, name: str, out: Path) -> None:
+def _print_plan(plan: SpaPlan, name: str, out: Path) -> None:
     for video in plan.videos:
         say(video.line())
     for label, reason in plan.unusable:
         say(f"cannot use {label}: {reason}")
     for label, other in plan.duplicates:
         say(f"left out {label}: the same bytes as {other}")
-    say(f"{len(plan.videos)} videos into {name} in {out}: about {duration(plan.seconds)}")
+    videos = count_of(len(plan.videos), "video")
+    say(f"{videos} into {name} in {out}: about {duration(plan.seconds)}")
 
 
 def _print_report(report: BuildReport, out: Path, *, as_json: bool) -> None:
@@ -213,7 +214,7 @@ def _print_report(report: BuildReport, out: Path, *, as_json: bool) -> None:
     say(f"Summary: {out / 'summary.md'}")
     for card in report.cards:
         root = out / "dataset"
-        say(f"{card.name}: {card.count} pairs; to score on them:")
+        say(f"{card.name}: {count_of(card.count, 'pair')}; to score on them:")
         say(f"  rainbench run --all -d {card.name} --cards {root} --data {root}")
 
 
@@ -222,5 +223,7 @@ def _line(row: SummaryRow) -> str:
     if row.state in ("failed", "duplicate"):
         return f"{row.state}: {where}: {row.reason}"
     judged = f"{row.estimated_psnr:.1f} dB" if row.estimated_psnr is not None else "not judged"
-    detail = f"{row.frames} frames, {judged}" + (f", {row.pairs} pairs" if row.pairs else "")
+    detail = f"{row.frames} frames, {judged}" + (
+        f", {count_of(row.pairs, 'pair')}" if row.pairs else ""
+    )
     return f"{row.state}: {where}: {detail}" + (f": {row.reason}" if row.reason else "")

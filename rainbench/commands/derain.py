@@ -17,6 +17,7 @@ from rainbench.commands.options import (
 )
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
     from rainbench.run.derain import Derained, DerainTask
@@ -150,7 +151,7 @@ def _print_summary(results: list[Derained], out: Path) -> None:
     speed = ""
     if frames:
         seconds = sum(result.seconds for result in results) / frames
-        speed = f"; {frames} images, {seconds:.3g} s each in the network"
+        speed = f"; {count_of(frames, 'image')}, {seconds:.3g} s each in the network"
     show(f"{', '.join(f'{n} {state}' for state, n in counts.items())} into {out}{speed}")
 
 

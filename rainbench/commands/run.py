@@ -69,6 +69,11 @@ Examples:
 @click.option("--allow-partial", is_flag=True, help="Leave out and list unusable pairs.")
 @arithmetic_options
 @click.option("--tile", type=int, default=0, help="Cut images into tiles of N pixels (0: never).")
+@click.option(
+    "--overlap",
+    type=int,
+    help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -88,6 +93,7 @@ def command(
     device: Literal["auto", "cpu", "cuda"],
     precision: Literal["fp32", "bf16", "fp16"],
     tile: int,
+    overlap: int | None,
     threads: int | None,
     dry_run: bool,
     as_json: bool,
@@ -101,7 +107,7 @@ def command(
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
-    options = resolve_options(device, precision, tile, threads)
+    options = resolve_options(device, precision, tile, threads, overlap)
     registry = load_registry(card_folders)
     for problem in registry.problems:
         say(f"Left out: {problem}")

@@ -10,7 +10,7 @@ import click
 
 from rainbench.commands.options import Function, with_options
 from rainbench.core.progress import progress, say, show, show_json
-from rainbench.core.text import duration
+from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
     from rainbench.synthesis.dataset import SynthPlan, SynthReport
@@ -69,7 +69,7 @@ def build_options(function: Function) -> Function:
         click.option(
             "--depth",
             type=click.Path(path_type=Path),
-            help="Depth maps for --mist, called as the images are. [default: made up]",
+            help="Depth maps for --mist, named like the images. [default: made up]",
         ),
         click.option("--seed", type=int, default=0, show_default=True, help="Any number."),
         click.option("--name", default="", help="Of the data set. [default: by what it is]"),
@@ -83,7 +83,7 @@ def build_options(function: Function) -> Function:
         click.option(
             "--allow-partial",
             is_flag=True,
-            help="Go on without what is missing or cannot be used, and say so.",
+            help="Continue without what is missing or cannot be used, and say so.",
         ),
         click.option(
             "--also",
@@ -106,7 +106,7 @@ def given(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def default_workers() -> int:
-    """Return how many processes to use: the cores at hand, eight at most."""
+    """Return how many processes to use: the available cores, eight at most."""
     from rainbench.core.machine import usable_cores
 
     return min(8, usable_cores())
@@ -155,10 +155,13 @@ def run_build(
 def _print_plan(plan: SynthPlan) -> None:
     for note in plan.notes:
         say(f"note: {note}")
-    counts = ", ".join(f"{count} pairs in {name}" for name, count in plan.counts().items())
-    say(f"{len(plan.sources)} scenes: {counts}, in {plan.out}")
+    counts = ", ".join(
+        f"{count_of(count, 'pair')} in {name}" for name, count in plan.counts().items()
+    )
+    say(f"{count_of(len(plan.sources), 'scene')}: {counts}, in {plan.out}")
     size, seconds = plan.estimate()
-    say(f"about {size / 1e6:.0f} MB and {duration(seconds)} with {plan.options.workers} workers")
+    workers = count_of(plan.options.workers, "worker")
+    say(f"about {size / 1e6:.0f} MB and {duration(seconds)} with {workers}")
 
 
 def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
@@ -167,13 +170,13 @@ def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
     for line in report.left_out:
         say(f"cannot use {line}")
     if not report.cards:
-        say("No data set was written. What is done is kept: mend the input and run this again,")
-        say("or give --allow-partial to go on without what cannot be used.")
+        say("No data set was written. Finished scenes are kept: correct the input and run the same")
+        say("command again, or give --allow-partial to continue without what cannot be used.")
         return
     rows = summarise(report)["versions"]
     assert isinstance(rows, list)
     for row in rows:
-        facts = [f"{row['pairs']} pairs", f"input {row['input_psnr_y']:.1f} dB on luma"]
+        facts = [count_of(int(row["pairs"]), "pair"), f"input {row['input_psnr_y']:.1f} dB on luma"]
         facts[1] += f", {row['input_psnr_rgb']:.1f} dB on RGB"
         if row["streak_amount"] is not None:
             facts.append(f"noise {row['streak_amount']:.0%}")
@@ -189,5 +192,5 @@ def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
     size = sum(size for result in report.results for size in result.bytes.values())
     say(f"{size / 1e6:.1f} MB in {duration(seconds)}{before}; {plan.out / 'contact_sheet.png'}")
     for card in report.cards:
-        say(f"{card.name}: {card.count} pairs; to score on them:")
+        say(f"{card.name}: {count_of(card.count, 'pair')}; to score on them:")
         say(f"  rainbench run --all -d {card.name} --cards {plan.out} --data {plan.out}")

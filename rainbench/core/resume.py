@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from rainbench.core.files import write_atomically
 
@@ -23,7 +24,7 @@ class Record:
 
     Attributes:
         key: Hash of all that the result depends on.
-        files: The result's files, by their path below the record's folder: SHA-256 of the bytes.
+        files: The result's files, by their path from the record's folder: SHA-256 of the bytes.
         facts: What else is to be known without looking at the files; plain values.
     """
 
@@ -56,7 +57,7 @@ def file_hash(path: Path) -> str:
 def write_record(
     file: Path,
     key: str,
-    files: Iterable[Path] = (),
+    files: Iterable[Path] | Mapping[Path, str] = (),
     facts: Mapping[str, object] | None = None,
 ) -> Record:
     """Write a record: what it names counts as made from now on.
@@ -64,7 +65,8 @@ def write_record(
     Args:
         file: The record. It is written aside and renamed, so that it is whole or not there.
         key: Hash of all that the result depends on, from `key_of`.
-        files: The result's files, below the folder of ``file``.
+        files: The result's files; a mapping gives the SHA-256 of each, where the bytes were in
+            memory when they were written and need not be read again.
         facts: What else is to be known; plain values.
 
     Raises:
@@ -81,7 +83,10 @@ def write_record(
         >>> read_record(folder / "record.json", "k1") is None
         True
     """
-    hashes = {str(PurePosixPath(path.relative_to(file.parent))): file_hash(path) for path in files}
+    known = files if isinstance(files, Mapping) else {path: file_hash(path) for path in files}
+    hashes = {
+        Path(os.path.relpath(path, file.parent)).as_posix(): sha for path, sha in known.items()
+    }
     record = Record(key, dict(sorted(hashes.items())), dict(facts or {}))
     content = {"key": record.key, "files": record.files, "facts": record.facts}
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)

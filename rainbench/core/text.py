@@ -75,6 +75,16 @@ def did_you_mean(
     return f"Known: {shown}{', ...' if len(known) > 40 else ''}." if known else ""
 
 
+def count_of(number: int, thing: str) -> str:
+    """Return a number of things, with an s where there is not exactly one.
+
+    Example:
+        >>> count_of(1, "image"), count_of(0, "image"), count_of(12, "image")
+        ('1 image', '0 images', '12 images')
+    """
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def duration(seconds: float) -> str:
     """Return a time as people say it.
 

@@ -13,7 +13,7 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The part of a call that belongs into a result's key.
+    """The part of a call that is part of a result's key.
 
     Attributes:
         device: ``cpu`` or ``cuda``.

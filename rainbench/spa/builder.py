@@ -9,7 +9,7 @@ more frames, or rejects it; with ``--review`` a person does. What is accepted be
     OUT/summary.csv, summary.md  a row per sequence
 
 Whatever was made is kept: a build that was killed, or is given more videos or a person's decisions,
-goes on from there and ends with the same bytes as one that was not, for any number of workers.
+continues from there and ends with the same bytes as one that was not, for any number of workers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from rainbench.spa.inputs import MARKER
 from rainbench.spa.layout import AcceptedSequence
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import PairPlan, StagedPair
-from rainbench.spa.plan import BuildPlan, PlannedVideo
+from rainbench.spa.plan import PlannedVideo, SpaPlan
 from rainbench.spa.sequence import Candidate, state_of
 from rainbench.spa.staging import StagingTask, stage_video
 from rainbench.spa.summary import (
@@ -44,7 +44,7 @@ from rainbench.spa.summary import (
 from rainbench.spa.video import VideoOutcome, work_on_video
 
 _CRASHED = (
-    "the process that worked on it died, probably for lack of memory\n"
+    "the process that worked on it died, probably because memory ran out\n"
     "  Run the same command again with a smaller --memory or fewer --workers."
 )
 
@@ -75,17 +75,17 @@ class BuildReport:
 
 
 def build_spa(
-    plan: BuildPlan,
+    plan: SpaPlan,
     out: Path,
     options: SpaOptions,
     *,
     extras: Extras | None = None,
     on_video: Callable[[int, str], None] = lambda _amount, _what: None,
 ) -> BuildReport:
-    """Make, or go on making, a data set of real pairs.
+    """Start or continue a data set of real pairs.
 
     Args:
-        plan: The videos, from `rainbench.spa.plan.make_plan`.
+        plan: The videos, from `rainbench.spa.plan.plan_build`.
         out: Where everything is written.
         options: The options.
         extras: Other packagings to write.
@@ -201,7 +201,7 @@ def _with_failure(outcome: VideoOutcome, failures: dict[str, str]) -> VideoOutco
 
 
 def _rows(
-    plan: BuildPlan,
+    plan: SpaPlan,
     outcomes: Sequence[VideoOutcome],
     out: Path,
     options: SpaOptions,

@@ -89,7 +89,7 @@ def write_data_set(
     options: SpaOptions,
     extras: Extras,
 ) -> WrittenSet:
-    """Write ``OUT/dataset`` anew; the one before stays until this one is complete.
+    """Replace ``OUT/dataset``; the one before stays until the new one is complete.
 
     Args:
         out: The folder of the build.

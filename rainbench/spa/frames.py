@@ -103,7 +103,7 @@ class VideoFrames:
 
     @contextlib.contextmanager
     def kept(self, source: FrameSource) -> Iterator[FrameSource]:
-        """Keep frames that would be made anew each time they are read, where there is room."""
+        """Keep frames that would be made again each time they are read, where there is room."""
         room = max(0, self._options.frame_budget - self._held)
         with keep(source, room, self._scratch) as steady:
             yield steady

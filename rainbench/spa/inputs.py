@@ -43,7 +43,7 @@ def find_inputs(paths: Sequence[Path], out: Path) -> list[VideoInput]:
     """Find every video in files and folders, in natural order, each once.
 
     Folders are searched to any depth. A folder that holds images and no videos is one sequence.
-    Hidden files, and everything that a build wrote (this one or another), are passed over.
+    Hidden files, and everything that a build wrote (this one or another), are ignored.
 
     Args:
         paths: Files and folders as given.

@@ -65,7 +65,7 @@ def lay_out(
 ) -> Iterator[tuple[PairRecord, dict[str, Path], Mapping[str, FileFacts]]]:
     """Name the pairs of one split.
 
-    A rainy picture that equals an earlier one of the split is passed over: two equal frames, or
+    A rainy picture that equals an earlier one of the split is left out: two equal frames, or
     two windows without rain.
 
     Args:

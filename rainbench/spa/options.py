@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,6 +10,7 @@ from rainbench.clean_frame.extract import RAIN_LEVELS, Method
 from rainbench.clean_frame.quality.rain_density import Kind
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import DeviceChoice, has_gpu_driver, resolve_device
+from rainbench.core.resume import key_of
 from rainbench.core.text import safe_name
 
 SpaLayout = Literal["spa", "pairs"]
@@ -51,7 +50,7 @@ class SpaOptions:
         name: Of the data set.
     """
 
-    method: Method = "exact"
+    method: Method = "robust"
     frames: int | Literal["auto"] | None = None
     density: Kind | None = None
     align: bool | None = None
@@ -110,7 +109,7 @@ class SpaOptions:
             "min_psnr": self.min_psnr,
             "allow_truncated": self.allow_truncated,
         }
-        return _hash(parts)
+        return key_of(parts)
 
     def describe(self) -> dict[str, object]:
         """Return the options that decide what the build makes, for its record."""
@@ -119,21 +118,6 @@ class SpaOptions:
 
 
 SMALLEST_CROP = 16
-
-
-def key_of(parts: object) -> str:
-    """Return the hash of plain values.
-
-    Example:
-        >>> key_of({"a": 1, "b": 2}) == key_of({"b": 2, "a": 1})
-        True
-    """
-    return _hash(parts)
-
-
-def _hash(parts: object) -> str:
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def parse_frames(text: str) -> int | Literal["auto"] | None:

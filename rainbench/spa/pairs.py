@@ -5,25 +5,23 @@ A sequence's pairs lie in its own folder under names that do not depend on other
     pairs/clean/X_Y.png          one window of the clean frame, shared by all frames
     pairs/rainy/FRAME_X_Y.png    the same window of a rainy frame
     pairs/mask/FRAME_X_Y.png     255 where that frame is brighter than the clean one
-    pairs/pairs.json             what is there; written last
+    pairs/pairs.json             the record of what is there; written last
 
-A build that was killed goes on with the files it finds: each is written by rename.
+A build that was killed writes only those files again that differ from what is wanted.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
 from rainbench.core.files import write_atomically
-from rainbench.core.images import Image, read_image
-from rainbench.packaging.package import FileFacts, facts_of, store_png
-from rainbench.spa.options import key_of
+from rainbench.core.images import Image, encode_png, read_image
+from rainbench.core.resume import key_of, read_record, write_record
+from rainbench.packaging.package import FileFacts, facts_of
 
 Window = tuple[int, int, int, int]
 """Left, top, width and height, in pixels."""
@@ -120,19 +118,18 @@ def make_mask(rainy: Image, clean: Image, levels: float) -> Image:
 
 
 def staged_pairs(folder: Path, plan: PairPlan, key: str) -> list[StagedPair] | None:
-    """Return the pairs of a sequence when all of a plan have been made, or None.
+    """Return the pairs of a sequence when all of a plan are there as they were made, or None.
 
     Args:
         folder: The sequence's folder.
         plan: What is wanted.
         key: What the frames and the clean frame depend on.
     """
+    record = read_record(folder / "pairs/pairs.json", _key(plan, key))
     try:
-        content = json.loads((folder / "pairs/pairs.json").read_text(encoding="utf-8"))
-        if content["key"] != _key(plan, key):
-            return None
-        return [_from_json(pair) for pair in content["pairs"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        pairs = record.facts["pairs"] if record else None
+        return [_from_json(pair) for pair in pairs] if isinstance(pairs, list) else None
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -144,7 +141,7 @@ def stage_pairs(
     Args:
         folder: The sequence's folder.
         frames: Number and picture of frames, as they match the clean frame; others than the
-            plan's are passed over.
+            plan's are ignored.
         clean: The clean frame.
         plan: What to make.
         key: What the frames and the clean frame depend on.
@@ -156,7 +153,7 @@ def stage_pairs(
         StoreError: A file cannot be written.
         OSError: A folder cannot be made.
     """
-    _prepare(folder, _key(plan, key))
+    _prepare(folder)
     shared = {
         (x, y): _write(folder / f"pairs/clean/{x}_{y}.png", clean[y : y + height, x : x + width])
         for x, y, width, height in plan.windows
@@ -168,9 +165,14 @@ def stage_pairs(
         if number in wanted
         for window in plan.windows
     ]
-    content = {"key": _key(plan, key), "pairs": [asdict(pair) for pair in pairs]}
-    text = json.dumps(content, separators=(",", ":"))
-    write_atomically(folder / "pairs/pairs.json", text.encode())
+    files = {
+        folder / pair.path(role): facts.sha256
+        for pair in pairs
+        for role, facts in pair.facts.items()
+    }
+    _remove_others(folder, {*files, folder / "pairs/pairs.json"})
+    facts = {"pairs": [asdict(pair) for pair in pairs]}
+    write_record(folder / "pairs/pairs.json", _key(plan, key), files, facts)
     return pairs
 
 
@@ -197,22 +199,22 @@ def _stage_window(
 
 def _write(path: Path, picture: Image) -> FileFacts:
     picture = np.ascontiguousarray(picture)
-    if not path.exists():
-        store_png(path, picture)
-    return facts_of(picture, path.read_bytes())
+    data = encode_png(path, picture)
+    if not path.exists() or path.read_bytes() != data:
+        write_atomically(path, data)
+    return facts_of(picture, data)
 
 
-def _prepare(folder: Path, key: str) -> None:
-    """Keep what an earlier run with the same key left, and nothing else."""
-    marker = folder / "pairs/key"
-    if not marker.is_file() or marker.read_text(encoding="utf-8") != key:
-        shutil.rmtree(folder / "pairs", ignore_errors=True)
+def _prepare(folder: Path) -> None:
     for role in ROLES:
         (folder / "pairs" / role).mkdir(parents=True, exist_ok=True)
-    for unfinished in (folder / "pairs").rglob("*.part"):
-        unfinished.unlink()
-    if not marker.is_file():
-        write_atomically(marker, key.encode())
+
+
+def _remove_others(folder: Path, files: Container[Path]) -> None:
+    """Remove what an earlier build made of other frames or windows, or left unfinished."""
+    for path in list((folder / "pairs").rglob("*")):
+        if path.is_file() and path not in files:
+            path.unlink()
 
 
 def read_staged(folder: Path, pair: StagedPair, role: str) -> Image:

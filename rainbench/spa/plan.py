@@ -41,7 +41,7 @@ class PlannedVideo:
 
 
 @dataclass(frozen=True, slots=True)
-class BuildPlan:
+class SpaPlan:
     """The videos of a build.
 
     Attributes:
@@ -77,7 +77,7 @@ class BuildPlan:
         }
 
 
-def make_plan(paths: Sequence[Path], out: Path, options: SpaOptions) -> BuildPlan:
+def plan_build(paths: Sequence[Path], out: Path, options: SpaOptions) -> SpaPlan:
     """Find the videos and open each once.
 
     Args:
@@ -104,7 +104,7 @@ def make_plan(paths: Sequence[Path], out: Path, options: SpaOptions) -> BuildPla
         else:
             videos[result.sha256] = result
     planned = tuple(videos.values())
-    return BuildPlan(planned, tuple(unusable), tuple(duplicates), _estimate(planned, options))
+    return SpaPlan(planned, tuple(unusable), tuple(duplicates), _estimate(planned, options))
 
 
 def _open(item: VideoInput) -> PlannedVideo | str:

@@ -1,8 +1,9 @@
 """The folder of one sequence: a candidate clean frame, what is known of it, what was decided.
 
-``sequences/<id>/`` holds ``clean.png``, some rainy frames as ``rainy/000.png`` and so on, and
-``candidate.json``, which is written last: where it is, the candidate is complete. A person's
-``decision.json`` (see `rainbench.spa.review`) stands beside it.
+``sequences/<id>/`` holds ``clean.png``, some rainy frames as ``rainy/000.png`` and so on,
+``candidate.json``, and ``record.json``, which is written last: only a candidate whose files are as
+recorded there counts as made. A person's ``decision.json`` (see `rainbench.spa.review`) stands
+beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from rainbench.clean_frame.quality.estimate import FrameVerdict
 from rainbench.core.files import write_atomically
 from rainbench.core.images import Image
+from rainbench.core.resume import read_record, write_record
 from rainbench.packaging.package import store_png
 from rainbench.spa.review.decisions import read_decision
 
@@ -39,7 +41,7 @@ class Candidate:
         first: First frame used, in the video.
         frames: Number of frames used, one after the other.
         width: Of the clean frame, in pixels; smaller than the video's where it was aligned.
-        height: Likewise.
+        height: Of the clean frame, in pixels.
         method: How it was made.
         density: Of the rain, as given or estimated.
         percentile: The percentile over time that was taken; None for methods without one.
@@ -94,7 +96,8 @@ def save_candidate(
         StoreError: A picture cannot be written.
         OSError: A file or folder cannot be written.
     """
-    (folder / "candidate.json").unlink(missing_ok=True)
+    for name in ("record.json", "candidate.json"):
+        (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "rainy", ignore_errors=True)
     (folder / "rainy").mkdir(parents=True)
     for unfinished in folder.glob(".*.part"):
@@ -104,10 +107,14 @@ def save_candidate(
         store_png(folder / f"rainy/{number:03d}.png", sample)
     text = json.dumps(asdict(candidate), ensure_ascii=False, indent=1) + "\n"
     write_atomically(folder / "candidate.json", text.encode())
+    files = [folder / "candidate.json", folder / "clean.png", *(folder / "rainy").iterdir()]
+    write_record(folder / "record.json", candidate.key, files)
 
 
 def load_candidate(folder: Path) -> Candidate | None:
-    """Return the candidate of a sequence's folder; None where there is no complete one."""
+    """Return the candidate of a sequence's folder; None unless it is whole and as it was made."""
+    if read_record(folder / "record.json") is None:
+        return None
     try:
         values = json.loads((folder / "candidate.json").read_text(encoding="utf-8"))
         return Candidate(**{key: _tuples(value) for key, value in values.items()})

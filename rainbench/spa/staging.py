@@ -10,8 +10,9 @@ import numpy as np
 
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
+from rainbench.core.resume import key_of
 from rainbench.spa.correct import Correction, correct_frame
-from rainbench.spa.options import SpaOptions, key_of
+from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import PairPlan, StagedPair, stage_pairs, staged_pairs
 from rainbench.spa.plan import PlannedVideo
 from rainbench.spa.sequence import Candidate

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.files import write_atomically, writing
+from rainbench.core.files import writing
+from rainbench.core.resume import read_record, write_record
 from rainbench.frames.scenes import find_scene_cuts
 from rainbench.spa.frames import VideoFrames
 from rainbench.spa.options import SpaOptions
@@ -50,7 +50,7 @@ class _Scenes:
 
 
 def work_on_video(video: PlannedVideo, out: Path, options: SpaOptions) -> VideoOutcome:
-    """Make the candidates of a video, those that are not there yet or were asked for anew.
+    """Make the candidates of a video, those that are not there yet or were asked for again.
 
     Args:
         video: The video.
@@ -86,16 +86,14 @@ def _make(
             identity = SceneIdentity(name, video, key, scene)
             candidate = make_candidate(frames, identity, out, options)
         candidates.append(candidate)
-    record = {
-        "key": key,
+    facts: dict[str, object] = {
         "video": video.source.label,
         "frames": len(frames),
         "scenes": scenes.chosen,
         "short": scenes.short,
         "damage": frames.damage,
     }
-    text = json.dumps(record, ensure_ascii=False, indent=1)
-    write_atomically(_record_file(out, video), text.encode() + b"\n")
+    write_record(_record_file(out, video), key, facts=facts)
     return scenes, candidates
 
 
@@ -131,7 +129,7 @@ def _names(video: PlannedVideo, scenes: _Scenes) -> list[str]:
 
 
 def _ready(out: Path, name: str, key: str) -> Candidate | None:
-    """Return a candidate that is there, was made alike, and is not to be made anew."""
+    """Return a candidate that is there, was made in the same way, and need not be made again."""
     folder = out / "sequences" / name
     candidate = load_candidate(folder)
     if candidate is None or candidate.key != key or rounds_asked(folder, candidate) is not None:
@@ -140,17 +138,19 @@ def _ready(out: Path, name: str, key: str) -> Candidate | None:
 
 
 def _known_scenes(out: Path, video: PlannedVideo, key: str) -> _Scenes | None:
-    try:
-        record = json.loads(_record_file(out, video).read_text(encoding="utf-8"))
-        if record["key"] != key:
-            return None
-        chosen, short = (
-            [(int(first), int(stop)) for first, stop in record[name]]
-            for name in ("scenes", "short")
-        )
-        return _Scenes(chosen, short)
-    except (OSError, ValueError, KeyError, TypeError):
+    record = read_record(_record_file(out, video), key)
+    if record is None:
         return None
+    try:
+        return _Scenes(_spans(record.facts["scenes"]), _spans(record.facts["short"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _spans(values: object) -> list[Span]:
+    if not isinstance(values, list):
+        raise TypeError
+    return [(int(first), int(stop)) for first, stop in values]
 
 
 def _record_file(out: Path, video: PlannedVideo) -> Path:

@@ -6,7 +6,7 @@
     OUT/NAME/rainy/SCENE_VERSION.png       and clean/SCENE.png, streaks/, streak_mask/ ...
     OUT/NAME/metadata.csv                  a row per pair
     OUT/croissant.json, contact_sheet.png, summary.json
-    OUT/.build/                            what is done, so that a killed build goes on
+    OUT/.build/                            what is done, so that a killed build continues
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def build_set(
     Args:
         plan: What to do.
         extras: Other packagings to write.
-        allow_partial: Go on without scenes of which nothing can be made.
+        allow_partial: Continue without scenes of which nothing can be made.
         on_scene: Called with every scene that is done, in any order.
 
     Raises:

@@ -93,7 +93,7 @@ def raindrop_scenes(folder: Path, *, allow_partial: bool = False) -> RaindropSce
         more = f"\n  - and {len(notes) - 5} more" if len(notes) > 5 else ""
         raise PairError(
             f"{folder}: this copy of the Raindrop set is not complete:\n{shown}{more}",
-            hint="Complete it, or give --allow-partial to go on without what is missing.",
+            hint="Complete it, or give --allow-partial to continue without what is missing.",
         )
     return RaindropScenes(scenes, notes)
 

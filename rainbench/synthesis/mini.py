@@ -22,7 +22,7 @@ from rainbench.rain.streaks import StreakRanges, draw_parameters, make_streaks, 
 from rainbench.rain.transform import Synthesis
 from rainbench.spa.builder import build_spa
 from rainbench.spa.options import SpaOptions
-from rainbench.spa.plan import make_plan
+from rainbench.spa.plan import plan_build
 from rainbench.synthesis.cards import synth_cards
 from rainbench.synthesis.dataset import SynthPlan, build_set
 from rainbench.synthesis.jrsrd import STYLE, jrsrd_cards
@@ -190,7 +190,7 @@ def _spa(work: Path, workers: int) -> Path:
         name="clips",
     )
     out = work / "out"
-    report = build_spa(make_plan([work / "clips"], out, options), out, options)
+    report = build_spa(plan_build([work / "clips"], out, options), out, options)
     if [row.state for row in report.rows] != ["accepted"] * len(CLIP_CUTS):
         raise RainbenchError(f"mini-spa cannot be made: {report.totals}")
     return out / "dataset" / options.name

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from rainbench.catalog.registry import content_root
 from rainbench.core.errors import RainbenchError
+from rainbench.core.resume import key_of
 from rainbench.core.text import safe_name
 from rainbench.rain.transform import REVISION, StreakModel, Synthesis
-from rainbench.spa.options import key_of
 
 JRSRD_LEVELS = (0.2, 1 / 3, 7 / 15, 0.6)
 """Four noise amounts, evenly spread over the paper's "between 20% and 60%"; it says no more."""
@@ -84,7 +83,7 @@ class SynthOptions:
     @property
     def key(self) -> str:
         """The hash of `describe`."""
-        return key_of(json.loads(json.dumps(self.describe())))
+        return key_of(self.describe())
 
 
 def parse_levels(text: str) -> tuple[float, ...]:
@@ -150,6 +149,6 @@ def check_apart(inputs: Sequence[Path], out: Path) -> None:
         source = folder.resolve()
         if target == source or target.is_relative_to(source) or source.is_relative_to(target):
             raise RainbenchError(
-                f"--out {out} and the input {folder} lie in each other",
+                f"--out {out} and the input {folder} overlap: one lies inside the other",
                 hint="Choose a folder elsewhere: inputs are never written to.",
             )

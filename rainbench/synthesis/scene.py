@@ -1,18 +1,18 @@
 """One scene of a build: read, rained upon, written, and recorded as done.
 
 A scene's files are written one by one, each complete or absent, and its record last. A build that
-was killed goes on with the first scene that has no record, and ends with the same bytes, as every
+was killed continues with the first scene that has no record, and ends with the same bytes, as every
 random choice depends on the seed and the scene's own pixels.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from rainbench.core.errors import ImageError, RainbenchError, StoreError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, decode_image, encode_png, pixel_hash
+from rainbench.core.resume import file_hash, key_of, read_record, write_record
 from rainbench.packaging.package import FileFacts, Parameter
 from rainbench.rain.depth import read_depth
 from rainbench.rain.strength import input_psnr
 from rainbench.rain.transform import PreparedScene, SyntheticPair
-from rainbench.spa.options import key_of
 from rainbench.synthesis.options import SynthOptions
 from rainbench.synthesis.sources import SceneSource
 
@@ -103,18 +103,19 @@ def make_scene(task: SceneTask) -> SceneResult:
     Raises:
         StoreError: A file cannot be written.
     """
-    done = _read_record(task)
-    if done is not None:
-        return done
     try:
-        result = _Maker(task).make()
+        inputs = _Inputs.read(task.source)
+        done = _read_record(task, inputs)
+        if done is not None:
+            return done
+        result = _Maker(task, inputs).make()
     except StoreError:
         raise
     except RainbenchError as error:
         return SceneResult(scene=task.source.id, label=task.source.label, problem=str(error))
     with writing(task.root):
         task.record.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(task.record, _record_text(task, result).encode())
+        _write_record(task, inputs, result)
     return result
 
 
@@ -127,8 +128,44 @@ def measure_scene(task: SceneTask) -> tuple[int, float]:
     small = np.zeros((32, 48, 3), np.uint8)
     task.options.synthesis(small, "compiles what is compiled at the first use")
     begin = time.perf_counter()
-    result = _Maker(task, rehearsal=True).make()
+    result = _Maker(task, _Inputs.read(task.source), rehearsal=True).make()
     return sum(result.bytes.values()), time.perf_counter() - begin
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The bytes of a scene's pictures: what is hashed is what is used."""
+
+    clean: bytes
+    photograph: bytes
+    depth_sha256: str
+
+    @classmethod
+    def read(cls, source: SceneSource) -> _Inputs:
+        """Read the input files of a scene.
+
+        Raises:
+            ImageError: One cannot be read.
+        """
+        path = source.clean
+        try:
+            clean = path.read_bytes()
+            photograph = b""
+            if source.photograph is not None:
+                path = source.photograph
+                photograph = path.read_bytes()
+            depth = ""
+            if source.depth is not None:
+                path = source.depth
+                depth = file_hash(path)
+        except OSError as error:
+            raise ImageError(path, f"cannot be read: {error.strerror}") from None
+        return cls(clean, photograph, depth)
+
+    def key(self, task: SceneTask) -> str:
+        """Return the hash of all that the scene's files depend on."""
+        pictures = [hashlib.sha256(data).hexdigest() for data in (self.clean, self.photograph)]
+        return key_of([task.options.key, task.source.label, *pictures, self.depth_sha256])
 
 
 class _Maker:
@@ -136,11 +173,13 @@ class _Maker:
 
     Args:
         task: What to make.
+        inputs: The scene's pictures.
         rehearsal: Leave out the writing.
     """
 
-    def __init__(self, task: SceneTask, *, rehearsal: bool = False) -> None:
+    def __init__(self, task: SceneTask, inputs: _Inputs, *, rehearsal: bool = False) -> None:
         self._task = task
+        self._inputs = inputs
         self._rehearsal = rehearsal
         self._folder = task.root / task.card
         self._facts: dict[str, FileFacts] = {}
@@ -148,10 +187,10 @@ class _Maker:
 
     def make(self) -> SceneResult:
         source, options = self._task.source, self._task.options
-        clean, clean_data = _read(source.clean)
-        photograph, photograph_data = None, b""
+        clean = decode_image(self._inputs.clean, source.clean)
+        photograph = None
         if source.photograph is not None:
-            photograph, photograph_data = _read(source.photograph)
+            photograph = decode_image(self._inputs.photograph, source.photograph)
             if photograph.shape != clean.shape:
                 raise ImageError(
                     source.photograph,
@@ -161,9 +200,10 @@ class _Maker:
         depth = read_depth(source.depth, clean.shape[:2]) if source.depth else None
         # The picture itself is the key: however files are called, the same rain falls on it.
         key = pixel_hash(clean if photograph is None else photograph)
-        shared = {"clean": self._copy(f"clean/{source.id}.png", clean, clean_data)}
+        shared = {"clean": self._copy(f"clean/{source.id}.png", clean, self._inputs.clean)}
         if photograph is not None:
-            shared["drop"] = self._copy(f"drop/{source.id}.png", photograph, photograph_data)
+            data = self._inputs.photograph
+            shared["drop"] = self._copy(f"drop/{source.id}.png", photograph, data)
         versions = []
         scene: PreparedScene | None = None
         for number, strength in enumerate(options.strengths, start=1):
@@ -247,14 +287,6 @@ class _Maker:
         return path
 
 
-def _read(path: Path) -> tuple[Image, bytes]:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(path, f"cannot be read: {error.strerror}") from None
-    return decode_image(data, path), data
-
-
 def _levels(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
     levels: NDArray[np.uint8] = np.rint(mask * np.float32(255)).astype(np.uint8)
     return levels
@@ -264,34 +296,40 @@ def _size(image: Image) -> str:
     return f"{image.shape[1]}x{image.shape[0]}"
 
 
-def _record_key(task: SceneTask) -> str:
-    """Return what tells whether a record is of the same build and of the same input files."""
-    paths = (task.source.clean, task.source.photograph, task.source.depth)
-    sizes = [path.stat().st_size for path in paths if path is not None]
-    return key_of([task.options.key, task.source.label, sizes])
+def _write_record(task: SceneTask, inputs: _Inputs, result: SceneResult) -> None:
+    folder = task.root / task.card
+    facts: dict[str, object] = {
+        "clean_pixels": result.clean_pixels,
+        # As lists: their order is that of the columns of metadata.csv, and records sort names.
+        "versions": [
+            [version.id, list(version.files.items()), list(version.parameters.items())]
+            for version in result.versions
+        ],
+        "facts": {path: asdict(facts) for path, facts in result.facts.items()},
+        "bytes": dict(result.bytes),
+    }
+    files = {folder / path: known.sha256 for path, known in result.facts.items()}
+    write_record(task.record, inputs.key(task), files, facts)
 
 
-def _record_text(task: SceneTask, result: SceneResult) -> str:
-    content = {"key": _record_key(task), **_members(result)}
-    return json.dumps(content, ensure_ascii=False, default=_members)
-
-
-def _members(record: object) -> dict[str, object]:
-    return {name: getattr(record, name) for name in record.__slots__}  # type: ignore[attr-defined]
-
-
-def _read_record(task: SceneTask) -> SceneResult | None:
-    """Return the result of a scene that was made before with the same options, if all is there."""
+def _read_record(task: SceneTask, inputs: _Inputs) -> SceneResult | None:
+    """Return the result of a scene that was made of the same input in the same way."""
+    record = read_record(task.record, inputs.key(task))
+    if record is None:
+        return None
+    values: Any = record.facts
     try:
-        content = json.loads(task.record.read_bytes())
-        if content.pop("key") != _record_key(task):
-            return None
-        folder = task.root / task.card
-        for path, size in content["bytes"].items():
-            if (folder / path).stat().st_size != size:
-                return None
-        facts = {path: FileFacts(**each) for path, each in content.pop("facts").items()}
-        versions = tuple(SceneVersion(**each) for each in content.pop("versions"))
-        return SceneResult(**{**content, "kept": True}, facts=facts, versions=versions)
-    except (OSError, ValueError, KeyError, TypeError):
+        return SceneResult(
+            scene=task.source.id,
+            label=task.source.label,
+            clean_pixels=values["clean_pixels"],
+            versions=tuple(
+                SceneVersion(id=identity, files=dict(files), parameters=dict(parameters))
+                for identity, files, parameters in values["versions"]
+            ),
+            facts={path: FileFacts(**each) for path, each in values["facts"].items()},
+            bytes=values["bytes"],
+            kept=True,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -48,7 +48,7 @@ def clean_scenes(
         test_share: Share of them that is for testing; which ones depends on the seed and each
             one's name alone.
         seed: Any number.
-        depth: Folder of depth maps, called as the images are but for the ending.
+        depth: Folder of depth maps, named like the images, with an ending of their own.
 
     Returns:
         The scenes in natural order, and what was left out, a sentence each.

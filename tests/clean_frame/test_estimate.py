@@ -56,25 +56,27 @@ def test_choosing_the_number_of_frames_costs_little(judged, method):
 def test_a_good_clean_frame_is_accepted_and_a_bad_one_asks_for_more():
     sequence = make_sequence(STATIC[8], HEIGHT, WIDTH)
     few = sequence.frames[:8]
-    verdict = judge_clean_frame(few, extract_clean_frame(few))
+    verdict = judge_clean_frame(few, extract_clean_frame(few, "exact"))
     assert (verdict.verdict, verdict.check.static) == ("more", True)
     assert "less than 40.0" in verdict.reason
-    verdict = judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames))
+    verdict = judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames, "exact"))
     assert (verdict.verdict, verdict.reason) == ("accept", "")
     assert (
-        judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames), good=70).verdict
+        judge_clean_frame(
+            sequence.frames, extract_clean_frame(sequence.frames, "exact"), good=70
+        ).verdict
         == "more"
     )
 
 
 def test_what_moves_is_rejected_until_corrected():
     sequence = make_sequence(replace(STATIC[2], drift=0.1), HEIGHT, WIDTH)
-    rejected = judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames))
+    rejected = judge_clean_frame(sequence.frames, extract_clean_frame(sequence.frames, "exact"))
     assert rejected.verdict == "reject"
     assert "light" in rejected.reason
     corrected = extract_clean_frame(sequence.frames, "robust")
     assert judge_clean_frame(sequence.frames, corrected).verdict == "accept"
-    voted = extract_clean_frame(sequence.frames, exposure=corrected.exposure)
+    voted = extract_clean_frame(sequence.frames, "exact", exposure=corrected.exposure)
     assert judge_clean_frame(sequence.frames, voted).verdict == "accept"
 
 
@@ -89,7 +91,7 @@ def test_a_fixed_percentile_is_judged_at_that_percentile():
 
 def test_a_clean_frame_of_other_frames_is_refused():
     frames = make_sequence(STATIC[1], 48, 64).frames
-    clean = extract_clean_frame(frames[:50])
+    clean = extract_clean_frame(frames[:50], "exact")
     with pytest.raises(RainbenchError, match="of 50 frames of 64x48 cannot be judged"):
         judge_clean_frame(frames, clean)
 
@@ -99,7 +101,7 @@ def test_the_check_is_that_of_the_frames_alone(drift):
     sequence = make_sequence(replace(HELD_OUT[1], drift=drift, frames=40), HEIGHT, WIDTH)
     exposure = sequence.exposure if drift else None
     steady = normalise(sequence.frames, exposure) if drift else sequence.frames
-    clean = extract_clean_frame(sequence.frames, exposure=exposure)
+    clean = extract_clean_frame(sequence.frames, "exact", exposure=exposure)
     judgement = judge_clean_frame(sequence.frames, clean)
     assert judgement.check == is_static(steady)
     assert judgement.split == judgement.cross == judgement.check.split
@@ -119,6 +121,6 @@ def test_walkers_do_not_spoil_the_verdict_of_a_clean_frame_without_them(scene):
 
 def test_walkers_that_show_are_a_reason_to_reject():
     frames = with_walkers(make_sequence(Spec("W", "engine", frames=24, rain=1.2), HEIGHT, WIDTH))
-    verdict = judge_clean_frame(frames.frames, extract_clean_frame(frames.frames))
+    verdict = judge_clean_frame(frames.frames, extract_clean_frame(frames.frames, "exact"))
     assert verdict.check.static and verdict.verdict == "reject"
     assert "passes before the scene" in verdict.reason and "robust" in verdict.reason

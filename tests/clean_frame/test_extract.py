@@ -45,16 +45,16 @@ def test_one_black_frame_does_not_spoil_a_noise_free_sequence():
     rain = 50 * (rng.random((100, 12, 20, 1)) < 0.35)
     frames = (frames + rain).astype(np.uint8)
     frames[41] = 0
-    clean = extract_clean_frame(frames)
+    clean = extract_clean_frame(frames, "exact")
     assert (clean.image == scene).all()
     assert clean.vote_share is not None and clean.vote_share > 0.95
-    lowest = extract_clean_frame(frames, ties="lowest")
+    lowest = extract_clean_frame(frames, "exact", ties="lowest")
     assert not (lowest.image == scene).all()
 
 
 def test_rain_mask_is_where_a_frame_is_brighter():
     frames = rain_on_noise(60)
-    clean = extract_clean_frame(frames)
+    clean = extract_clean_frame(frames, "exact")
     mask = clean.rain_mask(frames[7], threshold=10)
     brighter = frames[7].mean(-1) - clean.levels.mean(-1)
     assert (mask == (brighter > 10)).all()
@@ -82,7 +82,7 @@ def test_rain_mask_is_where_a_frame_is_brighter():
 )
 def test_bad_frames_are_refused_with_a_hint(frames, words):
     with pytest.raises(RainbenchError, match=words) as caught:
-        extract_clean_frame(frames)
+        extract_clean_frame(frames, "exact")
     assert caught.value.hint
 
 
@@ -107,4 +107,4 @@ def test_a_source_that_breaks_its_promise_is_named():
             return np.zeros((5, 1, 4, 3), np.uint8)
 
     with pytest.raises(RainbenchError, match=r"rows 0 to 2 .* \(5, 1, 4, 3\)"):
-        extract_clean_frame(Source())
+        extract_clean_frame(Source(), "exact")

@@ -4,10 +4,12 @@ import json
 import os
 from fractions import Fraction
 
+import click
 import numpy as np
 import pytest
 
 from rainbench.catalog.registry import load_registry
+from rainbench.cli import COMMANDS, cli
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.run.derain import Style, derain, find_tasks
@@ -261,6 +263,17 @@ def test_the_command_ends_alike_each_time_for_a_video_cut_short(rainbench, clip,
     for _ in range(2):
         done = rainbench("derain", "median", clip, "--out", "out.d", "--device", "cpu")
         assert done.returncode == 1 and "cut short" in done.stderr
+
+
+def test_overlap_can_be_given_wherever_tiles_can(rainbench, tmp_path):
+    with_tiles = []
+    for name in COMMANDS:
+        given = {each.name for each in cli.get_command(click.Context(cli), name).params}
+        with_tiles += [name] * ("tile" in given)
+        assert "overlap" in given or "tile" not in given, name
+    assert with_tiles == ["run", "derain"]
+    done = rainbench("run", "--all", "--tile", "64", "--overlap", "33", "--device", "cpu")
+    assert done.returncode == 2 and "--overlap 33 does not fit tiles of 64" in done.stderr
 
 
 def test_the_command(rainbench, photos, tmp_path):

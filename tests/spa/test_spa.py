@@ -1,7 +1,9 @@
 """Building real pairs: inputs, windows, names, splits; whole builds in this process."""
 
 import csv
+import dataclasses
 import errno
+import inspect
 import json
 import os
 import re
@@ -28,9 +30,10 @@ from rainbench.spa.inputs import MARKER, content_hash, find_inputs, video_id
 from rainbench.spa.layout import AcceptedSequence, lay_out
 from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
 from rainbench.spa.pairs import PairPlan, cut_windows, make_mask, stage_pairs, staged_pairs
-from rainbench.spa.plan import make_plan
+from rainbench.spa.plan import plan_build
 from rainbench.spa.review.candidates import find_pictures
 from rainbench.spa.review.sequences import load_sequences
+from rainbench.spa.sequence import Candidate, load_candidate, save_candidate
 
 
 def touch(*paths):
@@ -151,6 +154,32 @@ def test_staging_goes_on_with_what_is_there(tmp_path):
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:-1] + b"x"])
+def test_a_damaged_or_edited_pair_is_made_again(tmp_path, damage):
+    pairs, plan, _ = staged(tmp_path)
+    victim = tmp_path / pairs[0].path("mask")
+    whole = victim.read_bytes()
+    victim.write_bytes(damage(whole))
+    assert staged_pairs(tmp_path, plan, "key") is None
+    assert staged(tmp_path)[0] == pairs and victim.read_bytes() == whole
+    assert staged_pairs(tmp_path, plan, "key") == pairs
+
+
+@pytest.mark.parametrize("name", ["clean.png", "rainy/000.png", "candidate.json"])
+def test_a_candidate_counts_only_while_its_files_are_as_they_were(tmp_path, name):
+    picture = np.full((4, 5, 3), 9, np.uint8)
+    values = {field.name: "" for field in dataclasses.fields(Candidate)}
+    save_candidate(tmp_path, Candidate(**values), picture, [picture])
+    assert load_candidate(tmp_path) is not None
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole + b" ")
+    assert load_candidate(tmp_path) is None
+    (tmp_path / name).unlink()
+    assert load_candidate(tmp_path) is None
+    (tmp_path / name).write_bytes(whole)
+    assert load_candidate(tmp_path) is not None
+
+
 def test_other_pairs_replace_those_before(tmp_path):
     staged(tmp_path)
     pairs, _, _ = staged(tmp_path, frames=(5,), side=0)
@@ -231,8 +260,10 @@ def test_a_process_that_dies_takes_no_other_work_along():
 
 
 def build(paths, out, **how):
-    options = SpaOptions(**{"layout": "pairs", "max_frames": 6, "name": "toy", **how})
-    return build_spa(make_plan(paths, out, options), out, options)
+    options = SpaOptions(
+        **{"method": "exact", "layout": "pairs", "max_frames": 6, "name": "toy", **how}
+    )
+    return build_spa(plan_build(paths, out, options), out, options)
 
 
 @pytest.fixture(scope="module")
@@ -410,6 +441,15 @@ def test_memory_never_changes_the_result(tmp_path):
     assert reports["roomy"].rows == reports["again"].rows == reports["on disk"].rows
     trees = {name: tree(tmp_path / name) for name in reports}
     assert trees["roomy"] == trees["again"] == trees["on disk"]
+
+
+def test_the_default_method_is_that_of_the_command_line():
+    from rainbench.clean_frame.extract import extract_clean_frame
+    from rainbench.commands.build_spa import command
+
+    (option,) = [each for each in command.params if each.name == "method"]
+    default = inspect.signature(extract_clean_frame).parameters["method"].default
+    assert option.default == default == SpaOptions().method == "robust"
 
 
 def test_a_device_is_looked_for_only_where_one_can_be(monkeypatch):

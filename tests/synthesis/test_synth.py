@@ -2,6 +2,7 @@
 
 import hashlib
 
+import cv2
 import numpy as np
 import pytest
 
@@ -111,13 +112,45 @@ def test_same_bytes_in_any_order_with_any_workers_and_after_an_interruption(rain
     assert tree(tmp_path / "b") == first
 
 
+def stored(picture):
+    """Return a picture as PNG without compression, whose size does not depend on the content."""
+    return cv2.imencode(".png", picture, [cv2.IMWRITE_PNG_COMPRESSION, 0])[1].tobytes()
+
+
+def test_an_input_that_changed_without_changing_its_size_is_made_again(tmp_path):
+    folder = tmp_path / "raindrop"
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    for name, what in (("data", "rain"), ("gt", "clean")):
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"0_{what}.png").write_bytes(stored(picture))
+    build(folder, tmp_path / "a")
+    first = tree(tmp_path / "a")
+    assert build(folder, tmp_path / "a").results[0].kept
+    picture[10:20, 10:20] = 200
+    before = (folder / "data/0_rain.png").stat().st_size
+    assert (folder / "data/0_rain.png").write_bytes(stored(picture)) == before
+    assert not build(folder, tmp_path / "a").results[0].kept
+    build(folder, tmp_path / "b")
+    assert tree(tmp_path / "a") == tree(tmp_path / "b") != first
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:-1] + b"x"])
+def test_a_damaged_or_edited_picture_is_made_again(raindrop, tmp_path, damage):
+    build(raindrop, tmp_path / "a")
+    first = tree(tmp_path / "a")
+    victim = next((tmp_path / "a/again-train/rainy").glob("*.png"))
+    victim.write_bytes(damage(victim.read_bytes()))
+    assert sorted(result.kept for result in build(raindrop, tmp_path / "a").results) == [0, 1, 1]
+    assert tree(tmp_path / "a") == first
+
+
 def test_incomplete_copies_are_refused(raindrop, tmp_path):
     with pytest.raises(RainbenchError, match="3 pairs of raindrop-train instead of 861"):
         raindrop_scenes(raindrop)
     (raindrop / "gt/1_clean.png").unlink()
     with pytest.raises(RainbenchError, match="has no clean partner"):
         raindrop_scenes(raindrop)
-    with pytest.raises(RainbenchError, match="lie in each other"):
+    with pytest.raises(RainbenchError, match="one lies inside the other"):
         build(raindrop, raindrop / "out")
 
 

@@ -187,10 +187,10 @@ def test_out_and_input_must_lie_apart(call, photos, raindrop):
     before = tree(photos), tree(raindrop)
     for out in (photos, photos / "new", photos.parent):
         code, said = call(*lens(photos, out))
-        assert code == 2 and "lie in each other" in said
+        assert code == 2 and "one lies inside the other" in said
     code, said = call("synth-jrsrd", "--raindrop", raindrop, "--allow-partial",
                       "--out", raindrop / "train/new")  # fmt: skip
-    assert code == 2 and "lie in each other" in said
+    assert code == 2 and "one lies inside the other" in said
     assert (tree(photos), tree(raindrop)) == before
 
 

@@ -129,7 +129,7 @@ def judge_clean_frame(
     Example:
         >>> from rainbench.clean_frame.extract import extract_clean_frame
         >>> video = np.random.default_rng(0).normal(100, 1, (20, 32, 32, 3)).astype(np.uint8)
-        >>> judgement = judge_clean_frame(video, extract_clean_frame(video))
+        >>> judgement = judge_clean_frame(video, extract_clean_frame(video, "exact"))
         >>> judgement.verdict, judgement.estimated_psnr > 45
         ('accept', True)
     """

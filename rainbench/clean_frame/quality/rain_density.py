@@ -74,7 +74,7 @@ def estimate_density(frames: Frames) -> Density:
     few = take_frames(source, np.s_[:: max(1, -(-source.shape[0] // _LOOKED_AT))])
     exposure = estimate_exposure(few)
     grid = sample_grid(few)[:, :, None]
-    clean = extract_clean_frame(grid, exposure=exposure)
+    clean = extract_clean_frame(grid, "exact", exposure=exposure)
     bright = grid.mean(axis=-1, dtype=np.float32) / exposure.astype(np.float32)[:, None, None]
     above = bright - clean.levels.mean(axis=-1)
     below = above[above < 0]

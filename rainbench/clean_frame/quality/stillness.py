@@ -115,7 +115,7 @@ def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> Stati
         (True, 'light')
     """
     source = as_source(frames, least=4)
-    share = extract_clean_frame(source, threads=threads, device=device).vote_share or 0.0
+    share = extract_clean_frame(source, "exact", threads=threads, device=device).vote_share or 0.0
     first, second = split_in_half(source.shape[0])
     split, split_half = (
         likeness(
