@@ -15,7 +15,7 @@ from rainbench.run.evaluate import _scored, run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
 from rainbench.run.predict import Predictor
-from rainbench.run.results import format_rows, means_of
+from rainbench.run.results import CellResult, format_rows, means_of
 
 ROOT = Path(code.__file__).parents[1]
 
@@ -43,21 +43,26 @@ NETWORK = "rainbench.networks.prenet:PReNet"
 @pytest.mark.parametrize(
     ("file", "old", "new", "changes"),
     [
-        ("images.py", "np.rint(scaled, out=scaled)", "np.floor(scaled, out=scaled)", "evaluation"),
+        (
+            "core/images.py",
+            "np.rint(scaled, out=scaled)",
+            "np.floor(scaled, out=scaled)",
+            "evaluation",
+        ),
         ("run/predict.py", "restored = restored.flip(1)", "pass", "evaluation"),
         ("run/predict.py", ".float() / 255", ".float() / 256", "evaluation"),
         ("run/tiling.py", "PROBE_WIDTH = ", "PROBE_WIDTH = 1 + ", "evaluation"),
         ("run/evaluate.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
-        ("run/store.py", ":.6f}", ":.5f}", "evaluation"),
+        ("run/results.py", ":.6f}", ":.5f}", "evaluation"),
         ("metrics/kernels.py", "COLUMNS + 16", "COLUMNS + 32", "evaluation"),
         ("metrics/psnr.py", "math.log10", "math.log2", "evaluation"),
-        ("metrics/twin.py", "_over_255", "_over_256", "evaluation"),
+        ("metrics/torch_backend.py", "_over_255", "_over_256", "evaluation"),
         ("catalog/weights.py", '_PREFIX = "module."', '_PREFIX = "net."', "evaluation"),
-        ("construct.py", "strict=True", "strict=False", "evaluation"),
+        ("networks/load.py", "strict=True", "strict=False", "evaluation"),
         ("networks/blocks.py", "class ResidualBlock", "x = 1\n\n\nclass ResidualBlock", ""),
         ("networks/prenet.py", "+ rainy", "- rainy", "network"),
-        ("images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE", ""),  # in the images' own hashes
-        ("images.py", "COLOR_RGB2BGR", "COLOR_BGR2RGB", ""),  # writing
+        ("core/images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE", ""),  # in the images' own hashes
+        ("core/images.py", "COLOR_RGB2BGR", "COLOR_BGR2RGB", ""),  # writing
         ("report/stats.py", "LEVEL = 0.05", "LEVEL = 0.01", ""),
         ("commands/run.py", "import click", "import click, json", ""),
         ("run/derain.py", "yield", "yield 1 or", ""),
@@ -96,8 +101,9 @@ def test_every_function_that_a_number_passes_through_counts(pairs_on_disk, cards
     sys.setprofile(watch)
     try:
         predictor = Predictor(cell.entry, cell.weights, RunOptions(tile=tile))
-        scored = _scored(cell.pairs.pairs, predictor, tuple(PROTOCOLS))
-        scores = {pair.id: each for pair, each, _ in scored}
+        pairs = list(zip(cell.pairs.pairs, cell.pairs.manifest, strict=True))
+        scored = _scored(pairs, predictor, tuple(PROTOCOLS))
+        scores = {image: each for image, each, _ in scored}
         format_rows(scores)
         means_of(scores)
     finally:
@@ -147,15 +153,15 @@ def test_a_finished_cell_is_kept_until_its_code_changes(
         return [outcome.state for outcome in run_plan(plan, tmp_path, RunOptions())]
 
     assert (run(), run()) == (["done"], ["kept"])
-    assert key.stale_reason(cell) == ""
+    assert CellResult(cell).stale == ""
     other = {**key.code_of_network("rainbench.networks.plain:Identity"), "network": "other"}
     with monkeypatch.context() as patched:
         patched.setattr(key, "code_of_network", lambda _: other)
         patched.setattr("rainbench.run.plan.code_of_network", lambda _: other)
-        assert key.stale_reason(cell) == "the code of network changed since it was computed"
+        assert CellResult(cell).stale == "the code of network changed since it was computed"
         assert (run(), run()) == (["done"], ["kept"])
-        assert key.stale_reason(cell) == ""
-    assert key.stale_reason(cell) != ""
+        assert CellResult(cell).stale == ""
+    assert CellResult(cell).stale != ""
     (cell / "key.json").write_text('{"dataset": "toy"}')
-    assert key.stale_reason(cell) == "nothing says by which code it was computed"
+    assert CellResult(cell).stale == "nothing says by which code it was computed"
     assert run() == ["done"]
