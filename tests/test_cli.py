@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import resource
 import shutil
 from pathlib import Path
@@ -241,7 +242,7 @@ def test_full_disk_and_after(rainbench, tmp_path):
         (["run", "--all", "--data", "nowhere"], "nowhere: there is no such folder"),
         (["run", "--all", "--tile", "3"], "--tile 3 is too small"),
         (["show", "identiti"], 'Did you mean "identity"'),
-        (["compare", "--out", "nothing"], "holds no results"),
+        (["compare", "nothing"], "holds no results"),
         (["check", "--leaks", "mini-streaks", "rain12"], "no copy found"),
         (["check", "--data", "nowhere"], "nowhere: there is no such folder"),
         (["check", "--weights", "nowhere"], "nowhere: there is no such folder"),
@@ -256,16 +257,17 @@ def test_wrong_calls(rainbench, arguments, message):
 def test_golden_numbers_are_guarded(rainbench, tmp_path):
     out, golden = tmp_path / "out", tmp_path / "golden"
     rainbench("run", "-b", "median", "-d", "mini-streaks", "--out", out)
-    images = out / "cells/mini-streaks/median/images.csv"
-    accept = ("accept", "--out", out, "--golden", golden)
+    accept = ("accept", out, "--golden", golden)
     assert "new      mini-streaks / median" in rainbench(*accept).stdout
     assert "same     mini-streaks / median" in rainbench(*accept).stdout
-    compare = ("compare", "--out", out, "--golden", golden)
+    compare = ("compare", out, "--golden", golden)
     assert rainbench(*compare).returncode == 0
-    text = images.read_text()
-    line = next(line for line in text.splitlines() if line.startswith("4-table_1,rgb,"))
-    psnr = float(line.split(",")[2])
-    images.write_text(text.replace(line, line.replace(f"{psnr:.6f}", f"{psnr + 0.02:.6f}")))
+    file = golden / "mini-streaks/median.csv"
+    rows = list(csv.reader(file.read_text().splitlines()))
+    (row,) = [row for row in rows if row[0] == "4-table_1"]
+    place = rows[0].index("rgb:1:psnr")
+    row[place] = f"{float(row[place]) + 0.02:.4f}"
+    file.write_text("".join(",".join(row) + "\n" for row in rows))
     done = rainbench(*compare)
     assert done.returncode == 1
     assert "mini-streaks / median / rgb: PSNR of image 4-table_1 was" in done.stdout
@@ -274,6 +276,64 @@ def test_golden_numbers_are_guarded(rainbench, tmp_path):
     assert rainbench(*compare).returncode == 1
     assert "replaced mini-streaks / median" in rainbench(*accept, "--replace").stdout
     assert rainbench(*compare).returncode == 0
+
+
+def test_scores_edited_by_hand_are_refused_and_computed_anew(rainbench, tmp_path):
+    out, golden = tmp_path / "out", tmp_path / "golden"
+    run = ("run", "-b", "median", "-d", "mini-streaks", "--out", out)
+    rainbench(*run)
+    file = out / "cells/mini-streaks/median/images.csv"
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b",0.8", b",0.9"))
+    message = "cells/mini-streaks/median/images.csv: is not what cell.json was written for"
+    compared = rainbench("compare", out)
+    assert compared.returncode == 1 and message in compared.stdout
+    accepted = rainbench("accept", out, "--golden", golden)
+    assert accepted.returncode == 1 and not golden.exists()
+    assert f"left out mini-streaks / median: {message}" in accepted.stdout
+    assert "nothing was accepted" in accepted.stderr
+    reported = rainbench("report", out, "--pictures", "0")
+    assert reported.returncode == 1 and message in reported.stderr
+    assert states(out)["median", "mini-streaks"] == "failed"
+    assert rainbench(*run).returncode == 0
+    assert file.read_bytes() == before
+    assert rainbench("compare", out).returncode == 0
+
+
+def test_a_part_of_a_set_without_a_count_is_not_the_whole_set(rainbench, toy, cards, tmp_path):
+    card = cards / "toy.toml"
+    card.write_text(re.sub(r"(?m)^count = .*$", "count = 0", card.read_text()))
+    out, golden = tmp_path / "out", tmp_path / "golden"
+    run = ("run", "-b", "identity", "-d", "toy", "--data", toy, "--out", out)
+    rainbench(*run, "--limit", "2")
+    accepted = rainbench("accept", out, "--golden", golden)
+    assert accepted.returncode == 1 and not golden.exists()
+    assert "left out toy / identity: not the whole data set" in accepted.stdout
+    assert "only 2 images" in (out / "table.csv").read_text()
+    rainbench(*run)
+    assert "new      toy / identity" in rainbench("accept", out, "--golden", golden).stdout
+
+
+def test_the_old_spelling_of_a_run_folder_warns(rainbench, tmp_path):
+    out, golden = tmp_path / "out", tmp_path / "golden"
+    rainbench("run", "-b", "median", "-d", "mini-streaks", "--out", out)
+    done = rainbench("accept", "--out", out, "--golden", golden)
+    assert done.returncode == 0 and "new      mini-streaks / median" in done.stdout
+    assert f"rainbench accept {out}" in done.stderr and "deprecated" in done.stderr
+    done = rainbench("compare", "--golden", golden, "--out", out)
+    assert done.returncode == 0 and "deprecated" in done.stderr
+    assert "deprecated" not in rainbench("compare", out, "--golden", golden).stderr
+    assert "two run folders" in rainbench("compare", out, "--out", tmp_path).stderr
+
+
+def test_a_dry_run_leaves_nothing_and_prints_its_plan(rainbench, tmp_path):
+    out = tmp_path / "out"
+    done = rainbench(
+        "run", "-b", "median", "-d", "mini-streaks", "--out", out, "--dry-run", "--json"
+    )
+    assert done.returncode == 0 and not out.exists()
+    (cell,) = json.loads(done.stdout)["cells"]
+    assert cell == {"dataset": "mini-streaks", "entry": "median", "images": 8, "missing": ""}
 
 
 def test_leaks(rainbench, toy, cards):

@@ -26,7 +26,7 @@ from rainbench.networks.base import Restoration
 from rainbench.networks.conventions import Conventions
 from rainbench.networks.load import build_network
 from rainbench.pairs.layouts import Pair, copies_of
-from rainbench.pairs.load import PairSet, load_image, load_pairs
+from rainbench.pairs.load import PairSet, load_image, load_pair, load_pairs
 from rainbench.rain.transform import Synthesis, SynthesisKind
 
 Say = Callable[[str], None]
@@ -124,12 +124,7 @@ def _scenes(registry: Registry, name: str, strength: float) -> list[_Scene]:
     pairs = load_pairs(card, copies_of(card, [], only=True)[0])
     if not strength:
         return [
-            _Scene(
-                load_image(pair.rainy),
-                load_image(pair.clean),
-                _rain_beside(pair, pairs),
-                card.protocol,
-            )
+            _Scene(*load_pair(pair), _rain_beside(pair, pairs), card.protocol)
             for pair in pairs.pairs
         ]
     rain = Synthesis(kind=cast("SynthesisKind", name), seed=SEED, rows=ROWS)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.core.errors import RainbenchError
+from rainbench.commands.options import run_argument
 from rainbench.core.progress import say, show
 
 
@@ -14,10 +14,10 @@ from rainbench.core.progress import say, show
     "accept",
     epilog="""\b
 Examples:
-  rainbench accept --out runs/full --golden reports/golden
-  rainbench accept --out runs/full --golden reports/golden --replace""",
+  rainbench accept runs/full --golden reports/golden
+  rainbench accept runs/full --golden reports/golden --replace""",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder.")
+@run_argument
 @click.option(
     "--golden",
     type=click.Path(path_type=Path),
@@ -26,21 +26,25 @@ Examples:
 )
 @click.option("--replace", is_flag=True, help="Also replace golden numbers that exist and differ.")
 @click.pass_context
-def command(ctx: click.Context, out: Path, golden: Path, replace: bool) -> None:
-    """Accept a run's complete cells as golden numbers.
+def command(ctx: click.Context, run: Path, golden: Path, replace: bool) -> None:
+    """Accept the complete cells of the run in folder RUN as golden numbers.
 
     Cells that are not complete, were run in tiles or reduced precision, or were computed by other
-    code than today's, are passed over. Golden numbers that exist already are kept, unless --replace
-    is given.
+    code than today's, are left out. Golden numbers that exist already are kept, unless --replace
+    is given. Exit code 1 when some were kept, or when there was nothing to accept.
     """
     from rainbench.report.golden import accept_run
+    from rainbench.run.results import RunResults
 
-    if not (out / "cells").is_dir():
-        raise RainbenchError(f"{out}: holds no results", hint="Run `rainbench run` first.")
-    accepted = accept_run(out, golden, replace=replace)
+    RunResults.open(run)
+    accepted = accept_run(run, golden, replace=replace)
     for cell in accepted:
-        show(f"{cell.action:9}{cell.dataset} / {cell.entry}{cell.reason}")
+        reason = f": {cell.reason}" if cell.reason else ""
+        show(f"{cell.action:9}{cell.dataset} / {cell.entry}{reason}")
     kept = [cell for cell in accepted if cell.action == "kept"]
     if kept:
         say(f"{len(kept)} cells differ from their golden numbers: --replace accepts the new ones")
-    ctx.exit(1 if kept else 0)
+    nothing = all(cell.action == "left out" for cell in accepted)
+    if nothing:
+        say(f"{run}: nothing was accepted: no cell can be made golden")
+    ctx.exit(1 if kept or nothing else 0)

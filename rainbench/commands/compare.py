@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.registry import load_registry
-from rainbench.commands.options import cards_option, json_option
+from rainbench.commands.options import cards_option, json_option, run_argument
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import say, show, show_json
 
@@ -16,17 +16,11 @@ from rainbench.core.progress import say, show, show_json
     "compare",
     epilog="""\b
 Examples:
-  rainbench compare --out runs/latest
-  rainbench compare --out runs/latest --json
-  rainbench compare --out runs/ci --golden golden --guarded 4 --summary "$GITHUB_STEP_SUMMARY\"""",
+  rainbench compare runs/latest
+  rainbench compare runs/latest --json
+  rainbench compare runs/ci --golden golden --guarded 4 --summary "$GITHUB_STEP_SUMMARY\"""",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("runs/latest"),
-    show_default=True,
-    help="The run's folder.",
-)
+@run_argument
 @click.option(
     "--golden",
     type=click.Path(path_type=Path),
@@ -51,27 +45,27 @@ Examples:
 def command(
     ctx: click.Context,
     *,
-    out: Path,
+    run: Path,
     golden: Path | None,
     guarded: int,
     summary: Path | None,
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Hold a run against published and golden numbers.
+    """Compare the run in folder RUN with published and golden numbers.
 
-    Exit code 1 when a number drifted from golden, a cell failed or was computed by other code than
-    today's (`rainbench run` does it again), a gap has no reason, or fewer cells than --guarded have
-    golden numbers. `rainbench accept` makes golden numbers.
+    Exit code 1 when a number drifted from golden, a cell failed, was changed by hand or was
+    computed by other code than today's (`rainbench run` does it again), a gap has no reason, or
+    fewer cells than --guarded have golden numbers. `rainbench accept` makes golden numbers.
     """
     from rainbench.report.compare import compare_run, describe, summary_markdown
     from rainbench.report.tables import row_dict
+    from rainbench.run.results import RunResults
 
-    if not (out / "cells").is_dir():
-        raise RainbenchError(f"{out}: holds no results", hint="Run `rainbench run` first.")
+    RunResults.open(run)
     if golden is not None and not golden.is_dir():
         raise RainbenchError(f"{golden}: there is no such folder of golden numbers")
-    comparison = compare_run(out, load_registry(card_folders), golden, guarded)
+    comparison = compare_run(run, load_registry(card_folders), golden, guarded)
     if summary is not None:
         try:
             with summary.open("a", encoding="utf-8") as file:

@@ -78,9 +78,9 @@ def command(
     from rainbench.report.figures.style import save_figure
     from rainbench.report.rows import build_rows
     from rainbench.run.cost import COST_SIDE
+    from rainbench.run.results import RunResults
 
-    if not (run / "cells").is_dir():
-        raise RainbenchError(f"{run}: holds no results", hint="Run `rainbench run` first.")
+    RunResults.open(run)
     boxes = [_box(crop) for crop in crops]
     if len(boxes) > 2:
         raise RainbenchError("--crop can be given twice at most")

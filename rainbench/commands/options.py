@@ -8,8 +8,48 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.core import ParameterSource
+
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import say
+
+_OLD_RUN = "rainbench.run-as-out"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def run_argument(function: Function) -> Function:
+    """Add the folder of a run, RUN; its old spelling ``--out`` works with a warning."""
+    old = click.option(
+        "--out",
+        type=click.Path(path_type=Path),
+        hidden=True,
+        expose_value=False,
+        is_eager=True,
+        callback=_old_run,
+    )
+    given = click.argument(
+        "run", type=click.Path(path_type=Path), default=Path("runs/latest"), callback=_chosen_run
+    )
+    return with_options((given, old), function)
+
+
+def _old_run(context: click.Context, _parameter: click.Parameter, folder: Path | None) -> None:
+    if folder is not None:
+        say(
+            f"--out is deprecated here: the run's folder is given without it, as in "
+            f"`rainbench {context.info_name} {folder}`"
+        )
+        context.meta[_OLD_RUN] = folder
+
+
+def _chosen_run(context: click.Context, parameter: click.Parameter, folder: Path) -> Path:
+    old = context.meta.get(_OLD_RUN)
+    if old is None:
+        return folder
+    if context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE:
+        raise RainbenchError(f"two run folders: {folder} and {old}", hint="Leave out --out.")
+    return Path(old)
 
 
 def data_option(function: Function) -> Function:

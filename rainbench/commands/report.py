@@ -43,7 +43,10 @@ Examples:
 @data_option
 @weights_option
 @cards_option
+@click.pass_context
 def command(
+    ctx: click.Context,
+    *,
     run: Path,
     paper: str | None,
     table: str | None,
@@ -62,19 +65,22 @@ def command(
     that the run measured; where there is none a note says why.
     """
     registry = load_registry(card_folders)
-    has_results = (run / "cells").is_dir()
     if paper is not None:
+        has_results = (run / "cells").is_dir()
         _show_paper_table(paper, table, form, registry, run if has_results else None)
         return
     if table is not None:
         raise RainbenchError("--table needs --paper", hint="For example: --paper sian --table 3.")
-    if not has_results:
-        raise RainbenchError(f"{run}: holds no results", hint="Run `rainbench run` first.")
     from rainbench.report.tables import write_tables
+    from rainbench.run.results import RunResults
 
+    problems = [cell.problem for cell in RunResults.open(run).cells() if cell.problem]
+    for problem in problems:
+        say(f"failed: {problem}")
     write_tables(run, registry)
     say(f"Tables: {run / 'table'}.md, .csv, .json, .tex")
     _write_page(run, registry, pictures, data_roots, weight_roots)
+    ctx.exit(1 if problems else 0)
 
 
 def _write_page(
@@ -86,8 +92,9 @@ def _write_page(
 ) -> None:
     from rainbench.report.page.make import make_report
     from rainbench.run.options import resolve_options
+    from rainbench.run.results import RunResults
 
-    complete = len(list(run.glob("cells/*/*/cell.json")))
+    complete = sum(cell.summary is not None for cell in RunResults(run).cells())
     with progress("pictures", pictures * complete) as advance:
         report = make_report(
             run,

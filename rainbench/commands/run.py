@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -111,7 +112,7 @@ def command(
     registry = load_registry(card_folders)
     for problem in registry.problems:
         say(f"Left out: {problem}")
-    with lock_run(out):
+    with nullcontext() if dry_run else lock_run(out):
         plan = make_plan(
             registry,
             datasets=datasets,
@@ -124,6 +125,8 @@ def command(
         )
         _print_plan(plan, options, out, named=bool(datasets))
         if dry_run:
+            if as_json:
+                show_json(_plan_dict(plan, options))
             return
         outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
     _print_summary(outcomes, rows, out, as_json=as_json)
@@ -139,9 +142,9 @@ def _execute(
 ) -> tuple[list[Outcome], list[Row]]:
     from rainbench.report.tables import write_tables
     from rainbench.run.evaluate import run_plan
-    from rainbench.run.results import write_run_record
+    from rainbench.run.results import RunResults
 
-    write_run_record(out, plan)
+    RunResults(out).write_plan(plan)
     total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
     what, due = "", 0.0
     with progress("images", total, quiet=quiet) as advance:
@@ -186,6 +189,26 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
         f"{len(plan.runnable)} cells into {out} on {options.device} in {options.precision}"
         f"{threads}: about {duration(seconds)}"
     )
+
+
+def _plan_dict(plan: Plan, options: RunOptions) -> dict[str, object]:
+    from rainbench.run.estimate import estimate_seconds
+
+    return {
+        "cells": [
+            {
+                "dataset": cell.pairs.label,
+                "entry": cell.entry.name,
+                "images": len(cell.pairs.pairs),
+                "missing": cell.missing,
+            }
+            for cell in plan.cells
+        ],
+        "unusable": [{"dataset": card.name, "reason": reason} for card, reason in plan.unusable],
+        "absent": [card.name for card in plan.absent],
+        "options": options.key_parts(),
+        "seconds": round(estimate_seconds(plan, options), 1),
+    }
 
 
 def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:

@@ -26,6 +26,9 @@ Opened = TypeVar("Opened")
 SHOWN_PROBLEMS = 5
 _ORDER_SAMPLE = 16
 
+CHANGED = "changed while the run was going on"
+"""What is said of a file that is not any more what it was when it was checked."""
+
 
 @dataclass(frozen=True, slots=True)
 class PairInfo:
@@ -62,6 +65,7 @@ class PairSet:
         manifest: What was found, a record per pair, in the same order.
         variant: The recognised altered copy that this is, or None for an original.
         left_out: What was left out, a sentence each; empty unless that was allowed.
+        found: How many pairs the whole copy has, whatever a limit cut off or was left out.
     """
 
     card: DatasetCard
@@ -71,6 +75,7 @@ class PairSet:
     manifest: tuple[PairInfo, ...]
     variant: Variant | None
     left_out: tuple[str, ...] = ()
+    found: int = 0
 
     @property
     def label(self) -> str:
@@ -136,6 +141,7 @@ def load_pairs(
         manifest=tuple(manifest),
         variant=_variant(card, manifest),
         left_out=tuple(problems),
+        found=len(match.pairs),
     )
 
 
@@ -213,13 +219,47 @@ def first_that_fits(
     raise PairError("\n".join(every), hint=problems[0].hint)
 
 
-def load_image(source: Source) -> Image:
-    """Read an image of a pair, a half of a file included.
+def load_pair(pair: Pair, info: PairInfo | None = None) -> tuple[Image, Image]:
+    """Read the rainy and the clean picture of a pair; a file that holds both is decoded once.
+
+    Args:
+        pair: The pair.
+        info: What it was when it was checked: the pictures have to be the same still.
 
     Raises:
-        ImageError: The file cannot be used, or cannot be cut into halves.
+        ImageError: A file cannot be used, or changed since it was checked.
     """
-    image = read_image(source.path)
+    rainy_sha256, clean_sha256 = (info.rainy_sha256, info.clean_sha256) if info else ("", "")
+    if pair.rainy.path != pair.clean.path:
+        return load_image(pair.rainy, rainy_sha256), load_image(pair.clean, clean_sha256)
+    both = read_image(pair.rainy.path)
+    return (
+        _checked(pair.rainy, _part(pair.rainy, both), rainy_sha256),
+        _checked(pair.clean, _part(pair.clean, both), clean_sha256),
+    )
+
+
+def load_image(source: Source, sha256: str = "") -> Image:
+    """Read an image of a pair, a half of a file included.
+
+    Args:
+        source: Where it is.
+        sha256: `rainbench.core.images.pixel_hash` that it had when it was checked; empty for any.
+
+    Raises:
+        ImageError: The file cannot be used, cannot be cut into halves, or changed since it was
+            checked.
+    """
+    return _checked(source, _part(source, read_image(source.path)), sha256)
+
+
+def _checked(source: Source, image: Image, sha256: str) -> Image:
+    if sha256 and pixel_hash(image) != sha256:
+        raise ImageError(source.path, CHANGED, hint="Run again.")
+    return image
+
+
+def _part(source: Source, image: Image) -> Image:
     if not source.half:
         return image
     width = image.shape[1]
@@ -281,7 +321,7 @@ def _count_problems(card: DatasetCard, match: Match) -> list[str]:
 
 def _inspect(pair: Pair, folder: Path, progress: Callable[[], None]) -> PairInfo | str:
     try:
-        rainy, clean = load_image(pair.rainy), load_image(pair.clean)
+        rainy, clean = load_pair(pair)
     except ImageError as error:
         return str(error)
     finally:
@@ -326,7 +366,7 @@ def _check_order(card: DatasetCard, match: Match, pairs: Sequence[Pair]) -> None
     votes = []
     for pair in pairs[:_ORDER_SAMPLE]:
         try:
-            rainy, clean = load_image(pair.rainy), load_image(pair.clean)
+            rainy, clean = load_pair(pair)
         except ImageError:
             continue
         votes.append(_detail(clean) > _detail(rainy))

@@ -9,12 +9,11 @@ from pathlib import Path
 
 from rainbench.catalog.published import load_published, load_reasons
 from rainbench.catalog.registry import Registry
-from rainbench.report.golden import Drift, cell_label, find_drift, golden_file, is_plain
+from rainbench.report.golden import Drift, find_drift, golden_file
 from rainbench.report.grid import Cell, Column, Grid, number
 from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
 from rainbench.report.writers import grid_markdown
-from rainbench.run.key import stale_reason
-from rainbench.run.results import read_cell, read_images_csv
+from rainbench.run.results import RunResults
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +82,16 @@ def compare_run(
     drifts: list[Drift] = []
     guarded = 0
     stale: list[tuple[str, str]] = []
-    for folder in sorted(out.glob("cells/*/*")):
-        summary = read_cell(folder)
-        if summary is None:
+    for cell in RunResults(out).cells():
+        if cell.summary is None:
             continue
-        label, entry = cell_label(summary), str(summary["entry"])
-        if reason := stale_reason(folder):
-            stale.append((f"{label} / {entry}", f"{reason}: run it again"))
-        file = golden_file(label, entry, golden, registry.folders)
-        if not is_plain(summary) or not file.is_file():
+        if reason := cell.stale:
+            stale.append((f"{cell.label} / {cell.entry}", f"{reason}: run it again"))
+        file = golden_file(cell.label, cell.entry, golden, registry.folders)
+        if not cell.is_plain or not file.is_file():
             continue
         guarded += 1
-        scores = read_images_csv(folder / "images.csv")
-        drifts += find_drift(file, label, entry, scores)
+        drifts += find_drift(file, cell.label, cell.entry, cell.scores)
     return Comparison(tuple(rows), tuple(drifts), guarded, wanted, tuple(stale))
 
 

@@ -14,8 +14,7 @@ from rainbench.catalog.registry import content_root, report_files
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically
 from rainbench.metrics import PROTOCOLS
-from rainbench.run.key import stale_reason
-from rainbench.run.results import Scores, read_cell, read_images_csv
+from rainbench.run.results import CellResult, RunResults, Scores
 
 PSNR_TOLERANCE = 0.005
 """dB that one image may differ by between machines: rounding to 8 bits flips single pixels."""
@@ -102,8 +101,8 @@ class Accepted:
         dataset: The data set, with its variant.
         entry: The entry.
         action: ``new``, ``same``, ``replaced``, ``kept`` (golden numbers differ and stay) or
-            ``passed`` over.
-        reason: Why, for the last two, in brackets.
+            ``left out``.
+        reason: Why, for the last two; empty for others.
     """
 
     dataset: str
@@ -120,45 +119,32 @@ def accept_run(out: Path, golden: Path, *, replace: bool = False) -> list[Accept
         golden: The folder of golden numbers.
         replace: Whether golden numbers that exist and differ are written anew.
     """
-    return [
-        _accept_cell(folder, golden, replace=replace) for folder in sorted(out.glob("cells/*/*"))
-    ]
+    return [_accept_cell(cell, golden, replace=replace) for cell in RunResults(out).cells()]
 
 
-def _accept_cell(folder: Path, golden: Path, *, replace: bool) -> Accepted:
-    summary = read_cell(folder)
-    if summary is None:
-        return Accepted(folder.parent.name, folder.name, "passed", " (not complete)")
-    label = cell_label(summary)
-    entry = str(summary["entry"])
-    if not is_plain(summary):
-        return Accepted(label, entry, "passed", " (tiles or reduced precision)")
-    if not summary["complete_set"]:
-        return Accepted(label, entry, "passed", " (not the whole data set)")
-    if reason := stale_reason(folder):
-        return Accepted(label, entry, "passed", f" ({reason}: run it again)")
+def _accept_cell(cell: CellResult, golden: Path, *, replace: bool) -> Accepted:
+    label, entry = cell.label, cell.entry
+    if reason := _unfit(cell):
+        return Accepted(label, entry, "left out", reason)
     file = golden_file(label, entry, golden)
-    scores = read_images_csv(folder / "images.csv")
-    drifts = find_drift(file, label, entry, scores) if file.is_file() else []
+    drifts = find_drift(file, label, entry, cell.scores) if file.is_file() else []
     if drifts and not replace:
-        return Accepted(label, entry, "kept", f" ({drifts[0].protocol}: {drifts[0].message})")
+        return Accepted(label, entry, "kept", f"{drifts[0].protocol}: {drifts[0].message}")
     if file.is_file() and not drifts:
         return Accepted(label, entry, "same")
-    action = "replaced" if drifts else "new"
-    write_golden(file, scores)
-    return Accepted(label, entry, action)
+    write_golden(file, cell.scores)
+    return Accepted(label, entry, "replaced" if drifts else "new")
 
 
-def cell_label(summary: Mapping[str, object]) -> str:
-    """Return a cell's data set with its variant, under which its golden numbers lie."""
-    return f"{summary['dataset']}@{summary['variant']}".rstrip("@")
-
-
-def is_plain(summary: Mapping[str, object]) -> bool:
-    """Return whether a cell was run on whole images in full precision."""
-    options = summary["options"]
-    assert isinstance(options, dict)
-    return options["precision"] == "fp32" and not options["tile"]
+def _unfit(cell: CellResult) -> str:
+    """Return why a cell cannot be made golden; empty where it can."""
+    if cell.summary is None:
+        return cell.failure
+    if not cell.is_plain:
+        return "run in tiles or in reduced precision"
+    if not cell.summary["complete_set"]:
+        return "not the whole data set"
+    return f"{cell.stale}: run it again" if cell.stale else ""
 
 
 def find_drift(file: Path, dataset: str, entry: str, scores: Mapping[str, Scores]) -> list[Drift]:

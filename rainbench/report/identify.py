@@ -15,7 +15,7 @@ from pathlib import Path
 from rainbench.core.images import read_image
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import PairSet, load_image
+from rainbench.pairs.load import PairSet, load_image, load_pair
 from rainbench.report.rows import PSNR_TOLERANCE, SSIM_TOLERANCE
 
 FAMILIES: Mapping[str, str] = {
@@ -99,8 +99,11 @@ def score_images(
     """
 
     def score(pair: Pair) -> dict[str, Score]:
-        image = load_image(pair.rainy) if files is None else read_image(files[pair.id])
-        scores = score_all(image, load_image(pair.clean))
+        if files is None:
+            image, clean = load_pair(pair)
+        else:
+            image, clean = read_image(files[pair.id]), load_image(pair.clean)
+        scores = score_all(image, clean)
         on_image()
         return scores
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +10,12 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.images import Image, quantise, read_image, write_png
+from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import load_image
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import PlannedCell
 from rainbench.run.predict import Predictor
-from rainbench.run.results import cell_folder, read_cell, read_images_csv
+from rainbench.run.results import RunResults
 
 RESTORED = "restored"
 """The folder in a run where the images are kept."""
@@ -39,14 +37,19 @@ class Restorer:
         run: The run's folder.
         cell: The entry on a data set.
         options: How to compute.
+
+    Raises:
+        RainbenchError: What the run says of the cell is not to be trusted.
     """
 
     def __init__(self, run: Path, cell: PlannedCell, options: RunOptions) -> None:
         card = cell.pairs.card
-        folder = cell_folder(run, card.name, cell.entry.name)
+        result = RunResults(run).cell(card.name, cell.entry.name)
+        if result.problem:
+            raise RainbenchError(result.problem)
         self._cell, self._options, self._protocol = cell, options, card.protocol
-        self._key = (read_cell(folder) or {}).get("key")
-        self._scores = read_images_csv(folder / "images.csv")
+        self._key = (result.summary or {}).get("key")
+        self._scores = result.scores
         self._folder = run / RESTORED / card.name / cell.entry.name
         self._predictor: Predictor | None = None
 
@@ -67,11 +70,11 @@ class Restorer:
         Raises:
             RainbenchError: It cannot be restored, scores otherwise, or cannot be kept.
         """
-        name = hashlib.sha256(f"{self._key}\n{pair.id}".encode()).hexdigest()[:16]
-        file = self._folder / f"{name}.png"
-        kept = _read(file)
-        if kept is not None and kept[0].shape == clean.shape:
-            return kept
+        key = key_of([self._key, pair.id])
+        record = self._folder / f"{key}.json"
+        file, maps_file = record.with_suffix(".png"), record.with_suffix(".npz")
+        if kept := read_record(record, key):
+            return read_image(file), _read_maps(maps_file) if maps_file.name in kept.files else {}
         if self._predictor is None:
             self._predictor = Predictor(self._cell.entry, self._cell.weights, self._options)
         restored, found = self._predictor.with_maps(rainy)
@@ -81,10 +84,11 @@ class Restorer:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if maps:
-                np.savez_compressed(_maps_file(file), **maps)  # type: ignore[arg-type]
+                np.savez_compressed(maps_file, **maps)  # type: ignore[arg-type]
+            write_png(file, image)
+            write_record(record, key, [file, maps_file] if maps else [file])
         except OSError as error:
             raise StoreError(f"{self._folder}: cannot be written: {error.strerror}") from None
-        write_png(file, image)
         return image, maps
 
     def _check(self, pair: Pair, restored: NDArray[np.float32], clean: Image) -> None:
@@ -102,24 +106,6 @@ class Restorer:
             )
 
 
-def load_pair(pair: Pair) -> tuple[Image, Image]:
-    """Return the rainy and the clean picture of a pair."""
-    return load_image(pair.rainy), load_image(pair.clean)
-
-
-def _read(file: Path) -> tuple[Image, Maps] | None:
-    """Return what was kept; None where it is not there, or damaged."""
-    if not file.is_file():
-        return None
-    try:
-        image = read_image(file)
-        if not _maps_file(file).is_file():
-            return image, {}
-        with np.load(_maps_file(file), allow_pickle=False) as maps:
-            return image, {name: maps[name] for name in maps.files}
-    except (RainbenchError, OSError, ValueError, zipfile.BadZipFile):
-        return None
-
-
-def _maps_file(file: Path) -> Path:
-    return file.with_suffix(".npz")
+def _read_maps(file: Path) -> Maps:
+    with np.load(file, allow_pickle=False) as maps:
+        return {name: maps[name] for name in maps.files}

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import dataclasses
-import json
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +19,7 @@ from rainbench.catalog.published import (
 )
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.metrics import PROTOCOLS
-from rainbench.run.results import FOLDER_KIND, read_cell
+from rainbench.run.results import FOLDER_KIND, CellResult, RunResults
 
 if TYPE_CHECKING:
     from rainbench.report.stats import Interval
@@ -32,9 +28,6 @@ PSNR_TOLERANCE = 0.05
 """dB within which a measured mean matches a published one."""
 
 SSIM_TOLERANCE = 0.002
-
-WARM_UP = 3
-"""Images whose times are left out of the median, where there are three times as many."""
 
 NO_REASON = "no reason yet"
 """The note of a gap that nobody has explained; `rainbench compare` fails on it."""
@@ -128,42 +121,34 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
     published, reasons = load_published(registry.folders), load_reasons(registry.folders)
     entries = {entry.name: entry for entry in registry.entries()}
     rows: list[Row] = []
-    for folder in sorted(out.glob("cells/*/*")):
-        summary = read_cell(folder)
-        entry = entries.get(folder.name) or _scored_folder(summary)
-        if entry is None or folder.parent.name not in registry.datasets:
+    results = RunResults(out)
+    for cell in results.cells():
+        entry = entries.get(cell.entry) or _scored_folder(cell)
+        if entry is None or cell.dataset not in registry.datasets:
             continue
-        if summary is not None:
-            rows += _measured(summary, entry, registry, published, reasons, folder)
+        if cell.summary is not None:
+            rows += _measured(cell, cell.summary, entry, registry, published, reasons)
         else:
-            state, reason = _why(folder)
-            rows.append(_unmeasured(folder.parent.name, entry, registry, published, state, reason))
+            rows.append(
+                _unmeasured(cell.dataset, entry, registry, published, "failed", cell.failure)
+            )
     known = {(row.dataset, row.entry) for row in rows}
-    for dataset, name, reason in missing_cells(out):
+    for dataset, name, reason in results.missing():
         if (dataset, name) not in known and name in entries and dataset in registry.datasets:
             rows.append(_unmeasured(dataset, entries[name], registry, published, "missing", reason))
     order = list(PROTOCOLS)
     return sorted(rows, key=lambda row: (row.dataset, row.entry, order.index(row.protocol)))
 
 
-def missing_cells(out: Path) -> Iterator[tuple[str, str, str]]:
-    """Yield data set, entry and reason of what the last run could not start."""
-    try:
-        content = json.loads((out / "run.json").read_text(encoding="utf-8"))
-        yield from (tuple(item) for item in content["missing"])
-    except (OSError, ValueError, KeyError):
-        return
-
-
 def _measured(
+    cell: CellResult,
     summary: Mapping[str, Any],
     entry: Entry,
     registry: Registry,
     published: Sequence[PublishedCell],
     reasons: Sequence[Reason],
-    folder: Path,
 ) -> Iterator[Row]:
-    dataset = summary["dataset"]
+    dataset, seconds = cell.dataset, cell.seconds
     altered = summary["options"]["tile"] or summary["options"]["precision"] != "fp32"
     whole = summary["comparable"] and summary["complete_set"] and not summary["left_out"]
     for protocol, mean in summary["means"].items():
@@ -190,7 +175,7 @@ def _measured(
             parameters=entry.parameters,
             macs_per_pixel=entry.macs_per_pixel,
             peak_bytes=summary.get("peak_bytes", 0),
-            seconds_per_image=_median_seconds(folder / "timing.csv"),
+            seconds_per_image=seconds,
             comparable=bool(whole and not altered),
             remarks=remarks,
         )
@@ -240,12 +225,13 @@ def _unmeasured(
     )
 
 
-def _scored_folder(summary: Mapping[str, Any] | None) -> Entry | None:
+def _scored_folder(cell: CellResult) -> Entry | None:
     """Return the entry of a folder of images that was scored; it has no card."""
-    if summary is None or summary.get("source") != FOLDER_KIND:
+    facts = {**cell.parts, **(cell.claim or {})}
+    if facts.get("source") != FOLDER_KIND:
         return None
     card = BaselineCard(
-        name=summary["entry"], title=summary["title"], network="", parameters=0,
+        name=cell.entry, title=facts.get("title", cell.entry), network="", parameters=0,
         macs_per_pixel=0, paper="", source=FOLDER_KIND, licence="",
     )  # fmt: skip
     return Entry(card, None)
@@ -287,27 +273,6 @@ def _origin(entry: Entry, registry: Registry) -> str:
     cards = (registry.datasets.get(name) for name in entry.weights.trained_on)
     published = any(card is not None and not card.embedded for card in cards)
     return "trained by us" if published else "trained on synthetic data of ours"
-
-
-def _why(folder: Path) -> tuple[str, str]:
-    try:
-        return "failed", json.loads((folder / "failed.json").read_text(encoding="utf-8"))["reason"]
-    except (OSError, ValueError, KeyError):
-        return "failed", "interrupted before it was complete: run again to continue"
-
-
-def _median_seconds(file: Path) -> float | None:
-    try:
-        with file.open(encoding="utf-8", errors="replace", newline="") as text:
-            rows = list(csv.reader(text))[1:]
-    except (OSError, csv.Error):
-        return None
-    seconds = []
-    for row in rows:
-        with contextlib.suppress(ValueError, IndexError):  # the last line may be torn
-            seconds.append(float(row[1]))
-    warm = seconds[WARM_UP:] if len(seconds) >= 3 * WARM_UP else seconds
-    return statistics.median(warm) if warm else None
 
 
 def _difference(measured: float | None, reported: float | None) -> float | None:

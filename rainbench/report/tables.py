@@ -1,4 +1,7 @@
-"""Tables as files: ``table.csv`` and ``table.json`` for machines, Markdown and LaTeX for people."""
+"""Tables as files: ``table.csv`` and ``table.json`` for machines, Markdown and LaTeX for people.
+
+Times differ from run to run, and so does ``timing.md``, which holds them; the tables do not.
+"""
 
 from __future__ import annotations
 
@@ -39,14 +42,13 @@ CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "parameters": lambda row: str(row.parameters),
     "macs_per_pixel": lambda row: str(row.macs_per_pixel),
     "peak_bytes": lambda row: str(row.peak_bytes or ""),
-    "seconds_per_image": lambda row: _plain(row.seconds_per_image),
 }
 """The columns of ``table.csv`` and what stands in them."""
 
 _NUMBERS = frozenset(
     {"images", "psnr", "ssim", "reported_psnr", "reported_ssim", "delta_psnr", "delta_ssim"}
     | {"psnr_low", "psnr_high", "ssim_low", "ssim_high", "parameters", "macs_per_pixel"}
-    | {"peak_bytes", "seconds_per_image"}
+    | {"peak_bytes"}
 )
 
 
@@ -57,7 +59,8 @@ def write_tables(out: Path, registry: Registry, *, final: bool = True) -> list[R
         out: The run's folder.
         registry: The cards.
         final: Whether nothing more is to come soon: error bars and groups are worked out, and
-            ``table.tex`` and ``table.json`` are written beside ``table.csv`` and ``table.md``.
+            ``table.tex``, ``table.json`` and ``timing.md`` are written beside ``table.csv`` and
+            ``table.md``.
     """
     rows = build_rows(out, registry)
     if final:
@@ -66,6 +69,7 @@ def write_tables(out: Path, registry: Registry, *, final: bool = True) -> list[R
         rows = add_statistics(rows, out)
         write_atomically(out / "table.tex", table_latex(rows, registry).encode())
         write_atomically(out / "table.json", table_json(rows).encode())
+        write_atomically(out / "timing.md", timing_markdown(rows, registry).encode())
     write_atomically(out / "table.csv", table_csv(rows).encode())
     write_atomically(out / "table.md", table_markdown(rows, registry).encode())
     return rows
@@ -101,9 +105,17 @@ def table_markdown(rows: Sequence[Row], registry: Registry) -> str:
     """Return the paper view per data set, the cross view of everything measured, and the costs."""
     from rainbench.report.views import cost_view, cross_view, paper_views
 
-    grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows, registry)]
+    grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows)]
     parts = [f"## {grid.title}\n\n{grid_markdown(grid)}" for grid in grids if grid]
     return "\n".join(["# Results\n", *parts])
+
+
+def timing_markdown(rows: Sequence[Row], registry: Registry) -> str:
+    """Return the seconds of every entry on every data set, on the machine of the run."""
+    from rainbench.report.views import timing_view
+
+    grid = timing_view(rows, registry)
+    return f"# {grid.title}\n\n{grid_markdown(grid)}" if grid else "# Speed\n"
 
 
 def table_latex(rows: Sequence[Row], registry: Registry) -> str:
@@ -111,7 +123,7 @@ def table_latex(rows: Sequence[Row], registry: Registry) -> str:
     from rainbench.report.latex import grid_latex
     from rainbench.report.views import cost_view, cross_view, paper_views
 
-    grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows, registry)]
+    grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows)]
     return "\n".join(grid_latex(grid) for grid in grids if grid)
 
 

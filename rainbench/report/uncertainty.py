@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rainbench.report.rows import Row
 from rainbench.report.stats import Interval, bootstrap_means, group_letters, pairwise_tests
-from rainbench.run.results import Scores, cell_folder, read_images_csv
+from rainbench.run.results import RunResults, Scores
 
 
 def add_statistics(rows: Sequence[Row], out: Path, *, groups: bool = True) -> list[Row]:
@@ -29,10 +29,7 @@ def add_statistics(rows: Sequence[Row], out: Path, *, groups: bool = True) -> li
     for dataset, members in groupby(rows, key=lambda row: row.dataset):
         group = list(members)
         measured = {row.entry for row in group if row.images}
-        scores = {
-            entry: read_images_csv(cell_folder(out, dataset, entry) / "images.csv")
-            for entry in sorted(measured)
-        }
+        scores = {entry: RunResults(out).cell(dataset, entry).scores for entry in sorted(measured)}
         letters = _letters(group, scores) if groups else {}
         found += [_with_intervals(row, scores, letters) for row in group]
     return found

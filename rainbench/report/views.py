@@ -112,50 +112,58 @@ def _is_noted(row: Row) -> bool:
     return bool(row.images) and not row.comparable
 
 
-def cost_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
-    """Return what the entries cost; None where nothing was measured."""
+def cost_view(rows: Sequence[Row]) -> Grid | None:
+    """Return what the entries cost on any machine; None where nothing was measured."""
     by_entry = {row.entry: row for row in rows if row.images and row.parameters}
-    measured: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.entry in by_entry and row.customary:
-            measured.setdefault(row.entry, []).append(row)
-    if not measured:
+    if not by_entry:
         return None
-    datasets = sorted({row.dataset for group in measured.values() for row in group})
-    columns = [
+    columns = (
         Column("entry", numeric=False),
         Column("parameters"),
         Column("GFLOPs"),
         Column("peak MB"),
-    ]
-    columns += [Column(registry.datasets[dataset].title, "seconds") for dataset in datasets]
-    lines = []
-    for entry, group in sorted(measured.items()):
-        seconds = {row.dataset: row.seconds_per_image for row in group}
-        line = (
+    )
+    lines = [
+        (
             Cell(entry),
-            Cell(f"{group[0].parameters:,}"),
-            Cell(number(gflops(group[0].macs_per_pixel), 1)),
-            Cell(number(peak / 1e6, 0) if (peak := group[0].peak_bytes) else ""),
-            *(Cell(_significant(seconds.get(dataset))) for dataset in datasets),
+            Cell(f"{row.parameters:,}"),
+            Cell(number(gflops(row.macs_per_pixel), 1)),
+            Cell(number(row.peak_bytes / 1e6, 0) if row.peak_bytes else ""),
         )
-        lines.append(line)
-    grid = Grid(
-        title="Speed and cost",
-        columns=tuple(columns),
-        rows=tuple(lines),
+        for entry, row in sorted(by_entry.items())
+    ]
+    remarks = (
+        f"GFLOPs: for one picture of {COST_SIDE}x{COST_SIDE}, two operations per multiply-add.",
+        "Peak MB: weights and all results alive at once, for that picture in fp32, without the "
+        "workspaces of convolutions.",
+    )
+    grid = Grid(title="Cost", columns=columns, rows=tuple(lines), remarks=remarks)
+    if any(row.peak_bytes for row in by_entry.values()):
+        return grid
+    return dataclasses.replace(_without(grid, "peak MB"), remarks=remarks[:1])
+
+
+def timing_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
+    """Return the seconds of every entry on every data set; None where nothing was measured."""
+    measured = [row for row in rows if row.customary and row.images and row.parameters]
+    if not measured:
+        return None
+    seconds = {(row.entry, row.dataset): row.seconds_per_image for row in measured}
+    datasets = sorted({row.dataset for row in measured})
+    return Grid(
+        title="Speed",
+        columns=(
+            Column("entry", numeric=False),
+            *(Column(registry.datasets[dataset].title, "seconds") for dataset in datasets),
+        ),
+        rows=tuple(
+            (Cell(entry), *(Cell(_significant(seconds.get((entry, name)))) for name in datasets))
+            for entry in sorted({row.entry for row in measured})
+        ),
         remarks=(
-            f"GFLOPs: for one picture of {COST_SIDE}x{COST_SIDE}, two operations per multiply-add.",
-            "Peak MB: weights and all results alive at once, for that picture in fp32, without the "
-            "workspaces of convolutions.",
             "Seconds: median per image, the first ones left out; comparable only between entries "
             "that ran on the same machine with the same number of threads and nothing beside them.",
         ),
-    )
-    if any(row.peak_bytes for row in by_entry.values()):
-        return grid
-    return dataclasses.replace(
-        _without(grid, "peak MB"), remarks=(grid.remarks[0], *grid.remarks[2:])
     )
 
 

@@ -21,18 +21,17 @@ from rainbench.core.images import Image
 from rainbench.core.machine import usable_cores
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import load_image
+from rainbench.pairs.load import PairInfo, load_pair
 from rainbench.run.cost import peak_bytes
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.results import (
     CellStore,
+    RunResults,
     Scores,
-    cell_folder,
-    is_complete,
-    means_of,
     read_images_csv,
+    summarise,
 )
 
 READ_AHEAD = 4
@@ -105,41 +104,46 @@ def run_cell(
         RainbenchError: The network cannot be built, an image cannot be read or predicted, or the
             result cannot be written. What was scored before is on disk.
     """
-    folder = cell_folder(out, cell.pairs.card.name, cell.entry.name)
+    result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
     parts = key_parts(cell, options)
     images = [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
-    if is_complete(folder, parts, images):
+    if result.fits(parts, images):
         on_image(len(images))
         return Outcome(cell, "kept")
     protocols = tuple(PROTOCOLS)
-    with CellStore(folder, parts, protocols, images) as store:
+    with CellStore(result.folder, parts, protocols, images) as store:
         on_image(len(store.done))
-        try:
-            predictor = Predictor(cell.entry, cell.weights, options)
-            remaining = [pair for pair in cell.pairs.pairs if pair.id not in store.done]
-            for pair, scores, seconds in _scored(remaining, predictor, protocols):
-                store.append(pair.id, scores, seconds)
-                on_image(1)
-        except RainbenchError as error:
-            store.fail(error.message)
-            raise
-        store.complete(_summary(cell, options, folder))
+        predictor = Predictor(cell.entry, cell.weights, options)
+        pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
+        remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
+        for image, scores, seconds in _scored(remaining, predictor, protocols):
+            store.append(image, scores, seconds)
+            on_image(1)
+        scored = read_images_csv(result.folder / "images.csv")
+        store.complete(
+            {
+                **summarise(cell.pairs, cell.entry.name, scored),
+                "peak_bytes": peak_bytes(cell.entry),
+                "options": options.key_parts(),
+                "provenance": provenance(cell, options),
+            }
+        )
     return Outcome(cell, "done")
 
 
 def _scored(
-    pairs: Sequence[Pair], predictor: Predictor, protocols: Sequence[str]
-) -> Iterator[tuple[Pair, Scores, float]]:
-    """Yield each pair's scores in order, with the seconds its prediction took."""
+    pairs: Sequence[tuple[Pair, PairInfo]], predictor: Predictor, protocols: Sequence[str]
+) -> Iterator[tuple[str, Scores, float]]:
+    """Yield each pair's id and scores in order, with the seconds its prediction took."""
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:
-        waiting: deque[tuple[Pair, Future[Scores], float]] = deque()
+        waiting: deque[tuple[str, Future[Scores], float]] = deque()
         try:
             for pair, rainy, clean in _read_ahead(pairs, readers):
                 started = time.perf_counter()
                 restored = predict_pair(predictor, pair, rainy)
                 seconds = time.perf_counter() - started
                 job = scorers.submit(score, restored, clean, protocols, predictor.options.device)
-                waiting.append((pair, job, seconds))
+                waiting.append((pair.id, job, seconds))
                 while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):
                     done, finished, its_seconds = waiting.popleft()
                     yield done, finished.result(), its_seconds
@@ -180,37 +184,13 @@ def _scorers(predictor: Predictor) -> int:
 
 
 def _read_ahead(
-    pairs: Sequence[Pair], readers: ThreadPoolExecutor
+    pairs: Sequence[tuple[Pair, PairInfo]], readers: ThreadPoolExecutor
 ) -> Iterator[tuple[Pair, Image, Image]]:
     ahead: deque[tuple[Pair, Future[tuple[Image, Image]]]] = deque()
-    for pair in pairs:
-        ahead.append((pair, readers.submit(_read, pair)))
+    for pair, info in pairs:
+        ahead.append((pair, readers.submit(load_pair, pair, info)))
         if len(ahead) > READ_AHEAD:
             first, job = ahead.popleft()
             yield first, *job.result()
     for first, job in ahead:
         yield first, *job.result()
-
-
-def _read(pair: Pair) -> tuple[Image, Image]:
-    return load_image(pair.rainy), load_image(pair.clean)
-
-
-def _summary(cell: PlannedCell, options: RunOptions, folder: Path) -> dict[str, object]:
-    """Return the cell's means, taken from the file so that a resumed run gives the same."""
-    scores = read_images_csv(folder / "images.csv")
-    variant = cell.pairs.variant
-    return {
-        "dataset": cell.pairs.card.name,
-        "variant": variant.name if variant else "",
-        "variant_note": variant.note if variant else "",
-        "comparable": variant is None or variant.comparable,
-        "entry": cell.entry.name,
-        "images": len(scores),
-        "complete_set": len(scores) == cell.pairs.card.count or not cell.pairs.card.count,
-        "left_out": list(cell.pairs.left_out),
-        "means": means_of(scores),
-        "peak_bytes": peak_bytes(cell.entry),
-        "options": options.key_parts(),
-        "provenance": provenance(cell, options),
-    }

@@ -18,10 +18,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import fields
-from pathlib import Path
+from typing import Any
 
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.code import code_hash
@@ -35,7 +34,7 @@ SCORING = ("rainbench.metrics:score_all",)
 WRITING = ("rainbench.run.results:format_rows", "rainbench.run.results:means_of")
 """From scores to files."""
 
-HASHED_APART = ("rainbench.pairs.load:load_image", "rainbench.metrics.protocols:PROTOCOLS")
+HASHED_APART = ("rainbench.pairs.load:load_pair", "rainbench.metrics.protocols:PROTOCOLS")
 """Not followed: what comes of them is in the key itself."""
 
 _WORDS = frozenset({"name", "title", "source", "repository", "conventions", "warning"})
@@ -78,24 +77,23 @@ def protocol_settings() -> Mapping[str, str]:
     return settings
 
 
-def stale_reason(folder: Path) -> str:
+def stale_reason(parts: Mapping[str, Any]) -> str:
     """Return why a finished cell's numbers are not those of today's code; empty when they are.
 
     The cell's data and weights are not looked at: they may be out of reach.
 
     Args:
-        folder: The cell's folder.
+        parts: What the cell's ``key.json`` says.
     """
     try:
-        parts = json.loads((folder / "key.json").read_text(encoding="utf-8"))
         before, protocols = parts["code"], parts["protocols"]
         now = code_of_network(parts["network"]) if "network" in parts else code_of_folder()
-    except (OSError, ValueError, KeyError, TypeError):
+        changed = [f"the code of {name}" for name in now if before.get(name) != now[name]]
+        changed += [
+            f"protocol {name}"
+            for name in sorted({*protocols, *protocol_settings()})
+            if protocols.get(name) != protocol_settings().get(name)
+        ]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "nothing says by which code it was computed"
-    changed = [f"the code of {name}" for name in now if before.get(name) != now[name]]
-    changed += [
-        f"protocol {name}"
-        for name in sorted({*protocols, *protocol_settings()})
-        if protocols.get(name) != protocol_settings().get(name)
-    ]
     return f"{', '.join(changed)} changed since it was computed" if changed else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,20 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.errors import ImageError, RainbenchError
-from rainbench.core.images import IMAGE_SUFFIXES, read_image
+from rainbench.core.images import IMAGE_SUFFIXES, pixel_hash, read_image
 from rainbench.core.text import natural_key
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import PairSet, load_image
+from rainbench.pairs.load import CHANGED, PairSet, load_image
 from rainbench.run.key import code_of_folder, protocol_settings
 from rainbench.run.results import (
     FOLDER_KIND,
     CellStore,
+    RunResults,
     Scores,
-    cell_folder,
-    is_complete,
-    means_of,
     read_images_csv,
+    summarise,
 )
 
 SHOWN = 5
@@ -232,7 +230,7 @@ def _check(pair: Pair, file: Path) -> tuple[str, str]:
             f"{file} is {restored.shape[1]}x{restored.shape[0]}, but {pair.clean.path} is "
             f"{clean.shape[1]}x{clean.shape[0]}"
         )
-    return hashlib.sha256(restored.tobytes()).hexdigest(), ""
+    return pixel_hash(restored), ""
 
 
 def _fill_cell(
@@ -246,8 +244,11 @@ def _fill_cell(
     workers: int,
     on_image: Callable[[int], None],
 ) -> None:
-    hashes = {info.id: info.rainy_sha256 + info.clean_sha256 for info in pairs.manifest}
-    images = [(pair.id, hashes[pair.id] + sha256) for pair, sha256 in usable]
+    infos = {info.id: info for info in pairs.manifest}
+    images = [
+        (pair.id, infos[pair.id].rainy_sha256 + infos[pair.id].clean_sha256 + sha256)
+        for pair, sha256 in usable
+    ]
     parts = {
         "dataset": pairs.card.name,
         "entry": name,
@@ -255,45 +256,53 @@ def _fill_cell(
         "code": code_of_folder(),
         "protocols": protocol_settings(),
     }
-    cell = cell_folder(out, pairs.card.name, name)
-    if is_complete(cell, parts, images):
+    cell = RunResults(out).cell(pairs.card.name, name)
+    if cell.fits(parts, images):
         on_image(len(images))
         return
-    with CellStore(cell, parts, tuple(PROTOCOLS), images) as store:
+    with CellStore(cell.folder, parts, tuple(PROTOCOLS), images) as store:
         on_image(len(store.done))
-        rest = [pair for pair, _ in usable if pair.id not in store.done]
-        for pair, scores in _scores(rest, matched.files, workers):
-            store.append(pair.id, scores, None)
+        rest = [
+            _Restored(pair, infos[pair.id].clean_sha256, matched.files[pair.id], sha256)
+            for pair, sha256 in usable
+            if pair.id not in store.done
+        ]
+        for image, scores in _scores(rest, workers):
+            store.append(image, scores, None)
             on_image(1)
-        scored = read_images_csv(cell / "images.csv")
-        variant = pairs.variant
+        scored = read_images_csv(cell.folder / "images.csv")
         store.complete(
             {
-                "dataset": pairs.card.name,
-                "variant": variant.name if variant else "",
-                "variant_note": variant.note if variant else "",
-                "comparable": variant is None or variant.comparable,
-                "entry": name,
+                **summarise(pairs, name, scored),
                 "source": FOLDER_KIND,
                 "title": folder.resolve().name,
                 "lossy": sum(matched.files[pair.id].suffix.lower() in LOSSY for pair, _ in usable),
-                "images": len(scored),
-                "complete_set": len(scored) == pairs.card.count or not pairs.card.count,
                 "left_out": [*pairs.left_out, *problems],
-                "means": means_of(scored),
                 "options": {"device": "none", "precision": "fp32", "tile": 0},
                 "provenance": {"names": matched.rule, "layout": pairs.layout},
             }
         )
 
 
-def _scores(
-    pairs: Sequence[Pair], files: Mapping[str, Path], workers: int
-) -> Iterator[tuple[Pair, Scores]]:
-    def score(pair: Pair) -> Scores:
-        return score_all(read_image(files[pair.id]), load_image(pair.clean))
+@dataclass(frozen=True, slots=True)
+class _Restored:
+    """A restored image's file and its pair, with the hashes from when they were checked."""
 
+    pair: Pair
+    clean_sha256: str
+    file: Path
+    sha256: str
+
+    def score(self) -> Scores:
+        restored = read_image(self.file)
+        if pixel_hash(restored) != self.sha256:
+            raise ImageError(self.file, CHANGED, hint="Run again.")
+        return score_all(restored, load_image(self.pair.clean, self.clean_sha256))
+
+
+def _scores(restored: Sequence[_Restored], workers: int) -> Iterator[tuple[str, Scores]]:
     with ThreadPoolExecutor(workers) as pool:
-        for start in range(0, len(pairs), 4 * workers):  # few results wait, whatever the set's size
-            part = pairs[start : start + 4 * workers]
-            yield from zip(part, pool.map(score, part), strict=True)
+        for start in range(0, len(restored), 4 * workers):  # few results wait, whatever the size
+            part = restored[start : start + 4 * workers]
+            scored = pool.map(_Restored.score, part)
+            yield from ((each.pair.id, scores) for each, scores in zip(part, scored, strict=True))

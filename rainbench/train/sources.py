@@ -17,7 +17,7 @@ from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image
 from rainbench.core.random import philox
 from rainbench.core.text import natural_key
 from rainbench.pairs.layouts import Pair, match_layouts
-from rainbench.pairs.load import load_image
+from rainbench.pairs.load import load_image, load_pair
 from rainbench.rain.transform import Synthesis
 
 CACHED_PIXELS = 48_000_000
@@ -213,7 +213,7 @@ class PairFolder:
     def scene(self, index: int, window: Window, *key: str | int) -> Scene:  # noqa: ARG002 (nothing is drawn)
         """Return a part of a pair."""
         pair = self.pairs[index]
-        rainy, clean = load_image(pair.rainy), load_image(pair.clean)
+        rainy, clean = load_pair(pair)
         if rainy.shape != clean.shape:
             raise RainbenchError(
                 f"{pair.rainy.path} is {rainy.shape[1]}x{rainy.shape[0]} but {pair.clean.path} is "

@@ -12,13 +12,15 @@ from webdriver import Browser, find_browser
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
+from rainbench.core.resume import file_hash
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.page.gallery import _map_range, error_map
 from rainbench.report.page.make import make_report
+from rainbench.report.rows import build_rows
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.results import FOLDER_KIND, cell_folder, format_rows
+from rainbench.run.results import FOLDER_KIND, RunResults, format_rows
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
@@ -141,6 +143,12 @@ def test_pictures_are_made_once_and_have_to_be_the_runs(made, tmp_path, monkeypa
     lines = scores.read_text(encoding="utf-8").replace(",prenet-y,", ",prenet-y,1")
     scores.write_text(lines, encoding="utf-8")
     report = make_report(tmp_path / "run", registry, data_roots=[root / "data"])
+    (problem,) = [row for row in build_rows(tmp_path / "run", registry) if row.state == "failed"]
+    assert "mapped/images.csv: is not what cell.json was written for" in problem.note
+    summary = json.loads(scores.with_name("cell.json").read_text())
+    summary["images_sha256"] = file_hash(scores)
+    scores.with_name("cell.json").write_text(json.dumps(summary))
+    report = make_report(tmp_path / "run", registry, data_roots=[root / "data"])
     (problem,) = report.problems
     assert problem.startswith("mapped on toy: mapped: image") and "dB in the run" in problem
 
@@ -255,7 +263,7 @@ def test_fits_a_phone(page, scheme):
 @in_browser
 def test_numbers_stand_as_in_the_table_and_as_printed(browser, tmp_path):
     """Against values worked out by hand: digits as published, signs, no minus before a zero."""
-    folder = cell_folder(tmp_path, "rain100l", "sian.rain100l")
+    folder = RunResults(tmp_path).cell("rain100l", "sian.rain100l").folder
     folder.mkdir(parents=True)
     scores = {str(image): dict.fromkeys(PROTOCOLS, Score(38.797, 0.98214)) for image in range(3)}
     (folder / "images.csv").write_text(format_rows(scores))

@@ -11,7 +11,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.paper_tables import NONE, find_table, load_layouts, paper_table
 from rainbench.report.writers import write_grid
-from rainbench.run.results import cell_folder, format_rows
+from rainbench.run.results import RunResults, format_rows
 
 PRINTED = {  # read off the papers' pages: the names from left to right, or from the top
     ("SPANet", "T1"): "Input; Jiang et al.; Wei et al.; Li et al.; Ours",
@@ -100,7 +100,7 @@ def test_marks_of_sians_third_table():
 @pytest.fixture
 def run_folder(tmp_path):
     """A run in which SIAN scored 38.80 dB on Rain100L, and PReNet failed."""
-    folder = cell_folder(tmp_path, "rain100l", "sian.rain100l")
+    folder = RunResults(tmp_path).cell("rain100l", "sian.rain100l").folder
     folder.mkdir(parents=True)
     scores = {protocol: Score(38.81, 0.9838) for protocol in PROTOCOLS}
     (folder / "images.csv").write_text(format_rows({"1": scores}))
@@ -111,7 +111,7 @@ def run_folder(tmp_path):
         "means": dict.fromkeys(PROTOCOLS, mean), "options": {"tile": 0, "precision": "fp32"},
     }  # fmt: skip
     (folder / "cell.json").write_text(json.dumps(summary))
-    failed = cell_folder(tmp_path, "rain100l", "prenet.rain100l")
+    failed = RunResults(tmp_path).cell("rain100l", "prenet.rain100l").folder
     failed.mkdir()
     (failed / "failed.json").write_text(json.dumps({"reason": "memory ran out"}))
     return tmp_path

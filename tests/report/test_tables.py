@@ -17,10 +17,16 @@ from rainbench.catalog.registry import load_registry
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.grid import Cell, Column, Grid, mark_best, transpose
 from rainbench.report.latex import escape_latex
-from rainbench.report.tables import table_csv, table_json, table_latex, table_markdown
+from rainbench.report.tables import (
+    table_csv,
+    table_json,
+    table_latex,
+    table_markdown,
+    timing_markdown,
+)
 from rainbench.report.uncertainty import add_statistics
 from rainbench.report.writers import write_grid
-from rainbench.run.results import cell_folder, format_rows
+from rainbench.run.results import RunResults, format_rows
 
 HOSTILE = (
     "<script>alert('x')</script>",
@@ -94,7 +100,7 @@ def run_folder(tmp_path):
                     sign = 0.01 * (-1) ** int(image)
                     psnr = None if score.psnr is None else score.psnr + sign
                     scores[image][protocol] = Score(psnr, score.ssim)
-        folder = cell_folder(tmp_path, "rain100l", name)
+        folder = RunResults(tmp_path).cell("rain100l", name).folder
         folder.mkdir(parents=True)
         (folder / "images.csv").write_text(format_rows(scores))
         row = dataclasses.replace(ROW, entry=name, psnr=30 + gain, images=20)
@@ -119,7 +125,7 @@ def test_error_bars_and_groups(run_folder):
 
 def test_entries_scored_on_other_images_get_no_letter(run_folder):
     out, rows = run_folder
-    file = cell_folder(out, "rain100l", "net.c") / "images.csv"
+    file = RunResults(out).cell("rain100l", "net.c").folder / "images.csv"
     kept = [line for line in file.read_text().splitlines(True) if not line.startswith("7,")]
     file.write_text("".join(kept))
     letters = {row.entry: row.group for row in add_statistics(rows, out) if row.customary}
@@ -222,10 +228,22 @@ def test_column_of_letters_only_where_entries_share_one(run_folder):
 
 def test_costs_show_three_digits_and_no_empty_column():
     costs = dataclasses.replace(ROW, parameters=10, seconds_per_image=0.023449, peak_bytes=0)
-    text = table_markdown([costs], load_registry()).split("## Speed and cost")[1]
-    assert "| 0.0234 |" in text and "peak" not in text.lower()
+    assert "| 0.0234 |" in timing_markdown([costs], load_registry())
+    text = table_markdown([costs], load_registry()).split("## Cost")[1]
+    assert "0.0234" not in text and "peak" not in text.lower()
     costs = dataclasses.replace(costs, peak_bytes=12_000_000)
-    assert "| 12 |" in table_markdown([costs], load_registry()).split("## Speed and cost")[1]
+    assert "| 12 |" in table_markdown([costs], load_registry()).split("## Cost")[1]
+
+
+def test_no_table_holds_a_time(run_folder):
+    """A killed and resumed run has to end with the bytes of an undisturbed one."""
+    _, rows = run_folder
+    slower = [dataclasses.replace(row, seconds_per_image=7.0) for row in rows]
+    registry = load_registry()
+    assert timing_markdown(rows, registry) != timing_markdown(slower, registry)
+    assert table_csv(rows) == table_csv(slower) and table_json(rows) == table_json(slower)
+    for write in (table_markdown, table_latex):
+        assert write(rows, registry) == write(slower, registry)
 
 
 def compile_latex(text, folder):

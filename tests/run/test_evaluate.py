@@ -5,11 +5,12 @@ import pytest
 import toynets
 
 from rainbench.catalog.registry import load_registry
+from rainbench.core.images import read_image, write_png
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.evaluate import run_plan, score
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.results import read_images_csv
+from rainbench.run.results import RunResults, read_images_csv
 
 
 def test_each_image_is_predicted_once_and_scored_under_every_protocol(cards, add_network, tmp_path):
@@ -23,6 +24,27 @@ def test_each_image_is_predicted_once_and_scored_under_every_protocol(cards, add
     scores = read_images_csv(tmp_path / "cells/mini-streaks/net/images.csv")
     assert list(scores)[3] == "4-table_1" and len(scores) == 8
     assert all(list(per_image) == list(PROTOCOLS) for per_image in scores.values())
+
+
+def test_an_image_replaced_during_a_run_fails_its_cell(cards, toy, tmp_path):
+    """It would be scored under the hash of the picture that it was when the plan was made."""
+    plan = make_plan(
+        load_registry([cards]), datasets=["toy"], baselines=["identity"], data_roots=[toy]
+    )
+    (cell,) = plan.cells
+    pair = cell.pairs.pairs[1]
+    clean = read_image(pair.clean.path)
+    for file, swapped in ((pair.rainy.path, clean), (pair.clean.path, 255 - clean)):
+        before = file.read_bytes()
+        write_png(file, swapped)
+        (outcome,) = run_plan(plan, tmp_path / file.parent.name, RunOptions())
+        assert outcome.state == "failed"
+        assert outcome.note == f"{file}: changed while the run was going on"
+        result = RunResults(tmp_path / file.parent.name).cell("toy", "identity")
+        assert result.failure == outcome.note and len(result.scores) == 1
+        file.write_bytes(before)
+        (outcome,) = run_plan(plan, tmp_path / file.parent.name, RunOptions())
+        assert outcome.state == "done"
 
 
 def test_both_scoring_paths_agree():

@@ -15,7 +15,7 @@ from rainbench.run.evaluate import _scored, run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
 from rainbench.run.predict import Predictor
-from rainbench.run.results import format_rows, means_of
+from rainbench.run.results import CellResult, format_rows, means_of
 
 ROOT = Path(code.__file__).parents[1]
 
@@ -101,8 +101,9 @@ def test_every_function_that_a_number_passes_through_counts(pairs_on_disk, cards
     sys.setprofile(watch)
     try:
         predictor = Predictor(cell.entry, cell.weights, RunOptions(tile=tile))
-        scored = _scored(cell.pairs.pairs, predictor, tuple(PROTOCOLS))
-        scores = {pair.id: each for pair, each, _ in scored}
+        pairs = list(zip(cell.pairs.pairs, cell.pairs.manifest, strict=True))
+        scored = _scored(pairs, predictor, tuple(PROTOCOLS))
+        scores = {image: each for image, each, _ in scored}
         format_rows(scores)
         means_of(scores)
     finally:
@@ -152,15 +153,15 @@ def test_a_finished_cell_is_kept_until_its_code_changes(
         return [outcome.state for outcome in run_plan(plan, tmp_path, RunOptions())]
 
     assert (run(), run()) == (["done"], ["kept"])
-    assert key.stale_reason(cell) == ""
+    assert CellResult(cell).stale == ""
     other = {**key.code_of_network("rainbench.networks.plain:Identity"), "network": "other"}
     with monkeypatch.context() as patched:
         patched.setattr(key, "code_of_network", lambda _: other)
         patched.setattr("rainbench.run.plan.code_of_network", lambda _: other)
-        assert key.stale_reason(cell) == "the code of network changed since it was computed"
+        assert CellResult(cell).stale == "the code of network changed since it was computed"
         assert (run(), run()) == (["done"], ["kept"])
-        assert key.stale_reason(cell) == ""
-    assert key.stale_reason(cell) != ""
+        assert CellResult(cell).stale == ""
+    assert CellResult(cell).stale != ""
     (cell / "key.json").write_text('{"dataset": "toy"}')
-    assert key.stale_reason(cell) == "nothing says by which code it was computed"
+    assert CellResult(cell).stale == "nothing says by which code it was computed"
     assert run() == ["done"]

@@ -8,8 +8,11 @@ from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.pairs.layouts import Pair, Source
+from rainbench.pairs.load import load_pairs
 from rainbench.report.compare import compare_run
-from rainbench.run.outputs import entry_name, match_outputs
+from rainbench.report.rows import build_rows
+from rainbench.run import outputs as module
+from rainbench.run.outputs import entry_name, match_outputs, score_folder
 
 
 @pytest.fixture
@@ -132,3 +135,24 @@ def test_what_is_missing_or_broken_is_named(rainbench, toy, outputs, tmp_path):
 def test_an_entry_of_ours_keeps_its_name(rainbench, toy, outputs):
     done = rainbench("score", outputs, "-d", "toy", "--data", toy, "--name", "identity")
     assert done.returncode == 2 and "is an entry of ours" in done.stderr
+
+
+@pytest.mark.parametrize("replaced", ["restored", "clean"])
+def test_a_picture_replaced_while_scoring_fails_the_cell(
+    outputs, toy, cards, tmp_path, monkeypatch, replaced
+):
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    restored = outputs / "rain-003_out.png"
+    file = restored if replaced == "restored" else toy / "toy/target/3.png"
+    fill = module._fill_cell
+
+    def replace_first(*arguments):
+        write_png(file, 255 - read_image(file))
+        fill(*arguments)
+
+    monkeypatch.setattr(module, "_fill_cell", replace_first)
+    with pytest.raises(RainbenchError, match="changed while the run was going on") as caught:
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    assert str(file) in str(caught.value)
+    (row,) = build_rows(tmp_path / "out", load_registry([cards]))
+    assert row.state == "failed" and row.note == caught.value.message

@@ -1,20 +1,20 @@
 """The store: what a kill leaves is a prefix that a later run continues to the same bytes."""
 
 import errno
+import json
 import math
 
 import pytest
 
 from rainbench.core.errors import StoreError
-from rainbench.metrics import Score
+from rainbench.core.resume import key_of
+from rainbench.metrics import Score, mean_score
 from rainbench.run import results as module
 from rainbench.run.results import (
+    CellResult,
     CellStore,
     format_rows,
-    is_complete,
-    key_of,
     lock_run,
-    read_cell,
     read_images_csv,
 )
 
@@ -27,13 +27,18 @@ def scores(n):
     return {"prenet-y": Score(20 + n / 7, 0.5 + n / 97), "rescan-rgb": Score(None, 0.25)}
 
 
+def means(store):
+    found = read_images_csv(store.folder / "images.csv").values()
+    return {name: mean_score(each[name] for each in found)._asdict() for name in PROTOCOLS}
+
+
 def fill(folder, upto=6, parts=PARTS, images=IMAGES):
     with CellStore(folder, parts, PROTOCOLS, images) as store:
         done = len(store.done)
         for image, _ in images[done:upto]:
             store.append(image, scores(int(image)), 0.1)
         if upto == len(images):
-            store.complete({"images": upto})
+            store.complete({"images": upto, "means": means(store)})
     return done
 
 
@@ -55,10 +60,60 @@ def test_cut_at_every_byte_and_resumed(tmp_path):
 
 def test_a_finished_cell_is_complete_only_for_its_key(tmp_path):
     fill(tmp_path / "cell")
-    assert is_complete(tmp_path / "cell", PARTS, IMAGES)
-    assert not is_complete(tmp_path / "cell", {**PARTS, "entry": "b"}, IMAGES)
-    assert not is_complete(tmp_path / "cell", PARTS, IMAGES[:5])
-    assert not is_complete(tmp_path / "none", PARTS, IMAGES)
+    assert CellResult(tmp_path / "cell").fits(PARTS, IMAGES)
+    assert not CellResult(tmp_path / "cell").fits({**PARTS, "entry": "b"}, IMAGES)
+    assert not CellResult(tmp_path / "cell").fits(PARTS, IMAGES[:5])
+    assert not CellResult(tmp_path / "none").fits(PARTS, IMAGES)
+
+
+def edited(data):
+    line = next(line for line in data.splitlines(True) if line.startswith(b"5,prenet-y"))
+    return data.replace(line, line.replace(b"20.7", b"29.7"))
+
+
+DAMAGES = {
+    "gone": None,
+    "empty": lambda _: b"",
+    "binary": lambda _: bytes(range(256)),
+    "edited": edited,
+    "cut": lambda data: data[:-40],
+    "no number": lambda data: data.replace(b"20.714286", b"many"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("old", [False, True])
+def test_a_finished_cell_whose_scores_were_changed_is_computed_anew(tmp_path, damage, old):
+    fill(tmp_path / "cell")
+    file, made = tmp_path / "cell/images.csv", DAMAGES[damage]
+    before = file.read_bytes()
+    if old:
+        forget_the_hash(tmp_path / "cell")
+    assert CellResult(tmp_path / "cell").fits(PARTS, IMAGES)
+    assert not CellResult(tmp_path / "cell").problem
+    file.unlink() if made is None else file.write_bytes(made(before))
+    cell = CellResult(tmp_path / "cell")
+    assert not cell.fits(PARTS, IMAGES) and cell.summary is None
+    assert cell.problem.endswith(
+        "cell/images.csv: is not what cell.json was written for: run again"
+    )
+    assert fill(tmp_path / "cell") == 0
+    assert file.read_bytes() == before
+    assert CellResult(tmp_path / "cell").fits(PARTS, IMAGES)
+
+
+def forget_the_hash(folder):
+    """Make a cell one from before `images_sha256` was written down."""
+    summary = json.loads((folder / "cell.json").read_text())
+    del summary["images_sha256"]
+    (folder / "cell.json").write_text(json.dumps(summary))
+
+
+def test_a_damaged_summary_is_a_problem(tmp_path):
+    fill(tmp_path / "cell")
+    (tmp_path / "cell/cell.json").write_text("[1, 2")
+    assert "cell.json: is damaged" in CellResult(tmp_path / "cell").problem
+    assert fill(tmp_path / "cell") == 0
 
 
 def test_another_key_starts_afresh(tmp_path):
@@ -92,8 +147,6 @@ def test_rows_read_back(tmp_path):
 def test_foreign_content_is_no_result(tmp_path, text):
     (tmp_path / "images.csv").write_text(text)
     assert read_images_csv(tmp_path / "images.csv") == {}
-    (tmp_path / "cell.json").write_text("[1, 2")
-    assert read_cell(tmp_path) is None
 
 
 def test_full_disk_says_so_and_keeps_what_is_there(tmp_path, monkeypatch):

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
+from rainbench.pairs.load import load_pair
 from rainbench.report.figures.draw import Box, Panel
 from rainbench.report.figures.plots import Cost
-from rainbench.report.restored import Restorer, load_pair
+from rainbench.report.restored import Restorer
 from rainbench.report.rows import Row
 from rainbench.report.views import gflops
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import PlannedCell
-from rainbench.run.results import cell_folder, read_cell, read_images_csv
+from rainbench.run.results import RunResults
 
 CROP_SHARE = 0.25
 """Side of a crop as a share of the shorter side of its picture."""
@@ -36,8 +37,7 @@ def typical_image(run: Path, rows: Sequence[Row], protocol: str) -> str:
     Raises:
         RainbenchError: No image was scored by all of them.
     """
-    tables = [read_images_csv(cell_folder(run, row.dataset, row.entry) / "images.csv")
-              for row in rows]  # fmt: skip
+    tables = [RunResults(run).cell(row.dataset, row.entry).scores for row in rows]
     means = {}
     for image in tables[0] if tables else ():
         values = [table[image][protocol].psnr for table in tables if image in table]
@@ -104,18 +104,19 @@ def make_panels(
     Raises:
         RainbenchError: There is no such image, or it cannot be restored.
     """
-    pairs = {pair.id: pair for pair in cells[0].pairs.pairs}
-    card = cells[0].pairs.card
+    card, found = cells[0].pairs.card, cells[0].pairs
+    pairs = {pair.id: (pair, info) for pair, info in zip(found.pairs, found.manifest, strict=True)}
     if image not in pairs:
         raise RainbenchError(
             f"{card.name} has no image {image}",
             hint=f"It has {len(pairs)}: {', '.join([*pairs][:3])}, ... See `rainbench check`.",
         )
-    rainy, clean = load_pair(pairs[image])
+    pair, info = pairs[image]
+    rainy, clean = load_pair(pair, info)
     panels = [Panel("rainy", rainy, *_rainy_score(rainy, clean, card.protocol))]
     for cell in cells:
         restore = Restorer(run, cell, options)
-        restored, _ = restore(pairs[image], rainy, clean)
+        restored, _ = restore(pair, rainy, clean)
         panels.append(Panel(cell.entry.name, restored, *restore.score(image)))
         on_picture(cell.entry.name)
     return panels, clean
@@ -132,7 +133,7 @@ def scores_of(run: Path, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:
     """Return each entry's finite PSNR values, or SSIM where the protocol has no PSNR."""
     found = {}
     for row in rows:
-        scores = read_images_csv(cell_folder(run, row.dataset, row.entry) / "images.csv")
+        scores = RunResults(run).cell(row.dataset, row.entry).scores
         each = [per_protocol[row.protocol] for per_protocol in scores.values()]
         values = np.array([s.ssim if row.psnr is None else s.psnr for s in each], np.float64)
         if np.isfinite(values).any():
@@ -148,8 +149,7 @@ def costs_of(run: Path, rows: Sequence[Row], side: int) -> tuple[list[Cost], str
             continue
         operations = gflops(row.macs_per_pixel, side * side)
         costs.append(Cost(row.entry, row.psnr, row.parameters, operations, row.seconds_per_image))
-        summary = read_cell(cell_folder(run, row.dataset, row.entry)) or {}
-        made = summary.get("provenance")
+        made = (RunResults(run).cell(row.dataset, row.entry).summary or {}).get("provenance")
         if row.parameters and isinstance(made, dict):
             threads = made.get("threads")
             machines.add(f"{made.get('device')}, {threads} thread{'s' if threads != 1 else ''}")

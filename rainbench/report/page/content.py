@@ -21,7 +21,7 @@ from rainbench.report.page.numbers import plain
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.uncertainty import add_statistics
 from rainbench.run.cost import COST_SIDE
-from rainbench.run.results import cell_folder, read_cell
+from rainbench.run.results import CellResult, RunResults
 
 METRICS = ("psnr", "ssim")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -76,7 +76,7 @@ def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> d
     scores = {
         entry: table
         for entry in tables
-        if (table := _images_table(cell_folder(run, name, entry))) is not None
+        if (table := _images_table(RunResults(run).cell(name, entry))) is not None
     }
     return {
         "name": name,
@@ -95,15 +95,19 @@ def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> d
     }
 
 
-def _images_table(folder: Path) -> pd.DataFrame | None:
+def _images_table(cell: CellResult) -> pd.DataFrame | None:
     """Return a complete cell's scores: a row per image, columns (metric, protocol)."""
-    if read_cell(folder) is None:
+    if cell.summary is None:
         return None
-    table = pd.read_csv(folder / "images.csv", dtype={"image": str}, keep_default_na=False)
-    for metric in METRICS:
-        table[metric] = pd.to_numeric(table[metric], errors="coerce")
-    order = table["image"].drop_duplicates()
-    return table.pivot(index="image", columns="protocol", values=list(METRICS)).loc[order]
+    columns = {
+        (metric, protocol): [
+            getattr(scores[protocol], metric) if protocol in scores else None
+            for scores in cell.scores.values()
+        ]
+        for metric in METRICS
+        for protocol in PROTOCOLS
+    }
+    return pd.DataFrame(columns, index=list(cell.scores), dtype=np.float64)
 
 
 def _cell(row: Row) -> dict[str, Any]:
@@ -187,7 +191,8 @@ def _extremes(scores: Mapping[str, pd.DataFrame], protocol: str) -> dict[str, An
     metric = "psnr" if PROTOCOLS[protocol].has_psnr else "ssim"
     columns = [table[metric, protocol] for table in scores.values() if (metric, protocol) in table]
     columns = [column.replace([np.inf, -np.inf], np.nan).dropna() for column in columns]
-    if not any(len(column) for column in columns):
+    columns = [column for column in columns if len(column)]
+    if not columns:
         return {"metric": metric, "hardest": [], "easiest": []}
     together = pd.concat([column - column.mean() for column in columns], axis=1).mean(axis=1)
     overall = float(np.mean([column.mean() for column in columns]))
@@ -201,7 +206,7 @@ def _provenance(run: Path, dataset: str, entries: Mapping[str, Row]) -> list[dic
     """Return the distinct ways in which a data set's cells were computed, with their entries."""
     ways: dict[tuple[tuple[str, Any], ...], list[str]] = {}
     for entry in entries:
-        summary: Any = read_cell(cell_folder(run, dataset, entry))
+        summary = RunResults(run).cell(dataset, entry).summary
         if summary is not None:
             made = {**summary["provenance"], **summary["options"]}
             made["device"] = summary["provenance"]["device"]

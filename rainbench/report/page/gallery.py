@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image, write_png
 from rainbench.pairs.layouts import Pair
+from rainbench.pairs.load import PairInfo, load_pair
 from rainbench.report.page.numbers import plain
-from rainbench.report.restored import Restorer, load_pair
+from rainbench.report.restored import Restorer
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan
 
@@ -82,9 +83,12 @@ def draw_pictures(
         cells = [cell for cell in plan.runnable if cell.pairs.card.name == choice.dataset]
         if not cells:
             continue
-        pairs = {pair.id: pair for pair in cells[0].pairs.pairs}
+        found = cells[0].pairs
+        pairs = {
+            pair.id: (pair, info) for pair, info in zip(found.pairs, found.manifest, strict=True)
+        }
         items = [
-            _Item(run, Path(FOLDER) / f"d{number}" / f"i{index}", pairs[image])
+            _Item(run, Path(FOLDER) / f"d{number}" / f"i{index}", *pairs[image])
             for index, image in enumerate(choice.images)
             if image in pairs
         ]
@@ -103,10 +107,10 @@ def draw_pictures(
 class _Item:
     """One image of a data set: its pictures on disk and their names."""
 
-    def __init__(self, run: Path, folder: Path, pair: Pair) -> None:
+    def __init__(self, run: Path, folder: Path, pair: Pair, info: PairInfo) -> None:
         self.run, self.folder, self.pair = run, folder, pair
         (run / folder).mkdir(parents=True, exist_ok=True)
-        self.rainy, self.clean = load_pair(pair)
+        self.rainy, self.clean = load_pair(pair, info)
         self.entries: dict[str, dict[str, Any]] = {}
         self.scores: dict[str, list[float | str | None]] = {}
 

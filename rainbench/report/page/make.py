@@ -9,12 +9,12 @@ from typing import Any
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Registry
-from rainbench.core.errors import RainbenchError
 from rainbench.report.page.content import page_content
 from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictures
 from rainbench.report.page.render import write_page
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, make_plan
+from rainbench.run.results import RunResults
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,7 @@ def make_report(
     Raises:
         RainbenchError: The folder holds no results, or cannot be written.
     """
-    if not (run / "cells").is_dir():
-        raise RainbenchError(f"{run}: holds no results", hint="Run `rainbench run` first.")
+    RunResults.open(run)
     content = page_content(run, registry)
     wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
     plan = _plan(content, registry, data_roots, weight_roots) if pictures else Plan(())
