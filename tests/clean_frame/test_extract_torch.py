@@ -69,6 +69,6 @@ def test_a_full_device_is_named(monkeypatch):
 
 def test_what_is_not_there_is_named():
     with pytest.raises(RainbenchError, match="no device 'nowhere'"):
-        extract_clean_frame(rain_on_noise(20), device="nowhere")
+        extract_clean_frame(rain_on_noise(20), "exact", device="nowhere")
     with pytest.raises(RainbenchError, match="'robust' runs on the processor"):
         extract_clean_frame(rain_on_noise(20), "robust", device="cuda")

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,6 +55,10 @@ def test_kill_at_random_moments_and_resume(tmp_path, cards, add_network, toy):
             os.kill(process.pid, signal.SIGKILL)
         process.wait()
         states.add(len(results(tmp_path / "killed")))
+        if process.returncode == 0:  # the machine is quicker now: begin again, and kill sooner
+            assert results(tmp_path / "killed") == results(tmp_path / "undisturbed")
+            shutil.rmtree(tmp_path / "killed")
+            whole *= 0.8
     assert start(tmp_path / "killed").wait(120) == 0
     assert results(tmp_path / "killed") == results(tmp_path / "undisturbed")
     assert len(states) > 2, "every kill fell into the same moment: the test proves nothing"

@@ -218,7 +218,7 @@ def test_frames_by_number(clip, frames, expected):
         ({"frames": slice(5, 5)}, "is empty"),
         ({"start": 2.0, "end": 1.0}, "is empty"),
         ({"frames": slice(2), "start": 1.0}, "one or the other"),
-        ({"timeout": 0.0}, "positive number"),
+        ({"timeout": 0.0}, "positive, finite number"),
         ({"frames": slice(50, None)}, "has 12 frames, none of them"),
         ({"start": 9.0}, "has 12 frames, none of them"),
     ],
