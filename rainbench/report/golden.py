@@ -16,10 +16,10 @@ from rainbench.core.files import write_atomically
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.results import CellResult, RunResults, Scores
 
-PSNR_TOLERANCE = 0.005
+GOLDEN_PSNR_TOLERANCE = 0.005
 """dB that one image may differ by between machines: rounding to 8 bits flips single pixels."""
 
-SSIM_TOLERANCE = 5e-5
+GOLDEN_SSIM_TOLERANCE = 5e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +181,8 @@ def _worst(
         if score is None:
             continue
         for metric, now, allowed in (
-            ("psnr", score.psnr, PSNR_TOLERANCE),
-            ("ssim", score.ssim, SSIM_TOLERANCE),
+            ("psnr", score.psnr, GOLDEN_PSNR_TOLERANCE),
+            ("ssim", score.ssim, GOLDEN_SSIM_TOLERANCE),
         ):
             text = row[f"{protocol}:{version}:{metric}"]
             then = float(text) if text else None

@@ -16,7 +16,7 @@ from rainbench.core.images import read_image
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet, load_image, load_pair
-from rainbench.report.rows import PSNR_TOLERANCE, SSIM_TOLERANCE
+from rainbench.report.rows import PUBLISHED_PSNR_TOLERANCE, PUBLISHED_SSIM_TOLERANCE
 
 FAMILIES: Mapping[str, str] = {
     "y601": "luma, 16 to 235",
@@ -185,7 +185,7 @@ def judge(targets: Sequence[Target], ranked: Iterable[Candidate]) -> Verdict:
         if off:
             known = nearest.get(candidate.family, math.inf)
             nearest[candidate.family] = min(known, max(off))
-    agreeing = [family for family, off in nearest.items() if off <= PSNR_TOLERANCE + 1e-9]
+    agreeing = [family for family, off in nearest.items() if off <= PUBLISHED_PSNR_TOLERANCE + 1e-9]
     nearest = dict(sorted(nearest.items(), key=lambda item: item[1]))
     return Verdict(agreeing[0] if len(agreeing) == 1 else "", nearest)
 
@@ -218,10 +218,10 @@ def _numbers(target: Target, score: MeanScore) -> list[tuple[float, float, float
     numbers = []
     if target.psnr is not None:
         measured = math.inf if score.psnr is None else score.psnr
-        numbers.append((target.psnr, measured, PSNR_TOLERANCE, target.psnr_step))
+        numbers.append((target.psnr, measured, PUBLISHED_PSNR_TOLERANCE, target.psnr_step))
     if target.ssim is not None:
         measured = math.inf if math.isnan(score.ssim) else score.ssim
-        numbers.append((target.ssim, measured, SSIM_TOLERANCE, target.ssim_step))
+        numbers.append((target.ssim, measured, PUBLISHED_SSIM_TOLERANCE, target.ssim_step))
     return numbers
 
 

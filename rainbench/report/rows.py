@@ -24,10 +24,10 @@ from rainbench.run.results import FOLDER_KIND, CellResult, RunResults
 if TYPE_CHECKING:
     from rainbench.report.stats import Interval
 
-PSNR_TOLERANCE = 0.05
+PUBLISHED_PSNR_TOLERANCE = 0.05
 """dB within which a measured mean matches a published one."""
 
-SSIM_TOLERANCE = 0.002
+PUBLISHED_SSIM_TOLERANCE = 0.002
 
 NO_REASON = "no reason yet"
 """The note of a gap that nobody has explained; `rainbench compare` fails on it."""
@@ -189,7 +189,7 @@ def set_beside(row: Row, cell: PublishedCell, reasons: Sequence[Reason]) -> Row:
         return dataclasses.replace(row, published=cell, state="not-comparable")
     beside = dataclasses.replace(row, published=cell, state="match")
     off_psnr, off_ssim = abs(beside.delta_psnr or 0), abs(beside.delta_ssim or 0)
-    if off_psnr <= PSNR_TOLERANCE + 1e-9 and off_ssim <= SSIM_TOLERANCE + 1e-9:
+    if off_psnr <= PUBLISHED_PSNR_TOLERANCE + 1e-9 and off_ssim <= PUBLISHED_SSIM_TOLERANCE + 1e-9:
         return beside
     reason = reason_for(reasons, row.dataset, row.entry, cell.paper) or NO_REASON
     note = "; ".join(part for part in (reason, row.remarks) if part)
