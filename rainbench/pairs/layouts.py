@@ -12,6 +12,7 @@ from typing import Literal
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.catalog.registry import content_root
 from rainbench.core.errors import PairError
+from rainbench.core.files import read_regular_file
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.text import natural_key
 
@@ -247,10 +248,10 @@ def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _link_as_text(path: Path, limit: Path) -> Path | None:
-    if path.suffix or path.stat().st_size > _LINK_BYTES:
+    if path.suffix:
         return None
-    try:
-        text = path.read_text(encoding="utf-8").strip()
+    try:  # a pipe or a device is refused, not waited for
+        text = read_regular_file(path, _LINK_BYTES).decode().strip()
     except (OSError, UnicodeDecodeError):
         return None
     if not text or "\n" in text or "\0" in text:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import ImageError, StoreError
 from rainbench.core.files import lock_folder
 from rainbench.core.images import decode_image, read_image
+from rainbench.pairs.layouts import match_layouts
 
 RANDOM = np.random.default_rng(5)
 PICTURE = cv2.GaussianBlur(RANDOM.integers(0, 255, (300, 400, 3), np.uint8), (0, 0), 3)
@@ -130,6 +132,15 @@ def test_pipes_devices_and_links_to_nowhere_are_named(tmp_path):
         read_image(tmp_path / "none.png")
     with pytest.raises(ImageError, match=r"loop\.png: cannot be read"):
         read_image(tmp_path / "loop.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+@pytest.mark.timeout(20)
+def test_a_pipe_among_the_pairs_is_not_waited_for(toy):
+    card = load_registry().datasets["rain100l"]
+    before = match_layouts(card, toy / "toy")
+    os.mkfifo(toy / "toy/pipe")
+    assert match_layouts(card, toy / "toy") == before
 
 
 @pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links")
