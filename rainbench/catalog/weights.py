@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import logging
 import pickle
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rainbench.catalog.registry import Entry
+from rainbench.core import resume
 from rainbench.core.errors import WeightsError
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ def how_to_get_weights(entry: Entry) -> str:
 @functools.cache
 def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal; read once per process."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return resume.file_hash(path)
 
 
 def read_state_dict(path: Path, sha256: str = "") -> dict[str, Tensor]:

@@ -80,25 +80,22 @@ def _choose_cache() -> None:
 _choose_cache()
 
 
+def _compile(function: _F, **options: str) -> _F:
+    import numba  # after its cache's place was chosen
+
+    return cast("_F", numba.njit(cache=True, nogil=True, **options)(function))
+
+
 def compiled(function: _F) -> _F:
     """Compile on the first call, keep the result on disk, let other threads run meanwhile."""
-    import numba
-
-    return cast("_F", numba.njit(cache=True, nogil=True)(function))
+    return _compile(function)
 
 
 def compiled_like_numpy(function: _F) -> _F:
     """Compile as `compiled` does; a division by zero gives infinity or NaN, as in NumPy."""
-    import numba
-
-    return cast("_F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return _compile(function, error_model="numpy")
 
 
 def inlined(function: _F) -> _F:
     """Compile as `compiled_like_numpy` does, into the body of whatever calls it."""
-    import numba
-
-    return cast(
-        "_F",
-        numba.njit(cache=True, nogil=True, error_model="numpy", inline="always")(function),
-    )
+    return _compile(function, error_model="numpy", inline="always")

@@ -11,6 +11,7 @@ from typing import Literal
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.resume import file_hash
 from rainbench.core.text import natural_key, safe_name
 from rainbench.video.read import VIDEO_SUFFIXES
 
@@ -80,10 +81,10 @@ def content_hash(item: VideoInput) -> str:
         OSError: A file cannot be read.
     """
     if item.kind != "images":
-        return _file_hash(item.path)
+        return file_hash(item.path)
     digest = hashlib.sha256()
     for file in sorted(_images(item.path), key=lambda file: file.name):
-        digest.update(f"{file.name}\0{_file_hash(file)}\n".encode())
+        digest.update(f"{file.name}\0{file_hash(file)}\n".encode())
     return digest.hexdigest()
 
 
@@ -136,11 +137,6 @@ def _images(folder: Path) -> list[Path]:
         and not file.name.startswith(".")
         and file.is_file()
     ]
-
-
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _refuse_inside(path: Path, out: Path) -> None:

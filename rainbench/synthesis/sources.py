@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.resume import file_hash
 from rainbench.core.text import natural_key, safe_name
 from rainbench.packaging.split import SplitName, choose_test_videos
 
@@ -93,7 +93,7 @@ def _distinct(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[str
     notes = []
     for path in paths:
         try:
-            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest = file_hash(path)
         except OSError:
             digest = str(path)  # the build will say what is wrong with it
         if digest in first:
