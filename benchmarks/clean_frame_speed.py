@@ -32,7 +32,7 @@ from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.core.progress import say
 
 SIZES = ((100, 320, 480), (100, 720, 1280), (200, 320, 480), (300, 320, 480))
-METHODS = ("exact", "notebook", "mode", "median", "min", "robust")
+METHODS = ("exact", "spanet-reference", "mode", "median", "min", "robust")
 
 
 def published_luma(frames: np.ndarray) -> np.ndarray:
@@ -87,12 +87,12 @@ def cpu_seconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def loop_seconds(frames: np.ndarray, part: int) -> float:
-    """Time the loop on one part of the rows; its result must be that of ``notebook``."""
+    """Time the loop on one part of the rows; its result must be that of ``spanet-reference``."""
     rows = np.ascontiguousarray(frames[:, : frames.shape[1] // part])
     begin = time.process_time()
     image, percentile, curve = published_loop(rows)
     seconds = time.process_time() - begin
-    clean = extract_clean_frame(rows, "notebook")
+    clean = extract_clean_frame(rows, "spanet-reference")
     assert clean.percentile == percentile
     assert (clean.image == image).all()
     assert (clean.vote_curve == curve).all()

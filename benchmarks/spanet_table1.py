@@ -33,7 +33,7 @@ from rainbench.core.images import read_image
 from rainbench.core.progress import say
 from rainbench.metrics.ssim import uniform_ssim
 
-METHODS = ("mean", "min", "median", "mode", "notebook", "exact", "robust")
+METHODS = ("mean", "min", "median", "mode", "spanet-reference", "exact", "robust")
 EVERY = 10
 """Of the rainy input every tenth frame is scored."""
 

@@ -10,8 +10,9 @@ the simple references. Frames whose light drifts or whose camera shakes must be 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,21 +37,27 @@ from rainbench.frames.bands import over_bands
 from rainbench.frames.exposure import estimate_exposure, normalise
 from rainbench.frames.sources import Frames, FrameSource, as_source
 
-Method = Literal["exact", "robust", "notebook", "mode", "median", "percentile", "mean", "min"]
+Method = Literal[
+    "exact", "robust", "spanet-reference", "mode", "median", "percentile", "mean", "min"
+]
 """How to choose a value among the frames; see `extract_clean_frame`."""
 
+FORMER_NAMES: Mapping[str, Method] = {"notebook": "spanet-reference"}
+"""Names that methods had in earlier versions; they are still understood."""
+
 RAIN_LEVELS = 8.0
-"""Brightening, in 8-bit levels of the mean of R, G and B, from which a pixel counts as rainy."""
+"""Brightening, in 8-bit levels of the mean of R, G and B, from which a pixel counts as rainy.
+Chosen: above the noise of most cameras (1 to 2 levels), below most streaks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CleanFrame:
-    """A clean frame and how it came about.
+    """A clean frame and how it was made.
 
     Attributes:
         image: ``(H, W, 3)`` uint8, RGB.
         levels: ``(H, W, 3)`` float32, the same in 8-bit levels (0 to 255) before rounding: several
-            dB closer to the truth when the frames are noisy.
+            dB closer to the truth where the frames are noisy.
         method: How it was made.
         frames: Number of frames it was made from.
         percentile: The percentile over time that was taken, where one for all pixels was.
@@ -71,7 +78,7 @@ class CleanFrame:
     exposure: NDArray[np.float64] | None = None
 
     def rain_mask(
-        self, frame: Image, threshold: float = RAIN_LEVELS, gain: float = 1.0
+        self, frame: Image, threshold: float = RAIN_LEVELS, exposure: float = 1.0
     ) -> NDArray[np.bool_]:
         """Return where a frame is rainy: brighter than the clean frame by ``threshold`` levels.
 
@@ -80,7 +87,7 @@ class CleanFrame:
         Args:
             frame: ``(H, W, 3)`` uint8, one of the frames.
             threshold: Least brightening of the mean of R, G and B, in 8-bit levels.
-            gain: Brightness of the frame relative to the clean frame; see ``exposure``.
+            exposure: Brightness of the frame relative to the clean frame.
 
         Returns:
             ``(H, W)`` bool.
@@ -97,7 +104,7 @@ class CleanFrame:
                 f"the frame has shape {frame.shape}, the clean frame {self.image.shape}",
                 hint="A mask compares a clean frame with a frame of its own sequence.",
             )
-        brighter = frame.sum(axis=2, dtype=np.float32) / gain - self.levels.sum(axis=2)
+        brighter = frame.sum(axis=2, dtype=np.float32) / exposure - self.levels.sum(axis=2)
         mask: NDArray[np.bool_] = brighter > 3 * threshold
         return mask
 
@@ -121,7 +128,7 @@ def extract_clean_frame(
             cache on disk; at least 2 frames, 20 to 200 are usual.
         method: ``robust``, the default, starts from local votes, corrects the light and averages
             the rain-free samples: the closest to the truth. ``exact`` is SPANet's vote (Eqs. 2 to
-            4) in integers. ``notebook`` is the SPANet reference code, bit by bit.
+            4) in integers. ``spanet-reference`` is the code published with it, bit by bit.
             References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
             fixed one given), ``mean``, ``min``.
         votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
@@ -148,11 +155,7 @@ def extract_clean_frame(
         >>> bool((clean.image == scene).all()), clean.percentile, clean.vote_share
         (True, 42, 1.0)
     """
-    if method not in get_args(Method):
-        raise RainbenchError(
-            f"there is no clean-frame method {method!r}",
-            hint=f"Choose one of {', '.join(get_args(Method))}.",
-        )
+    method = as_method(method)
     if (percentile is not None) != (method == "percentile") or not 0 <= (percentile or 0) <= 100:
         raise RainbenchError(
             f"method {method!r} with percentile {percentile}",
@@ -176,6 +179,25 @@ def extract_clean_frame(
     return replace(clean, exposure=exposure)
 
 
+def as_method(name: str) -> Method:
+    """Return the clean-frame method of a name, which may be a former one.
+
+    Raises:
+        RainbenchError: There is no such method.
+
+    Example:
+        >>> as_method("notebook")
+        'spanet-reference'
+    """
+    name = FORMER_NAMES.get(name, name)
+    if name not in get_args(Method):
+        raise RainbenchError(
+            f"there is no clean-frame method {name!r}",
+            hint=f"Choose one of {', '.join(get_args(Method))}.",
+        )
+    return cast("Method", name)
+
+
 def _at_once(
     source: FrameSource,
     method: Method,
@@ -185,7 +207,7 @@ def _at_once(
     reading: _Reading,
 ) -> CleanFrame:
     """Apply a method that looks at every pixel by itself."""
-    if method in ("exact", "notebook"):
+    if method in ("exact", "spanet-reference"):
         return _voted(source, method, votes, ties, reading)
     if method == "mode":
         image = select_mode(source, threads=reading.threads, band_rows=reading.band_rows)
@@ -222,13 +244,13 @@ def _voted(
 
 
 def _voted_on_device(source: FrameSource, rule: VoteRule, ties: TieRule, device: str) -> CleanFrame:
-    from rainbench.clean_frame import extract_torch as clean_frame_torch  # loads torch
+    from rainbench.clean_frame import extract_torch  # loads torch
 
-    opened = clean_frame_torch.open_device(device)
+    opened = extract_torch.open_device(device)
     limits = vote_limits(source.shape[0], rule)
-    votes = clean_frame_torch.count_votes(source, limits, device=opened)
+    votes = extract_torch.count_votes(source, limits, device=opened)
     best = choose_percentile(votes.curve, ties)
-    hundredths = clean_frame_torch.select_percentile(source, best, device=opened)
+    hundredths = extract_torch.select_percentile(source, best, device=opened)
     return _of_hundredths(source, hundredths, best, "exact", votes)
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rainbench.spa.plan import SpaPlan
     from rainbench.spa.summary import SummaryRow
 
-METHODS = ("robust", "exact", "notebook", "mode", "median", "mean", "min")
+METHODS = ("robust", "exact", "spanet-reference", "mode", "median", "mean", "min")
 
 
 @click.command(
@@ -41,7 +41,8 @@ Examples:
 )
 @click.option(
     "--method",
-    type=click.Choice(METHODS),
+    type=click.Choice([*METHODS, "notebook"]),  # the former name of spanet-reference
+    metavar=f"[{'|'.join(METHODS)}]",
     default="robust",
     show_default=True,
     help="How the clean frame is made.",

@@ -9,7 +9,7 @@ more frames, or rejects it; with ``--review`` a person does. What is accepted be
     OUT/summary.csv, summary.md  a row per sequence
 
 Whatever was made is kept: a build that was killed, or is given more videos or a person's decisions,
-continues from there and ends with the same bytes as one that was not, for any number of workers.
+continues from there and ends with the same bytes as one in a single go, for any number of workers.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from rainbench.core.pool import run_all
 from rainbench.core.text import natural_key
 from rainbench.packaging.package import Extras, Parameter
 from rainbench.packaging.split import SplitName
+from rainbench.spa.candidate import Candidate, state_of
 from rainbench.spa.dataset import WrittenSet, plan_pairs, split_candidates, write_data_set
 from rainbench.spa.inputs import MARKER
 from rainbench.spa.layout import AcceptedSequence
 from rainbench.spa.options import SpaOptions
-from rainbench.spa.pairs import PairPlan, StagedPair
+from rainbench.spa.pairs import PairPlan, SequencePair
 from rainbench.spa.plan import PlannedVideo, SpaPlan
-from rainbench.spa.sequence import Candidate, state_of
-from rainbench.spa.staging import StagingTask, stage_video
 from rainbench.spa.summary import (
     SummaryRow,
     summary_csv,
@@ -42,6 +41,7 @@ from rainbench.spa.summary import (
     totals,
 )
 from rainbench.spa.video import VideoOutcome, work_on_video
+from rainbench.spa.video_pairs import PairTask, make_video_pairs
 
 _CRASHED = (
     "the process that worked on it died, probably because memory ran out\n"
@@ -108,10 +108,11 @@ def build_spa(
         folder=out,
     )
     accepted = _accepted(outcomes, out, options)
-    staged, failures = _stage(accepted, outcomes, out, options)
-    written = write_data_set(out, staged, options, extras or Extras())
+    sequences, failures = _make_pairs(accepted, outcomes, out, options)
+    written = write_data_set(out, sequences, options, extras or Extras())
     outcomes = [_with_failure(outcome, failures) for outcome in outcomes]
-    rows = _rows(plan, outcomes, out, options, written, dict(_split_names(staged)))
+    splits = {sequence.id: name for sequence, name in sequences}
+    rows = _rows(plan, outcomes, out, options, written, splits)
     with writing(out):
         write_atomically(out / "summary.csv", summary_csv(rows).encode())
         write_atomically(out / "summary.md", summary_markdown(rows).encode())
@@ -137,7 +138,7 @@ def _accepted(
     ]
 
 
-def _stage(
+def _make_pairs(
     accepted: Sequence[tuple[Candidate, SplitName, PairPlan]],
     outcomes: Sequence[VideoOutcome],
     out: Path,
@@ -148,15 +149,15 @@ def _stage(
     by_video: dict[str, list[tuple[Candidate, PairPlan]]] = {}
     for candidate, _, plan in accepted:
         by_video.setdefault(candidate.video_id, []).append((candidate, plan))
-    tasks = [StagingTask(videos[name], tuple(work)) for name, work in by_video.items()]
+    tasks = [PairTask(videos[name], tuple(work)) for name, work in by_video.items()]
     results = run_all(
-        partial(stage_video, out=out, options=options),
+        partial(make_video_pairs, out=out, options=options),
         tasks,
         options.workers,
         on_crash=lambda task: (task.video.id, {}, _CRASHED),
         folder=out,
     )
-    pairs: dict[str, tuple[StagedPair, ...]] = {}
+    pairs: dict[str, tuple[SequencePair, ...]] = {}
     failures: dict[str, str] = {}
     for video, made, failure in results:
         pairs.update(made)
@@ -171,7 +172,7 @@ def _stage(
 
 def _sequence(
     candidate: Candidate,
-    pairs: Sequence[StagedPair],
+    pairs: Sequence[SequencePair],
     videos: dict[str, PlannedVideo],
     out: Path,
 ) -> AcceptedSequence:
@@ -187,12 +188,6 @@ def _sequence(
         parameters["percentile"] = candidate.percentile
     folder = out / "sequences" / candidate.id
     return AcceptedSequence(candidate.id, candidate.video_id, folder, pairs, parameters)
-
-
-def _split_names(
-    staged: Sequence[tuple[AcceptedSequence, SplitName]],
-) -> list[tuple[str, SplitName]]:
-    return [(sequence.id, name) for sequence, name in staged]
 
 
 def _with_failure(outcome: VideoOutcome, failures: dict[str, str]) -> VideoOutcome:

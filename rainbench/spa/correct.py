@@ -13,10 +13,12 @@ from rainbench.frames.exposure import normalise
 from rainbench.frames.sources import ArraySource, FrameSource
 
 LIGHT = 0.01
-"""Change of the light, as a share, below which frames are left as they were filmed."""
+"""Change of the light, as a share, below which frames are left as they were filmed. One percent of
+white is 2.5 levels; drift of up to some 3 % does a vote no harm."""
 
 FARTHEST = 12.0
-"""Pixels beyond which a camera is taken to move rather than to shake."""
+"""Pixels beyond which a camera is taken to move rather than to shake. Registration itself finds
+shifts of about ten (`rainbench.frames.alignment`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +28,19 @@ class Correction:
     Attributes:
         shifts: ``(N, 2)`` pixels by which each frame's content lies to the right and below, or
             None where they are left in place.
-        gains: ``(N,)`` brightness of each frame relative to the clean frame, or None likewise.
+        exposure: ``(N,)`` brightness of each frame relative to the clean frame, or None where the
+            light is left as it was filmed.
         crop: Left, top, right, bottom of what all frames show, once moved.
     """
 
     shifts: NDArray[np.float64] | None
-    gains: NDArray[np.float64] | None
+    exposure: NDArray[np.float64] | None
     crop: tuple[int, int, int, int]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Which corrections are made: ``shake``, ``light``."""
-        shake, light = self.shifts is not None, self.gains is not None
+        shake, light = self.shifts is not None, self.exposure is not None
         return ("shake",) * shake + ("light",) * light
 
     def cut(self, image: Image) -> Image:
@@ -52,7 +55,7 @@ def correct_frame(image: Image, index: int, correction: Correction) -> Image:
     Args:
         image: ``(H, W, 3)`` uint8, as decoded.
         index: Its place among the frames that voted.
-        correction: The sequence's.
+        correction: That of the sequence.
 
     Example:
         >>> image = np.full((4, 6, 3), 100, np.uint8)
@@ -64,6 +67,6 @@ def correct_frame(image: Image, index: int, correction: Correction) -> Image:
     source: FrameSource = ArraySource(image[None])
     if correction.shifts is not None:
         source = AlignedSource(source, correction.shifts[index : index + 1])
-    if correction.gains is not None:
-        source = normalise(source, correction.gains[index : index + 1])
+    if correction.exposure is not None:
+        source = normalise(source, correction.exposure[index : index + 1])
     return correction.cut(source.band(0, image.shape[0])[0])

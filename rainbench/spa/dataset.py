@@ -13,6 +13,7 @@ from rainbench.core.images import Image
 from rainbench.packaging.contact_sheet import SheetRow, make_contact_sheet
 from rainbench.packaging.package import Extras, FileFacts, PairRecord, Split, write_package
 from rainbench.packaging.split import SplitName, choose_test_videos, spread
+from rainbench.spa.candidate import Candidate
 from rainbench.spa.layout import (
     LAYOUTS,
     TEST_PAIRS,
@@ -22,8 +23,7 @@ from rainbench.spa.layout import (
     write_list,
 )
 from rainbench.spa.options import SpaOptions
-from rainbench.spa.pairs import ROLES, PairPlan, cut_windows, read_staged
-from rainbench.spa.sequence import Candidate
+from rainbench.spa.pairs import ROLES, PairPlan, cut_windows, read_pair_image
 
 SHEET_ROWS = 12
 
@@ -181,7 +181,7 @@ def _sheet(sequences: Sequence[tuple[AcceptedSequence, SplitName]]) -> Image | N
             key=lambda pair: (pair.rain_share, -pair.y, -pair.x),
         )
         label = f"{sequence.id}  frame {pair.frame}  {split}  rain {pair.rain_share:.0%}"
-        images = [read_staged(sequence.folder, pair, role) for role in ROLES]
+        images = [read_pair_image(sequence.folder, pair, role) for role in ROLES]
         rows.append(SheetRow(label, images))
     return make_contact_sheet(rows) if rows else None
 

@@ -1,4 +1,4 @@
-"""Where the pairs of accepted sequences lie in the data set, and which videos are for testing."""
+"""Where the pairs of accepted sequences lie in the data set: names, links, the list file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rainbench.core.files import write_atomically
 from rainbench.packaging.package import FileFacts, PairRecord, Parameter
 from rainbench.packaging.split import SplitName
 from rainbench.spa.options import SpaLayout
-from rainbench.spa.pairs import StagedPair
+from rainbench.spa.pairs import SequencePair
 
 TEST_PAIRS = 1000
 """The most test pairs in the layout of SPA-Data, as many as were published."""
@@ -43,20 +43,20 @@ LAYOUTS: dict[tuple[SpaLayout, SplitName], tuple[Layout, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class AcceptedSequence:
-    """A sequence whose pairs belong into the data set.
+    """A sequence whose pairs go into the data set.
 
     Attributes:
         id: The sequence's id.
         video: The id of its video: all pairs of a video belong to one split.
-        folder: Its folder, which holds the staged pairs.
-        pairs: The staged pairs.
+        folder: Its folder, which holds its pairs.
+        pairs: Its pairs, as they lie there.
         parameters: How it was made, repeated for each of its pairs.
     """
 
     id: str
     video: str
     folder: Path
-    pairs: Sequence[StagedPair]
+    pairs: Sequence[SequencePair]
     parameters: Mapping[str, Parameter]
 
 
@@ -103,7 +103,7 @@ def lay_out(
 
 def _names(
     sequence: AcceptedSequence,
-    pair: StagedPair,
+    pair: SequencePair,
     layout: SpaLayout,
     split: SplitName,
     number: int,

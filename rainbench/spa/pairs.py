@@ -7,7 +7,7 @@ A sequence's pairs lie in its own folder under names that do not depend on other
     pairs/mask/FRAME_X_Y.png     255 where that frame is brighter than the clean one
     pairs/pairs.json             the record of what is there; written last
 
-A build that was killed writes only those files again that differ from what is wanted.
+A build that was killed writes only those files again that are missing or differ.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class PairPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class StagedPair:
+class SequencePair:
     """A pair in a sequence's folder.
 
     Attributes:
@@ -117,8 +117,8 @@ def make_mask(rainy: Image, clean: Image, levels: float) -> Image:
     return mask
 
 
-def staged_pairs(folder: Path, plan: PairPlan, key: str) -> list[StagedPair] | None:
-    """Return the pairs of a sequence when all of a plan are there as they were made, or None.
+def known_pairs(folder: Path, plan: PairPlan, key: str) -> list[SequencePair] | None:
+    """Return the pairs of a sequence if all that are planned are there as they were made, or None.
 
     Args:
         folder: The sequence's folder.
@@ -133,15 +133,15 @@ def staged_pairs(folder: Path, plan: PairPlan, key: str) -> list[StagedPair] | N
         return None
 
 
-def stage_pairs(
+def write_pairs(
     folder: Path, frames: Iterable[tuple[int, Image]], clean: Image, plan: PairPlan, key: str
-) -> list[StagedPair]:
+) -> list[SequencePair]:
     """Write the pairs of a sequence into its folder.
 
     Args:
         folder: The sequence's folder.
-        frames: Number and picture of frames, as they match the clean frame; others than the
-            plan's are ignored.
+        frames: Number and picture of each frame, corrected to match the clean frame; frames that
+            the plan does not name are ignored.
         clean: The clean frame.
         plan: What to make.
         key: What the frames and the clean frame depend on.
@@ -160,7 +160,7 @@ def stage_pairs(
     }
     wanted = set(plan.frames)
     pairs = [
-        _stage_window(folder, (number, image), clean, window, plan.mask_levels, shared)
+        _write_window(folder, (number, image), clean, window, plan.mask_levels, shared)
         for number, image in frames
         if number in wanted
         for window in plan.windows
@@ -176,14 +176,14 @@ def stage_pairs(
     return pairs
 
 
-def _stage_window(
+def _write_window(
     folder: Path,
     frame: tuple[int, Image],
     clean: Image,
     window: Window,
     levels: float,
     shared: Mapping[tuple[int, int], FileFacts],
-) -> StagedPair:
+) -> SequencePair:
     number, image = frame
     x, y, width, height = window
     rainy, below = (picture[y : y + height, x : x + width] for picture in (image, clean))
@@ -194,7 +194,7 @@ def _stage_window(
         "mask": _write(folder / f"pairs/mask/{number}_{x}_{y}.png", mask),
     }
     share = float(np.count_nonzero(mask[..., 0])) / mask[..., 0].size
-    return StagedPair(number, x, y, share, facts)
+    return SequencePair(number, x, y, share, facts)
 
 
 def _write(path: Path, picture: Image) -> FileFacts:
@@ -217,8 +217,8 @@ def _remove_others(folder: Path, files: Container[Path]) -> None:
             path.unlink()
 
 
-def read_staged(folder: Path, pair: StagedPair, role: str) -> Image:
-    """Read one image of a staged pair."""
+def read_pair_image(folder: Path, pair: SequencePair, role: str) -> Image:
+    """Read one image of a pair."""
     return read_image(folder / pair.path(role))
 
 
@@ -226,9 +226,9 @@ def _key(plan: PairPlan, key: str) -> str:
     return key_of([key, asdict(plan)])
 
 
-def _from_json(values: dict[str, object]) -> StagedPair:
+def _from_json(values: dict[str, object]) -> SequencePair:
     facts = values["facts"]
     assert isinstance(facts, dict)
     known = {role: FileFacts(**fact) for role, fact in facts.items()}
     frame, x, y = (int(str(values[name])) for name in ("frame", "x", "y"))
-    return StagedPair(frame, x, y, float(str(values["rain_share"])), known)
+    return SequencePair(frame, x, y, float(str(values["rain_share"])), known)

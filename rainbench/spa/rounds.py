@@ -19,28 +19,29 @@ from rainbench.frames.exposure import estimate_exposure
 from rainbench.frames.motion import REST, CameraWay, find_way
 from rainbench.frames.sources import FrameSource, take_frames
 from rainbench.packaging.split import spread
-from rainbench.spa.correct import FARTHEST, LIGHT, Correction, correct_frame
-from rainbench.spa.frames import VideoFrames, pick_frames
-from rainbench.spa.options import MOST_FRAMES, SpaOptions
-from rainbench.spa.plan import PlannedVideo
-from rainbench.spa.sequence import (
+from rainbench.spa.candidate import (
     SAMPLES,
     Candidate,
     load_candidate,
     rounds_asked,
     save_candidate,
 )
+from rainbench.spa.correct import FARTHEST, LIGHT, Correction, correct_frame
+from rainbench.spa.frames import VideoFrames, pick_frames
+from rainbench.spa.options import MOST_FRAMES, SpaOptions
+from rainbench.spa.plan import PlannedVideo
 
 ENOUGH = 20
-"""Frames of rest, fewer than which a scene is rather corrected as a whole."""
+"""Frames during which the camera must rest; with fewer, the whole scene is corrected instead.
+SPANet starts with as many (`rain_density.FRAMES`)."""
 
 PATIENCE = 2
-"""Rounds without a better clean frame after which no more are tried."""
+"""Rounds without a better clean frame after which no more are tried: chosen, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class SceneIdentity:
-    """Whose candidate is made.
+    """The scene that a candidate is made for.
 
     Attributes:
         name: The sequence's id.
@@ -117,8 +118,8 @@ def _run_rounds(
 ) -> tuple[int, _Attempt]:
     """Return the number of the best round and its result.
 
-    Rounds end when the judge accepts, when it finds the scene not to be static, when two in a row
-    brought nothing, or with the last frame.
+    Rounds end when the judge accepts, when it finds that the scene is not static, when two in a row
+    brought no gain, or with the last frame.
     """
     found: list[tuple[int, _Attempt]] = []
     worse = 0
@@ -160,16 +161,19 @@ def _frame_counts(
 
 
 def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
-    """Decide where the judge would have more frames and there are none, or none that help."""
+    """Decide where the judge asks for more frames and there are none, or none that help."""
     judgement = attempt.judgement
     if judgement.verdict != "more":
         return attempt
     enough = judgement.estimated_psnr >= options.min_psnr
     verdict: FrameVerdict = "accept" if enough else "reject"
     if enough:
-        reason = f"about {judgement.estimated_psnr:.1f} dB: other numbers of frames give no more"
-        if isinstance(options.frames, int):
-            reason = f"about {judgement.estimated_psnr:.1f} dB: more frames may give more"
+        more = (
+            "more frames may help"
+            if isinstance(options.frames, int)
+            else "no number of frames gives more"
+        )
+        reason = f"about {judgement.estimated_psnr:.1f} dB: {more}"
     else:
         reason = (
             f"about {judgement.estimated_psnr:.1f} dB with {attempt.clean.frames} frames, "
@@ -222,8 +226,8 @@ def _extract(
     options: SpaOptions,
 ) -> _Attempt:
     """Make and judge a clean frame, with the light corrected where it changes."""
-    gains = estimate_exposure(source)
-    light = float(np.abs(gains - 1).max())
+    exposure = estimate_exposure(source)
+    light = float(np.abs(exposure - 1).max())
     changes = light >= LIGHT and options.align is not False
     # Means are taken of samples of one brightness, however little it changes; votes need whole
     # levels, and so do the frames of the pairs.
@@ -231,10 +235,10 @@ def _extract(
     clean = extract_clean_frame(
         source,
         options.method,
-        exposure=gains if changes or finely else np.ones(len(gains)),
+        exposure=exposure if changes or finely else np.ones(len(exposure)),
         device=options.device,
     )
-    correction = Correction(shifts, gains if changes else None, crop)
+    correction = Correction(shifts, exposure if changes else None, crop)
     return _Attempt(
         clean, correction, light, judge_clean_frame(source, clean, device=options.device)
     )
@@ -244,7 +248,7 @@ def _describe(
     identity: SceneIdentity,
     way: CameraWay,
     used: tuple[int, int],
-    progress: tuple[Kind, int],
+    round_: tuple[Kind, int],
     attempt: _Attempt,
 ) -> Candidate:
     clean, correction, judgement = attempt.clean, attempt.correction, attempt.judgement
@@ -267,21 +271,21 @@ def _describe(
         width=right - left,
         height=bottom - top,
         method=clean.method,
-        density=progress[0],
+        density=round_[0],
         percentile=clean.percentile,
         vote_curve=None if curve is None else tuple(int(votes) for votes in curve),
         vote_share=clean.vote_share,
         estimated_psnr=judgement.estimated_psnr,
         verdict=judgement.verdict,
         reason="; ".join(notes),
-        round=progress[1],
+        round=round_[1],
         drift=way.drift,
         shake=way.shake,
         light=attempt.light,
         corrections=correction.names,
         crop=correction.crop,
         shifts=_rows(correction.shifts),
-        gains=() if correction.gains is None else tuple(correction.gains.tolist()),
+        exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
     )
 
 

@@ -10,11 +10,11 @@ from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.files import writing
 from rainbench.core.resume import read_record, write_record
 from rainbench.frames.scenes import find_scene_cuts
+from rainbench.spa.candidate import Candidate, load_candidate, rounds_asked
 from rainbench.spa.frames import VideoFrames
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.plan import PlannedVideo
 from rainbench.spa.rounds import SceneIdentity, make_candidate
-from rainbench.spa.sequence import Candidate, load_candidate, rounds_asked
 from rainbench.video.read import VideoError
 
 Span = tuple[int, int]

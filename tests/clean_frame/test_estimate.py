@@ -14,7 +14,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.frames.exposure import normalise
 
 HEIGHT, WIDTH = 80, 112
-METHODS = ("mean", "min", "median", "mode", "notebook", "exact", "robust")
+METHODS = ("mean", "min", "median", "mode", "spanet-reference", "exact", "robust")
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_estimates_are_near_the_truth_where_it_matters(judged):
     assert np.mean(errors) < 1  # rather too low than too high
 
 
-@pytest.mark.parametrize("method", ["exact", "robust", "notebook"])
+@pytest.mark.parametrize("method", ["exact", "robust", "spanet-reference"])
 def test_choosing_the_number_of_frames_costs_little(judged, method):
     losses = []
     for scene in {row[0] for row in judged}:

@@ -5,7 +5,7 @@ from slow_reference import rain_on_noise
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.core.errors import RainbenchError
 
-METHODS = ["exact", "robust", "notebook", "mode", "median", "mean", "min"]
+METHODS = ["exact", "robust", "spanet-reference", "mode", "median", "mean", "min"]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,11 +13,11 @@ HEIGHT, WIDTH = 80, 112
 
 @pytest.fixture(scope="module")
 def scores():
-    """PSNR of each static scene: notebook, exact, robust, then exact and robust unrounded."""
+    """PSNR of each static scene: published, exact, robust, then exact and robust unrounded."""
     rows = []
     for spec in STATIC:
         sequence = make_sequence(spec, HEIGHT, WIDTH)
-        published = extract_clean_frame(sequence.frames, "notebook")
+        published = extract_clean_frame(sequence.frames, "spanet-reference")
         exact = extract_clean_frame(sequence.frames)
         robust = extract_clean_frame(sequence.frames, "robust")
         images = (published.image, exact.image, robust.image, exact.levels, robust.levels)
@@ -54,7 +54,7 @@ def test_noise_free_sequences_give_the_truth_itself(spec, black_frame):
 @pytest.mark.parametrize(("drift", "least"), [(0.05, 5), (0.15, 20)])
 def test_drifting_light(drift, least):
     sequence = make_sequence(replace(STATIC[2], drift=drift), HEIGHT, WIDTH)
-    published = psnr(extract_clean_frame(sequence.frames, "notebook").image, sequence.truth)
+    published = psnr(extract_clean_frame(sequence.frames, "spanet-reference").image, sequence.truth)
     robust = extract_clean_frame(sequence.frames, "robust")
     exact = extract_clean_frame(sequence.frames, exposure=robust.exposure)
     assert psnr(robust.image, sequence.truth) >= published + least

@@ -27,7 +27,7 @@ from rainbench.frames.sources import as_source
 def test_equals_the_steps_of_the_published_code(count, height, width):
     frames = rain_on_noise(count, height, width, seed=3)
     image, percentile, curve = slow_spanet_reference(frames)
-    clean = extract_clean_frame(frames, "notebook")
+    clean = extract_clean_frame(frames, "spanet-reference")
     assert clean.percentile == percentile
     assert (clean.vote_curve == curve).all()
     assert (clean.image == image).all()
@@ -80,7 +80,7 @@ def test_the_loop_of_the_benchmark_adds_the_luma_in_the_same_order(monkeypatch):
     assert (beyond == np.floor(left_to_right + 128) % 256).all()
     frames = rain_on_noise(30, 6, 12, seed=1)
     image, percentile, curve = benchmark["published_loop"](frames)
-    clean = extract_clean_frame(frames, "notebook")
+    clean = extract_clean_frame(frames, "spanet-reference")
     assert clean.percentile == percentile
     assert (clean.image == image).all() and (clean.vote_curve == curve).all()
 
@@ -104,7 +104,7 @@ def test_tiles_lose_votes_only_where_sizes_do_not_divide(height, width):
 
 def test_threads_and_bands_change_nothing():
     frames = rain_on_noise(50, 11, 14)
-    one = extract_clean_frame(frames, "notebook")
-    many = extract_clean_frame(frames, "notebook", threads=3, band_rows=2)
+    one = extract_clean_frame(frames, "spanet-reference")
+    many = extract_clean_frame(frames, "spanet-reference", threads=3, band_rows=2)
     assert (one.image == many.image).all()
     assert (one.vote_curve == many.vote_curve).all()

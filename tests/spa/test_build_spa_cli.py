@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from rain_clips import FRAMES, rain, tree, write_bad, write_clip
 
+from rainbench.spa.candidate import load_candidate
 from rainbench.spa.review.decisions import Decision, write_decision
-from rainbench.spa.sequence import load_candidate
 
 COMMAND = ["build-spa", "--method", "exact", "--layout", "pairs", "--max-frames", "4"]
 COMMAND += ["--density", "normal"]  # which takes no time to estimate

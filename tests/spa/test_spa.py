@@ -19,21 +19,22 @@ from rainbench.catalog.schema import read_card
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.images import read_image, write_png
 from rainbench.core.pool import run_all
+from rainbench.core.resume import write_record
 from rainbench.core.text import parse_size
 from rainbench.packaging.package import file_facts
 from rainbench.packaging.split import choose_test_videos
 from rainbench.pairs.load import load_pairs
 from rainbench.spa import options as spa_options
 from rainbench.spa.builder import build_spa
+from rainbench.spa.candidate import Candidate, load_candidate, save_candidate
 from rainbench.spa.frames import VideoFrames
 from rainbench.spa.inputs import MARKER, content_hash, find_inputs, video_id
 from rainbench.spa.layout import AcceptedSequence, lay_out
 from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
-from rainbench.spa.pairs import PairPlan, cut_windows, make_mask, stage_pairs, staged_pairs
+from rainbench.spa.pairs import PairPlan, cut_windows, known_pairs, make_mask, write_pairs
 from rainbench.spa.plan import plan_build
 from rainbench.spa.review.candidates import find_pictures
 from rainbench.spa.review.sequences import load_sequences
-from rainbench.spa.sequence import Candidate, load_candidate, save_candidate
 
 
 def touch(*paths):
@@ -116,17 +117,17 @@ def test_mask_counts_the_mean_of_the_channels():
     assert (make_mask(rainy, clean, 8)[0, :, 0] == [255, 0, 255]).all()
 
 
-def staged(folder, frames=(4, 9), side=16, same=False):
+def written(folder, frames=(4, 9), side=16, same=False):
     rng = np.random.default_rng(3)
     clean = rng.integers(0, 150, (24, 32, 3), np.uint8)
     plan = PairPlan(frames, cut_windows(32, 24, side), 8.0)
     rainy = [clean + (0 if same else 10 * number) for number in (4, 5, 9)]
     images = zip((4, 5, 9), (image.astype(np.uint8) for image in rainy), strict=True)
-    return stage_pairs(folder, images, clean, plan, "key"), plan, clean
+    return write_pairs(folder, images, clean, plan, "key"), plan, clean
 
 
-def test_staged_pairs_are_the_windows(tmp_path):
-    pairs, plan, clean = staged(tmp_path)
+def test_written_pairs_are_the_windows(tmp_path):
+    pairs, plan, clean = written(tmp_path)
     assert [(pair.frame, pair.x, pair.y) for pair in pairs[:4]] == [
         (4, 0, 0), (4, 16, 0), (4, 0, 8), (4, 16, 8),
     ]  # fmt: skip
@@ -138,31 +139,31 @@ def test_staged_pairs_are_the_windows(tmp_path):
         assert (images["mask"] == 255).all() and pair.rain_share == 1
         for role, facts in pair.facts.items():
             assert facts == file_facts(tmp_path / pair.path(role))
-    assert staged_pairs(tmp_path, plan, "key") == pairs
-    assert staged_pairs(tmp_path, plan, "another") is None
+    assert known_pairs(tmp_path, plan, "key") == pairs
+    assert known_pairs(tmp_path, plan, "another") is None
 
 
-def test_staging_goes_on_with_what_is_there(tmp_path):
-    pairs, _, _ = staged(tmp_path)
+def test_writing_pairs_continues_with_what_is_there(tmp_path):
+    pairs, _, _ = written(tmp_path)
     (tmp_path / "pairs/pairs.json").unlink()
     kept = tmp_path / pairs[0].path("rainy")
     before = kept.stat().st_mtime_ns
     (tmp_path / pairs[1].path("rainy")).unlink()
     (tmp_path / "pairs/rainy/.4_0_0.png.77.part").write_bytes(b"half")
-    assert staged(tmp_path)[0] == pairs
+    assert written(tmp_path)[0] == pairs
     assert kept.stat().st_mtime_ns == before
     assert not list(tmp_path.rglob("*.part"))
 
 
 @pytest.mark.parametrize("damage", [lambda data: data[:-9], lambda data: data[:-1] + b"x"])
 def test_a_damaged_or_edited_pair_is_made_again(tmp_path, damage):
-    pairs, plan, _ = staged(tmp_path)
+    pairs, plan, _ = written(tmp_path)
     victim = tmp_path / pairs[0].path("mask")
     whole = victim.read_bytes()
     victim.write_bytes(damage(whole))
-    assert staged_pairs(tmp_path, plan, "key") is None
-    assert staged(tmp_path)[0] == pairs and victim.read_bytes() == whole
-    assert staged_pairs(tmp_path, plan, "key") == pairs
+    assert known_pairs(tmp_path, plan, "key") is None
+    assert written(tmp_path)[0] == pairs and victim.read_bytes() == whole
+    assert known_pairs(tmp_path, plan, "key") == pairs
 
 
 @pytest.mark.parametrize("name", ["clean.png", "rainy/000.png", "candidate.json"])
@@ -180,15 +181,28 @@ def test_a_candidate_counts_only_while_its_files_are_as_they_were(tmp_path, name
     assert load_candidate(tmp_path) is not None
 
 
+def test_a_candidate_of_an_earlier_version_is_read(tmp_path):
+    """0.1.0 called the exposure ``gains``."""
+    picture = np.full((4, 5, 3), 9, np.uint8)
+    values = {field.name: "" for field in dataclasses.fields(Candidate)}
+    candidate = Candidate(**{**values, "exposure": (0.5, 2.0)})
+    save_candidate(tmp_path, candidate, picture, [picture])
+    file = tmp_path / "candidate.json"
+    file.write_bytes(file.read_bytes().replace(b'"exposure"', b'"gains"'))
+    files = [file, tmp_path / "clean.png", tmp_path / "rainy/000.png"]
+    write_record(tmp_path / "record.json", candidate.key, files)
+    assert load_candidate(tmp_path) == candidate
+
+
 def test_other_pairs_replace_those_before(tmp_path):
-    staged(tmp_path)
-    pairs, _, _ = staged(tmp_path, frames=(5,), side=0)
+    written(tmp_path)
+    pairs, _, _ = written(tmp_path, frames=(5,), side=0)
     assert sorted(path.name for path in (tmp_path / "pairs/rainy").iterdir()) == ["5_0_0.png"]
     assert len(pairs) == 1
 
 
 def accepted(folder, name="a-s0", video="a", **how):
-    pairs, _, _ = staged(folder, **how)
+    pairs, _, _ = written(folder, **how)
     return AcceptedSequence(name, video, folder, pairs, {"method": "exact"})
 
 
@@ -425,7 +439,7 @@ def test_run_again_changes_nothing_and_decodes_nothing(built, monkeypatch):
         return VideoFrames(path, options, scratch)
 
     monkeypatch.setattr("rainbench.spa.video.VideoFrames", frames_of_bad_files)
-    monkeypatch.setattr("rainbench.spa.staging.decode", None)
+    monkeypatch.setattr("rainbench.spa.video_pairs.decode", None)
     again = build([videos], videos / "out")
     assert again.rows == report.rows
     assert tree(videos / "out") == before
@@ -450,6 +464,12 @@ def test_the_default_method_is_that_of_the_command_line():
     (option,) = [each for each in command.params if each.name == "method"]
     default = inspect.signature(extract_clean_frame).parameters["method"].default
     assert option.default == default == SpaOptions().method == "robust"
+
+
+def test_a_former_name_of_a_method_is_the_method():
+    options = SpaOptions(method="notebook")
+    assert options.method == "spanet-reference"
+    assert options.candidate_key("a") == SpaOptions(method="spanet-reference").candidate_key("a")
 
 
 def test_a_device_is_looked_for_only_where_one_can_be(monkeypatch):

@@ -19,7 +19,7 @@ from rainbench.spa.review.access import HEADERS, Gate, Refused
 from rainbench.spa.review.candidates import find_pictures
 from rainbench.spa.review.patches import PatchCache
 from rainbench.spa.review.reviewed_run import ReviewedRun
-from rainbench.spa.review.sequences import Sequence
+from rainbench.spa.review.sequences import ReviewedSequence
 from rainbench.spa.review.texts import PAGE_FOLDER, page_html, sequence_html
 
 LARGEST_BODY = 4096
@@ -148,7 +148,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             sequence, part = self._sequence()
             self._get_part(sequence, part)
 
-    def _get_part(self, sequence: Sequence, part: str) -> None:
+    def _get_part(self, sequence: ReviewedSequence, part: str) -> None:
         if not part:
             self._send(HTTPStatus.OK, _HTML, sequence_html(sequence).encode())
             return
@@ -176,7 +176,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "nothing can be written there")
         self._send_json(run.standing(sequence))
 
-    def _sequence(self) -> tuple[Sequence, str]:
+    def _sequence(self) -> tuple[ReviewedSequence, str]:
         found = _SEQUENCE.fullmatch(self.route)
         sequence = self.server.run.find(found[1]) if found else None
         if not found or sequence is None:

@@ -11,7 +11,7 @@ from rainbench.spa.review.candidates import find_pictures
 from rainbench.spa.review.decisions import DECISIONS, Decision, remove_decision, write_decision
 from rainbench.spa.review.sequences import (
     STATES,
-    Sequence,
+    ReviewedSequence,
     load_sequence,
     load_sequences,
     possible_decisions,
@@ -34,18 +34,18 @@ class ReviewedRun:
         self._folders: dict[str, Path] = {}
         self.scan()
 
-    def scan(self) -> list[Sequence]:
+    def scan(self) -> list[ReviewedSequence]:
         """Read all sequences again: the builder may have added some, or finished a round."""
         sequences = load_sequences(self.folder)
         self._folders = {sequence.key: sequence.folder for sequence in sequences}
         return sequences
 
-    def find(self, key: str) -> Sequence | None:
+    def find(self, key: str) -> ReviewedSequence | None:
         """Return a sequence of the last scan as it stands now."""
         folder = self._folders.get(key)
         return load_sequence(folder) if folder else None
 
-    def decide(self, sequence: Sequence, decision: object, about: object) -> None:
+    def decide(self, sequence: ReviewedSequence, decision: object, about: object) -> None:
         """Write a decision about the candidate that was shown.
 
         Args:
@@ -71,7 +71,7 @@ class ReviewedRun:
         with self._lock:
             write_decision(sequence.folder, Decision(decision, candidate.round))
 
-    def undo(self, sequence: Sequence) -> None:
+    def undo(self, sequence: ReviewedSequence) -> None:
         """Take the decision on a sequence back.
 
         Raises:
@@ -80,7 +80,7 @@ class ReviewedRun:
         with self._lock:
             remove_decision(sequence.folder)
 
-    def standing(self, sequence: Sequence) -> dict[str, object]:
+    def standing(self, sequence: ReviewedSequence) -> dict[str, object]:
         """Return how a sequence stands, for the page."""
         state = load_sequence(sequence.folder).state
         return {"key": sequence.key, "state": state, "label": STATES[state]}

@@ -24,7 +24,7 @@ STATES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sequence:
+class ReviewedSequence:
     """A sequence as it stands on disk.
 
     Attributes:
@@ -53,7 +53,7 @@ class Sequence:
         return "undecided"
 
 
-def load_sequence(folder: Path) -> Sequence:
+def load_sequence(folder: Path) -> ReviewedSequence:
     """Read one sequence's folder; what is damaged there is said, not raised."""
     candidate, problem = None, ""
     if folder.is_symlink():
@@ -64,7 +64,7 @@ def load_sequence(folder: Path) -> Sequence:
         except UnreadableError as error:
             problem = str(error)
     name = os.fsencode(folder.name)
-    return Sequence(
+    return ReviewedSequence(
         key=hashlib.sha256(name).hexdigest()[:16],
         name=printable(folder.name),
         folder=folder,
@@ -74,7 +74,7 @@ def load_sequence(folder: Path) -> Sequence:
     )
 
 
-def load_sequences(run: Path) -> list[Sequence]:
+def load_sequences(run: Path) -> list[ReviewedSequence]:
     """Read all sequences of a run, by name.
 
     Raises:
@@ -93,13 +93,13 @@ def load_sequences(run: Path) -> list[Sequence]:
     return [load_sequence(folder) for folder in folders]
 
 
-def summary(sequences: list[Sequence]) -> str:
+def summary(sequences: list[ReviewedSequence]) -> str:
     """Return how many sequences are in each state, in words.
 
     Example:
         >>> good = ShownCandidate(round=1)
-        >>> first = Sequence("0" * 16, "a", Path("a"), good, "", Decision("accept", 1))
-        >>> second = Sequence("1" * 16, "b", Path("b"), good, "", Decision("more", 0))
+        >>> first = ReviewedSequence("0" * 16, "a", Path("a"), good, "", Decision("accept", 1))
+        >>> second = ReviewedSequence("1" * 16, "b", Path("b"), good, "", Decision("more", 0))
         >>> summary([first, second])
         '1 accepted, 1 undecided'
     """
@@ -107,12 +107,12 @@ def summary(sequences: list[Sequence]) -> str:
     return ", ".join(f"{counts[state]} {word}" for state, word in STATES.items() if counts[state])
 
 
-def decided(sequences: list[Sequence]) -> int:
+def decided(sequences: list[ReviewedSequence]) -> int:
     """Return how many sequences are decided."""
     return sum(sequence.state in DECISIONS for sequence in sequences)
 
 
-def possible_decisions(sequence: Sequence, pictures: Pictures) -> tuple[str, ...]:
+def possible_decisions(sequence: ReviewedSequence, pictures: Pictures) -> tuple[str, ...]:
     """Return what can be decided: nothing unread is decided, nothing unseen is accepted."""
     if sequence.candidate is None:
         return ()

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from rainbench.spa.review.candidates import Pictures, ShownCandidate, find_pictures
 from rainbench.spa.review.files import printable
-from rainbench.spa.review.sequences import STATES, Sequence, decided, possible_decisions, summary
+from rainbench.spa.review.sequences import (
+    STATES,
+    ReviewedSequence,
+    decided,
+    possible_decisions,
+    summary,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -86,7 +92,7 @@ def curve_points(curve: tuple[float, ...], width: float, height: float) -> str:
     )
 
 
-def page_html(run: Path, sequences: list[Sequence]) -> str:
+def page_html(run: Path, sequences: list[ReviewedSequence]) -> str:
     """Return the page with its list of sequences."""
     return _environment().get_template("page.html").render(
         run=printable(run.name or str(run)),
@@ -98,7 +104,7 @@ def page_html(run: Path, sequences: list[Sequence]) -> str:
     )  # fmt: skip
 
 
-def sequence_html(sequence: Sequence) -> str:
+def sequence_html(sequence: ReviewedSequence) -> str:
     """Return the part of the page that is about one sequence."""
     candidate = sequence.candidate
     pictures = find_pictures(sequence.folder) if candidate else Pictures(None, (), None, "")

@@ -11,19 +11,19 @@ import numpy as np
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
 from rainbench.core.resume import key_of
+from rainbench.spa.candidate import Candidate
 from rainbench.spa.correct import Correction, correct_frame
 from rainbench.spa.options import SpaOptions
-from rainbench.spa.pairs import PairPlan, StagedPair, stage_pairs, staged_pairs
+from rainbench.spa.pairs import PairPlan, SequencePair, known_pairs, write_pairs
 from rainbench.spa.plan import PlannedVideo
-from rainbench.spa.sequence import Candidate
 from rainbench.video.read import VideoError, decode
 
-Staged = tuple[str, dict[str, tuple[StagedPair, ...]], str]
+VideoPairs = tuple[str, dict[str, tuple[SequencePair, ...]], str]
 """A video's id, the pairs of its sequences, and why there are none, where it failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class StagingTask:
+class PairTask:
     """The accepted sequences of a video.
 
     Attributes:
@@ -35,23 +35,23 @@ class StagingTask:
     work: tuple[tuple[Candidate, PairPlan], ...]
 
 
-def stage_video(task: StagingTask, out: Path, options: SpaOptions) -> Staged:
+def make_video_pairs(task: PairTask, out: Path, options: SpaOptions) -> VideoPairs:
     """Make the pairs of a video's accepted sequences, those that are not there yet.
 
     Raises:
         StoreError: Something cannot be written.
     """
-    made: dict[str, tuple[StagedPair, ...]] = {}
+    made: dict[str, tuple[SequencePair, ...]] = {}
     for candidate, plan in task.work:
         folder = out / "sequences" / candidate.id
         key = key_of([candidate.key, candidate.round])
-        pairs = staged_pairs(folder, plan, key)
+        pairs = known_pairs(folder, plan, key)
         if pairs is None:
             try:
                 with writing(folder):
                     frames = _frames(task.video, candidate, plan, options)
                     clean = read_image(folder / "clean.png")
-                    pairs = stage_pairs(folder, frames, clean, plan, key)
+                    pairs = write_pairs(folder, frames, clean, plan, key)
             except VideoError as error:
                 return task.video.id, {}, str(error)
         made[candidate.id] = tuple(pairs)
@@ -74,5 +74,5 @@ def _frames(
 def correction_of(candidate: Candidate) -> Correction:
     """Return the correction with which a candidate was made."""
     shifts = np.array(candidate.shifts) if candidate.shifts else None
-    gains = np.array(candidate.gains) if candidate.gains else None
-    return Correction(shifts, gains, candidate.crop)
+    exposure = np.array(candidate.exposure) if candidate.exposure else None
+    return Correction(shifts, exposure, candidate.crop)

@@ -25,7 +25,7 @@ from rainbench.spa.review.decisions import read_decision
 State = Literal["accepted", "rejected", "waiting"]
 
 SAMPLES = 5
-"""Rainy frames kept beside a candidate, evenly spread."""
+"""Rainy frames kept beside a candidate, evenly spread: enough for a person to compare with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +57,7 @@ class Candidate:
         corrections: ``shake`` and ``light``, where frames were corrected for them.
         crop: Left, top, right, bottom of the clean frame in the video's frames.
         shifts: Shift of each frame used, in pixels, where the shake was corrected.
-        gains: Gain of each frame used, where the light was corrected.
+        exposure: Brightness of each frame used, where the light was corrected.
     """
 
     id: str
@@ -84,7 +84,7 @@ class Candidate:
     corrections: tuple[str, ...] = ()
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     shifts: tuple[tuple[float, float], ...] = ()
-    gains: tuple[float, ...] = ()
+    exposure: tuple[float, ...] = ()
 
 
 def save_candidate(
@@ -117,8 +117,9 @@ def load_candidate(folder: Path) -> Candidate | None:
         return None
     try:
         values = json.loads((folder / "candidate.json").read_text(encoding="utf-8"))
+        values.setdefault("exposure", values.pop("gains", []))  # its name in 0.1.0
         return Candidate(**{key: _tuples(value) for key, value in values.items()})
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
 
 
