@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import ConvLSTM, ConvReLU, LSTMState, conv3
-from rainbench.networks.progressive import one_block_repeated, plan, progress, residual_blocks
+from rainbench.networks.progressive import plan, progress, residual_blocks
 from rainbench.networks.published import convert
 
 
@@ -48,12 +48,18 @@ class PReNet(nn.Module):
         (torch.Size([1, 3, 17, 23]), 2)
     """
 
+    inputs = 6
+    """Channels that a stage sees: the rainy image and the last result."""
+
+    recursive = False
+    """Whether ``f_res`` is one block, applied repeatedly."""
+
     def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
         super().__init__()
         self.iterations = iterations
-        self.f_in = ConvReLU(6, width)
+        self.f_in = ConvReLU(self.inputs, width)
         self.f_recurrent = ConvLSTM(width, width)
-        self.f_res = residual_blocks(width)
+        self.f_res = residual_blocks(width, repeated=self.recursive)
         self.f_out = conv3(width, 3)
 
     def forward(self, rainy: Tensor) -> Restoration:
@@ -73,38 +79,17 @@ class PReNet(nn.Module):
         return convert(published, plan(lstm=True), "PReNet")
 
 
-class PReNet_r(nn.Module):  # noqa: N801 (the paper's name)
+class PReNet_r(PReNet):  # noqa: N801 (the paper's name)
     """PReNet_r: PReNet with one residual block applied five times (recursive ResBlocks).
 
     94,979 parameters; otherwise as `PReNet`.
-
-    Args:
-        iterations: Number of stages.
-        width: Channels of the features.
 
     Example:
         >>> PReNet_r(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
 
-    def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
-        super().__init__()
-        self.iterations = iterations
-        self.f_in = ConvReLU(6, width)
-        self.f_recurrent = ConvLSTM(width, width)
-        self.f_res = one_block_repeated(width)
-        self.f_out = conv3(width, 3)
-
-    def forward(self, rainy: Tensor) -> Restoration:
-        """Restore a batch, ``(N, 3, H, W)``."""
-        return progress(rainy, self.iterations, self._stage)
-
-    def _stage(
-        self, rainy: Tensor, restored: Tensor, state: LSTMState | None
-    ) -> tuple[Tensor, LSTMState]:
-        features = self.f_in(torch.cat((rainy, restored), 1))
-        state = self.f_recurrent(features, state)
-        return self.f_out(self.f_res(state.hidden)) + rainy, state
+    recursive = True
 
     @staticmethod
     def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -126,11 +111,13 @@ class PRN(nn.Module):
         torch.Size([1, 3, 17, 23])
     """
 
+    recursive = False
+
     def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
         super().__init__()
         self.iterations = iterations
         self.f_in = ConvReLU(6, width)
-        self.f_res = residual_blocks(width)
+        self.f_res = residual_blocks(width, repeated=self.recursive)
         self.f_out = conv3(width, 3)
 
     def forward(self, rainy: Tensor) -> Restoration:
@@ -147,34 +134,17 @@ class PRN(nn.Module):
         return convert(published, plan(), "PRN")
 
 
-class PRN_r(nn.Module):  # noqa: N801 (the paper's name)
+class PRN_r(PRN):  # noqa: N801 (the paper's name)
     """PRN_r: PRN with one residual block applied five times.
 
     21,123 parameters; otherwise as `PReNet`.
-
-    Args:
-        iterations: Number of stages.
-        width: Channels of the features.
 
     Example:
         >>> PRN_r(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
 
-    def __init__(self, *, iterations: int = 6, width: int = 32) -> None:
-        super().__init__()
-        self.iterations = iterations
-        self.f_in = ConvReLU(6, width)
-        self.f_res = one_block_repeated(width)
-        self.f_out = conv3(width, 3)
-
-    def forward(self, rainy: Tensor) -> Restoration:
-        """Restore a batch, ``(N, 3, H, W)``."""
-        return progress(rainy, self.iterations, self._stage)
-
-    def _stage(self, rainy: Tensor, restored: Tensor, _: None) -> tuple[Tensor, None]:
-        features = self.f_in(torch.cat((rainy, restored), 1))
-        return self.f_out(self.f_res(features)) + rainy, None
+    recursive = True
 
     @staticmethod
     def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:

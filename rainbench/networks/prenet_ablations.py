@@ -13,35 +13,21 @@ from torch import Tensor, nn
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import ConvLSTM, ConvReLU, LSTMState, conv3
+from rainbench.networks.prenet import PReNet
 from rainbench.networks.progressive import plan, progress, residual_blocks
 from rainbench.networks.published import convert, layer
 
 
-class PReNet_LSTM(nn.Module):  # noqa: N801 (the paper's name)
+class PReNet_LSTM(PReNet):  # noqa: N801 (the paper's name)
     """PReNet_LSTM: PReNet that predicts the image directly.
 
     168,963 parameters. ``forward`` takes ``(N, 3, H, W)`` of any size, RGB in [0, 1] for the
     published weights (trained with 5, 6 and 7 stages), and returns one image per stage.
 
-    Args:
-        iterations: Number of stages.
-
     Example:
         >>> PReNet_LSTM(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
-
-    def __init__(self, *, iterations: int = 6) -> None:
-        super().__init__()
-        self.iterations = iterations
-        self.f_in = ConvReLU(6, 32)
-        self.f_recurrent = ConvLSTM(32, 32)
-        self.f_res = residual_blocks()
-        self.f_out = conv3(32, 3)
-
-    def forward(self, rainy: Tensor) -> Restoration:
-        """Restore a batch, ``(N, 3, H, W)``."""
-        return progress(rainy, self.iterations, self._stage)
 
     def _stage(
         self, rainy: Tensor, restored: Tensor, state: LSTMState | None
@@ -125,33 +111,20 @@ class PReNet_GRU(nn.Module):  # noqa: N801 (the paper's name)
         return convert(published, plan() | gru, "PReNet_GRU")
 
 
-class PReNet_x(nn.Module):  # noqa: N801 (the paper's name)
+class PReNet_x(PReNet):  # noqa: N801 (the paper's name)
     """PReNet_x: a stage sees only the result of the stage before, not the rainy image.
 
     168,099 parameters; otherwise as `PReNet_LSTM`.
-
-    Args:
-        iterations: Number of stages.
 
     Example:
         >>> PReNet_x(iterations=2)(torch.rand(1, 3, 17, 23)).image.shape
         torch.Size([1, 3, 17, 23])
     """
 
-    def __init__(self, *, iterations: int = 6) -> None:
-        super().__init__()
-        self.iterations = iterations
-        self.f_in = ConvReLU(3, 32)
-        self.f_recurrent = ConvLSTM(32, 32)
-        self.f_res = residual_blocks()
-        self.f_out = conv3(32, 3)
-
-    def forward(self, rainy: Tensor) -> Restoration:
-        """Restore a batch, ``(N, 3, H, W)``."""
-        return progress(rainy, self.iterations, self._stage)
+    inputs = 3
 
     def _stage(
-        self, _: Tensor, restored: Tensor, state: LSTMState | None
+        self, _rainy: Tensor, restored: Tensor, state: LSTMState | None
     ) -> tuple[Tensor, LSTMState]:
         state = self.f_recurrent(self.f_in(restored), state)
         return self.f_out(self.f_res(state.hidden)), state

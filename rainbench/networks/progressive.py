@@ -16,7 +16,7 @@ Stage = Callable[[Tensor, Tensor, State | None], tuple[Tensor, State]]
 """(rainy, restored, state) -> (restored, state); the state is None before the first stage."""
 
 BLOCKS = 5
-"""Residual blocks in ``f_res``."""
+"""Residual blocks in ``f_res``, as published."""
 
 
 def progress(rainy: Tensor, iterations: int, stage: Stage[State]) -> Restoration:
@@ -42,14 +42,11 @@ def progress(rainy: Tensor, iterations: int, stage: Stage[State]) -> Restoration
     return Restoration(restored, tuple(stages))
 
 
-def residual_blocks(width: int = 32) -> nn.Sequential:
-    """Return ``f_res``: five residual blocks."""
+def residual_blocks(width: int = 32, *, repeated: bool = False) -> nn.Module:
+    """Return ``f_res``: five residual blocks, or (repeated) one that is applied five times."""
+    if repeated:
+        return Repeated(ResidualBlock(width), times=BLOCKS)
     return nn.Sequential(*(ResidualBlock(width) for _ in range(BLOCKS)))
-
-
-def one_block_repeated(width: int = 32) -> Repeated:
-    """Return the recursive ``f_res``: one residual block, applied five times."""
-    return Repeated(ResidualBlock(width), times=BLOCKS)
 
 
 def plan(*, lstm: bool = False, recursive: bool = False) -> dict[str, tuple[str, ...]]:
