@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from rainbench.core.progress import show
+from rainbench.commands.options import workers_option
+from rainbench.core.progress import progress, show
 
 
 @click.command(
@@ -21,10 +22,12 @@ Example:
     required=True,
     help="Where the sets are written; those of the same names in it are replaced.",
 )
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Processes.")  # fmt: skip
+@workers_option
 def command(out: Path, workers: int) -> None:
-    """Make the five embedded sets again; the pixels are the same on every machine."""
+    """Make the five embedded data sets again; their pixels are the same on every machine."""
     from rainbench.synthesis.mini import write_mini
 
-    write_mini(out, workers=workers, on_set=lambda name: show(f"{out / name}: 8 pairs"))
+    with progress("sets", 5) as advance:
+        folders = write_mini(out, workers=workers, advance=advance)
+    for folder in folders:
+        show(f"{folder}: 8 pairs")

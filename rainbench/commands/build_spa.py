@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.commands.options import json_option
+from rainbench.commands.options import (
+    also_option,
+    dry_run_option,
+    json_option,
+    print_data_sets,
+    workers_option,
+)
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
@@ -51,7 +57,7 @@ Examples:
     "--frames",
     default="",
     metavar="N|auto",
-    help="Frames to use; auto: all of a static scene, 300 at most. [default: by density, more "
+    help="Frames to use; auto: all of a static scene, 300 at most. [default: by density, and more "
     "while the judge asks for them]",
 )
 @click.option(
@@ -59,7 +65,7 @@ Examples:
     type=click.Choice(["auto", "sparse", "normal", "dense"]),
     default="auto",
     show_default=True,
-    help="Of the rain: 20, 100 or 200 frames at first, 10, 20 or 50 more in each round.",
+    help="Of the rain: start with 20, 100 or 200 frames, add 10, 20 or 50 in each round.",
 )
 @click.option(
     "--align/--no-align",
@@ -72,14 +78,14 @@ Examples:
     default=36.0,
     show_default=True,
     metavar="DB",
-    help="Reject clean frames that the judge estimates to be worse.",
+    help="Reject clean frames whose estimated PSNR is lower.",
 )
 @click.option(
     "--layout",
     type=click.Choice(["spa", "pairs"]),
     default="spa",
     show_default=True,
-    help="Names of SPA-Data, or plain rainy/ clean/ mask/.",
+    help="File names of SPA-Data, or plain rainy/, clean/ and mask/.",
 )
 @click.option(
     "--crop",
@@ -100,26 +106,24 @@ Examples:
 )
 @click.option("--review", is_flag=True, help="A person decides: see `rainbench review`.")
 @click.option("--allow-truncated", is_flag=True, help="Use the good frames before a damaged one.")
-@click.option(
-    "--also",
-    type=click.Choice(["hugging-face", "webdataset"]),
-    multiple=True,
-    help="Write this packaging too; may be repeated.",
-)
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes. [default: cores, at most 8]"
-)
+@also_option
+@workers_option
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
     show_default=True,
-    help="Where --method exact counts its votes; the others run on the processor.",
+    help="Where --method exact counts its votes; all others run on the CPU.",
 )
-@click.option("--memory", default="", metavar="SIZE", help="For frames. [default: a quarter]")
-@click.option("--seed", type=int, default=0, show_default=True, help="Chooses the test videos.")
+@click.option(
+    "--memory",
+    default="",
+    metavar="SIZE",
+    help="Memory for frames. [default: a quarter of the RAM]",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="For choosing test videos.")
 @click.option("--name", default="", help="Of the data set. [default: spa- and the folder's name]")
-@click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
+@dry_run_option
 @json_option
 @click.pass_context
 def command(
@@ -139,7 +143,7 @@ def command(
     review: bool,
     allow_truncated: bool,
     also: tuple[str, ...],
-    workers: int | None,
+    workers: int,
     device: Literal["auto", "cpu", "cuda"],
     memory: str,
     seed: int,
@@ -153,7 +157,7 @@ def command(
     depth. Every scene becomes a sequence with a clean frame that is judged: accepted, made again
     from more frames, or rejected. What is accepted becomes a data set in OUT/dataset.
     """
-    from rainbench.core.machine import default_memory, default_workers
+    from rainbench.core.machine import default_memory
     from rainbench.core.text import parse_size
     from rainbench.packaging.package import Extras
     from rainbench.run.results import lock_run
@@ -174,12 +178,11 @@ def command(
         review=review,
         allow_truncated=allow_truncated,
         seed=seed,
-        workers=workers or default_workers(),
+        workers=workers,
         device=choose_device(device, method),
         memory=parse_size(memory) if memory else default_memory(),
-        name=data_set_name(name, out),
+        name=name or data_set_name(out),
     )
-    extras = Extras(hugging_face="hugging-face" in also, webdataset="webdataset" in also)
     plan = plan_build(paths, out, options)
     _print_plan(plan, options.name, out)
     if dry_run:
@@ -187,7 +190,7 @@ def command(
             show_json(plan.as_table())
         ctx.exit(1 if plan.unusable else 0)
     with lock_run(out), progress("videos", len(plan.videos), quiet=as_json) as advance:
-        report = build_spa(plan, out, options, extras=extras, on_video=advance)
+        report = build_spa(plan, out, options, extras=Extras.of(also), advance=advance)
     _print_report(report, out, as_json=as_json)
     ctx.exit(1 if any(row.state == "failed" for row in report.rows) else 0)
 
@@ -213,10 +216,7 @@ def _print_report(report: BuildReport, out: Path, *, as_json: bool) -> None:
     if any(row.state == "waiting" for row in report.rows):
         say(f"Decide with `rainbench review {out}`, then run the same command again.")
     say(f"Summary: {out / 'summary.md'}")
-    for card in report.cards:
-        root = out / "dataset"
-        say(f"{card.name}: {count_of(card.count, 'pair')}; to score on them:")
-        say(f"  rainbench run --all -d {card.name} --cards {root} --data {root}")
+    print_data_sets(report.cards, out / "dataset")
 
 
 def _line(row: SummaryRow) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import say
+from rainbench.core.text import count_of
+
+if TYPE_CHECKING:
+    from rainbench.catalog.cards import DatasetCard
 
 _OLD_RUN = "rainbench.run-as-out"
 
@@ -123,6 +127,44 @@ def json_option(function: Function) -> Function:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(
         function
     )
+
+
+def dry_run_option(function: Function) -> Function:
+    """Add ``--dry-run``."""
+    return click.option("--dry-run", is_flag=True, help="Print the plan and stop.")(function)
+
+
+def also_option(function: Function) -> Function:
+    """Add ``--also``: other packagings of a data set."""
+    return click.option(
+        "--also",
+        type=click.Choice(["hugging-face", "webdataset"]),
+        multiple=True,
+        help="Write this packaging too; may be repeated.",
+    )(function)
+
+
+def workers_option(function: Function) -> Function:
+    """Add ``--workers``; the function gets the default where none is given."""
+
+    def number(_context: click.Context, _parameter: click.Parameter, given: int | None) -> int:
+        from rainbench.core.machine import default_workers
+
+        return given or default_workers()
+
+    return click.option(
+        "--workers",
+        type=click.IntRange(min=1),
+        callback=number,
+        help="Processes. [default: cores, at most 8]",
+    )(function)
+
+
+def print_data_sets(cards: Iterable[DatasetCard], root: Path) -> None:
+    """Say how to score on the data sets that a build has written to a folder."""
+    for card in cards:
+        say(f"{card.name}: {count_of(card.count, 'pair')}; to score on them:")
+        say(f"  rainbench run --all -d {card.name} --cards {root} --data {root}")
 
 
 def _with_environment(

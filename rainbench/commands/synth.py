@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rainbench.commands.synth_common import (
-    build_options,
-    default_workers,
-    given,
-    rain_options,
-    run_build,
-)
+from rainbench.commands.options import Function
+from rainbench.commands.synth_common import SynthChoice, build_options, rain_options
 
 if TYPE_CHECKING:
-    from rainbench.rain.transform import Blend, Order, StreakModel, SynthesisKind
+    from rainbench.rain.transform import Synthesis, SynthesisKind
+    from rainbench.synthesis.dataset import SynthPlan
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Range = tuple[float, float]
 
 
 def _range(
@@ -53,7 +49,7 @@ Examples:
 )
 @rain_options
 @_range("--amount", "0.2 0.6", "Painted: noise amount of the streaks, 0 to 1.")
-@_range("--angle", "-25 25", "Painted: fall in degrees from vertical.")
+@_range("--angle", "-25 25", "Painted: direction of the fall, in degrees from vertical.")
 @_range("--length", "20 50", "Painted: length of streaks in pixels at 480 rows.")
 @_range("--width", "1.2 2", "Painted: width of streaks in pixels at 480 rows.")
 @_range("--opacity", "0.85 0.85", "Painted: brightness of a full streak, 0 to 1.")
@@ -66,47 +62,49 @@ Examples:
 @_range("--beta", "0.2 0.8", "Density of the mist.")
 @_range("--light", "0.75 0.95", "Brightness of the mist, 0 to 1.")
 @build_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     *,
     kind: SynthesisKind,
     clean: Path,
     versions: int,
-    model: StreakModel,
-    exaggerate: float | None,
-    order: Order,
-    blend: Blend,
-    mist: bool,
-    amount: tuple[float, float] | None,
-    angle: tuple[float, float] | None,
-    length: tuple[float, float] | None,
-    width: tuple[float, float] | None,
-    opacity: tuple[float, float] | None,
-    rate: tuple[float, float] | None,
-    wind: tuple[float, float] | None,
-    exposure: tuple[float, float] | None,
-    drop_count: tuple[int, int] | None,
-    defocus: tuple[float, float] | None,
-    sky: tuple[float, float] | None,
-    beta: tuple[float, float] | None,
-    light: tuple[float, float] | None,
-    out: Path,
-    depth: Path | None,
-    seed: int,
-    name: str,
-    test_share: float,
-    allow_partial: bool,
-    also: tuple[str, ...],
-    workers: int | None,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+    choice: SynthChoice,
+    **ranges: Range | None,
+) -> SynthPlan:
     """Rain on the clean images of DIR: streaks, drops, mist, or joint (streaks and drops).
 
     Every version gets parameters of its own from the ranges below, and the same ones every time.
     Beside the pairs there are streak layers, soft masks and all parameters.
     """
+    from rainbench.packaging.names import checked_name
+    from rainbench.synthesis.cards import synth_cards
+    from rainbench.synthesis.dataset import SynthPlan
+    from rainbench.synthesis.options import SynthOptions
+    from rainbench.synthesis.sources import clean_scenes
+
+    options = SynthOptions(
+        synthesis=_synthesis(kind, choice, ranges),
+        versions=versions,
+        test_share=choice.test_share,
+        name=checked_name(choice.name or f"synth-{kind}"),
+        workers=choice.workers,
+    )
+    sources, notes = clean_scenes(
+        clean, test_share=choice.test_share, seed=choice.seed, depth=choice.depth
+    )
+    return SynthPlan(
+        out=choice.out,
+        sources=sources,
+        inputs=tuple(folder for folder in (clean, choice.depth) if folder),
+        options=options,
+        cards=synth_cards(options),
+        notes=tuple(notes),
+    )
+
+
+def _synthesis(
+    kind: SynthesisKind, choice: SynthChoice, ranges: dict[str, Range | None]
+) -> Synthesis:
+    """Return the rain that the options describe; refuse ranges of what it has none of."""
     from dataclasses import replace
 
     from rainbench.core.errors import RainbenchError
@@ -114,57 +112,31 @@ def command(
     from rainbench.rain.mist import MistRanges
     from rainbench.rain.physical_streaks import PhysicalRanges
     from rainbench.rain.streaks import StreakRanges
-    from rainbench.rain.transform import Synthesis
-    from rainbench.synthesis.cards import synth_cards
-    from rainbench.synthesis.dataset import SynthPlan
-    from rainbench.synthesis.options import SynthOptions, checked_name
-    from rainbench.synthesis.sources import clean_scenes
 
-    streaks = {
-        "amount": amount, "angle": angle, "length": length, "width": width, "opacity": opacity,
-    }  # fmt: skip
-    rain = {"rate": rate, "wind": wind, "exposure": exposure, "exaggerate": exaggerate}
-    drops = {"count": drop_count, "defocus": defocus, "sky": sky}
-    veil = {"beta": beta, "light": light}
-    synthesis = Synthesis(
-        kind=kind,
-        seed=seed,
-        model=model,
-        mist=mist,
-        order=order,
-        blend=blend,
-        streak_ranges=replace(StreakRanges(), **given(streaks)),
-        physical_ranges=replace(PhysicalRanges(), **given(rain)),
-        drop_ranges=replace(DropRanges(), **given(drops)),
-        mist_ranges=replace(MistRanges(), **given(veil)),
+    def given(*names: str, **others: Any) -> dict[str, Any]:  # noqa: ANN401 - of any record
+        values = {name: ranges[name] for name in names} | others
+        return {name: value for name, value in values.items() if value is not None}
+
+    painted = given("amount", "angle", "length", "width", "opacity")
+    physical = given("rate", "wind", "exposure", exaggerate=choice.exaggerate)
+    drops = given("defocus", "sky", count=ranges["drop_count"])
+    mist = given("beta", "light")
+    synthesis = choice.synthesis(
+        kind,
+        streak_ranges=replace(StreakRanges(), **painted),
+        physical_ranges=replace(PhysicalRanges(), **physical),
+        drop_ranges=replace(DropRanges(), **drops),
+        mist_ranges=replace(MistRanges(), **mist),
     )
-    for used, what, ranges in (
-        (synthesis.has_streaks and model == "photoshop", "painted streaks", streaks),
-        (synthesis.has_streaks and model == "physical", "physical streaks", rain),
+    for used, what, values in (
+        (synthesis.has_streaks and choice.model == "photoshop", "painted streaks", painted),
+        (synthesis.has_streaks and choice.model == "physical", "physical streaks", physical),
         (synthesis.has_drops, "drops", drops),
-        (synthesis.has_mist, "mist", veil | {"depth": depth}),
+        (synthesis.has_mist, "mist", mist | given(depth=choice.depth)),
     ):
-        if not used and given(ranges):
-            name = next(iter(given(ranges)))
+        if not used and values:
+            flag = next(iter(values)).replace("count", "drop-count")
             raise RainbenchError(
-                f"{name} is of {what}, which {kind} with --model {model} does not have"
+                f"--{flag} is for {what}, which {kind} with --model {choice.model} does not have"
             )
-    options = SynthOptions(
-        synthesis=synthesis,
-        versions=versions,
-        test_share=test_share,
-        name=checked_name(name or f"synth-{kind}"),
-        workers=workers or default_workers(),
-    )
-    sources, notes = clean_scenes(clean, test_share=test_share, seed=seed, depth=depth)
-    plan = SynthPlan(
-        out=out,
-        sources=sources,
-        inputs=tuple(folder for folder in (clean, depth) if folder),
-        options=options,
-        cards=synth_cards(options),
-        notes=tuple(notes),
-    )
-    ctx.exit(
-        run_build(plan, also=also, allow_partial=allow_partial, dry_run=dry_run, as_json=as_json)
-    )
+    return synthesis

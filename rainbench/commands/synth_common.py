@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rainbench.commands.options import Function, with_options
+from rainbench.commands.options import (
+    Function,
+    also_option,
+    dry_run_option,
+    json_option,
+    print_data_sets,
+    with_options,
+    workers_option,
+)
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
+    from rainbench.rain.transform import Blend, Order, StreakModel, Synthesis, SynthesisKind
     from rainbench.synthesis.dataset import SynthPlan, SynthReport
+
+
+@dataclass(frozen=True, slots=True)
+class SynthChoice:
+    """What the shared options say, by their names."""
+
+    model: StreakModel
+    exaggerate: float | None
+    order: Order
+    blend: Blend
+    mist: bool
+    out: Path
+    depth: Path | None
+    seed: int
+    name: str
+    test_share: float
+    allow_partial: bool
+    also: tuple[str, ...]
+    workers: int
+    dry_run: bool
+    as_json: bool
+
+    def synthesis(self, kind: SynthesisKind, **ranges: Any) -> Synthesis:  # noqa: ANN401
+        """Return the rain that is described; ``ranges`` as `Synthesis` takes them."""
+        from rainbench.rain.transform import Synthesis
+
+        return Synthesis(
+            kind=kind,
+            seed=self.seed,
+            model=self.model,
+            mist=self.mist,
+            order=self.order,
+            blend=self.blend,
+            **ranges,
+        )
 
 
 def rain_options(function: Function) -> Function:
@@ -46,19 +92,22 @@ def rain_options(function: Function) -> Function:
             type=click.Choice(["screen", "add"]),
             default="screen",
             show_default=True,
-            help="How streaks are laid on.",
+            help="How streaks are blended with the image.",
         ),
         click.option(
             "--mist",
             is_flag=True,
-            help="Mist as well, behind everything else (rendered drops only).",
+            help="Add mist, behind everything else (rendered drops only).",
         ),
     )
     return with_options(options, function)
 
 
-def build_options(function: Function) -> Function:
-    """Add the options that every such build has."""
+def build_options(make_plan: Callable[..., SynthPlan]) -> Callable[..., None]:
+    """Turn a function that makes a plan into one that builds it, and add the options for that.
+
+    The function gets `SynthChoice` as ``choice``.
+    """
     options = (
         click.option(
             "--out",
@@ -71,8 +120,10 @@ def build_options(function: Function) -> Function:
             type=click.Path(path_type=Path),
             help="Depth maps for --mist, named like the images. [default: made up]",
         ),
-        click.option("--seed", type=int, default=0, show_default=True, help="Any number."),
-        click.option("--name", default="", help="Of the data set. [default: by what it is]"),
+        click.option(
+            "--seed", type=int, default=0, show_default=True, help="Seed of all random choices."
+        ),
+        click.option("--name", default="", help="Of the data set. [default: by its kind]"),
         click.option(
             "--test-share",
             type=click.FloatRange(0, 1),
@@ -85,41 +136,23 @@ def build_options(function: Function) -> Function:
             is_flag=True,
             help="Continue without what is missing or cannot be used, and say so.",
         ),
-        click.option(
-            "--also",
-            type=click.Choice(["hugging-face", "webdataset"]),
-            multiple=True,
-            help="Write this packaging too; may be repeated.",
-        ),
-        click.option(
-            "--workers", type=click.IntRange(min=1), help="Processes. [default: cores, at most 8]"
-        ),
-        click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON for machines."),
+        also_option,
+        workers_option,
+        dry_run_option,
+        json_option,
     )
-    return with_options(options, function)
+
+    @functools.wraps(make_plan)
+    def command(**values: Any) -> None:  # noqa: ANN401 - whatever options take
+        choice = SynthChoice(
+            **{field.name: values.pop(field.name) for field in fields(SynthChoice)}
+        )
+        click.get_current_context().exit(_build(make_plan(choice=choice, **values), choice))
+
+    return with_options(options, command)
 
 
-def given(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the options that were given."""
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def default_workers() -> int:
-    """Return how many processes to use: the available cores, eight at most."""
-    from rainbench.core.machine import usable_cores
-
-    return min(8, usable_cores())
-
-
-def run_build(
-    plan: SynthPlan,
-    *,
-    also: tuple[str, ...],
-    allow_partial: bool,
-    dry_run: bool,
-    as_json: bool,
-) -> int:
+def _build(plan: SynthPlan, choice: SynthChoice) -> int:
     """Print the plan, build, print the summary; return the exit code."""
     import time
 
@@ -130,20 +163,20 @@ def run_build(
 
     check_apart(plan.inputs, plan.out)
     _print_plan(plan)
-    if dry_run:
-        if as_json:
+    if choice.dry_run:
+        if choice.as_json:
             show_json(plan.as_table())
         return 0
-    extras = Extras(hugging_face="hugging-face" in also, webdataset="webdataset" in also)
     begin = time.monotonic()
-    with lock_run(plan.out), progress("scenes", len(plan.sources), quiet=as_json) as advance:
+    bar = progress("scenes", len(plan.sources), quiet=choice.as_json)
+    with lock_run(plan.out), bar as advance:
         report = build_set(
             plan,
-            extras=extras,
-            allow_partial=allow_partial,
-            on_scene=lambda result: advance(1, result.label),
+            extras=Extras.of(choice.also),
+            allow_partial=choice.allow_partial,
+            advance=advance,
         )
-    if as_json:
+    if choice.as_json:
         show_json(summarise(report))
     else:
         _print_report(plan, report, time.monotonic() - begin)
@@ -164,6 +197,15 @@ def _print_plan(plan: SynthPlan) -> None:
     say(f"about {size / 1e6:.0f} MB and {duration(seconds)} with {workers}")
 
 
+_FACTS = (
+    ("streak_amount", "noise {:.0%}"),
+    ("streak_rate", "rain of {:.3g} mm/h"),
+    ("streak_visible", "streaks on {:.0%}"),
+    ("drop_coverage", "drops on {:.0%}"),
+)
+"""What the summary says of a version, where it has it."""
+
+
 def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
     from rainbench.synthesis.dataset import summarise
 
@@ -176,21 +218,14 @@ def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
     rows = summarise(report)["versions"]
     assert isinstance(rows, list)
     for row in rows:
-        facts = [count_of(int(row["pairs"]), "pair"), f"input {row['input_psnr_y']:.1f} dB on luma"]
-        facts[1] += f", {row['input_psnr_rgb']:.1f} dB on RGB"
-        if row["streak_amount"] is not None:
-            facts.append(f"noise {row['streak_amount']:.0%}")
-        if row["streak_rate"] is not None:
-            facts.append(f"rain of {row['streak_rate']:.3g} mm/h")
-        if row["streak_visible"] is not None:
-            facts.append(f"streaks on {row['streak_visible']:.0%}")
-        if row["drop_coverage"] is not None:
-            facts.append(f"drops on {row['drop_coverage']:.0%}")
+        facts = [
+            count_of(int(row["pairs"]), "pair"),
+            f"input {row['input_psnr_y']:.1f} dB on luma, {row['input_psnr_rgb']:.1f} dB on RGB",
+            *(form.format(row[name]) for name, form in _FACTS if row[name] is not None),
+        ]
         show(f"version {row['version']}: {', '.join(facts)} (medians)")
     kept = sum(result.kept for result in report.results)
     before = f", {kept} of the scenes were there before" if kept else ""
     size = sum(size for result in report.results for size in result.bytes.values())
     say(f"{size / 1e6:.1f} MB in {duration(seconds)}{before}; {plan.out / 'contact_sheet.png'}")
-    for card in report.cards:
-        say(f"{card.name}: {count_of(card.count, 'pair')}; to score on them:")
-        say(f"  rainbench run --all -d {card.name} --cards {plan.out} --data {plan.out}")
+    print_data_sets(report.cards, plan.out)

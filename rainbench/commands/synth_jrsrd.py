@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.commands.synth_common import build_options, default_workers, rain_options, run_build
+from rainbench.commands.synth_common import SynthChoice, build_options, rain_options
 
 if TYPE_CHECKING:
-    from rainbench.rain.transform import Blend, Order, StreakModel
+    from rainbench.synthesis.dataset import SynthPlan
 
 
 @click.command(
@@ -43,30 +43,14 @@ Examples:
 )
 @rain_options
 @build_options
-@click.pass_context
 def command(
-    ctx: click.Context,
     *,
     raindrop: Path | None,
     clean: Path | None,
     drops: str | None,
     levels: str,
-    model: StreakModel,
-    exaggerate: float | None,
-    order: Order,
-    blend: Blend,
-    mist: bool,
-    out: Path,
-    depth: Path | None,
-    seed: int,
-    name: str,
-    test_share: float,
-    allow_partial: bool,
-    also: tuple[str, ...],
-    workers: int | None,
-    dry_run: bool,
-    as_json: bool,
-) -> None:
+    choice: SynthChoice,
+) -> SynthPlan:
     """Make JRSRD again: four strengths of streaks over every raindrop photograph.
 
     JRSRD was never published. From a copy of the Raindrop set this makes its 3,444 training and
@@ -74,53 +58,48 @@ def command(
     masks and all parameters. What the paper leaves open is this builder's choice.
     """
     from rainbench.core.errors import RainbenchError
+    from rainbench.packaging.names import checked_name
     from rainbench.rain.physical_streaks import PhysicalRanges
-    from rainbench.rain.transform import Synthesis
     from rainbench.synthesis.dataset import SynthPlan
     from rainbench.synthesis.jrsrd import RECREATION, STYLE, jrsrd_cards, raindrop_scenes
     from rainbench.synthesis.options import (
         DEFAULT_LEVELS,
         SynthOptions,
-        checked_name,
         parse_levels,
     )
     from rainbench.synthesis.sources import clean_scenes
 
-    _check_input(raindrop, clean, drops, order=order, mist=mist, depth=depth)
-    if exaggerate is not None and model != "physical":
+    _check_input(raindrop, clean, drops, choice)
+    if choice.exaggerate is not None and choice.model != "physical":
         raise RainbenchError("--exaggerate is for --model physical")
     options = SynthOptions(
-        synthesis=Synthesis(
-            kind="joint",
-            seed=seed,
-            model=model,
-            mist=mist,
-            order=order,
-            blend=blend,
-            physical_ranges=PhysicalRanges(exaggerate=1.0 if exaggerate is None else exaggerate),
+        synthesis=choice.synthesis(
+            "joint",
+            physical_ranges=PhysicalRanges(
+                exaggerate=1.0 if choice.exaggerate is None else choice.exaggerate
+            ),
         ),
-        levels=parse_levels(levels) if levels else DEFAULT_LEVELS[model],
-        test_share=test_share,
-        name=checked_name(name or ("jrsrd-re" if raindrop else "jrsrd-lens")),
-        workers=workers or default_workers(),
+        levels=parse_levels(levels) if levels else DEFAULT_LEVELS[choice.model],
+        test_share=choice.test_share,
+        name=checked_name(choice.name or ("jrsrd-re" if raindrop else "jrsrd-lens")),
+        workers=choice.workers,
     )
     if raindrop:
-        found = raindrop_scenes(raindrop, allow_partial=allow_partial)
+        found = raindrop_scenes(raindrop, allow_partial=choice.allow_partial)
         sources, notes = found.scenes, found.notes
     else:
         assert clean is not None
-        sources, notes = clean_scenes(clean, test_share=test_share, seed=seed, depth=depth)
-    plan = SynthPlan(
-        out=out,
+        sources, notes = clean_scenes(
+            clean, test_share=choice.test_share, seed=choice.seed, depth=choice.depth
+        )
+    return SynthPlan(
+        out=choice.out,
         sources=sources,
-        inputs=tuple(folder for folder in (raindrop, clean, depth) if folder),
+        inputs=tuple(folder for folder in (raindrop, clean, choice.depth) if folder),
         options=options,
         cards=jrsrd_cards(options, rendered=raindrop is None),
         heading=RECREATION if raindrop else STYLE,
         notes=tuple(notes),
-    )
-    ctx.exit(
-        run_build(plan, also=also, allow_partial=allow_partial, dry_run=dry_run, as_json=as_json)
     )
 
 
@@ -128,10 +107,7 @@ def _check_input(
     raindrop: Path | None,
     clean: Path | None,
     drops: str | None,
-    *,
-    order: str,
-    mist: bool,
-    depth: Path | None,
+    choice: SynthChoice,
 ) -> None:
     """Raise an error unless the options name one kind of input and what it can give."""
     from rainbench.core.errors import RainbenchError
@@ -147,10 +123,10 @@ def _check_input(
         raise RainbenchError(
             "the Raindrop set has its own drops", hint="--drops lens goes with --clean DIR."
         )
-    if raindrop is not None and (order == "physical" or mist):
+    if raindrop is not None and (choice.order == "physical" or choice.mist):
         raise RainbenchError(
             "streaks and mist cannot be put behind the drops of a photograph",
             hint="Use --order paper without --mist, or --clean DIR --drops lens.",
         )
-    if depth is not None and not mist:
+    if choice.depth is not None and not choice.mist:
         raise RainbenchError("--depth is for --mist")

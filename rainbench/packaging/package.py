@@ -20,7 +20,7 @@ import dataclasses
 import hashlib
 import io
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +103,11 @@ class Extras:
 
     hugging_face: bool = False
     webdataset: bool = False
+
+    @classmethod
+    def of(cls, names: Collection[str]) -> Extras:
+        """Return the packagings of these names, as ``--also`` gives them."""
+        return cls(hugging_face="hugging-face" in names, webdataset="webdataset" in names)
 
 
 def write_package(

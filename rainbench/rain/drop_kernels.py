@@ -17,12 +17,12 @@ _Floats = NDArray[np.float64]
 _Ints = NDArray[np.int32]
 
 WATER = 1.333
-"""Refractive index of water."""
+"""Refractive index of water, in visible light at room temperature."""
 
 
 @compiled
 def block_means(clean: NDArray[np.uint8], to_linear: NDArray[np.uint16], block: int) -> _Ints:
-    """Return the mean linear light of square blocks of an image, those at its end cut short."""
+    """Return the mean linear light of square blocks of an image; the last ones may be smaller."""
     height, width = clean.shape[:2]
     result = np.empty(((height - 1) // block + 1, (width - 1) // block + 1, 3), np.int32)
     sums = np.empty((result.shape[1], 3), np.int64)
@@ -45,7 +45,7 @@ def block_means(clean: NDArray[np.uint8], to_linear: NDArray[np.uint16], block: 
 def keep_apart(
     x: _Floats, y: _Floats, radius: _Floats, share: float, wanted: int
 ) -> NDArray[np.bool_]:
-    """Take drops in order, but none that lies too near to one that is taken already.
+    """Take drops in order, leaving out any that lies too near to one already taken.
 
     Args:
         x: ``(N,)`` centres, not negative.
@@ -107,7 +107,7 @@ def raise_caps(heights: _Floats, cover: _Ints, drops: _Floats, step: float, marg
         oval_c, oval_s, bulge_c, bulge_s = drops[n, 4], drops[n, 5], drops[n, 6], drops[n, 7]
         flat = drops[n, 8]
         peak = 1 + flat * flat  # (radius of the sphere / radius of the footprint) ** 2
-        reach = radius * 1.2 + step
+        reach = radius * 1.2 + step  # the harmonics add 0.12 and 0.07 of the radius at most
         top = max(0, int((y - reach * (1 + sag) + margin) / step))
         bottom = min(rows, int((y + reach + margin) / step) + 1)
         left = max(0, int((x - reach + margin) / step))
@@ -214,7 +214,7 @@ def refract(
             ray_z = sqrt(1 - ray_x * ray_x - ray_y * ray_y)
             inner = ray_x * normal_x + ray_y * normal_y + ray_z * normal_z
             square = 1 - WATER * WATER * (1 - inner * inner)
-            result[3, i, j] = share * 257
+            result[3, i, j] = share * 257  # from 1 / 255 to 1 / 65535
             passed, out_x, out_y, out_z = 0.0, 0.0, 0.0, 1.0
             if square > 0 and inner > 0:
                 outer = sqrt(square)
@@ -225,7 +225,7 @@ def refract(
                 parallel = (inner - WATER * outer) / (inner + WATER * outer)
                 across = (WATER * inner - outer) / (WATER * inner + outer)
                 passed = 1 - (across * across + parallel * parallel) / 2
-            out_z = max(out_z, 1e-3)
+            out_z = max(out_z, 1e-3)  # a grazing ray would look infinitely far aside
             seen_x = (focal * out_x / out_z + centre_x - origin[0]) / block - 0.5
             seen_y = (focal * out_y / out_z + centre_y - origin[1]) / block - 0.5
             seen_x = min(max(seen_x, 0.0), wide - 1.001)
@@ -244,7 +244,7 @@ def refract(
 
 @compiled
 def convolve(planes: _Ints, weights: _Ints, shift: int) -> _Ints:
-    """Weigh every place of planes, where a kernel of sum ``1 << shift`` fits; rounded."""
+    """Convolve planes where the kernel, of sum ``1 << shift``, fits; round the results."""
     count, rows, columns = planes.shape
     size = weights.shape[0]
     tall, wide = rows - size + 1, columns - size + 1

@@ -1,7 +1,7 @@
 """Which drops lie on the glass: their parameters, and each one's place and shape from a key.
 
-The papers give no numbers. Ours are chosen so that number, size, edges, brightness and coverage of
-drops come out as in the five drop photographs that come with DeRaindrop (Qian 2018). Lengths are
+The papers give no numbers. Ours are chosen so that the number, size, edges, brightness and coverage
+of drops are those of the five drop photographs that come with DeRaindrop (Qian 2018). Lengths are
 in pixels at 480 rows.
 """
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.random import philox, uniform, words16
-from rainbench.rain.ranges import check_ranges
+from rainbench.rain.ranges import check_drawn, check_ranges
 
 REFERENCE_ROWS = 480
 """Lengths are given for images of so many rows, and scale with them."""
@@ -30,6 +30,10 @@ _TURN = 4096
 _TRIES = 3
 """Places drawn for each wanted drop before a glass that is too full gets fewer drops."""
 
+_OVAL, _BULGE, _SAG = 0.12, 0.07, 0.25
+"""How far outlines depart from a circle at most, as shares of the radius: as an oval, as a
+triangle, and drawn out by gravity (more for large drops). Chosen by eye on the photographs."""
+
 _LIMITS = {
     "count": (0, 50_000),
     "defocus": (0.0, 60.0),
@@ -41,6 +45,7 @@ _LIMITS = {
     "steepest": (5.0, 89.0),
     "apart": (0.05, 2.0),
 }
+"""What can be rendered at all: far wider than what looks like drops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class DropParameters:
         flattest: Smallest contact angle of water and glass, in degrees.
         steepest: Largest contact angle, in degrees.
         apart: Least distance of two drops as a share of the sum of their radii: nearer ones have
-            become one. Below 1 some still touch and flow together.
+            merged. Below 1 some still touch and flow together.
     """
 
     count: int
@@ -138,14 +143,7 @@ class DropRanges:
     contact: tuple[float, float] = (38.0, 60.0)
 
     def __post_init__(self) -> None:
-        for name in ("count", "defocus", "sky"):
-            low, high = getattr(self, name)
-            bottom, top = _LIMITS[name]
-            if not bottom <= low <= high <= top:
-                raise RainbenchError(
-                    f"{name} of drops is {low} to {high}: "
-                    f"it must be {bottom:g} to {top:g}, the lower first"
-                )
+        check_drawn("drops", self, {name: _LIMITS[name] for name in ("count", "defocus", "sky")})
         self.pane(self.count[0], self.defocus[0], self.sky[0])
 
     def pane(self, count: int, defocus: float, sky: float) -> DropParameters:
@@ -212,13 +210,13 @@ def draw_drops(
         degree * (parameters.flattest + (parameters.steepest - parameters.flattest) * share[:, 3])
     ).astype(np.int64)
     phase2, phase3 = words[:, 5] >> 4, words[:, 7] >> 4
-    oval, bulge = 0.12 * share[:, 4], 0.07 * share[:, 6]
+    oval, bulge = _OVAL * share[:, 4], _BULGE * share[:, 6]
     return DropTable(
         x=(x - margin) * scale,
         y=(y - margin) * scale,
         radius=radius * scale,
         contact=contact / degree,
-        sag=0.25 * share[:, 8] * np.minimum(radius / 10, 1.5),
+        sag=_SAG * share[:, 8] * np.minimum(radius / 10, 1.5),
         oval=np.stack([oval * cosine[phase2], -oval * sine[phase2]], axis=1),
         bulge=np.stack([bulge * cosine[phase3], -bulge * sine[phase3]], axis=1),
         cotangent=cosine[contact] / sine[contact],

@@ -60,27 +60,38 @@ photographs. In a field of one width they are dark there.
 """
 
 SKY_BEGINS, SKY_FULL = 0.5, -0.25
-"""Where the light turns to sky, in heights of the image below its top edge: from, entirely.
-
-Fitted to photographs, as the brightness below: what surrounds the picture is not known.
-"""
+"""Where the light begins to be sky, and where it is nothing else, in heights of the image below its
+top edge. Fitted to photographs: what surrounds a picture is not known."""
 
 SKY_OVER_MEAN = 3.0
-"""Brightness of the sky over that of the image's mean, up to white."""
+"""Brightness of the sky over that of the image's mean, up to white; fitted to photographs."""
 
 SKY_COLOUR = (0.88, 0.96, 1.0)
-"""Colour of the sky in linear light."""
+"""Colour of the sky in linear light: slightly blue, chosen by eye."""
 
 _BLOCK = 10
+"""Pixels at 480 rows of a block of the surroundings, which drops show some thirty times smaller."""
+
 _BEYOND = 0.6
+"""How far the border is replicated outwards, in sizes of the image; chosen."""
+
 _REFLECTED = 0.35
+"""Share of the mean light that comes in place of the light reflected away; chosen by eye."""
+
 _CREASE = 0.8
+"""Standard deviation, in pixels at 480 rows, of the blur that closes the creases between drops that
+touch, so that they flow together; chosen by eye."""
+
 _WEIGHT_BITS = 14
+"""Bits of the weights of the blur: times light of 16 bits, all sums fit into 32."""
+
+_DISK_PARTS = 16
+"""Parts of a cell, each way, that are counted in or out of the disk."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WetGlass:
-    """A picture through wet glass, with the glass apart.
+    """A picture through wet glass, and the glass by itself.
 
     Attributes:
         image: ``(H, W, 3)`` uint8, the picture through the pane.
@@ -133,7 +144,7 @@ def render_drops(
         rows: Rows of the whole image of which this is a patch; None if it is the whole.
 
     Returns:
-        The picture and, apart, alpha, light and table of the drops.
+        The picture; and alpha, light and table of the drops.
 
     Raises:
         RainbenchError: The image is not 8-bit RGB or has no pixels.
@@ -215,7 +226,7 @@ def _rows(table: DropTable) -> NDArray[np.float64]:
 def _disk(diameter: float) -> NDArray[np.int32]:
     """Return the weights of a disk of a diameter in cells, of sum ``1 << _WEIGHT_BITS``."""
     reach = max(0, ceil(diameter / 2 - 0.5))
-    parts = 16
+    parts = _DISK_PARTS
     offsets = (np.arange((2 * reach + 1) * parts) + 0.5) / parts - (reach + 0.5)
     inside = offsets[:, None] ** 2 + offsets[None, :] ** 2 <= (max(diameter, 0.01) / 2) ** 2
     counts = inside.reshape(2 * reach + 1, parts, 2 * reach + 1, parts).sum(axis=(1, 3))

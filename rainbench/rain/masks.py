@@ -1,9 +1,10 @@
 """Soft masks: how much of a picture's light each pixel owes to the rain (DAiAM, Section 3.2).
 
 "We calculate the difference of images between the rainy and non-rainy versions and then normalize
-to the range between 0 and 1." How channels are reduced and over what the difference is normalised
-is not said: here it is the mean over the channels, over the image, as in
-`rainbench.train.losses.soft_mask`, so that both give the same mask.
+to the range between 0 and 1." The paper does not say how channels are reduced and over what the
+difference is normalised: here it is the mean over the channels, over the image. Masks of pictures
+are worked out in whole numbers, the same bytes on every machine; `rainbench.train.losses.soft_mask`
+is the same in floating point, for batches on any device.
 """
 
 from __future__ import annotations
@@ -34,12 +35,22 @@ class SoftMask:
     @property
     def levels(self) -> NDArray[np.uint8]:
         """The mask as a grey picture, ``(H, W)`` uint8: 255 stands for 1."""
-        levels: NDArray[np.uint8] = np.rint(self.values * np.float32(255)).astype(np.uint8)
-        return levels
+        return as_levels(self.values)
 
 
-def soft_mask(rainy: Image, clean: Image) -> SoftMask:
-    """Return where, and how much, a picture differs from the one without rain.
+def as_levels(values: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return a mask in [0, 1] as a grey picture: 255 stands for 1.
+
+    Example:
+        >>> as_levels(np.array([0.0, 0.5, 1.0], np.float32)).tolist()
+        [0, 128, 255]
+    """
+    levels: NDArray[np.uint8] = np.rint(values * np.float32(255)).astype(np.uint8)
+    return levels
+
+
+def exact_soft_mask(rainy: Image, clean: Image) -> SoftMask:
+    """Return where, and how much, an 8-bit picture differs from the one without rain.
 
     Args:
         rainy: ``(H, W, 3)`` uint8.
@@ -48,7 +59,7 @@ def soft_mask(rainy: Image, clean: Image) -> SoftMask:
     Example:
         >>> clean = np.full((1, 4, 3), 9, np.uint8)
         >>> rainy = np.array([[[9, 9, 9], [12, 12, 12], [15, 15, 15], [3, 3, 3]]], np.uint8)
-        >>> soft_mask(rainy, clean).values.tolist()
+        >>> exact_soft_mask(rainy, clean).values.tolist()
         [[0.0, 0.5, 1.0, 1.0]]
     """
     difference = np.empty(rainy.shape[:2], np.uint16)
@@ -79,8 +90,8 @@ def _differences(
 
 @compiled
 def _stretch(
-    difference: NDArray[np.uint16], lowest: int, gain: float, out: NDArray[np.float32]
+    difference: NDArray[np.uint16], lowest: int, scale: float, out: NDArray[np.float32]
 ) -> None:
     for y in range(out.shape[0]):
         for x in range(out.shape[1]):
-            out[y, x] = np.float32((difference[y, x] - lowest) * gain)
+            out[y, x] = np.float32((difference[y, x] - lowest) * scale)

@@ -17,15 +17,21 @@ from rainbench.core.compiled import compiled
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.core.random import philox, uniform
-from rainbench.rain.ranges import check_ranges
+from rainbench.rain.ranges import check_drawn, check_ranges
 
 FAR = 65535
 """The depth of the farthest point, and the transmission of clear air."""
 
 _LIMITS = {"beta": (0.0, 10.0), "light": (0.0, 1.0), "spread": (0.0, 0.5)}
+"""Bounds: with ``beta`` 10 nothing of the far scene is left."""
+
 _NEAREST = 0.10
+"""Depth at the lower edge of a picture, as a share of the farthest; chosen by eye."""
+
 _UNEVEN = 0.25
 _CELLS = 6
+"""By what share the ground departs from a plane, and on a grid of how many cells a side; chosen by
+eye, so that mist is not seen to be a mere ramp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class MistRanges:
     """Where the parameters of mist are drawn from, lowest and highest.
 
     Attributes:
-        beta: See `MistParameters`; more than 1 looks washed out.
+        beta: See `MistParameters`. 0.8 leaves a PSNR of about 18 dB; beyond 1 looks washed out.
         light: Brightness of the atmospheric light, 0 to 1.
         spread: How much R and B may differ from it, either way.
     """
@@ -66,14 +72,7 @@ class MistRanges:
     spread: float = 0.015
 
     def __post_init__(self) -> None:
-        for name in ("beta", "light"):
-            low, high = getattr(self, name)
-            bottom, top = _LIMITS[name]
-            if not bottom <= low <= high <= top:
-                raise RainbenchError(
-                    f"{name} of mist is {low} to {high}: "
-                    f"it must be {bottom:g} to {top:g}, the lower first"
-                )
+        check_drawn("mist", self, {name: _LIMITS[name] for name in ("beta", "light")})
         check_ranges("mist", self, {"spread": _LIMITS["spread"]})
 
 
@@ -107,7 +106,7 @@ def draw_mist_parameters(*key: object, ranges: MistRanges = MistRanges()) -> Mis
 
 
 def pseudo_depth(height: int, width: int, *key: object) -> NDArray[np.uint16]:
-    """Make up a depth map: flat ground under a level camera, uneven by a quarter.
+    """Make up a depth map: nearly flat ground before a level camera.
 
     Depth is one over the distance below the horizon, which lies at 30 to 50 % of the height; all
     above it is far.

@@ -7,7 +7,7 @@ it and keep its sum. Such rain is nearly invisible: painted streaks are ten time
 comparable it can be exaggerated, by a number that is always recorded.
 
 The blend takes place in the image's own code values, as that of all layers does. Drops so far away
-that they are thinner than `THINNEST` are not drawn: they are mist, whose extinction is recorded.
+that they are thinner than `THINNEST` are not drawn; they are mist, and its extinction is recorded.
 """
 
 from __future__ import annotations
@@ -33,21 +33,32 @@ from rainbench.rain.rainfall import (
     extinction,
     fall_speeds,
 )
-from rainbench.rain.ranges import check_ranges
+from rainbench.rain.ranges import check_drawn, check_ranges
 from rainbench.rain.streaks import StreakLayer
 
 FIELD = 1.0
-"""Focal length in widths of the image (a patch's whole image is taken to be 3:2)."""
+"""Focal length in widths of the image (a patch's whole image is taken to be 3:2): a common wide
+angle, 53 degrees across."""
 
 SENSOR = 0.036
-"""Width of the sensor in metres; with `FIELD` this is a focal length of 36 mm."""
+"""Width of the sensor in metres, that of small-format film; with `FIELD` the lens has 36 mm."""
 
 THINNEST = 0.15
-"""Width in pixels of the mean drop below which a depth shell is mist."""
+"""Width in pixels of the mean drop below which a depth shell is mist; chosen: streaks a seventh of
+a pixel wide are too faint to be told apart."""
 
 _SEEN_IN_A_DROP = 0.94
+"""Share of the light around it that a drop shows (Garg and Nayar 2007)."""
+
 _SKY_OVER_MEAN = 5.0
+"""Brightness of the sky over that of the image's mean; chosen: what lies outside is not known."""
+
 _DEPTHS = 256
+"""Depths of a shell: one for every value of the byte of a random word that chooses it."""
+
+_RADIANS = 0.01745329
+"""Of a degree, in eight digits, so that no mathematical library's last bit enters."""
+
 _LIMITS = {
     "rate": (0.1, 300.0),
     "wind": (-15.0, 15.0),
@@ -61,6 +72,7 @@ _LIMITS = {
     "farthest": (0.1, 100.0),
     "shells": (1, 20),
 }
+"""Bounds: rain from drizzle to cloudbursts, lenses and distances as cameras have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +83,7 @@ class PhysicalParameters:
         rate: Rain rate in mm/h: 2 is light rain, 10 heavy, 50 violent, 100 a cloudburst.
         wind: Speed across the line of sight in m/s; positive blows to the right.
         exposure: How long the shutter is open, in seconds.
-        exaggerate: Factor on the opacity of every drop; 1 is nature, 8 to 20 looks painted.
+        exaggerate: Factor on the opacity of every drop; 1 is that of nature, 8 to 20 looks painted.
         light: Brightness of a drop, 0 to 1, in the image's code values; see `drop_light`.
         turbulence: Standard deviation of the direction of fall in degrees.
         f_number: Of the lens.
@@ -134,12 +146,9 @@ class PhysicalRanges:
     exaggerate: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("rate", "wind", "exposure"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise RainbenchError(f"{name} of rain is {low} to {high}: that runs backwards")
-        for end in (0, 1):
-            PhysicalParameters(self.rate[end], self.wind[end], self.exposure[end], self.exaggerate)
+        drawn = ("rate", "wind", "exposure")
+        check_drawn("physical streaks", self, {name: _LIMITS[name] for name in drawn})
+        check_ranges("physical streaks", self, {"exaggerate": _LIMITS["exaggerate"]})
 
 
 def draw_physical_parameters(
@@ -216,7 +225,7 @@ def make_physical_streaks(
             sizes.excess / QUANTILE_ONE,
             parameters.exposure,
             parameters.wind,
-            round(parameters.turbulence * 0.01745329 / NORMAL_ONE, 12),
+            round(parameters.turbulence * _RADIANS / NORMAL_ONE, 12),
             parameters.exaggerate,
         ]
     )
@@ -286,6 +295,7 @@ def _window(
 ) -> NDArray[np.float64]:
     """Return where the middles of the streaks of a shell may lie: left, top, width, height."""
     long = float(fall_speeds()[-1]) * parameters.exposure * scale
+    # A slope of 0.2 is more than five standard deviations of the default turbulence.
     aside = abs(parameters.wind) * parameters.exposure * scale + 0.2 * long
     edge = LARGEST * 1e-3 * scale + blur + 2
     across, down = ceil(aside / 2 + edge), ceil(long / 2 + edge)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SMALLEST, LARGEST = 0.5, 6.0
-"""Diameters in mm: smaller drops are mist, larger ones break up."""
+"""Diameters in mm: smaller drops are mist, larger ones break up as they fall."""
 
 QUANTILE_ONE = 1 << 12
 """One in `exponential_table`, as an integer."""
@@ -75,6 +75,8 @@ def fall_speeds() -> NDArray[np.float64]:
 
 def extinction(rate: float) -> float:
     """Return the extinction of rain too fine to be drawn, per km: ``0.312 R^0.67``.
+
+    The formula is that of rain-rendering (Halder 2019) for its fog.
 
     Args:
         rate: Rain rate in mm/h.

@@ -1,4 +1,4 @@
-"""Say which number of a record is out of its range."""
+"""Say which number, or which range of numbers, of a record is out of bounds."""
 
 from __future__ import annotations
 
@@ -27,3 +27,23 @@ def check_ranges(what: str, record: object, ranges: Mapping[str, tuple[float, fl
         value = getattr(record, name)
         if not low <= value <= high:
             raise RainbenchError(f"{name} of {what} is {value}: it must be {low} to {high}")
+
+
+def check_drawn(what: str, record: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise unless every named field is a range, the lower value first, within its bounds.
+
+    Args:
+        what: What is drawn from the record, in the plural, for the message.
+        record: Any object with the fields, pairs of numbers, as attributes.
+        ranges: Lowest and highest value of each field.
+
+    Raises:
+        RainbenchError: A range runs backwards or out of bounds.
+    """
+    for name, (bottom, top) in ranges.items():
+        low, high = getattr(record, name)
+        if not bottom <= low <= high <= top:
+            raise RainbenchError(
+                f"{name} of {what} is {low} to {high}: "
+                f"it must be {bottom:g} to {top:g}, the lower first"
+            )

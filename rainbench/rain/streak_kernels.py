@@ -68,7 +68,7 @@ def shade(
     step: int,
     shifts: _Integers,
     black: float,
-    gain: float,
+    slope: float,
     full: float,
     layer: _Bytes,
 ) -> None:
@@ -79,7 +79,7 @@ def shade(
         step: Grid cells per pixel, in 1/256.
         shifts: Shift of each row of pixels, in 1/256 of a cell.
         black: The sum, times 65536, that becomes black.
-        gain: Share of full streak per unit above black.
+        slope: Share of a full streak per unit above black.
         full: Grey level of a full streak.
         layer: ``(H, W)`` uint8; filled.
     """
@@ -94,7 +94,7 @@ def shade(
             place = x * step + shifts[y]
             column, part = place >> 8, place & 255
             value = line[column] * (256 - part) + line[column + 1] * part
-            share = min(max((value - black) * gain, 0.0), 1.0)
+            share = min(max((value - black) * slope, 0.0), 1.0)
             layer[y, x] = np.uint8(np.rint(share * full))
 
 

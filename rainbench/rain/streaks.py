@@ -1,7 +1,7 @@
 """Rain streaks as they are painted in Photoshop: noise, motion blur, levels, blend.
 
 DAiAM (section 4.4) says that its streaks were added "via Photoshop" with noise of 20 to 60 %; the
-constants below are our model of the hand that does it, not the paper's. Integer arithmetic on
+constants below are our model of the person who does it, not the paper's. Integer arithmetic on
 raw random words gives the same bytes with every supported version of NumPy.
 """
 
@@ -15,16 +15,15 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.core.random import NORMAL_ONE, normal_table, philox, uniform, words16
-from rainbench.rain.ranges import check_ranges
+from rainbench.rain.ranges import check_drawn, check_ranges
 
 REFERENCE_ROWS = 480
 """Lengths and widths of streaks are given for images of so many rows, and scale with them."""
 
 VISIBLE = 10
-"""Grey levels above which a pixel of the layer counts as streak in the binary mask."""
+"""Grey levels above which a pixel of the layer is streak in the binary mask; chosen by eye."""
 
 _FLATTENING = 0.9304
 """What a second interpolation leaves of the field's deviation, for which Levels were fitted.
@@ -45,6 +44,7 @@ _LIMITS = {
     "width": (0.5, 20.0),
     "opacity": (0.0, 1.0),
 }
+"""What can be made at all: wider than what looks like rain, for which see `StreakRanges`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,15 @@ class StreakLayer:
 class StreakRanges:
     """Where the parameters of painted streaks are drawn from, lowest and highest.
 
+    The defaults were chosen by eye: wider streaks look like blobs, more opaque ones like paint.
+
     Attributes:
         amount: See `StreakParameters`, as all below.
         angle: In degrees.
         length: At 480 rows.
         width: At 480 rows.
         opacity: 0 to 1.
-        slenderness: Shortest length as a multiple of the width: shorter grains look like blobs.
+        slenderness: Shortest length as a multiple of the width: shorter streaks look like blobs.
     """
 
     amount: tuple[float, float] = (0.2, 0.6)
@@ -139,12 +141,7 @@ class StreakRanges:
     slenderness: float = 14.0
 
     def __post_init__(self) -> None:
-        for name in _LIMITS:
-            low, high = getattr(self, name)
-            if low > high:
-                raise RainbenchError(f"{name} of streaks is {low} to {high}: that runs backwards")
-        for end in (0, 1):
-            StreakParameters(**{name: getattr(self, name)[end] for name in _LIMITS})
+        check_drawn("streaks", self, _LIMITS)
 
 
 def draw_parameters(
@@ -256,7 +253,13 @@ def add(image: Image, layer: NDArray[np.uint8]) -> Image:
 
 
 def _levels(total: int, squares: int, amount: float, taps: int) -> tuple[float, float]:
-    """Return the black and white points that Levels is dragged to, as shares of white."""
+    """Return the black and white points that Levels is dragged to, as shares of white.
+
+    A person drags them the farther the more noise there is: with fixed points the picture turns
+    white at 60 %. Density is the share of the field above black, brightness that of one deviation
+    above it. Chosen by eye and by the PSNR of the rainy image: 27.6 dB at 20 %, 15.5 at 60 %, the
+    range from Rain100L (26.9) to Rain100H (13.6).
+    """
     mean = total / (1 << 16) / _NOISE_ONE
     square = squares / (1 << 16) / _NOISE_ONE**2
     deviation = sqrt((square - mean * mean) / taps) / _FLATTENING

@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 
 from rainbench.core.compiled import compiled
 from rainbench.core.images import Image
+from rainbench.metrics.colour import LUMAS
 from rainbench.metrics.psnr import psnr
 
-_Y = (65481, 128553, 24966)
-_Y_UNIT = 255000.0
+_Y = LUMAS["y601"].weights
+_Y_UNIT = float(LUMAS["y601"].unit)
 
 
 def input_psnr(rainy: Image, clean: Image) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Clean images to rainy pairs on the fly: streaks, drops on glass, mist, or streaks and drops.
+"""From clean images to rainy pairs on the fly: streaks, drops on glass, mist, or streaks and drops.
 
 `Synthesis` is a function of an image and a key. It keeps no state, so that a training set may call
 it in any order and in any process, and get the same pair for the same key. `Synthesis.prepare`
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.rain.drops import DropParameters, DropRanges, draw_drop_parameters, render_drops
-from rainbench.rain.masks import SoftMask, soft_mask
+from rainbench.rain.masks import SoftMask, exact_soft_mask
 from rainbench.rain.mist import MistRanges, add_mist, draw_mist_parameters, pseudo_depth
 from rainbench.rain.physical_streaks import (
     PhysicalRanges,
@@ -44,12 +44,12 @@ REVISION = "rainbench synth 2"
 """Part of every key: raised when the same key gives other pixels than before."""
 
 BLENDS: Mapping[Blend, Callable[[Image, NDArray[np.uint8]], Image]] = {"screen": screen, "add": add}
-"""How a layer of streaks comes over an image."""
+"""How a layer of streaks is blended with an image."""
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SyntheticPair:
-    """A rainy image, its clean partner, and what lies between them.
+    """A rainy image, its clean image, and what lies between them.
 
     Attributes:
         rainy: ``(H, W, 3)`` uint8.
@@ -83,7 +83,7 @@ class Synthesis:
         mist: Add mist before anything else; always so for the kind ``mist``.
         order: ``paper``: streaks over the drops, as JRSRD was made. ``physical``: streaks behind
             the wet glass, which refracts them.
-        blend: How streaks are laid on. ``add`` is that of NASNet's Eq. 3.
+        blend: How streaks are blended with the image. ``add`` is that of NASNet's Eq. 3.
         rows: Rows of the whole images of which patches are given, so that rain has the size it has
             in them; None if whole images are given.
         streak_ranges: What the parameters of painted streaks are drawn from.
@@ -203,7 +203,7 @@ class Synthesis:
             transmission=transmission,
             dropped=dropped,
             alpha=alpha,
-            drop_mask=soft_mask(dropped, misted),
+            drop_mask=exact_soft_mask(dropped, misted),
             wetness=wetness,
             parameters=parameters,
         )
@@ -260,7 +260,8 @@ class PreparedScene:
             }
             if self.synthesis.blend == "add":
                 parameters["clipped"] = self._clipped_share(layer)
-        streak_mask, joint_mask = soft_mask(rainy, self.dropped), soft_mask(rainy, self.clean)
+        streak_mask = exact_soft_mask(rainy, self.dropped)
+        joint_mask = exact_soft_mask(rainy, self.clean)
         masks = (("streak", streak_mask), ("drop", self.drop_mask), ("joint", joint_mask))
         for name, mask in masks:
             parameters |= {f"{name}_mask_0": mask.lowest, f"{name}_mask_1": mask.highest}

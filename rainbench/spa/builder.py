@@ -15,7 +15,7 @@ continues from there and ends with the same bytes as one in a single go, for any
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from pathlib import Path
 from rainbench.catalog.cards import DatasetCard
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.pool import run_all
+from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import natural_key
 from rainbench.packaging.package import Extras, Parameter
 from rainbench.packaging.split import SplitName
@@ -80,7 +81,7 @@ def build_spa(
     options: SpaOptions,
     *,
     extras: Extras | None = None,
-    on_video: Callable[[int, str], None] = lambda _amount, _what: None,
+    advance: Advance = unseen,
 ) -> BuildReport:
     """Start or continue a data set of real pairs.
 
@@ -89,7 +90,7 @@ def build_spa(
         out: Where everything is written.
         options: The options.
         extras: Other packagings to write.
-        on_video: Called with 1 and a video's label when its clean frames are made.
+        advance: Called with each video whose clean frames are made.
 
     Raises:
         StoreError: Something cannot be written; what is there is kept.
@@ -104,7 +105,7 @@ def build_spa(
         plan.videos,
         options.workers,
         on_crash=lambda video: VideoOutcome(video, (), _CRASHED),
-        on_done=lambda outcome: on_video(1, outcome.video.source.label),
+        on_done=lambda outcome: advance(1, outcome.video.source.label),
         folder=out,
     )
     accepted = _accepted(outcomes, out, options)

@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.resume import file_hash
 from rainbench.core.text import natural_key, safe_name
 from rainbench.video.read import VIDEO_SUFFIXES
+from rainbench.video.stills import list_images
 
 MARKER = "rainbench-build.json"
-"""Lies in every folder a build writes to: its images are no input of another build."""
+"""File in every folder that a build writes to, whose images are therefore no input of another."""
 
 _LONGEST_SLUG = 40
+"""Letters of a video's name that its id keeps: folders are named after it."""
 
 Kind = Literal["video", "images", "mat"]
 
@@ -83,7 +84,7 @@ def content_hash(item: VideoInput) -> str:
     if item.kind != "images":
         return file_hash(item.path)
     digest = hashlib.sha256()
-    for file in sorted(_images(item.path), key=lambda file: file.name):
+    for file in sorted(list_images(item.path), key=lambda file: file.name):
         digest.update(f"{file.name}\0{file_hash(file)}\n".encode())
     return digest.hexdigest()
 
@@ -115,7 +116,7 @@ def _walk(root: Path, out: Path) -> Iterator[VideoInput]:
         videos = [file for file in visible if file.suffix.lower() in VIDEO_SUFFIXES]
         for file in videos:
             yield _file(file, _relative(file, root))
-        if not videos and (images := _images(here)):
+        if not videos and (images := list_images(here)):
             size = sum(file.stat().st_size for file in images)
             yield VideoInput(here, "images", size, _relative(here, root))
 
@@ -127,16 +128,6 @@ def _file(path: Path, label: str) -> VideoInput:
 
 def _relative(path: Path, root: Path) -> str:
     return root.name if path == root else path.relative_to(root).as_posix()
-
-
-def _images(folder: Path) -> list[Path]:
-    return [
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in IMAGE_SUFFIXES
-        and not file.name.startswith(".")
-        and file.is_file()
-    ]
 
 
 def _refuse_inside(path: Path, out: Path) -> None:

@@ -142,24 +142,14 @@ def parse_frames(text: str) -> int | Literal["auto"] | None:
     return int(text)
 
 
-def data_set_name(name: str, out: Path) -> str:
-    """Return the name of a data set as given, or made from its folder.
-
-    Raises:
-        RainbenchError: It has letters that a card's name may not have.
+def data_set_name(out: Path) -> str:
+    """Return the name that a data set gets from its folder.
 
     Example:
-        >>> data_set_name("", Path("runs/Mein Regen")), data_set_name("yard", Path("runs"))
-        ('spa-mein-regen', 'yard')
+        >>> data_set_name(Path("runs/Mein Regen"))
+        'spa-mein-regen'
     """
-    if not name:
-        return f"spa-{safe_name(out.resolve().name) or 'own'}"
-    if safe_name(name) != name:
-        raise RainbenchError(
-            f"--name {name}: a data set's name is made of a-z, 0-9, _ and -",
-            hint=f"For example {safe_name(name) or 'my-rain'}.",
-        )
-    return name
+    return f"spa-{safe_name(out.resolve().name) or 'own'}"
 
 
 def choose_device(device: DeviceChoice, method: Method) -> Literal["cpu", "cuda"]:

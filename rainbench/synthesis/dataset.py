@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, read_gray, read_image
 from rainbench.core.pool import run_all
+from rainbench.core.progress import Advance, unseen
 from rainbench.core.resume import key_of, read_claim, write_record
 from rainbench.core.text import natural_key
 from rainbench.packaging.contact_sheet import SheetRow, make_contact_sheet
@@ -129,7 +130,7 @@ def build_set(
     *,
     extras: Extras | None = None,
     allow_partial: bool = False,
-    on_scene: Callable[[SceneResult], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> SynthReport:
     """Make every scene that is not there yet, then describe the data set.
 
@@ -137,7 +138,7 @@ def build_set(
         plan: What to do.
         extras: Other packagings to write.
         allow_partial: Continue without scenes of which nothing can be made.
-        on_scene: Called with every scene that is done, in any order.
+        advance: Called with every scene that is done, in any order.
 
     Raises:
         RainbenchError: The folder holds something else, or lies in an input.
@@ -150,7 +151,7 @@ def build_set(
         plan.tasks(),
         plan.options.workers,
         on_crash=_crashed,
-        on_done=on_scene,
+        on_done=lambda result: advance(1, result.label),
         folder=plan.out,
     )
     for leftover in plan.out.rglob(".*.part"):  # of a build that was killed

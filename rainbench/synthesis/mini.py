@@ -17,6 +17,7 @@ import numpy as np
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, encode_ppm, write_png
+from rainbench.core.progress import Advance, unseen
 from rainbench.core.random import philox, words16
 from rainbench.rain.streaks import StreakRanges, draw_parameters, make_streaks, screen
 from rainbench.rain.transform import Synthesis
@@ -100,15 +101,16 @@ def clip_frames(name: str) -> Iterator[Image]:
         yield screen(seen, layer)
 
 
-def write_mini(
-    folder: Path, *, workers: int = 1, on_set: Callable[[str], None] = lambda _: None
-) -> None:
+def write_mini(folder: Path, *, workers: int = 1, advance: Advance = unseen) -> list[Path]:
     """Write the five sets as ``FOLDER/streaks``, ``drops``, ``mist``, ``joint`` and ``spa``.
 
     Args:
         folder: Made when absent; sets of these names in it are replaced.
         workers: Processes; never changes the result.
-        on_set: Called with the name of every set that is done.
+        advance: Called with every set that is done.
+
+    Returns:
+        The folders of the sets.
 
     Raises:
         StoreError: A file cannot be written.
@@ -120,7 +122,8 @@ def write_mini(
                 made = make(Path(work) / name, workers)
                 shutil.rmtree(folder / name, ignore_errors=True)
                 made.rename(folder / name)
-                on_set(name)
+                advance(1, name)
+    return [folder / name for name in _SETS]
 
 
 def _streaks(work: Path, workers: int) -> Path:

@@ -1,4 +1,4 @@
-"""What a build of synthetic rain is told to do."""
+"""The options of a build of synthetic rain."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from rainbench.catalog.registry import content_root
 from rainbench.core.errors import RainbenchError
 from rainbench.core.resume import key_of
-from rainbench.core.text import safe_name
 from rainbench.rain.transform import REVISION, StreakModel, Synthesis
 
 JRSRD_LEVELS = (0.2, 1 / 3, 7 / 15, 0.6)
@@ -108,30 +106,6 @@ def parse_levels(text: str) -> tuple[float, ...]:
     if not levels:
         raise RainbenchError("--levels is empty", hint="For example --levels 0.2,0.6.")
     return levels
-
-
-def checked_name(name: str) -> str:
-    """Return a data set's name, or raise an error when it will not do.
-
-    Raises:
-        RainbenchError: It has letters that a card's name may not have, or is that of a known set.
-
-    Example:
-        >>> checked_name("my-rain")
-        'my-rain'
-    """
-    if not name or safe_name(name) != name:
-        raise RainbenchError(
-            f"--name {name}: a data set's name is made of a-z, 0-9, _ and -",
-            hint=f"For example {safe_name(name) or 'my-rain'}.",
-        )
-    for used in (name, f"{name}-train"):
-        if (content_root() / "datasets" / f"{used}.toml").exists():
-            raise RainbenchError(
-                f"{used} is the name of a published data set",
-                hint="Give another --name, or results would be taken for that set's.",
-            )
-    return name
 
 
 def check_apart(inputs: Sequence[Path], out: Path) -> None:

@@ -23,6 +23,7 @@ from rainbench.core.images import Image, decode_image, encode_png, pixel_hash
 from rainbench.core.resume import file_hash, key_of, read_record, write_record
 from rainbench.packaging.package import FileFacts, Parameter
 from rainbench.rain.depth import read_depth
+from rainbench.rain.masks import as_levels
 from rainbench.rain.strength import input_psnr
 from rainbench.rain.transform import PreparedScene, SyntheticPair
 from rainbench.synthesis.options import SynthOptions
@@ -125,7 +126,7 @@ def measure_scene(task: SceneTask) -> tuple[int, float]:
     Raises:
         RainbenchError: A picture cannot be used.
     """
-    small = np.zeros((32, 48, 3), np.uint8)
+    small = np.zeros((32, 48, 3), np.uint8)  # any image will do
     task.options.synthesis(small, "compiles what is compiled at the first use")
     begin = time.perf_counter()
     result = _Maker(task, _Inputs.read(task.source), rehearsal=True).make()
@@ -257,9 +258,9 @@ class _Maker:
         synthesis = self._task.options.synthesis
         pictures = {"rainy": pair.rainy}
         if synthesis.has_streaks:
-            pictures |= {"streaks": pair.streaks, "streak_mask": _levels(pair.streak_mask)}
+            pictures |= {"streaks": pair.streaks, "streak_mask": as_levels(pair.streak_mask)}
         if synthesis.has_mist or (synthesis.has_streaks and synthesis.has_drops):
-            pictures["joint_mask"] = _levels(pair.joint_mask)
+            pictures["joint_mask"] = as_levels(pair.joint_mask)
         return {
             role: self._write(f"{role}/{identity}.png", picture)
             for role, picture in pictures.items()
@@ -285,11 +286,6 @@ class _Maker:
         self._facts[path] = FileFacts(width, height, pixel_hash(picture), sha256)
         self._bytes[path] = len(data)
         return path
-
-
-def _levels(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
-    levels: NDArray[np.uint8] = np.rint(mask * np.float32(255)).astype(np.uint8)
-    return levels
 
 
 def _size(image: Image) -> str:

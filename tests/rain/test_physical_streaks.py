@@ -229,7 +229,7 @@ def test_numbers_out_of_range_are_named(wrong):
 
 
 def test_ranges_that_run_backwards_are_refused():
-    with pytest.raises(RainbenchError, match="wind of rain is 2 to 1"):
+    with pytest.raises(RainbenchError, match="wind of physical streaks is 2 to 1"):
         PhysicalRanges(wind=(2, 1))
 
 
@@ -262,13 +262,13 @@ def call(tmp_path, *arguments):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("synth", "streaks", "CLEAN", "--rate", 1, 2), "rate is of physical streaks"),
-        (("synth", "streaks", "CLEAN", "--exaggerate", 9), "exaggerate is of physical streaks"),
+        (("synth", "streaks", "CLEAN", "--rate", 1, 2), "--rate is for physical streaks"),
+        (("synth", "streaks", "CLEAN", "--exaggerate", 9), "--exaggerate is for physical streaks"),
         (
             ("synth", "streaks", "CLEAN", "--model", "physical", "--angle", 1, 2),
-            "angle is of painted streaks",
+            "--angle is for painted streaks",
         ),
-        (("synth", "mist", "CLEAN", "--wind", 1, 2), "wind is of physical streaks"),
+        (("synth", "mist", "CLEAN", "--wind", 1, 2), "--wind is for physical streaks"),
         (
             ("synth", "streaks", "CLEAN", "--model", "physical", "--exposure", 5, 9),
             "exposure of physical streaks is 5.0",

@@ -21,6 +21,7 @@ from rainbench.core.images import read_image, write_png
 from rainbench.core.pool import run_all
 from rainbench.core.resume import write_record
 from rainbench.core.text import parse_size
+from rainbench.packaging.names import checked_name
 from rainbench.packaging.package import file_facts
 from rainbench.packaging.split import choose_test_videos
 from rainbench.pairs.load import load_pairs
@@ -30,7 +31,7 @@ from rainbench.spa.candidate import Candidate, load_candidate, save_candidate
 from rainbench.spa.frames import VideoFrames
 from rainbench.spa.inputs import MARKER, content_hash, find_inputs, video_id
 from rainbench.spa.layout import AcceptedSequence, lay_out
-from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
+from rainbench.spa.options import SpaOptions, choose_device, parse_frames
 from rainbench.spa.pairs import PairPlan, cut_windows, known_pairs, make_mask, write_pairs
 from rainbench.spa.plan import plan_build
 from rainbench.spa.review.candidates import find_pictures
@@ -254,7 +255,7 @@ def test_choice_of_test_videos():
         (lambda: parse_frames("ten"), "neither a number nor auto"),
         (lambda: parse_size("2 apples"), "not a size"),
         (lambda: parse_size("0"), "not a size"),
-        (lambda: data_set_name("Mein Regen", None), "mein-regen"),
+        (lambda: checked_name("Mein Regen"), "mein-regen"),
     ],
 )
 def test_options_that_will_not_do(make, message):

@@ -1,0 +1,31 @@
+"""Names for data sets that are built: letters that a card may have, and no known set's."""
+
+from __future__ import annotations
+
+from rainbench.catalog.registry import content_root
+from rainbench.core.errors import RainbenchError
+from rainbench.core.text import safe_name
+
+
+def checked_name(name: str) -> str:
+    """Return a data set's name, or raise an error when it will not do.
+
+    Raises:
+        RainbenchError: It has letters that a card's name may not have, or is that of a known set.
+
+    Example:
+        >>> checked_name("my-rain")
+        'my-rain'
+    """
+    if not name or safe_name(name) != name:
+        raise RainbenchError(
+            f"--name {name}: a data set's name is made of a-z, 0-9, _ and -",
+            hint=f"For example {safe_name(name) or 'my-rain'}.",
+        )
+    for used in (name, f"{name}-train"):
+        if (content_root() / "datasets" / f"{used}.toml").exists():
+            raise RainbenchError(
+                f"{used} is the name of a published data set",
+                hint="Give another --name, or results would be taken for that set's.",
+            )
+    return name
