@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, cast, get_args
+from typing import Literal, TypedDict, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,7 +167,7 @@ def extract_clean_frame(
             hint="Use method 'exact', or device 'cpu'.",
         )
     source = as_source(frames, least=2)
-    reading = _Reading(threads, band_rows)
+    reading: _Reading = {"threads": threads, "band_rows": band_rows}
     if method == "robust":
         return _robust(source, estimate_exposure(source) if exposure is None else exposure, reading)
     if exposure is not None:
@@ -210,7 +210,7 @@ def _at_once(
     if method in ("exact", "spanet-reference"):
         return _voted(source, method, votes, ties, reading)
     if method == "mode":
-        image = select_mode(source, threads=reading.threads, band_rows=reading.band_rows)
+        image = select_mode(source, **reading)
         return CleanFrame(image, image.astype(np.float32), method, source.shape[0])
     if method == "mean":
         return _mean(source, reading)
@@ -218,8 +218,7 @@ def _at_once(
     return _at_percentile(source, fixed, method, None, reading)
 
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
+class _Reading(TypedDict):
     """How a source is read."""
 
     threads: int
@@ -229,16 +228,13 @@ class _Reading:
 def _voted(
     source: FrameSource, method: Method, rule: VoteRule, ties: TieRule, reading: _Reading
 ) -> CleanFrame:
-    threads, band_rows = reading.threads, reading.band_rows
     if method == "exact":
         limits = vote_limits(source.shape[0], rule)
-        votes = count_votes(source, limits, threads=threads, band_rows=band_rows)
+        votes = count_votes(source, limits, **reading)
         return _at_percentile(source, choose_percentile(votes.curve, ties), method, votes, reading)
-    votes = spanet_reference.count_published_votes(source, threads=threads, band_rows=band_rows)
+    votes = spanet_reference.count_published_votes(source, **reading)
     best = choose_percentile(votes.curve, "lowest")
-    image = spanet_reference.select_published_percentile(
-        source, best, threads=threads, band_rows=band_rows
-    )
+    image = spanet_reference.select_published_percentile(source, best, **reading)
     levels, count = image.astype(np.float32), source.shape[0]
     return CleanFrame(image, levels, method, count, best, votes.curve, votes.share)
 
@@ -257,9 +253,7 @@ def _voted_on_device(source: FrameSource, rule: VoteRule, ties: TieRule, device:
 def _at_percentile(
     source: FrameSource, percentile: int, method: Method, votes: Votes | None, reading: _Reading
 ) -> CleanFrame:
-    hundredths = select_percentile(
-        source, percentile, threads=reading.threads, band_rows=reading.band_rows
-    )
+    hundredths = select_percentile(source, percentile, **reading)
     return _of_hundredths(source, hundredths, percentile, method, votes)
 
 
@@ -282,7 +276,7 @@ def _of_hundredths(
 
 
 def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
-    mean = average_rain_free(source, exposure, threads=reading.threads, band_rows=reading.band_rows)
+    mean = average_rain_free(source, exposure, **reading)
     image = np.floor(mean.levels + np.float32(0.5)).astype(np.uint8)
     curve, share = mean.votes.curve, mean.votes.share
     return CleanFrame(image, mean.levels, "robust", source.shape[0], None, curve, share, exposure)
@@ -290,13 +284,10 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
 
 def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:
     count = source.shape[0]
-    sums = np.concatenate(
-        over_bands(
-            source,
-            lambda top, bottom: source.band(top, bottom).sum(axis=0, dtype=np.int64),
-            reading.threads,
-            reading.band_rows,
-        )
-    )
+
+    def add(top: int, bottom: int) -> NDArray[np.int64]:
+        return np.asarray(source.band(top, bottom).sum(axis=0, dtype=np.int64))
+
+    sums = np.concatenate(over_bands(source, add, **reading))
     image = ((2 * sums + count) // (2 * count)).astype(np.uint8)
     return CleanFrame(image, (sums / count).astype(np.float32), "mean", count)

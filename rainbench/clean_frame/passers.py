@@ -1,12 +1,12 @@
-"""Walkers, cyclists, cars: what passes before the scene and hides it in some of the frames.
+"""Walkers, cyclists, cars: what passes in front of the scene and hides it in some of the frames.
 
-Rain only brightens, so that a percentile below the median is clean. Somebody in dark clothes is
-darker than the scene: where he stands for a third of the frames, that percentile shows him. What
-tells him from the dry moments of dense rain:
+Rain only brightens, so a percentile below the median is clean. A person in dark clothes is darker
+than the scene: where one stands for a third of the frames, that percentile shows the person. What
+tells people from the dry moments of dense rain:
 
-- What is seen longest, within the noise, is brighter than he is: that is the scene. Where nothing
-  is seen for half of the frames, the scene around it has a say too.
-- He comes once and goes, so the frames that show him follow one another. Rain falls in other
+- What is seen longest, within the noise, is brighter than they are: that is the scene. Where
+  nothing is seen for half of the frames, the scene around it counts too.
+- They come once and go, so the frames that show them follow one another. Rain falls in other
   places in every frame.
 
 What is brighter than the scene counts as rain, which percentile and inlier mean leave out. What
@@ -23,31 +23,35 @@ from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.sources import FrameSource
 
 REACH = 3.0
-"""Standard deviations of the noise around a value within which samples count as that value."""
+"""Standard deviations of the noise around a value within which samples count as that value: all but
+0.3 % of them."""
 
 NARROWEST = 3
-"""Levels that count as one value at least, however little noise there is."""
+"""Levels that count as one value at least, however little noise there is; chosen."""
 
 SURE = 0.5
-"""What is seen in at least this share of the frames is the scene, whatever surrounds it."""
+"""What is seen in at least this share of the frames is the scene, whatever surrounds it: nothing
+else can be seen longer."""
 
 SURROUNDINGS = 6.0
-"""Standard deviation, in pixels, of the surroundings that have a say where nothing is sure."""
+"""Standard deviation, in pixels, of the surroundings that count where nothing is sure; chosen."""
 
 FARTHEST = 3.0
 """How far a value may lie from its surroundings, in their own spread, to count as quite unlike
-them: as an unlikely one it must be seen ``e`` times as long as one that is just like them."""
+them: it must then be seen ``e`` times as long as one that is just like them."""
 
 FEWEST_ROWS = 4
-"""Height of what is surely found: of every so many rows one is searched before all are."""
+"""Height in rows of what is sure to be found: one row in so many is searched before all are."""
 
 GAP = 5
-"""Side in pixels of the surroundings of a pixel that `fill_gaps` looks at."""
+"""Side in pixels of the surroundings of a pixel that `fill_gaps` looks at; chosen."""
 
 _LEAST_WEIGHT = 1e-5
+"""Weight of all sure pixels around one, below which there are none near enough to count."""
 
 FEWER_VISITS = 2.0
-"""Standard deviations by which visits must be fewer than those of as many random frames."""
+"""Standard deviations by which visits must be fewer than those of as many random frames: chance
+alone does that once in 44 times."""
 
 
 def count_hidden(
@@ -58,7 +62,7 @@ def count_hidden(
     threads: int = 1,
     band_rows: int | None = None,
 ) -> NDArray[np.uint16]:
-    """Count the frames in which something darker than the scene stands before each pixel.
+    """Count the frames in which something darker than the scene stands in front of each pixel.
 
     Channels are looked at one by one: somebody may be as bright as the scene, but not as red.
 

@@ -35,6 +35,7 @@ from rainbench.frames.bands import contiguous_bytes, over_bands, tile_block, til
 from rainbench.frames.sources import FrameSource
 
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
+"""Of R, G and B, by BT.601."""
 
 
 @cache

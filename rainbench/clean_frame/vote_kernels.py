@@ -2,7 +2,8 @@
 
 Pixels (or single bytes) are lanes: a tile holds a few hundred of them in each of its rows, one row
 a frame, and every inner loop runs along a row, which the compiler turns into SIMD. All of it is
-integer arithmetic: results do not depend on the processor, the tile or the number of threads.
+integer arithmetic: results do not depend on the processor, the tile or the number of threads. They
+are in one module since what numba keeps on disk is renewed only with the module that it lies in.
 
 Names used throughout: ``samples`` is ``(N, bytes)`` uint8, the frames of a band with the bytes of a
 row of pixels R G B R G B ...; ``tile`` is a ``(N, >= lanes)`` uint8 scratch array. Frames lie far
@@ -12,15 +13,12 @@ lanes, a ``block`` of shape ``(tiles, N, >= width)``, are filled at once, from l
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.compiled import compiled
-
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 _Bytes = NDArray[np.uint8]
 _Rows = NDArray[np.uint16]

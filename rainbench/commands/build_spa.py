@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -18,10 +18,11 @@ from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
-    from rainbench.clean_frame.extract import Method
+    from rainbench.core.machine import DeviceChoice
     from rainbench.spa.builder import BuildReport
     from rainbench.spa.plan import SpaPlan
     from rainbench.spa.summary import SummaryRow
+
 
 METHODS = ("robust", "exact", "spanet-reference", "mode", "median", "mean", "min")
 
@@ -128,28 +129,19 @@ Examples:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     *,
     paths: tuple[Path, ...],
     out: Path,
-    method: Method,
     frames: str,
     density: Literal["auto", "sparse", "normal", "dense"],
-    align: bool | None,
-    min_psnr: float,
-    layout: Literal["spa", "pairs"],
-    crop: int | None,
-    max_frames: int | None,
-    test_share: float,
-    review: bool,
-    allow_truncated: bool,
     also: tuple[str, ...],
-    workers: int,
-    device: Literal["auto", "cpu", "cuda"],
+    device: DeviceChoice,
     memory: str,
-    seed: int,
     name: str,
     dry_run: bool,
     as_json: bool,
+    **options: Any,  # noqa: ANN401 - those of `SpaOptions`
 ) -> None:
     """Make pairs of real rainy frames and one clean frame from videos of a static camera.
 
@@ -165,32 +157,22 @@ def command(
     from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
     from rainbench.spa.plan import plan_build
 
-    options = SpaOptions(
-        method=method,
+    spa_options = SpaOptions(
         frames=parse_frames(frames),
         density=None if density == "auto" else density,
-        align=align,
-        min_psnr=min_psnr,
-        layout=layout,
-        crop=crop,
-        max_frames=max_frames,
-        test_share=test_share,
-        review=review,
-        allow_truncated=allow_truncated,
-        seed=seed,
-        workers=workers,
-        device=choose_device(device, method),
+        device=choose_device(device, options["method"]),
         memory=parse_size(memory) if memory else default_memory(),
         name=name or data_set_name(out),
+        **options,
     )
-    plan = plan_build(paths, out, options)
-    _print_plan(plan, options.name, out)
+    plan = plan_build(paths, out, spa_options)
+    _print_plan(plan, spa_options.name, out)
     if dry_run:
         if as_json:
             show_json(plan.as_table())
         ctx.exit(1 if plan.unusable else 0)
     with lock_run(out), progress("videos", len(plan.videos), quiet=as_json) as advance:
-        report = build_spa(plan, out, options, extras=Extras.of(also), advance=advance)
+        report = build_spa(plan, out, spa_options, extras=Extras.of(also), advance=advance)
     _print_report(report, out, as_json=as_json)
     ctx.exit(1 if any(row.state == "failed" for row in report.rows) else 0)
 

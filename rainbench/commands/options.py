@@ -58,26 +58,23 @@ def _chosen_run(context: click.Context, parameter: click.Parameter, folder: Path
 
 def data_option(function: Function) -> Function:
     """Add ``--data``, given several times or as the path list ``RAINBENCH_DATA``."""
-    return click.option(
-        "--data",
-        "data_roots",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        callback=_with_environment("RAINBENCH_DATA"),
-        help="Folder that holds data sets; may be repeated. Also RAINBENCH_DATA (a path list).",
-    )(function)
+    return _roots_option("--data", "data_roots", "data sets", "RAINBENCH_DATA")(function)
 
 
 def weights_option(function: Function) -> Function:
     """Add ``--weights``, given several times or as the path list ``RAINBENCH_WEIGHTS``."""
+    return _roots_option("--weights", "weight_roots", "weights", "RAINBENCH_WEIGHTS")(function)
+
+
+def _roots_option(flag: str, name: str, what: str, variable: str) -> Callable[[Function], Function]:
     return click.option(
-        "--weights",
-        "weight_roots",
+        flag,
+        name,
         multiple=True,
         type=click.Path(path_type=Path),
-        callback=_with_environment("RAINBENCH_WEIGHTS"),
-        help="Folder that holds weights; may be repeated. Also RAINBENCH_WEIGHTS (a path list).",
-    )(function)
+        callback=_with_environment(variable),
+        help=f"Folder that holds {what}; may be repeated. Also {variable} (a path list).",
+    )
 
 
 def cards_option(function: Function) -> Function:

@@ -29,8 +29,8 @@ Examples:
 def command(run: Path, port: int, no_browser: bool) -> None:
     """Look at the clean frames of RUN in the browser and accept or reject them.
 
-    Every decision is written at once, beside its frame: stop whenever you like and go on later.
-    The page answers to this machine only, and only to whoever has the address printed here.
+    Every decision is written at once, beside its frame: stop whenever you like and continue later.
+    The page is served to this machine only, and only to those who have the address printed here.
     """
     from rainbench.spa.review.reviewed_run import ReviewedRun
     from rainbench.spa.review.server import ReviewServer

@@ -16,7 +16,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.frames.sources import Frames, FrameSource, as_source, read_band, rows_within
 
 WINDOW = (320, 480)
-"""Height and width of the part of the picture on which frames are registered."""
+"""Height and width of the part of the picture on which frames are registered; chosen."""
 
 _REFERENCE_FRAMES = 25
 """Frames, spread over the sequence, whose median is the reference: no rain is left in it."""
@@ -28,8 +28,7 @@ _BLURS = (6.0, 2.5, 1.0)
 """Blurs, in pixels, of the registration: the widest finds shifts of about ten pixels, the
 narrowest finds them exactly. Later rounds start near enough for the narrowest alone."""
 
-_STEPS = 6
-_CLOSE = 2e-3
+_STEPS, _CLOSE = 6, 2e-3
 """Steps of a registration at most, and the step, in pixels, that is too small to matter."""
 
 _SMALLEST = 16
@@ -213,7 +212,7 @@ class _Registration:
         for _ in range(_STEPS):
             difference = _move(smooth, *shift).ravel()[self.pixels] - flat
             middle = float(np.median(difference))
-            spread = 1.48 * float(np.median(np.abs(difference - middle))) + 1e-3
+            spread = 1.48 * float(np.median(np.abs(difference - middle))) + 1e-3  # a deviation
             far = np.clip((difference - middle) / (_TUKEY * spread), -1, 1)
             weighted = self.columns * ((1 - far**2) ** 2)[:, None]
             normal = weighted.T @ self.columns

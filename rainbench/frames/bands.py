@@ -26,6 +26,7 @@ MOST_TILES = 4
 """Tiles that are filled at once at most: still longer reads bring nothing more."""
 
 _LINE = 64
+"""Bytes of a cache line, on nearly all processors."""
 
 
 def over_bands(

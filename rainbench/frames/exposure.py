@@ -12,23 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
-from rainbench.frames.sources import Frames, FrameSource, as_source, read_band
+from rainbench.frames.sources import Frames, FrameSource, as_source, read_band, rows_within
 
-SAMPLED_ROWS = 48
-SAMPLED_COLUMNS = 384
+SAMPLED_ROWS, SAMPLED_COLUMNS = 48, 384
 """The grid of pixels that is looked at. Whole rows are read anyway, so there are more columns."""
 
 _DARK, _BRIGHT = 24, 235
-"""Levels between which a pixel is used: noise rules below, and clipping above."""
+"""Levels between which a pixel is used: noise dominates below, and samples are clipped above."""
 
 _REFERENCE = 35
 """Percentile over time that is the reference: below the median, as rain only brightens."""
 
 _FEWEST = 100
-"""Usable pixels below which the light counts as steady, since nothing can be said of it."""
+"""Usable pixels below which the light counts as steady, since nothing can be said of it; chosen."""
 
-_STEP = 5e-4
-_REACH = 1.0
+_STEP, _REACH = 5e-4, 1.0
 """Bins and half range of the histogram of log ratios: exposures from 0.37 to 2.7 are found."""
 
 _NARROWEST, _WIDEST = 2e-3, 2e-2
@@ -142,8 +140,6 @@ class NormalisedSource:
     @property
     def band_rows(self) -> int:
         """Rows worth reading at a time: each band is computed on reading, so not all at once."""
-        from rainbench.frames.sources import rows_within
-
         return min(self.source.band_rows, rows_within(self.shape, 32 << 20))
 
     def band(self, top: int, bottom: int) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""The camera's way through a scene, found on small pictures, and the part in which it rests."""
+"""The path of the camera through a scene, found on small pictures, and the part where it rests."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 REST = 0.75
-"""Pixels of a frame within which a camera at rest stays, in each direction."""
+"""Pixels of a frame within which a camera at rest stays, in each direction: places are known to a
+tenth of a pixel of a thumbnail, and of a frame of 1080 rows that is 0.75."""
 
 _REFERENCE_FRAMES = 31
 """Thumbnails, spread over the scene, whose median is the reference; odd, so it is one of them."""
 
-_ITERATIONS = 30
-_PRECISION = 1e-4
+_ITERATIONS, _PRECISION = 30, 1e-4
 """When the registration stops: each picture starts where the one before ended, so few suffice."""
 
 _LEAST_CORRELATION = 0.5
-"""A picture that correlates less with the reference shows something else, and gets no place."""
+"""A picture that correlates less with the reference shows something else, and gets no place;
+chosen."""
 
 
 @dataclass(frozen=True, slots=True)
-class CameraWay:
+class CameraPath:
     """Where the camera looks in every frame of a scene, relative to its usual place.
 
     Attributes:
@@ -51,7 +52,7 @@ class CameraWay:
 
         Example:
             >>> places = np.array([[0, 0], [0.1, 0], [0.2, 0.1], [3, 0], [3.1, 0]])
-            >>> CameraWay(places).resting_span()
+            >>> CameraPath(places).resting_span()
             (0, 3)
         """
         best, first = (0, 0), 0
@@ -67,13 +68,13 @@ class CameraWay:
         return bool((np.ptp(part, axis=0) <= within).all())
 
 
-def find_way(
+def find_camera_path(
     thumbnails: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], scale: float
-) -> CameraWay:
+) -> CameraPath:
     """Find the camera's place in every frame of a scene, to about a tenth of a pixel.
 
     Each small picture is registered with the median of some of them by enhanced correlation (ECC).
-    Rain is nearly gone from a picture that is several times smaller, and from the median wholly.
+    Little rain is left in a picture that is several times smaller, and none in the median.
 
     Args:
         thumbnails: Small grey pictures of all frames of the scene, of one size.
@@ -84,8 +85,8 @@ def find_way(
         >>> import cv2
         >>> smooth = cv2.GaussianBlur(texture, (0, 0), 3)
         >>> frames = [smooth[10:50, 10 + n : 60 + n].astype(np.uint8) for n in (0, 0, 0, 0, 1)]
-        >>> way = find_way(frames, scale=2.0)
-        >>> way.places.round().tolist()[-1], way.resting_span()
+        >>> path = find_camera_path(frames, scale=2.0)
+        >>> path.places.round().tolist()[-1], path.resting_span()
         ([2.0, 0.0], (0, 4))
     """
     some = np.linspace(0, len(thumbnails) - 1, min(len(thumbnails), _REFERENCE_FRAMES))
@@ -93,7 +94,7 @@ def find_way(
     places = register(thumbnails, reference.astype(np.float32)) * scale
     if not np.isfinite(places).any():  # a blank wall: nothing tells movement from rest
         places[:] = 0
-    return CameraWay(places)
+    return CameraPath(places)
 
 
 def register(

@@ -27,13 +27,16 @@ _SHARE, _SLOW_SHARE = 0.4, 0.6
 """Share of the cells that must differ: at a cut, and, since much may move meanwhile, over a slow
 transition."""
 
-_LEAST_CHANGE = 5.0
-_DEVIATIONS = 4.0
+_LEAST_CHANGE, _DEVIATIONS = 5.0, 4.0
 """A cell differs beyond so many levels, and beyond so many deviations of its own unrest: rain and
 noise change less."""
 
-_MOST_GAIN = 1.25
-"""The change of brightness that is put down to a cloud; a larger one belongs to another scene."""
+_MOST_BRIGHTENING = 1.25
+"""The change of brightness that is put down to a cloud; a larger one belongs to another scene. As
+all numbers here, chosen."""
+
+_FLOOR = 8
+"""Levels added before brightness is compared: ratios of nearly black cells mean nothing."""
 
 _Cells = NDArray[np.float32]
 
@@ -125,8 +128,9 @@ def _changed_share(old: list[_Cells], new: list[_Cells]) -> float:
     frames of a group differ from each other: dense rain is restless.
     """
     before, after = _middle(old), _middle(new)
-    gain = float(np.clip(np.median((after + 8) / (before + 8)), 1 / _MOST_GAIN, _MOST_GAIN))
-    difference = np.abs(after - ((before + 8) * gain - 8))
+    ratio = float(np.median((after + _FLOOR) / (before + _FLOOR)))
+    ratio = min(max(ratio, 1 / _MOST_BRIGHTENING), _MOST_BRIGHTENING)
+    difference = np.abs(after - ((before + _FLOOR) * ratio - _FLOOR))
     steps = [np.abs(a - b) for group in (old, new) for a, b in pairwise(group)]
     unrest = float(np.median(np.mean(steps, axis=0))) if steps else 0.0
     tolerance = _DEVIATIONS * unrest * (1 / len(old) + 1 / len(new)) ** 0.5

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
+from rainbench.core.text import count_of
 
 MOST_FRAMES = 65535
 """Frames of one sequence; counters of the vote are 16 bits wide."""
@@ -210,7 +211,7 @@ def _check_counts(shape: tuple[int, int, int, int], least: int) -> None:
     count, height, width, _ = shape
     if count < least:
         raise RainbenchError(
-            f"the sequence has {count} frame{'' if count == 1 else 's'}, at least {least} needed",
+            f"the sequence has {count_of(count, 'frame')}, at least {least} needed",
             hint="A clean frame is voted for by many frames: give 20, better 100 or more.",
         )
     if count > MOST_FRAMES:

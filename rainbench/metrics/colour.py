@@ -42,13 +42,15 @@ class Luma:
 
 _MATLAB = ((65481, 128553, 24966), 16 * 255000, 255000)
 _YIQ = ((299, 587, 114), 0, 1000)
+"""Weights, offset and unit by BT.601: MATLAB's 65.481, 128.553 and 24.966 for R, G and B of 0 to 1,
+plus 16; and .299, .587 and .114, which span 0 to 255."""
 
 LUMAS: Mapping[Colour, Luma] = MappingProxyType(
     {
         "y601": Luma(*_MATLAB),
         "y601-octave": Luma(*_MATLAB, rounding="octave"),
         "y601-even": Luma(*_MATLAB, rounding="even"),
-        "ycv": Luma((4899, 9617, 1868), 0, 1 << 14, rounding="up"),
+        "ycv": Luma((4899, 9617, 1868), 0, 1 << 14, rounding="up"),  # OpenCV's 14-bit weights
         "yiq": Luma(*_YIQ),
         "yiq-float32": Luma(*_YIQ, rounding="float32"),
     }
@@ -71,6 +73,7 @@ followed by ``* 219 / 255 + 16 / 255``; which of them MATLAB rounds down is not 
 """
 
 _PACKING = np.array((1 << 16, 1 << 8, 1))
+"""Makes one number of R, G and B, so that colours can be looked up."""
 
 
 def weigh(image: NDArray[np.uint8], colour: Colour) -> Plane:

@@ -81,7 +81,7 @@ def check_pair(restored: Prediction, clean: Image) -> None:
 def used_rules(
     restored: Prediction, rules: Iterable[PredictionRule]
 ) -> dict[PredictionRule, PredictionRule]:
-    """Say which rule can stand in for each: those that change nothing here fall together.
+    """Say which rule can stand in for each: rules that give the same here are applied once.
 
     Raises:
         RainbenchError: A float prediction is not finite everywhere.

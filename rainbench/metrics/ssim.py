@@ -16,8 +16,8 @@ import numpy as np
 from rainbench.metrics.colour import Plane
 from rainbench.metrics.record import Shrinking
 
-GAUSSIAN_SIDE = 11
-UNIFORM_SIDE = 7
+GAUSSIAN_SIDE, UNIFORM_SIDE = 11, 7
+"""Sides of the windows: Wang 2004's Gaussian, and scikit-image's default."""
 
 
 class GaussianSSIM(NamedTuple):
@@ -35,7 +35,7 @@ class GaussianSSIM(NamedTuple):
 
 
 def constants(ssim_range: float, unit: float) -> tuple[float, float]:
-    """Return C1 and C2, ``(0.01 L)^2`` and ``(0.03 L)^2``, for planes held in ``unit``."""
+    """Return Wang's C1 and C2, ``(0.01 L)^2`` and ``(0.03 L)^2``, for planes held in ``unit``."""
     return (0.01 * ssim_range * unit) ** 2, (0.03 * ssim_range * unit) ** 2
 
 

@@ -1,8 +1,8 @@
-"""The scores once more in plain torch, in float64: a second opinion, and for tensors on a GPU.
+"""The scores in plain torch, in float64: a second opinion, and for tensors on a GPU.
 
 The plan, the protocols and the last step are those of the NumPy path; everything between, from
-quantising to the means of the SSIM maps, is written a second time with other means. Both agree to
-1e-9, which the tests check.
+quantising to the means of the SSIM maps, is computed in another way. Both agree to 1e-9, which the
+tests check.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ paper states none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -57,6 +57,7 @@ from torch import Tensor, nn
 from rainbench.networks.base import Restoration
 from rainbench.networks.daiam_parts import Activation, DifferentialModule
 from rainbench.networks.daiam_stage import Attention, Design, Kind, Light, Output, Stage
+from rainbench.networks.published import unchanged
 
 Link = Literal["differential", "direct"]
 Feed = Literal["both", "fused"]
@@ -209,7 +210,4 @@ class DAiAM(nn.Module):
         """Return a stage's module; where stages share weights there is but one."""
         return modules[min(number, len(modules) - 1)]
 
-    @staticmethod
-    def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict as it is: the authors publish none, so its keys are ours."""
-        return dict(published)
+    convert_published = staticmethod(unchanged)

@@ -22,8 +22,8 @@ from rainbench.networks.blocks import (
 
 Activation = Literal["tables", "text"]
 
-_ENCODER_BLOCKS = 3
-_SLOPE = 0.2
+_ENCODER_BLOCKS, _SLOPE = 3, 0.2
+"""Residual blocks of the encoder, and the slope of the leaky ReLUs (Table 1)."""
 
 
 def residual_block(channels: int, activation: Activation) -> nn.Module:

@@ -17,6 +17,7 @@ Light = Literal["complement", "head"]
 Output = Literal["direct", "residual"]
 
 _GLOBAL_BLOCKS = 2
+"""Residual blocks of a global decoder (Table 3)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ The authors publish no weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -30,6 +30,7 @@ from torch.nn import functional as F
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import conv3
+from rainbench.networks.published import unchanged
 
 Attention = Literal["na", "se", "none"]
 
@@ -113,10 +114,7 @@ class NASNet(nn.Module):
         image = self.reconstruct(features) + given
         return Restoration(image, (image,), maps)
 
-    @staticmethod
-    def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict as it is: the authors publish none, so its keys are ours."""
-        return dict(published)
+    convert_published = staticmethod(unchanged)
 
 
 class Stage(nn.Module):

@@ -73,6 +73,11 @@ def convert(published: Mapping[str, Tensor], plan: Plan, network: str) -> dict[s
     }
 
 
+def unchanged(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict as it is: of a network whose authors publish none, the keys are ours."""
+    return dict(published)
+
+
 def layer(ours: str, *theirs: str, bias: bool = True) -> dict[str, tuple[str, ...]]:
     """Return the plan of one layer: its weight and, unless told otherwise, its bias.
 

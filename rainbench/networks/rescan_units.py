@@ -39,11 +39,6 @@ class ConvUnit(nn.Module):
         return UnitState(self.conv(features))
 
     @staticmethod
-    def is_in(published: Mapping[str, Tensor]) -> bool:
-        """Return whether a published state dict has this unit."""
-        return "rnns.0.conv.weight" in published
-
-    @staticmethod
     def plan(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
         """Return which published keys make up ours (see `published.Plan`)."""
         return layer(f"{ours}.conv", f"{theirs}.conv")
@@ -63,11 +58,6 @@ class RNNUnit(nn.Module):
         if state is not None:
             total = total + self.from_hidden(state.hidden)
         return UnitState(torch.tanh(total))
-
-    @staticmethod
-    def is_in(published: Mapping[str, Tensor]) -> bool:
-        """Return whether a published state dict has this unit."""
-        return "rnns.0.conv_x.weight" in published
 
     @staticmethod
     def plan(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
@@ -99,11 +89,6 @@ class GRUUnit(nn.Module):
         return UnitState((1 - update) * state.hidden + update * candidate)
 
     @staticmethod
-    def is_in(published: Mapping[str, Tensor]) -> bool:
-        """Return whether a published state dict has this unit."""
-        return "rnns.0.conv_xz.weight" in published
-
-    @staticmethod
     def plan(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
         """Return which published keys make up ours (see `published.Plan`)."""
         plan = layer(f"{ours}.from_features", *(f"{theirs}.conv_x{gate}" for gate in "rzn"))
@@ -133,18 +118,11 @@ class LSTMUnit(nn.Module):
         return UnitState(torch.sigmoid(leaving) * torch.tanh(cell), cell)
 
     @staticmethod
-    def is_in(published: Mapping[str, Tensor]) -> bool:
-        """Return whether a published state dict has this unit."""
-        return "rnns.0.conv_xf.weight" in published
-
-    @staticmethod
     def plan(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
         """Return which published keys make up ours (see `published.Plan`)."""
         plan = layer(f"{ours}.from_features", *(f"{theirs}.conv_x{gate}" for gate in "fioj"))
         return plan | layer(f"{ours}.from_hidden", *(f"{theirs}.conv_h{gate}" for gate in "fioj"))
 
-
-Unit = ConvUnit | RNNUnit | GRUUnit | LSTMUnit
 
 UNITS: Mapping[str, type[ConvUnit] | type[RNNUnit] | type[GRUUnit] | type[LSTMUnit]] = {
     "Conv": ConvUnit,

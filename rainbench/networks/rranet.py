@@ -25,7 +25,7 @@ Attention is not supervised: the objective looks at the last image alone (Eq. 1)
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -34,6 +34,7 @@ from torch.nn import functional as F
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import ConvLSTM, LSTMState, PlainResidualBlock, conv3
+from rainbench.networks.published import unchanged
 from rainbench.networks.rlcn import Border, rectified_contrast
 
 _SCALES = ("full", "half", "quarter", "eighth")
@@ -135,10 +136,7 @@ class RRANet(nn.Module):
             masks.append(mask)
         return features, masks[::-1]
 
-    @staticmethod
-    def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return a state dict as it is: the authors publish none, so its keys are ours."""
-        return dict(published)
+    convert_published = staticmethod(unchanged)
 
 
 class RecurrentResidualBlock(nn.Module):

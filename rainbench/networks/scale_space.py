@@ -25,12 +25,17 @@ Kernels = Literal["3x3", "full"]
 """How far a kernel reaches: one pixel, as published, whatever its standard deviation; or three
 standard deviations."""
 
-LAYERS = 6
-OCTAVES = 3
-_SIGMA = 1.6
-_ASSUMED_SIGMA = 0.5  # of the blur that an image is taken to have already, as in SIFT
-_K = 2 ** (1 / 3)
-_NEXT_OCTAVE = 3  # the layer, counted from 0, that the next octave starts from
+LAYERS, OCTAVES = 6, 3
+"""Layers of an octave, and octaves (SIAN, Eqs. 9 to 12)."""
+
+_SIGMA, _K = 1.6, 2 ** (1 / 3)
+"""Blur of the first layer (the paper's), and the factor between layers (the published code's)."""
+
+_ASSUMED_SIGMA = 0.5
+"""Blur that an image is taken to have already, as in SIFT; what is left is the paper's 1.52."""
+
+_NEXT_OCTAVE = 3
+"""The layer, counted from 0, that the next octave starts from."""
 
 
 class ScaleSpace(nn.Module):

@@ -40,6 +40,7 @@ from rainbench.networks.published import convert, layer
 Attention = Literal["none", "once", "own", "shared"]
 
 _BEFORE, _ATTENTIVE, _PER_SAB, _AFTER = 3, 4, 3, 2
+"""Residual blocks before the SABs, SABs, residual blocks of each, and after them."""
 
 
 class SPANet(nn.Module):
@@ -54,7 +55,7 @@ class SPANet(nn.Module):
     Args:
         width: Channels of the features.
         attention: Which SAMs there are: "shared" is one that looks at each SAB's features, "own"
-            one for each SAB, "once" one whose first map serves all SABs, "none" no one.
+            one for each SAB, "once" one whose first map serves all SABs; "none" is without.
         gate: Whether the weights of the four directions take effect, as the paper has it.
         dead: Whether the branch that makes these weights exists even where it has no effect, as
             published.

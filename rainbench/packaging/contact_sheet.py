@@ -10,11 +10,12 @@ import numpy as np
 
 from rainbench.core.images import Image
 
-CELL_WIDTH = 288
-CELL_HEIGHT = 216
-_MARGIN = 6
-_TEXT_ROWS = 22
+CELL_WIDTH, CELL_HEIGHT = 288, 216
+_MARGIN, _TEXT_ROWS = 6, 22
+"""Pixels: three cells side by side fit on any screen."""
+
 _PAPER, _INK = 250, 20
+"""Grey levels of the ground and of letters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from rainbench.core.text import safe_name
 
 
 def checked_name(name: str) -> str:
-    """Return a data set's name, or raise an error when it will not do.
+    """Return a data set's name, or raise an error when it cannot be used.
 
     Raises:
         RainbenchError: It has letters that a card's name may not have, or is that of a known set.

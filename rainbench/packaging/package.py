@@ -131,7 +131,7 @@ def write_package(
         The cards as written, with count and sizes.
 
     Raises:
-        RainbenchError: An id stands twice, a source is in two splits, or a name will not do.
+        RainbenchError: An id occurs twice, a source is in two splits, or a pair is incomplete.
         ImageError: A file of a pair cannot be read.
         StoreError: A file cannot be written.
     """
@@ -207,7 +207,7 @@ def metadata_csv(
     Args:
         pairs: The pairs.
         facts: Of every file, by its path.
-        extras: Whether Hugging Face's column is wanted.
+        extras: Whether the columns for Hugging Face are wanted.
     """
     roles = list(dict.fromkeys(role for pair in pairs for role in pair.files))
     parameters = list(dict.fromkeys(name for pair in pairs for name in pair.parameters))

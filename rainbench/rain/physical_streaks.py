@@ -217,6 +217,8 @@ def make_physical_streaks(
 
     whole = max(width, 1.5 * (rows or 0))
     focal = FIELD * whole
+    # Diameter of the circle of confusion in pixels, for a difference of 1/z and 1/focus of 1/m.
+    confusion = FIELD * SENSOR / parameters.f_number * focal
     sizes = drop_sizes(parameters.rate)
     generator = philox("physical streak", *key)
     clear = np.ones((height, width), np.float32)
@@ -230,10 +232,8 @@ def make_physical_streaks(
         ]
     )
     for shell in drawn_shells(parameters, focal):
-        scales, blurs = (
-            focal / shell,
-            _confusion(parameters, focal) * np.abs(1 / shell - 1 / parameters.focus),
-        )
+        scales = focal / shell
+        blurs = confusion * np.abs(1 / shell - 1 / parameters.focus)
         window = _window(height, width, parameters, float(scales[0]), float(blurs.max()))
         share = window[2] * window[3] / (focal * focal)
         volume = share * (float(shell[-1]) ** 3 - float(shell[0]) ** 3) / 3
@@ -282,12 +282,6 @@ def _shells(nearest: float, farthest: float, count: int) -> list[NDArray[np.floa
         cubes = [near**3 + (far**3 - near**3) * (n + 0.5) / _DEPTHS for n in range(_DEPTHS)]
         shells.append(np.array([round(cube ** (1 / 3), 6) for cube in cubes]))
     return shells
-
-
-def _confusion(parameters: PhysicalParameters, focal: float) -> float:
-    """Return the diameter of the circle of confusion in pixels per ``|1/z - 1/focus|`` in 1/m."""
-    length = FIELD * SENSOR
-    return length / parameters.f_number * focal
 
 
 def _window(

@@ -231,10 +231,9 @@ def screen(image: Image, layer: NDArray[np.uint8]) -> Image:
         >>> screen(np.full((1, 1, 3), 155, np.uint8), np.full((1, 1), 51, np.uint8))[0, 0].tolist()
         [175, 175, 175]
     """
-    from rainbench.rain import streak_kernels
+    from rainbench.rain.streak_kernels import screen_blend
 
-    result = np.empty_like(image)
-    streak_kernels.screen_blend(image, layer, result)
+    screen_blend(image, layer, result := np.empty_like(image))
     return result
 
 
@@ -245,10 +244,9 @@ def add(image: Image, layer: NDArray[np.uint8]) -> Image:
         >>> add(np.full((1, 1, 3), 225, np.uint8), np.full((1, 1), 51, np.uint8))[0, 0].tolist()
         [255, 255, 255]
     """
-    from rainbench.rain import streak_kernels
+    from rainbench.rain.streak_kernels import add_blend
 
-    result = np.empty_like(image)
-    streak_kernels.add_blend(image, layer, result)
+    add_blend(image, layer, result := np.empty_like(image))
     return result
 
 

@@ -165,8 +165,8 @@ class Synthesis:
             depth: ``(H, W)`` uint16, 65535 for the farthest point; made up by default.
 
         Raises:
-            RainbenchError: A photograph is to be rained upon in the physical order or in mist, or
-                sizes differ.
+            RainbenchError: Rain in the physical order or mist is wanted over a photograph, or sizes
+                differ.
         """
         key = (REVISION, self.seed, *key)
         parameters: dict[str, Parameter] = {"kind": self.kind}
@@ -214,7 +214,7 @@ class PreparedScene:
     """An image with everything that its rainy versions share.
 
     Attributes:
-        synthesis: How it is rained upon.
+        synthesis: How rain is added to it.
         key: Of the scene, revision and seed included.
         clean: ``(H, W, 3)`` uint8.
         misted: The clean image in mist; itself without.

@@ -111,7 +111,12 @@ def build_spa(
     accepted = _accepted(outcomes, out, options)
     sequences, failures = _make_pairs(accepted, outcomes, out, options)
     written = write_data_set(out, sequences, options, extras or Extras())
-    outcomes = [_with_failure(outcome, failures) for outcome in outcomes]
+    outcomes = [
+        VideoOutcome(outcome.video, (), failures[outcome.video.id])
+        if outcome.video.id in failures
+        else outcome
+        for outcome in outcomes
+    ]
     splits = {sequence.id: name for sequence, name in sequences}
     rows = _rows(plan, outcomes, out, options, written, splits)
     with writing(out):
@@ -191,11 +196,6 @@ def _sequence(
     return AcceptedSequence(candidate.id, candidate.video_id, folder, pairs, parameters)
 
 
-def _with_failure(outcome: VideoOutcome, failures: dict[str, str]) -> VideoOutcome:
-    failure = failures.get(outcome.video.id)
-    return VideoOutcome(outcome.video, (), failure) if failure else outcome
-
-
 def _rows(
     plan: SpaPlan,
     outcomes: Sequence[VideoOutcome],
@@ -234,7 +234,7 @@ def _rows(
                 verdict=candidate.verdict,
                 state=state,
                 split=splits.get(candidate.id, ""),
-                pairs=(written.pairs or {}).get(candidate.id, 0),
+                pairs=written.pairs[candidate.id],
                 reason=candidate.reason,
             )
             rows.append(row)

@@ -1,9 +1,9 @@
 """The folder of one sequence: a candidate clean frame, what is known of it, what was decided.
 
 ``sequences/<id>/`` holds ``clean.png``, some rainy frames as ``rainy/000.png`` and so on,
-``candidate.json``, and ``record.json``, which is written last: only a candidate whose files are as
-recorded there counts as made. A person's ``decision.json`` (see `rainbench.spa.review`) stands
-beside it.
+``candidate.json``, and ``record.json``, which is written last: a candidate counts only while its
+files are as recorded there. A person's ``decision.json`` (see `rainbench.spa.review`) lies beside
+them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SAMPLES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A clean frame and how it came about; the content of ``candidate.json``.
+    """A clean frame and how it was made; the content of ``candidate.json``.
 
     Attributes:
         id: The sequence's id: its video's, and the number of the scene.
@@ -51,8 +51,8 @@ class Candidate:
         verdict: What the judge would do.
         reason: Why.
         round: How often frames were added.
-        drift: Way of the camera from the first frame to the last, in pixels.
-        shake: Standard deviation of its place around that way, in pixels.
+        drift: Largest distance between two places of the camera, in pixels.
+        shake: Root mean square of its jumps from frame to frame, in pixels.
         light: Largest change of the light, as a share.
         corrections: ``shake`` and ``light``, where frames were corrected for them.
         crop: Left, top, right, bottom of the clean frame in the video's frames.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import ROLES, PairPlan, cut_windows, read_pair_image
 
 SHEET_ROWS = 12
+"""Sequences on the contact sheet, to be seen at a glance."""
 
 _CITATION = (
     "clean frames after T. Wang, X. Yang, K. Xu, S. Chen, Q. Zhang, R. W. H. Lau: Spatial "
@@ -42,8 +44,8 @@ class WrittenSet:
         pairs: Pairs of each sequence, by its id.
     """
 
-    cards: tuple[DatasetCard, ...] = ()
-    pairs: dict[str, int] | None = None
+    cards: tuple[DatasetCard, ...]
+    pairs: Counter[str]
 
 
 def split_candidates(
@@ -115,12 +117,8 @@ def write_data_set(
             part.rename(final)
         for leftover in (part, old):
             shutil.rmtree(leftover, ignore_errors=True)
-    counts: dict[str, int] = {}
-    for split in splits:
-        for pair in split.pairs:
-            identity = str(pair.parameters["sequence"])
-            counts[identity] = counts.get(identity, 0) + 1
-    return WrittenSet(tuple(cards), counts)
+    pairs = Counter(str(pair.parameters["sequence"]) for split in splits for pair in split.pairs)
+    return WrittenSet(tuple(cards), pairs)
 
 
 def _write_split(
@@ -171,7 +169,8 @@ def _card(split: SplitName, options: SpaOptions) -> DatasetCard:
 def _sheet(sequences: Sequence[tuple[AcceptedSequence, SplitName]]) -> Image | None:
     """Draw the rainiest window of the middle frame of some sequences."""
     rows = []
-    for sequence, split in spread_sequences(sequences):
+    for index in spread(range(len(sequences)), SHEET_ROWS):
+        sequence, split = sequences[index]
         if not sequence.pairs:
             continue
         frames = sorted({pair.frame for pair in sequence.pairs})
@@ -184,10 +183,3 @@ def _sheet(sequences: Sequence[tuple[AcceptedSequence, SplitName]]) -> Image | N
         images = [read_pair_image(sequence.folder, pair, role) for role in ROLES]
         rows.append(SheetRow(label, images))
     return make_contact_sheet(rows) if rows else None
-
-
-def spread_sequences(
-    sequences: Sequence[tuple[AcceptedSequence, SplitName]],
-) -> list[tuple[AcceptedSequence, SplitName]]:
-    """Return the sequences that a contact sheet shows, evenly spread."""
-    return [sequences[index] for index in spread(range(len(sequences)), SHEET_ROWS)]

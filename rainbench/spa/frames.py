@@ -1,4 +1,4 @@
-"""The frames of one video as the rounds need them: scanned once, kept where there is room."""
+"""The frames of one video for the rounds: looked at once, kept where there is room."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from rainbench.video.read import VideoError, VideoInfo, decode
 Thumbnails = NDArray[np.uint8]
 
 THUMBNAIL_SIDE = 256
-"""Longest side of the small grey pictures on which scenes and the camera's way are found."""
+"""Longest side of the small grey pictures on which scenes and the camera's path are found;
+large enough to find its place to half a pixel of most videos."""
 
 
 class VideoFrames:
@@ -78,7 +79,7 @@ class VideoFrames:
         return count, *size
 
     def _keep(self, image: Image) -> None:
-        """Keep a frame, or let go of all when they are too many."""
+        """Keep a frame, or release all when they are too many."""
         self._held += image.nbytes
         if self._kept is not None and self._held <= self._options.frame_budget:
             self._kept.append(image)
@@ -90,7 +91,7 @@ class VideoFrames:
 
     @contextlib.contextmanager
     def span(self, first: int, stop: int) -> Iterator[FrameSource]:
-        """Give frames ``first`` to ``stop``, the end excluded, for the time of a ``with`` block."""
+        """Provide frames ``first`` to ``stop``, the end excluded, within a ``with`` block."""
         if self._kept is not None:
             yield ListSource(self._kept[first:stop])
             return
@@ -103,7 +104,7 @@ class VideoFrames:
 
     @contextlib.contextmanager
     def kept(self, source: FrameSource) -> Iterator[FrameSource]:
-        """Keep frames that would be made again each time they are read, where there is room."""
+        """Keep frames that would be computed again at every reading, where there is room."""
         room = max(0, self._options.frame_budget - self._held)
         with keep(source, room, self._scratch) as steady:
             yield steady

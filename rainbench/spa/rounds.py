@@ -16,7 +16,7 @@ from rainbench.clean_frame.quality.rain_density import FRAMES, Kind, estimate_de
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import align_frames
 from rainbench.frames.exposure import estimate_exposure
-from rainbench.frames.motion import REST, CameraWay, find_way
+from rainbench.frames.motion import REST, CameraPath, find_camera_path
 from rainbench.frames.sources import FrameSource, take_frames
 from rainbench.packaging.split import spread
 from rainbench.spa.candidate import (
@@ -85,8 +85,8 @@ def make_candidate(
     before = load_candidate(folder)
     asked = rounds_asked(folder, before if before and before.key == identity.key else None)
     first, stop = identity.scene
-    way = find_way(frames.thumbnails[first:stop], frames.scale)
-    start, length = _usable_span(way, options)
+    path = find_camera_path(frames.thumbnails[first:stop], frames.scale)
+    start, length = _usable_span(path, options)
     with frames.span(first + start, first + start + length) as source:
         density = options.density or estimate_density(source).kind
         number, attempt = _run_rounds(frames, source, density, asked, options)
@@ -94,15 +94,15 @@ def make_candidate(
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
     used = (first + start, length)
-    candidate = _describe(identity, way, used, (density, number), attempt)
+    candidate = _describe(identity, path, used, (density, number), attempt)
     save_candidate(folder, candidate, attempt.correction.cut(attempt.clean.image), samples)
     return candidate
 
 
-def _usable_span(way: CameraWay, options: SpaOptions) -> tuple[int, int]:
+def _usable_span(path: CameraPath, options: SpaOptions) -> tuple[int, int]:
     """Return the first frame of a scene and the most frames that may be used."""
-    first, stop = 0, len(way.places)
-    resting = way.resting_span()
+    first, stop = 0, len(path.places)
+    resting = path.resting_span()
     if options.align is not True and resting[1] - resting[0] >= min(ENOUGH, stop):
         first, stop = resting
     most = options.frames if isinstance(options.frames, int) else 0
@@ -246,7 +246,7 @@ def _extract(
 
 def _describe(
     identity: SceneIdentity,
-    way: CameraWay,
+    path: CameraPath,
     used: tuple[int, int],
     round_: tuple[Kind, int],
     attempt: _Attempt,
@@ -257,9 +257,9 @@ def _describe(
     notes = [judgement.reason] if judgement.reason else []
     if judgement.check.crossed:
         notes.append(f"something passes before {100 * judgement.check.crossed:.0f} % of the scene")
-    if way.drift > REST:
+    if path.drift > REST:
         last = used[0] + clean.frames - 1
-        notes.append(f"the camera moves by {way.drift:.1f} px; frames {used[0]} to {last} used")
+        notes.append(f"the camera moves by {path.drift:.1f} px; frames {used[0]} to {last} used")
     return Candidate(
         id=identity.name,
         video=identity.video.source.label,
@@ -279,15 +279,11 @@ def _describe(
         verdict=judgement.verdict,
         reason="; ".join(notes),
         round=round_[1],
-        drift=way.drift,
-        shake=way.shake,
+        drift=path.drift,
+        shake=path.shake,
         light=attempt.light,
         corrections=correction.names,
         crop=correction.crop,
-        shifts=_rows(correction.shifts),
+        shifts=() if correction.shifts is None else tuple(map(tuple, correction.shifts.tolist())),
         exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
     )
-
-
-def _rows(shifts: NDArray[np.float64] | None) -> tuple[tuple[float, float], ...]:
-    return () if shifts is None else tuple((float(x), float(y)) for x, y in shifts)

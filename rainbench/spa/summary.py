@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
+from rainbench.core.text import count_of
+
 SummaryState = Literal["accepted", "rejected", "waiting", "failed", "duplicate"]
 
 
@@ -19,7 +21,7 @@ class SummaryRow:
     Attributes:
         video: The video as it was given.
         sequence: The sequence's id; empty for a video of which nothing could be made.
-        scene: Which scene of how many, as ``1/2``; empty likewise.
+        scene: Which scene of how many, as ``1/2``; empty for such a video too.
         frames: Frames used, of those in the scene, as ``100/376``.
         method: How the clean frame was made.
         percentile: The percentile taken, where there is one.
@@ -33,7 +35,6 @@ class SummaryRow:
     """
 
     video: str
-    state: SummaryState
     sequence: str = ""
     scene: str = ""
     frames: str = ""
@@ -42,15 +43,13 @@ class SummaryRow:
     vote_share: float | None = None
     estimated_psnr: float | None = None
     verdict: str = ""
+    state: SummaryState
     split: str = ""
     pairs: int = 0
     reason: str = ""
 
 
-_COLUMNS = (
-    "video", "sequence", "scene", "frames", "method", "percentile", "vote_share",
-    "estimated_psnr", "verdict", "state", "split", "pairs", "reason",
-)  # fmt: skip
+_COLUMNS = tuple(field.name for field in fields(SummaryRow))
 
 
 def summary_csv(rows: Sequence[SummaryRow]) -> str:
@@ -96,11 +95,13 @@ def totals(rows: Sequence[SummaryRow]) -> str:
     for row in rows:
         pairs[row.split] += row.pairs
     split = ", ".join(f"{count} {name}" for name, count in sorted(pairs.items()) if count)
-    return f"{counted or 'nothing'}; {sum(pairs.values())} pairs" + (f" ({split})" if split else "")
+    return f"{counted or 'nothing'}; {count_of(sum(pairs.values()), 'pair')}" + (
+        f" ({split})" if split else ""
+    )
 
 
 def _texts(row: SummaryRow) -> list[str]:
-    values = {field.name: getattr(row, field.name) for field in fields(row)}
+    values = asdict(row)
     values["vote_share"] = "" if row.vote_share is None else f"{row.vote_share:.3f}"
     values["estimated_psnr"] = "" if row.estimated_psnr is None else f"{row.estimated_psnr:.2f}"
     return ["" if values[name] is None else str(values[name]) for name in _COLUMNS]

@@ -21,12 +21,13 @@ Span = tuple[int, int]
 
 
 FEWEST_FRAMES = 10
-"""Frames of a scene, fewer than which it is left out where there are others."""
+"""Fewest frames of a scene: a shorter one is left out, unless there is no other. Chosen: half of
+what SPANet starts with."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoOutcome:
-    """What became of a video.
+    """The outcome of a video.
 
     Attributes:
         video: The video.

@@ -39,6 +39,7 @@ from rainbench.synthesis.scene import (
 from rainbench.synthesis.sources import SceneSource
 
 SHEET_ROWS = 8
+"""Scenes on the contact sheet, to be seen at a glance."""
 
 SHEET_COLUMNS = ("clean", "drop", "rainy", "streaks", "streak_mask", "drop_mask", "joint_mask",
                  "transmission")  # fmt: skip
@@ -54,7 +55,7 @@ class SynthPlan:
         inputs: Folders that they lie in.
         options: What to do with them.
         cards: The cards of the test and the training split, not yet complete.
-        headings: The first line of each card.
+        heading: The first line of each card.
         notes: What is missing or unusual, a sentence each.
     """
 
@@ -226,7 +227,7 @@ def _claim(plan: SynthPlan) -> None:
         return
     if plan.out.exists() and not plan.out.is_dir():
         raise RainbenchError(f"{plan.out}: is a file, not a folder")
-    if plan.out.is_dir() and any(not _is_ours(item) for item in plan.out.iterdir()):
+    if plan.out.is_dir() and any(not item.name.startswith(".") for item in plan.out.iterdir()):
         raise RainbenchError(
             f"{plan.out}: is not empty, and what it holds is not such a build",
             hint="Choose another --out.",
@@ -234,10 +235,6 @@ def _claim(plan: SynthPlan) -> None:
     with writing(plan.out):
         mark.parent.mkdir(parents=True, exist_ok=True)
         write_record(mark, key, facts=described)
-
-
-def _is_ours(item: Path) -> bool:
-    return item.name == RECORDS or item.name.startswith(".")
 
 
 def _crashed(task: SceneTask) -> SceneResult:
@@ -267,11 +264,8 @@ def _split(
             )
             for version in result.versions
         ]
-    return Split(_noted(card, notes), pairs, facts, heading=plan.heading)
-
-
-def _noted(card: DatasetCard, notes: Sequence[str]) -> DatasetCard:
-    return replace(card, notes=" ".join([card.notes, *(f"{note}." for note in notes)]).strip())
+    text = " ".join([card.notes, *(f"{note}." for note in notes)]).strip()
+    return Split(replace(card, notes=text), pairs, facts, heading=plan.heading)
 
 
 def _sheet(plan: SynthPlan, results: Sequence[SceneResult]) -> Image | None:

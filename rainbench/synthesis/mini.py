@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from rainbench.core.images import Image, encode_ppm, write_png
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.random import philox, words16
 from rainbench.rain.streaks import StreakRanges, draw_parameters, make_streaks, screen
-from rainbench.rain.transform import Synthesis
+from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.spa.builder import build_spa
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.plan import plan_build
@@ -31,10 +32,13 @@ from rainbench.synthesis.options import JRSRD_LEVELS, SynthOptions
 from rainbench.synthesis.sources import clean_scenes
 
 HEIGHT, WIDTH = 128, 192
+"""Of each picture: large enough for SSIM and four scales, small enough to lie in a repository."""
+
 ROWS = 480
 """Rain is as large as in images of so many rows: in one of 128 it would be thinner than a pixel."""
 
 SEED = 1
+"""Any number; the sets are compared byte by byte, so it stays."""
 
 CUTS: Mapping[str, tuple[str, int, int, int]] = {
     "1-astronaut": ("astronaut", 2, 0, 32),
@@ -54,10 +58,9 @@ JOINT_CUTS = ("3-smile", "4-table")
 CLIP_CUTS = ("1-astronaut", "6-cup")
 """What a camera on a tripod would see in the two clips."""
 
-CLIP_FRAMES = 24
-CLIP_AMOUNT = 0.2
-CLIP_NOISE = 2
-"""Grey levels by which a pixel of a clip flickers at most."""
+CLIP_FRAMES, CLIP_AMOUNT, CLIP_NOISE = 24, 0.2, 2
+"""Frames of a clip, the noise amount of its streaks, and grey levels by which a pixel flickers at
+most: sparse rain, of which SPANet takes 20 frames."""
 
 
 def clean_cut(name: str) -> Image:
@@ -132,12 +135,8 @@ def _streaks(work: Path, workers: int) -> Path:
     return _synthesise(work, rain, workers)
 
 
-def _drops(work: Path, workers: int) -> Path:
-    return _synthesise(work, Synthesis(kind="drops", seed=SEED, rows=ROWS), workers)
-
-
-def _mist(work: Path, workers: int) -> Path:
-    return _synthesise(work, Synthesis(kind="mist", seed=SEED, rows=ROWS), workers)
+def _of_kind(kind: SynthesisKind, work: Path, workers: int) -> Path:
+    return _synthesise(work, Synthesis(kind=kind, seed=SEED, rows=ROWS), workers)
 
 
 def _joint(work: Path, workers: int) -> Path:
@@ -211,8 +210,8 @@ def _reduce(image: Image, factor: int) -> Image:
 
 _SETS: Mapping[str, Callable[[Path, int], Path]] = {
     "streaks": _streaks,
-    "drops": _drops,
-    "mist": _mist,
+    "drops": partial(_of_kind, "drops"),
+    "mist": partial(_of_kind, "mist"),
     "joint": _joint,
     "spa": _spa,
 }

@@ -1,4 +1,4 @@
-"""One scene of a build: read, rained upon, written, and recorded as done.
+"""One scene of a build: read, given its rain, written, and recorded as done.
 
 A scene's files are written one by one, each complete or absent, and its record last. A build that
 was killed continues with the first scene that has no record, and ends with the same bytes, as every
@@ -96,7 +96,7 @@ class SceneResult:
 
 
 def make_scene(task: SceneTask) -> SceneResult:
-    """Make all files of a scene, or find that they are there.
+    """Make all files of a scene, unless they are there.
 
     Returns:
         The result; a picture that cannot be used is a result with a problem, not an error.
@@ -175,7 +175,7 @@ class _Maker:
     Args:
         task: What to make.
         inputs: The scene's pictures.
-        rehearsal: Leave out the writing.
+        rehearsal: Write nothing.
     """
 
     def __init__(self, task: SceneTask, inputs: _Inputs, *, rehearsal: bool = False) -> None:

@@ -28,6 +28,8 @@ Buffer: TypeAlias = Any
 """Anything with the buffer protocol."""
 
 _LIMITED, _FULL = 1, 2
+"""Ranges as FFmpeg numbers them."""
+
 _UNSPECIFIED_MATRICES = (0, 2, 3)
 _MATRICES = {
     1: "bt709",
@@ -40,7 +42,11 @@ _MATRICES = {
 _SWSCALE_MATRICES = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
 _OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp"}
 _TRANSFERS = {16: "pq", 18: "hlg"}
+"""Matrices and transfer curves by their numbers in ITU-T H.273, which files state; swscale numbers
+matrices in its own way."""
+
 _LIMITED_TO_FULL = bytes(min(255, max(0, round((y - 16) * 255 / 219))) for y in range(256))
+"""The level from 0 to 255 of every luma from 16 to 235."""
 
 
 class UnsupportedError(Exception):
@@ -73,7 +79,7 @@ class Orientation:
 
     @property
     def mirrored(self) -> bool:
-        """Whether a picture of a text could no longer be read, however one turns it."""
+        """Whether text in the picture would be in mirror writing, however it is turned."""
         return (self.transpose + self.flip_x + self.flip_y) % 2 == 1
 
     @property
@@ -106,7 +112,7 @@ def read_orientation(matrix: bytes | None) -> Orientation:
         return Orientation(transpose=False, flip_x=a < 0, flip_y=d < 0)
     if b and c and not a and not d:
         return Orientation(transpose=True, flip_x=c < 0, flip_y=b < 0)
-    raise UnsupportedError("is to be shown turned by an angle that is no multiple of 90 degrees")
+    raise UnsupportedError("is to be shown at an angle that is not a multiple of 90 degrees")
 
 
 def read_colour(frame: Av) -> Colour:

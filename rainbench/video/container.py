@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
+from rainbench.core.text import count_of
 from rainbench.video.colour import (
     Av,
     Colour,
@@ -32,14 +33,14 @@ _DEMUXERS = (
 )
 """No playlists, no image sequences, no text drawn as pictures: nothing that opens other files."""
 _LOST_SECONDS = 0.5
-"""How much earlier than announced a file without a frame count may end."""
+"""How much earlier than announced a file without a frame count may end; chosen."""
 
 
 class ContainerSource:
     """The frames of the first real video stream of a file, in the order they are shown.
 
     One thread decodes, so that an error belongs to the packet that caused it. Decoders are told to
-    stop at errors rather than to paint over them; a damaged frame and all after it are held back.
+    stop at errors rather than to paint over them; no frame is handed out from a damaged one on.
     """
 
     def __init__(self, path: Path, selection: Selection) -> None:
@@ -184,7 +185,7 @@ class ContainerSource:
                 self._path,
                 f"is {frame.width}x{frame.height} but frame 0 is {width}x{height}",
                 frame=number,
-                hint=f"Take the first {number} frames only, or split the video.",
+                hint=f"Take only the first {count_of(number, 'frame')}, or split the video.",
             )
         if self._selection.by_time and time is None:
             raise VideoError(

@@ -22,10 +22,11 @@ _KNOWN_STARTS = {
     b"MATLAB 5.0": "it is a MATLAB file; name it .mat",
 }
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
+"""Ids of the first two elements of Matroska and WebM files."""
 
 
 def describe_start(path: Path) -> str:
-    """Say what a file that no demuxer takes for a video looks like, or return nothing.
+    """Say what a file looks like that no demuxer takes for a video; empty if that is not known.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""The parent's end of a decoder's process: start it, listen to it, and never outlive or leak it.
+"""The caller's side of a decoder's process: start it, listen to it, and leave nothing of it behind.
 
 The process is a fresh interpreter (no fork, so threads of the caller do not matter). Frames travel
 through memory that both sides map and that has no name: whoever is killed, nothing is left behind.
@@ -30,7 +30,7 @@ WORKER = "rainbench.video.worker"
 """The module that the process runs."""
 
 _KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 << 20), "MALLOC_TRIM_THRESHOLD_": str(1 << 30)}
-"""The C library shall reuse the memory of a frame for the next one: half the page faults."""
+"""Makes the C library reuse the memory of a frame for the next one: half the page faults."""
 
 
 class DecoderProcess:

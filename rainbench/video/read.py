@@ -46,6 +46,7 @@ VIDEO_SUFFIXES = frozenset(
 """Names that files with frames usually end with, in lower case."""
 
 _TIMEOUT = 60.0
+"""Seconds without a frame after which a decoder is stopped; chosen: far more than a frame takes."""
 
 
 def decode(

@@ -175,9 +175,7 @@ def _load_stack(path: Path, variable: str | None) -> NDArray[np.uint8]:
             "is a MATLAB 7.3 file (HDF5), which is not read here",
             hint="Save it again in MATLAB with save(file, '-v7').",
         ) from None
-    except VideoError:
-        raise
-    except MemoryError:
+    except (VideoError, MemoryError):
         raise
     except Exception as error:  # scipy's reader fails in a dozen ways on damaged files
         raise VideoError(

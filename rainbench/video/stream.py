@@ -1,4 +1,4 @@
-"""The iterator over a decoder's frames, and what its closing words mean to the caller."""
+"""The iterator over a decoder's frames, and what its last message means to the caller."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from rainbench.core.text import count_of
 from rainbench.video.process import DecoderProcess
 from rainbench.video.types import Frame, VideoError, VideoInfo
 
@@ -99,8 +100,9 @@ class FrameStream(Iterator[Frame]):
             return
         hint = message.get("hint", "")
         if message["kind"] == "damage":
+            good = count_of(self._delivered, "good frame")
             hint = "Fetch the file again" + (
-                f", or allow truncated videos to use the {self._delivered} good frames before it."
+                f", or allow truncated videos to use {good} before it."
                 if self._delivered
                 else "; no frame of it can be used."
             )
@@ -114,6 +116,6 @@ def _nothing(path: Path, decoded: int) -> VideoError:
         )
     return VideoError(
         path,
-        f"has {decoded} frames, none of them among those wanted",
+        f"has {count_of(decoded, 'frame')}, none of them among those wanted",
         hint="Choose other frames.",
     )

@@ -28,7 +28,7 @@ from rainbench.video.types import (
 )
 
 SLOTS = 4
-"""Frames in flight between the processes; fewer of large ones."""
+"""Frames in flight between the processes; fewer of large ones; chosen."""
 _MEMORY_LIMIT = 8 << 30
 """Bytes of address space of the decoder: a file that asks for more is hostile or broken."""
 

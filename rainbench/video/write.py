@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from rainbench.core.errors import StoreError
@@ -18,6 +17,8 @@ _ROUNDED = Fraction(1, 900)
 """Seconds that times may be off for no other reason than that Matroska rounds them to 1/1000."""
 
 _BT601, _BT709, _LIMITED = 5, 1, 1
+"""Matrices and range as FFmpeg numbers them."""
+
 _HD_ROWS = 720
 """Rows from which players take colours for BT.709."""
 
@@ -109,12 +110,7 @@ class VideoWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
                 self._mux(None)

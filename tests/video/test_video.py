@@ -176,7 +176,7 @@ def test_orientations_are_named_as_they_look():
 
 def test_tilted_video_is_refused(tmp_path):
     video = write_video(tmp_path / "a.mov", FRAMES[:1], "rawvideo", "rgb24", rotation=45)
-    with pytest.raises(VideoError, match="no multiple of 90 degrees"):
+    with pytest.raises(VideoError, match="not a multiple of 90 degrees"):
         probe(video)
 
 

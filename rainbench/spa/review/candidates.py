@@ -1,4 +1,4 @@
-"""One candidate clean frame of a run, read tolerantly: what is missing or damaged is said."""
+"""One candidate clean frame of a run, read tolerantly: what is missing or damaged is reported."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from pathlib import Path
 from rainbench.spa.review.files import is_own_file, png_size, printable, read_object
 
 CURVE_LENGTH = 101
+"""Percentiles from 0 to 100."""
+
 _SAMPLE = re.compile(r"[0-9]{1,9}\.png", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class ShownCandidate:
-    """What the builder says about a sequence's clean frame; None is "not said".
+    """What the builder says about a sequence's clean frame; None where it says nothing.
 
     Attributes:
         video: The file it comes from.

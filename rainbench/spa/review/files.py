@@ -22,8 +22,7 @@ def read_object(path: Path) -> dict[str, object]:
     """Return the object that a JSON file holds.
 
     Raises:
-        UnreadableError: The file is missing, no plain file inside its folder, too large, or holds
-            something else than one JSON object.
+        UnreadableError: The file is missing, too large, not a plain file there, or not JSON.
     """
     if not is_own_file(path):
         raise UnreadableError(f"{path.name} is missing, or no plain file of this folder")
@@ -49,7 +48,7 @@ def is_own_file(path: Path) -> bool:
 
 
 def png_size(path: Path) -> tuple[int, int] | None:
-    """Return width and height from the head of a PNG file, or None where it is none."""
+    """Return width and height from the head of a PNG file, or None if it is not one."""
     try:
         with path.open("rb") as file:
             head = file.read(24)
@@ -62,7 +61,7 @@ def png_size(path: Path) -> tuple[int, int] | None:
 
 
 def printable(text: str, longest: int = 300) -> str:
-    r"""Return a name such that a line of text can hold it: what cannot be seen is spelt out.
+    r"""Return a name that fits into a line of text: what cannot be seen is spelt out.
 
     Example:
         >>> printable("a\nb\u202egnp.x")

@@ -24,6 +24,7 @@ LEAST_RESIDUAL = 0.5
 """Levels below which a patch is not worth a look: no more than rounding makes."""
 
 _BAND_ROWS = 64
+"""Rows that are compared at a time: nine 4K frames have 7 MB of them."""
 
 
 @dataclass(frozen=True, slots=True)

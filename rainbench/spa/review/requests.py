@@ -1,4 +1,4 @@
-"""Answering the page's requests: every one is checked before anything is looked up."""
+"""Answering the requests of the page: each is checked before anything is looked up."""
 
 from __future__ import annotations
 

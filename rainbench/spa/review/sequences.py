@@ -54,7 +54,7 @@ class ReviewedSequence:
 
 
 def load_sequence(folder: Path) -> ReviewedSequence:
-    """Read one sequence's folder; what is damaged there is said, not raised."""
+    """Read one sequence's folder; what is damaged there is reported, not raised."""
     candidate, problem = None, ""
     if folder.is_symlink():
         problem = "the folder is a symbolic link; a sequence must be a folder of the run itself"

@@ -21,12 +21,12 @@ class ReviewServer(ThreadingHTTPServer):
         port: Where to listen; 0 for any free port.
 
     Raises:
-        RainbenchError: The port cannot be had.
+        RainbenchError: The port cannot be used.
     """
 
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 64  # of a browser in a hurry; more than wait are refused by the system
+    request_queue_size = 64  # more than a browser opens at once; the system refuses others
 
     def __init__(self, run: ReviewedRun, port: int = 0) -> None:
         self.run = run
@@ -46,7 +46,7 @@ class ReviewServer(ThreadingHTTPServer):
         self.server_name, self.server_port = "127.0.0.1", self.socket.getsockname()[1]
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A connection that breaks is no news: the browser went on to another picture."""
+        """Ignore a connection that breaks: the browser has turned to another picture."""
 
     @property
     def summary(self) -> str:

@@ -78,7 +78,7 @@ def _known(value: float | None, form: str) -> str:
 
 
 def curve_points(curve: tuple[float, ...], width: float, height: float) -> str:
-    """Return the vote curve as the points of an SVG polyline, origin above, left.
+    """Return the vote curve as the points of an SVG polyline, with the origin at the top left.
 
     Example:
         >>> curve_points((0.0, 4.0, 2.0), 10, 8)
@@ -125,7 +125,7 @@ def sequence_html(sequence: ReviewedSequence) -> str:
 
 
 def _version(path: Path) -> str:
-    """A mark that changes with the file, so that a browser never shows an earlier round's."""
+    """Return a mark that changes with the file, so that no browser shows an earlier round's."""
     try:
         return f"{path.stat().st_mtime_ns:x}"
     except OSError:
