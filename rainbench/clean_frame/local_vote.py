@@ -89,7 +89,7 @@ def percentile_map(curves: NDArray[np.int64], height: int, width: int) -> NDArra
 
     spread = (BLOCKS_BLENDED, BLOCKS_BLENDED, PERCENTILES_BLENDED)
     blended = gaussian_filter(curves.astype(np.float64), spread, mode="nearest")
-    # Where nobody votes far and wide, as before a bus, the whole picture does.
+    # Where no pixel near by votes, as behind a parked bus, the whole picture does.
     blended = np.where(blended.any(axis=-1, keepdims=True), blended, curves.mean(axis=(0, 1)))
     top = blended.max(axis=-1, keepdims=True)
     best = blended >= top * (1 - 1e-9)

@@ -10,7 +10,7 @@ tells people from the dry moments of dense rain:
   places in every frame.
 
 What is brighter than the scene counts as rain, which percentile and inlier mean leave out. What
-hides the scene for most of the time can be told from it by its surroundings alone.
+hides the scene for most of the time can be told from it only by what surrounds it.
 """
 
 from __future__ import annotations
@@ -153,7 +153,7 @@ def _surroundings(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the mean and the mean deviation of the sure values around each pixel of a channel.
 
-    Both are ``(H, W)``, and not a number where there are none far and wide.
+    Both are ``(H, W)``, and NaN where none is near.
     """
     from scipy.ndimage import gaussian_filter
 

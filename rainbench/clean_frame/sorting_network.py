@@ -83,7 +83,7 @@ def _pairs(step: Iterable[int]) -> list[tuple[int, int]]:
 def _needed_part(step: Step, rows: int, needed: set[int]) -> list[Step]:
     """Return the step, or what is needed of it, last comparison first; add its rows to needed.
 
-    Rows beyond the last hold plus infinity in thought: a comparison with one changes nothing.
+    Rows beyond the last are taken to hold infinity: a comparison with one changes nothing.
     """
     wanted: list[tuple[int, int]] = []
     for low, high in reversed(_pairs(step)):

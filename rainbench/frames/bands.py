@@ -74,7 +74,7 @@ def contiguous_bytes(
 
 
 def tile_width(frames: int) -> int:
-    """Return how many lanes a tile of so many rows should have, a multiple of 64.
+    """Return how many lanes a tile with a row per frame should have, a multiple of 64.
 
     Example:
         >>> tile_width(100), tile_width(1000)

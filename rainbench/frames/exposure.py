@@ -24,7 +24,7 @@ _REFERENCE = 35
 """Percentile over time that is the reference: below the median, as rain only brightens."""
 
 _FEWEST = 100
-"""Usable pixels below which the light counts as steady, since nothing can be said of it; chosen."""
+"""Usable pixels below which the light counts as steady, since it cannot be measured; chosen."""
 
 _STEP, _REACH = 5e-4, 1.0
 """Bins and half range of the histogram of log ratios: exposures from 0.37 to 2.7 are found."""

@@ -32,7 +32,7 @@ _LEAST_CHANGE, _DEVIATIONS = 5.0, 4.0
 noise change less."""
 
 _MOST_BRIGHTENING = 1.25
-"""The change of brightness that is put down to a cloud; a larger one belongs to another scene. As
+"""The change of brightness that a cloud may cause; a larger one belongs to another scene. As
 all numbers here, chosen."""
 
 _FLOOR = 8

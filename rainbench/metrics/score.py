@@ -27,7 +27,7 @@ def score_all(
 
     Each protocol quantises the prediction by its own rule. Planes and filtered moments are shared
     between the protocols; no value depends on which others are asked for. The values are the same
-    bytes on every call; several threads may score at once, the work is done outside of the
+    bytes on every call; several threads may score at once, the work is done outside the
     interpreter lock.
 
     Args:

@@ -235,7 +235,7 @@ def _advance(gates: Tensor, cell: Tensor | None) -> LSTMState:
 def _advance_in_strips(
     gates: _Gates, parts: list[Tensor], cell: Tensor | None, rows: int
 ) -> LSTMState:
-    """Do as `_advance`, so many rows at a time that a strip's gates stay in the cache.
+    """Do what `_advance` does, a few rows at a time, so that a strip's gates stay in the cache.
 
     The gates of a whole image are four times as large as its features, and the time goes into
     fetching their memory. And ``tanh x = 2 sigmoid 2x - 1``: with the candidate's weights doubled,

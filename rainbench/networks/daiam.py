@@ -49,13 +49,13 @@ paper states none.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from rainbench.networks.base import Restoration
-from rainbench.networks.daiam_parts import Activation, DifferentialModule
+from rainbench.networks.daiam_parts import Activation, DifferentialModule, check_choice
 from rainbench.networks.daiam_stage import Attention, Design, Kind, Light, Output, Stage
 from rainbench.networks.published import unchanged
 
@@ -135,25 +135,16 @@ class DAiAM(nn.Module):
         filter_kernel: int = 2,
     ) -> None:
         super().__init__()
-        for name, value, choices in (
-            ("attention", attention, Attention),
-            ("link", link, Link),
-            ("activation", activation, Activation),
-            ("light", light, Light),
-            ("output", output, Output),
-            ("feed", feed, Feed),
-            *(("a branch", kind, Kind) for kind in branches),
-        ):
-            if value not in get_args(choices):
-                raise ValueError(f'{name} is one of {", ".join(get_args(choices))}, not "{value}"')
+        check_choice("link", link, Link)
+        check_choice("feed", feed, Feed)
+        for kind in branches:
+            check_choice("a branch", kind, Kind)
         if not branches or len(set(branches)) < len(branches):
             raise ValueError(f"branches are one or more different kinds, not {list(branches)}")
-        if width < 2 or width % 2:
-            raise ValueError(f"width is even, as the encoder has half of it, not {width}")
-        if min(stages, encoder_steps, decoder_steps) < 1 or blocks < 0:
-            raise ValueError("stages and steps are at least 1, blocks at least 0")
-        if zero_decoders not in (1, 2) or filter_kernel not in (2, 3):
-            raise ValueError("zero_decoders is 1 or 2, filter_kernel 2 or 3")
+        if stages < 1:
+            raise ValueError(f"stages are at least 1, not {stages}")
+        if filter_kernel not in (2, 3):
+            raise ValueError(f"filter_kernel is 2 or 3, not {filter_kernel}")
         sees_both = link == "differential" and feed == "both"
         if shared_stages and stages > 1 and sees_both:
             raise ValueError(

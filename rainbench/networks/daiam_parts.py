@@ -6,7 +6,7 @@ here; `rainbench.networks.daiam` describes the choices.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,18 @@ Activation = Literal["tables", "text"]
 
 _ENCODER_BLOCKS, _SLOPE = 3, 0.2
 """Residual blocks of the encoder, and the slope of the leaky ReLUs (Table 1)."""
+
+
+def check_choice(name: str, value: str, choices: object) -> None:
+    """Raise a ValueError unless a value is one of a ``Literal``'s.
+
+    Example:
+        >>> check_choice("activation", "sigmoid", Activation)
+        Traceback (most recent call last):
+        ValueError: activation is one of tables, text, not "sigmoid"
+    """
+    if value not in get_args(choices):
+        raise ValueError(f'{name} is one of {", ".join(get_args(choices))}, not "{value}"')
 
 
 def residual_block(channels: int, activation: Activation) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from rainbench.networks.blocks import conv3
-from rainbench.networks.daiam_parts import Activation, Decoder, Encoder
+from rainbench.networks.daiam_parts import Activation, Decoder, Encoder, check_choice
 
 Attention = Literal["zero", "odd", "dual"]
 Kind = Literal["streak", "drop", "joint"]
@@ -36,6 +36,18 @@ class Design:
     zero_decoders: int = 1
     own_outputs: bool = False
 
+    def __post_init__(self) -> None:
+        check_choice("attention", self.attention, Attention)
+        check_choice("activation", self.activation, Activation)
+        check_choice("light", self.light, Light)
+        check_choice("output", self.output, Output)
+        if self.width < 2 or self.width % 2:
+            raise ValueError(f"width is even, as the encoder has half of it, not {self.width}")
+        if min(self.encoder_steps, self.decoder_steps) < 1 or self.blocks < 0:
+            raise ValueError("steps are at least 1, blocks at least 0")
+        if self.zero_decoders not in (1, 2):
+            raise ValueError(f"zero_decoders is 1 or 2, not {self.zero_decoders}")
+
     @property
     def features(self) -> int:
         """Channels of the encoder."""
@@ -52,11 +64,11 @@ class Design:
         return {"zero": 0, "odd": 1, "dual": 2 if self.light == "head" else 1}[self.attention]
 
     def decoder(self, inputs: int) -> Decoder:
-        """Return a D_heavy or D_light that sees so many channels (Table 2)."""
+        """Return a D_heavy or D_light for this number of input channels (Table 2)."""
         return self._decoder(inputs, self.blocks)
 
     def global_decoder(self, inputs: int) -> Decoder:
-        """Return a D_global that sees so many channels (Table 3)."""
+        """Return a D_global for this number of input channels (Table 3)."""
         return self._decoder(inputs, _GLOBAL_BLOCKS)
 
     def _decoder(self, inputs: int, blocks: int) -> Decoder:

@@ -52,7 +52,7 @@ class NASNet(nn.Module):
         se_reduction: How many times fewer channels the middle of "se" has; the paper does not
             say, 16 is its authors' (Hu 2018).
         fuse: Whether the outputs of all stages are concatenated and fused; without it (DirectNet)
-            the last stage's goes on alone.
+            only the last stage's is passed on.
         input_mean: Subtracted from each channel of the input, as the authors' code does.
         input_std: What each channel of the input is then divided by.
 

@@ -151,7 +151,7 @@ class SqueezeExcitation(nn.Module):
 
 
 def _activation(excited: int) -> nn.Sequential:
-    """Return what follows a convolution; so many channels are weighted first, none for 0."""
+    """Return what follows a convolution: weights of ``excited`` channels, if any, and LeakyReLU."""
     leaky = nn.LeakyReLU(_SLOPE)
     return nn.Sequential(SqueezeExcitation(excited), leaky) if excited else nn.Sequential(leaky)
 

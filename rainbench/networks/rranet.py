@@ -17,7 +17,7 @@ as an argument where it is more than a detail:
 * The upsampling layer, which only a figure shows, is bilinear and a 3x3 convolution.
 * The RLCN image is averaged down to each scale. The attention module's middle has half as many
   channels as the scale, and its last convolution is 1x1; its three sums share one bias.
-* Sides that are no multiple of 8 are rounded up when pooled, and cropped when upsampled. The card
+* Sides that are not multiples of 8 are rounded up when pooled, and cropped when upsampled. The card
   asks for padding to multiples of 8, where the two are the same.
 
 Attention is not supervised: the objective looks at the last image alone (Eq. 1).

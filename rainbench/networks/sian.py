@@ -59,7 +59,7 @@ class SIAN(nn.Module):
         width: Channels of the features.
         attention: Whether features are weighted by their mask; without it the masks are zero.
         recurrent: Whether a convolutional LSTM per scale carries features from stage to stage.
-        blur: How the layers of the scale space come about, see `scale_space.Blur`.
+        blur: How the layers of the scale space are made, see `scale_space.Blur`.
         kernels: How far its kernels reach, see `scale_space.Kernels`.
         mask_relu: Whether a ReLU stands before the sigmoid of the masks, as the paper has it.
         merge: How the scales come together: "nested", scale by scale, as published; "joint", all

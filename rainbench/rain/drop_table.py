@@ -19,10 +19,10 @@ from rainbench.core.random import philox, uniform, words16
 from rainbench.rain.ranges import check_drawn, check_ranges
 
 REFERENCE_ROWS = 480
-"""Lengths are given for images of so many rows, and scale with them."""
+"""Rows of the images for which lengths are given; they scale with the rows."""
 
 REFERENCE_AREA = 480 * 720
-"""`DropParameters.count` drops lie on so many pixels at 480 rows."""
+"""Pixels, at 480 rows, on which `DropParameters.count` drops lie."""
 
 _TURN = 4096
 """Steps of a full turn: angles are whole numbers, the same on every processor."""

@@ -20,7 +20,7 @@ from rainbench.core.random import NORMAL_ONE, normal_table, philox, uniform, wor
 from rainbench.rain.ranges import check_drawn, check_ranges
 
 REFERENCE_ROWS = 480
-"""Lengths and widths of streaks are given for images of so many rows, and scale with them."""
+"""Rows of the images for which lengths and widths are given; they scale with the rows."""
 
 VISIBLE = 10
 """Grey levels above which a pixel of the layer is streak in the binary mask; chosen by eye."""

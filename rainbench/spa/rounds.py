@@ -1,4 +1,4 @@
-"""The rounds of one scene: so many frames, a clean frame, a verdict; perhaps more frames."""
+"""The rounds of one scene: some frames, a clean frame, a verdict; then more frames, or the end."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ HEIGHT, WIDTH = 128, 192
 """Of each picture: large enough for SSIM and four scales, small enough to lie in a repository."""
 
 ROWS = 480
-"""Rain is as large as in images of so many rows: in one of 128 it would be thinner than a pixel."""
+"""Rain is as large as in images of 480 rows: in one of 128 it would be thinner than a pixel."""
 
 SEED = 1
 """Any number; the sets are compared byte by byte, so it stays."""

@@ -50,7 +50,7 @@ def describe_start(path: Path) -> str:
 
 
 def missing_bytes(path: Path) -> int:
-    """Return how many bytes a file lacks by its own account; 0 where it keeps none.
+    """Return how many bytes a file lacks of the length that it states; 0 where it states none.
 
     MP4 and MOV state the length of each box, AVI that of the first chunk, Matroska and WebM that of
     the segment.

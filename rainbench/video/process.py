@@ -1,7 +1,7 @@
 """The caller's side of a decoder's process: start it, listen to it, and leave nothing of it behind.
 
 The process is a fresh interpreter (no fork, so threads of the caller do not matter). Frames travel
-through memory that both sides map and that has no name: whoever is killed, nothing is left behind.
+through memory that both sides map and that has no name: if either is killed, nothing is left.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Every source is decoded in a process of its own, so that a codec that crashes, hangs or asks for
 absurd amounts of memory becomes a `VideoError` that names the file and the frame. At most a few
-frames are in flight. How colours are converted is told in `rainbench.video.colour`.
+frames are in flight. `rainbench.video.colour` says how colours are converted.
 
 Frames are decoded in order from the first, whatever part is wanted: seeking would depend on the
 container's index and on where key frames lie. What lies before a damaged frame is handed out first.

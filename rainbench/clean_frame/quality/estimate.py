@@ -65,7 +65,7 @@ _GHOSTING_LEVELS = 16.0
 noise; chosen."""
 
 FEWEST = 4
-"""Frames below which odd and even frames are no sequences of their own (two each)."""
+"""Fewest frames that can be judged: two odd and two even ones."""
 
 BLOCK = 16
 """Pixels a side of the blocks whose residuals are counted together: enough samples for a mode."""

@@ -233,7 +233,7 @@ def clean_part(
 
 
 def split_in_half(count: int) -> tuple[slice, slice]:
-    """Return the first and the second half of so many frames.
+    """Return the first and the second half of a number of frames.
 
     Example:
         >>> split_in_half(5)
