@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.core.errors import PairError
 from rainbench.core.images import Image, pixel_hash
 from rainbench.core.text import count_of
 from rainbench.pairs.layouts import Pair
+from rainbench.pairs.likeness import LEAST, Outline, best_fit, likeness, outline
 
 SSIM_SIDE = 11
 """Side of SSIM's window (Wang 2004): a smaller picture has no SSIM under most protocols."""
 
-_LEAST_LIKENESS = 0.5
-"""Pictures of one scene are far above it, also in heavy rain; those of two scenes below."""
-
-_LIKENESS_SIDE = 16
+_MOST_COMPARED = 1000
 _FEWEST_VOTES = 3
 _SWAPPED_SHARE = 0.75
 
@@ -36,7 +33,7 @@ class Inspection:
         height: Height in pixels.
         rainy_sha256: `rainbench.core.images.pixel_hash` of the rainy image.
         clean_sha256: The same of the clean image.
-        likeness: How much the two look like one scene, up to 1.
+        outlines: Of a pair whose two pictures do not look like one scene: both outlines.
         clean_has_detail: Whether the clean picture has more fine detail than the rainy one.
         swapped: Whether the clean picture is the rainy one with bright streaks added.
     """
@@ -46,7 +43,7 @@ class Inspection:
     height: int
     rainy_sha256: str
     clean_sha256: str
-    likeness: float
+    outlines: tuple[Outline, Outline] | None
     clean_has_detail: bool
     swapped: bool
 
@@ -71,13 +68,14 @@ def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspect
             "one of the two is a copy of the other, there is no truth to compare with"
         )
     more_detail = _detail(clean) > _detail(rainy)
+    outlines = outline(rainy), outline(clean)
     return Inspection(
         pair,
         rainy.shape[1],
         rainy.shape[0],
         pixel_hash(rainy),
         pixel_hash(clean),
-        _likeness(rainy, clean),
+        outlines if likeness(*outlines) < LEAST else None,
         more_detail,
         streaks and more_detail and _only_adds_light(rainy, clean),
     )
@@ -115,18 +113,36 @@ def problems_between(inspections: Sequence[Inspection]) -> dict[str, str]:
                     f"{other.pair.clean.path}, which should be clean, is the same picture as "
                     f"{each.pair.rainy.path}, which should be rainy"
                 )
-    for sharing in by_clean.values():
-        for each in sharing if len(sharing) > 1 else ():
-            if each.likeness < _LEAST_LIKENESS and each.pair.id not in problems:
-                other = next(other for other in sharing if other is not each)
-                problems[each.pair.id] = _foreign_clean(each.pair, other.pair)
+    problems |= _foreign_clean(
+        [each for each in inspections if each.outlines and each.pair.id not in problems], by_clean
+    )
     return problems
 
 
-def _foreign_clean(pair: Pair, other: Pair) -> str:
-    same_file = pair.clean.path == other.clean.path
-    also = f"also given to {other.rainy.path}" if same_file else f"a copy of {other.clean.path}"
-    return f"{pair.clean.path} does not show the scene of {pair.rainy.path}: it is {also}"
+def _foreign_clean(
+    strange: Sequence[Inspection], by_clean: Mapping[str, Sequence[Inspection]]
+) -> dict[str, str]:
+    """Return which clean images that look like another scene are proved to be wrong.
+
+    The look alone is no proof: rain may hide a scene. It is one that the image fits another pair,
+    or that another of these images fits.
+    """
+    problems: dict[str, str] = {}
+    compared = strange[:_MOST_COMPARED]
+    cleans = np.array([each.outlines[1] for each in compared if each.outlines], np.float32)
+    for each in strange:
+        pair, why = each.pair, ""
+        fitting = [one.pair for one in by_clean[each.clean_sha256] if one.outlines is None]
+        if fitting and fitting[0].clean == pair.clean:
+            why = f": it is also the partner of {fitting[0].rainy.path}"
+        elif fitting:
+            why = f": it is a copy of {fitting[0].clean.path}"
+        elif each.outlines and (found := best_fit(each.outlines[0], cleans)) is not None:
+            why = f", but {compared[found].pair.clean.path} does"
+        if why:
+            what = f"{pair.clean.path} does not show the scene of {pair.rainy.path}"
+            problems[pair.id] = what + why
+    return problems
 
 
 def check_order(card: DatasetCard, layout: Layout, inspections: Sequence[Inspection]) -> None:
@@ -178,20 +194,3 @@ def _only_adds_light(dark: Image, bright: Image) -> bool:
     """Return whether the second picture is the first with bright things put into a part of it."""
     more = bright[..., 1].astype(np.int16) - dark[..., 1]
     return bool((more < -2).mean() < 0.001 and 0.001 < (more > 8).mean() < 0.6)
-
-
-def _likeness(one: Image, other: Image) -> float:
-    """Return the correlation of two pictures' brightness over a coarse grid; 1 if one is flat."""
-    first, second = _coarse(one), _coarse(other)
-    spread = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum()) / spread if spread > 1 else 1.0
-
-
-def _coarse(image: Image) -> NDArray[np.float64]:
-    import cv2
-
-    grid = cv2.resize(image, (_LIKENESS_SIDE, _LIKENESS_SIDE), interpolation=cv2.INTER_AREA).mean(
-        axis=2
-    )
-    grey: NDArray[np.float64] = grid - grid.mean()
-    return grey

@@ -30,7 +30,7 @@ _OF_SYSTEMS = {
 """What operating systems and network drives put beside people's files."""
 
 _LINK_BYTES = 1024
-_MOST_ENTRIES = 64
+_MOST_ENTRIES = 16
 """How often one folder is looked through when links lead to it under several names; without an
 end, folders full of links to each other would have more paths than there is time for."""
 
@@ -140,6 +140,8 @@ def shown(path: Path | str) -> str:
         'a\\nb\\xff.png'
     """
     whole = os.fsencode(path).decode("utf-8", "backslashreplace")
+    if whole.isprintable():
+        return whole
     return "".join(
         repr(letter)[1:-1] if unicodedata.category(letter) in ("Cc", "Zl", "Zp") else letter
         for letter in whole

@@ -78,9 +78,10 @@ def read_list(name: str, files: Files) -> Listed:
     except PairError as error:
         listed.problems.append(str(error))
         return listed
+    called = shown(listing)
     rainy_lines: dict[Path, tuple[int, str]] = {}
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
-        where = f"{shown(listing)}, line {number}"
+        where = f"{called}, line {number}"
         try:
             divided = _divide(line, files)
         except PairError as error:
@@ -163,7 +164,10 @@ def _plain(path: str) -> str:
     for quote in ('"', "'"):
         if len(path) > 1 and path[0] == path[-1] == quote:
             path = path[1:-1].strip()
-    return re.sub(r"/+", "/", path.replace("\\", "/")).removeprefix("./").lstrip("/")
+    path = path.replace("\\", "/")
+    while "//" in path:
+        path = path.replace("//", "/")
+    return path.removeprefix("./").lstrip("/")
 
 
 def _why_not(line: str, files: Files) -> str:
