@@ -18,6 +18,7 @@ class Layout:
     for any characters but a slash, ``{id:d}`` for a whole number however padded. Two files are a
     pair when the fields of the clean pattern have the same values in both; fields that only the
     rainy pattern has (the fourteen copies of Rain1400) tell rainy files of one clean file apart.
+    Between two fields stands some text. Case and the form of Unicode do not matter.
 
     Attributes:
         name: What ``--layout`` calls it.
@@ -25,7 +26,8 @@ class Layout:
         clean: Pattern of the clean files.
         combined: Pattern of files that hold both halves side by side, instead of the two above.
         order: Which half of a combined file comes first, from the left.
-        list_file: A text file of the data set, a line per pair: rainy path, blank, clean path.
+        list_file: A text file of the data set, in UTF-8, a line per pair: rainy path, then a blank,
+            tab or comma, then clean path.
         note: Where this packaging comes from.
     """
 

@@ -16,7 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from rainbench.catalog.cards import BaselineCard, DatasetCard, Recipe
+from rainbench.catalog.cards import BaselineCard, DatasetCard, Layout, Recipe
+from rainbench.catalog.patterns import parse_pattern, path_problem
 from rainbench.core.errors import CardError
 from rainbench.core.text import did_you_mean
 
@@ -146,6 +147,35 @@ def _check_dataset(card: DatasetCard, file: Path) -> None:
             raise CardError(
                 f'{file}: layout "{layout.name}" must have either rainy and clean, or combined, '
                 "or list_file"
+            )
+        _check_layout(layout, file)
+    names = [layout.name for layout in card.layouts]
+    for name in names:
+        if names.count(name) > 1:
+            raise CardError(f'{file}: two layouts are called "{name}"')
+    for folder in (*card.folders, card.embedded):
+        if folder and (problem := path_problem(folder.rstrip("/") or folder)):
+            raise CardError(f'{file}: the folder "{folder}" {problem}')
+
+
+def _check_layout(layout: Layout, file: Path) -> None:
+    patterns = {}
+    for key in ("rainy", "clean", "combined", "list_file"):
+        text = getattr(layout, key)
+        where = f'{file}: {key} of layout "{layout.name}", "{text}",'
+        if text and (problem := path_problem(text)):
+            raise CardError(f"{where} {problem}")
+        if key == "list_file":
+            continue
+        try:
+            patterns[key] = {field.name: field for field in parse_pattern(text).fields}
+        except ValueError as error:
+            raise CardError(f"{where} cannot be read: {error}") from None
+    for name, field in patterns["clean"].items():
+        if patterns["rainy"].get(name) != field:
+            raise CardError(
+                f'{file}: layout "{layout.name}" has the field {{{name}}} in clean, '
+                "but not the same one in rainy, so no file has a partner"
             )
 
 

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
+from rainbench.catalog.patterns import Fields, Pattern, parse_pattern
 from rainbench.catalog.registry import content_root
 from rainbench.core.errors import PairError
-from rainbench.core.files import read_regular_file
-from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.text import natural_key
+from rainbench.pairs.files import Files, files_below, name_problem, shown
+from rainbench.pairs.lists import read_list
 
 Half = Literal["", "left", "right"]
-Fields = tuple[tuple[str, str | int], ...]
-
-_FIELD = re.compile(r"\{(\w+)(:d)?\}")
-_LINK_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +32,8 @@ class Pair:
     """A rainy image and its clean partner.
 
     Attributes:
-        id: The same in every packaging of the data set: numbers without padding.
+        id: The same in every packaging of the data set: numbers without padding. No two pairs of a
+            data set have the same.
         rainy: The rainy image.
         clean: The clean image.
     """
@@ -59,8 +56,8 @@ class Match:
 
     layout: Layout
     pairs: tuple[Pair, ...]
-    problems: tuple[str, ...]
-    unused_clean: tuple[str, ...]
+    problems: tuple[str, ...] = ()
+    unused_clean: tuple[str, ...] = ()
 
 
 def find_copies(
@@ -78,19 +75,34 @@ def find_copies(
     found: list[Path] = []
     others: list[Path] = []
     for root in roots:
-        children = sorted(root.iterdir()) if root.is_dir() else []
-        named = [child for child in children if child.name.casefold() in names and child.is_dir()]
+        children = _children(root)
+        named = [child for child in children if child.name.casefold() in names and _is_dir(child)]
         nested = [
             root.joinpath(*folder.split("/"))
             for folder in card.folders
-            if "/" in folder and root.joinpath(*folder.split("/")).is_dir()
+            if "/" in folder and _is_dir(root.joinpath(*folder.split("/")))
         ]
-        itself = [root] if root.resolve().name.casefold() in names and root.is_dir() else []
+        own_name = os.path.basename(os.path.realpath(root)).casefold()  # noqa: PTH119
+        itself = [root] if own_name in names and _is_dir(root) else []
         copies = [*itself, *named, *nested]
         found += copies
-        if not copies and only_one_wanted and root.is_dir():
+        if not copies and only_one_wanted and _is_dir(root):
             others.append(root)
-    return list(dict.fromkeys([*found, *others]))
+    once: dict[str, Path] = {}  # links give one folder several names
+    for copy in (*found, *others):
+        once.setdefault(os.path.realpath(copy), copy)
+    return list(once.values())
+
+
+def _is_dir(path: Path) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - says no, not an error, where it may not look
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:  # the folder is named when it is looked into
+        return []
 
 
 def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]:
@@ -110,151 +122,156 @@ def match_layouts(card: DatasetCard, folder: Path) -> list[Match]:
     """Return what each layout of a card finds in a folder, the most pairs first.
 
     Raises:
-        PairError: A folder of the copy cannot be read.
+        PairError: The folder cannot be read.
     """
-    try:
-        files = dict(_files_below(folder))
-    except OSError as error:
-        where = error.filename or folder
-        raise PairError(f"{where}: cannot be read: {error.strerror}") from None
-    matches = [_match(layout, folder, files) for layout in card.layouts]
+    return match_files(card, files_below(folder))
+
+
+def match_files(card: DatasetCard, files: Files) -> list[Match]:
+    """Return what each layout of a card makes of files, the most pairs first."""
+    matches = [_match(layout, files) for layout in card.layouts]
     return sorted(matches, key=lambda match: -len(match.pairs))
 
 
-def _match(layout: Layout, folder: Path, files: dict[str, Path]) -> Match:
+def _match(layout: Layout, files: Files) -> Match:
     if layout.list_file:
-        return _match_list(layout, folder, files)
-    if layout.combined:
-        first, second = layout.order.split("-")
-        halves: dict[str, Half] = {first: "left", second: "right"}
-        found, problems = _find(layout.combined, files)
-        pairs = [
-            Pair(_id(key), Source(path, halves["rainy"]), Source(path, halves["clean"]))
-            for key, path in found.items()
-        ]
-        return Match(layout, _in_order(pairs), tuple(problems), ())
-    rainy, rainy_problems = _find(layout.rainy, files)
-    clean, clean_problems = _find(layout.clean, files)
-    clean_fields = {name for name, _ in _FIELD.findall(layout.clean)}
-    by_fields = {tuple(sorted(key)): path for key, path in clean.items()}
-    pairs, lonely, used = [], [], set()
-    for key, path in rainy.items():
-        wanted = tuple(sorted(part for part in key if part[0] in clean_fields))
-        partner = by_fields.get(wanted)
-        if partner is None:
-            lonely.append(f"{path} has no clean partner ({_fill(layout.clean, wanted)})")
-        elif partner != path:
-            used.add(wanted)
-            pairs.append(Pair(_id(key), Source(path), Source(partner)))
-    unused = tuple(str(path) for key, path in by_fields.items() if key not in used)
-    problems = rainy_problems + clean_problems + lonely
-    return Match(layout, _in_order(pairs), tuple(problems), unused)
+        match = _match_list(layout, files)
+    elif layout.combined:
+        match = _match_combined(layout, files)
+    else:
+        match = _match_two(layout, files)
+    once: dict[str, Pair] = {}
+    for pair in match.pairs:
+        if once.setdefault(pair.id, pair) is not pair:
+            raise PairError(
+                f"{pair.rainy.path} and {once[pair.id].rainy.path} have the same id, {pair.id}",
+                hint="Rename one of them.",
+            )
+    return replace(match, pairs=_in_order(match.pairs))
 
 
-def _match_list(layout: Layout, folder: Path, files: dict[str, Path]) -> Match:
-    listing = folder / layout.list_file
-    pairs, problems = [], []
-    try:
-        lines = listing.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    for number, line in enumerate(lines, start=1):
-        names = [name.removeprefix("./").lstrip("/") for name in line.split()]
-        if not names:
+def _match_list(layout: Layout, files: Files) -> Match:
+    listed = read_list(layout.list_file, files)
+    short = Counter(Path(name).stem for name in listed.pairs)
+    clear = not short or max(short.values()) == 1
+    pairs = tuple(
+        Pair(Path(name).stem if clear else name, Source(rainy), Source(clean))
+        for name, (rainy, clean) in listed.pairs.items()
+    )
+    return Match(layout, pairs, tuple(listed.problems))
+
+
+def _match_combined(layout: Layout, files: Files) -> Match:
+    first, second = layout.order.split("-")
+    halves: dict[str, Half] = {first: "left", second: "right"}
+    found = _find(layout.combined, files)
+    single = [(each.readings[0], each.paths[0]) for each in found.members if len(each.paths) == 1]
+    pairs = tuple(
+        Pair(name, Source(path, halves["rainy"]), Source(path, halves["clean"]))
+        for name, (_, path) in zip(_ids(single), single, strict=True)
+    )
+    return Match(layout, pairs, tuple(found.problems))
+
+
+def _match_two(layout: Layout, files: Files) -> Match:
+    rainy, clean = _find(layout.rainy, files), _find(layout.clean, files)
+    shared = {field.name for field in clean.pattern.fields}
+    by_values: dict[Fields, list[_Member]] = {}
+    for member in clean.members:
+        for reading in member.readings:
+            by_values.setdefault(tuple(sorted(reading)), []).append(member)
+    clean_paths = {path for member in clean.members for path in member.paths}
+    problems = [*rainy.problems, *clean.problems]
+    found: list[tuple[Fields, Path, Path]] = []
+    used: set[Path] = set()
+    for member in rainy.members:
+        partners: dict[Path, tuple[Fields, _Member]] = {}
+        for reading in member.readings:
+            wanted = tuple(sorted(part for part in reading if part[0] in shared))
+            for partner in by_values.get(wanted, []):
+                partners.setdefault(partner.paths[0], (reading, partner))
+        path = member.paths[0]
+        if len(partners) > 1:
+            first, second = list(partners)[:2]
+            problems.append(
+                f"{path} can be read in two ways, as the partner of {first} or of {second}: "
+                "rename them, or write a layout with other text between its fields"
+            )
+        elif not partners and path not in clean_paths:
+            partner_name = clean.pattern.fill(member.readings[0])
+            problems.append(f"{path} has no clean partner ({partner_name})")
+        for reading, partner in partners.values() if len(partners) == 1 else ():
+            used.update(partner.paths)
+            if len(member.paths) == len(partner.paths) == 1 and path != partner.paths[0]:
+                found.append((reading, path, partner.paths[0]))
+    names = _ids([(reading, path) for reading, path, _ in found])
+    pairs = tuple(
+        Pair(name, Source(path), Source(partner))
+        for name, (_, path, partner) in zip(names, found, strict=True)
+    )
+    unused = tuple(str(m.paths[0]) for m in clean.members if m.paths[0] not in used)
+    return Match(layout, pairs, tuple(problems), unused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """What is one member of the data set by its name: one file, or by mistake several."""
+
+    readings: list[Fields]
+    paths: list[Path]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    pattern: Pattern
+    members: list[_Member]
+    problems: list[str]
+
+
+def _find(text: str, files: Files) -> _Found:
+    """Return the files that a pattern matches, and what is wrong with others that it is about."""
+    pattern = parse_pattern(text)
+    members: dict[Fields, _Member] = {}
+    problems = [why for folder, why in files.unreadable if pattern.may_lie_in(folder)]
+    for name in files.by_name:
+        readings = pattern.read(name)
+        if not readings:
+            if not name.isascii() and pattern.read(_with_plain_digits(name)):
+                where = shown(files.by_name[name])
+                problems.append(f"{where}: its number has characters that are no digits: rename it")
             continue
-        where = f"{listing}, line {number}"
-        if len(names) != 2:
-            problems.append(f"{where}: expected a rainy and a clean path, found {len(names)} words")
-        elif missing := [name for name in names if name.casefold() not in files]:
-            problems.append(f"{where}: {missing[0]} is not a file of this folder")
-        else:
-            rainy, clean = (files[name.casefold()] for name in names)
-            pairs.append(Pair(Path(names[0]).stem, Source(rainy), Source(clean)))
-    return Match(layout, _in_order(pairs), tuple(problems), ())
+        for path in files.called(name):
+            if problem := name_problem(path, name):
+                problems.append(problem)
+            else:
+                members.setdefault(readings[0], _Member(readings, [])).paths.append(path)
+    problems += [
+        f"{member.paths[1]} and {member.paths[0]} are the same member of the data set"
+        for member in members.values()
+        if len(member.paths) > 1
+    ]
+    return _Found(pattern, list(members.values()), problems)
 
 
-def _find(pattern: str, files: dict[str, Path]) -> tuple[dict[Fields, Path], list[str]]:
-    """Return the files that a pattern matches by their fields' values, and duplicates."""
-    expression = re.compile(_as_regex(pattern.casefold()))
-    found: dict[Fields, Path] = {}
-    problems: list[str] = []
-    numeric = {name for name, kind in _FIELD.findall(pattern.casefold()) if kind}
-    for name, path in files.items():
-        matched = expression.fullmatch(name)
-        if not matched:
-            continue
-        key = tuple(
-            (field, int(value) if field in numeric else value)
-            for field, value in matched.groupdict().items()
-        )
-        if key in found:
-            problems.append(f"{path} and {found[key]} are the same member of the data set")
-        else:
-            found[key] = path
-    return found, problems
+def _with_plain_digits(name: str) -> str:
+    """Return a name with zeros in place of superscripts and other digits without a place value."""
+    return "".join(
+        "0" if letter.isdigit() and not letter.isdecimal() else letter for letter in name
+    )
 
 
-def _as_regex(pattern: str) -> str:
-    expression, position, seen = "", 0, set()
-    for field in _FIELD.finditer(pattern):
-        expression += re.escape(pattern[position : field.start()])
-        name, kind = field.groups()
-        if name in seen:
-            expression += f"(?P={name})"
-        else:
-            expression += rf"(?P<{name}>\d+)" if kind else f"(?P<{name}>[^/]+?)"
-        seen.add(name)
-        position = field.end()
-    return expression + re.escape(pattern[position:])
+def _ids(found: list[tuple[Fields, Path]]) -> list[str]:
+    """Return the ids of pairs: their fields' values with ``_`` between them.
 
-
-def _fill(pattern: str, key: Fields) -> str:
-    values = dict(key)
-    return _FIELD.sub(lambda field: str(values.get(field[1], "?")), pattern)
-
-
-def _id(key: Fields) -> str:
-    return "_".join(str(value) for _, value in key)
-
-
-def _in_order(pairs: list[Pair]) -> tuple[Pair, ...]:
-    return tuple(sorted(pairs, key=lambda pair: natural_key(pair.id)))
-
-
-def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield every file of use, by its case-folded path relative to the folder.
-
-    A symbolic link that was checked out as a small text file (as happens to archives unpacked
-    where links are not supported) is followed, as long as it stays near: below the folder's
-    parent.
+    Where two would be the same (``cam_1/2`` and ``cam/1_2``), all are joined by a slash, which no
+    value has.
     """
-    visited: set[Path] = set()
-
-    def walk(directory: Path, prefix: str) -> Iterator[tuple[str, Path]]:
-        real = directory.resolve()
-        if real in visited:
-            return
-        visited.add(real)
-        for item in sorted(os.scandir(directory), key=lambda item: item.name):
-            path, name = Path(item.path), prefix + item.name.casefold()
-            if item.is_dir():
-                yield from walk(path, f"{name}/")
-            elif path.suffix.lower() in IMAGE_SUFFIXES or path.suffix == ".txt":
-                yield name, path
-            elif target := _link_as_text(path, folder.resolve().parent):
-                yield from walk(target, f"{name}/")
-
-    yield from walk(folder, "")
+    for joint in "_/":
+        names = [joint.join(str(value) for _, value in key) or path.stem for key, path in found]
+        if len(set(names)) == len(names):
+            break
+    return names
 
 
-def _link_as_text(path: Path, limit: Path) -> Path | None:
-    if path.suffix:
-        return None
-    try:  # a pipe or a device is refused, not waited for
-        text = read_regular_file(path, _LINK_BYTES).decode().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not text or "\n" in text or "\0" in text:
-        return None
-    target = (path.parent / text).resolve()
-    return target if target.is_dir() and target.is_relative_to(limit) else None
+def _in_order(pairs: tuple[Pair, ...]) -> tuple[Pair, ...]:
+    return tuple(sorted(pairs, key=lambda pair: natural_key(pair.id)))

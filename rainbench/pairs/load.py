@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -16,15 +17,19 @@ import numpy as np
 from rainbench.catalog.cards import DatasetCard, Variant
 from rainbench.core.errors import ImageError, PairError, RainbenchError
 from rainbench.core.images import Image, pixel_hash, read_image
-from rainbench.core.text import did_you_mean
-from rainbench.pairs.layouts import Match, Pair, Source, match_layouts
+from rainbench.pairs.checks import (
+    Inspection,
+    check_order,
+    inspect,
+    note_small,
+    problems_between,
+)
+from rainbench.pairs.choose import choose_layout, count_problems, problem_text, variant_of
+from rainbench.pairs.layouts import Pair, Source
 
 _LOG = logging.getLogger(__name__)
 
 Opened = TypeVar("Opened")
-
-SHOWN_PROBLEMS = 5
-_ORDER_SAMPLE = 16
 
 CHANGED = "changed while the run was going on"
 """What is said of a file that is not any more what it was when it was checked."""
@@ -115,31 +120,37 @@ def load_pairs(
         >>> len(mini.pairs), mini.layout
         (8, 'versions')
     """
-    match = _choose(card, folder, layout)
-    problems = list(match.problems) + _count_problems(card, match)
-    pairs = match.pairs[:limit]
+    match = choose_layout(card, folder, layout)
+    problems = list(match.problems) + count_problems(card, match)
+    streaks = "streaks" in card.degradation
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        inspected = list(pool.map(lambda pair: _inspect(pair, folder, progress), pairs))
-    manifest = [info for info in inspected if isinstance(info, PairInfo)]
-    problems += [info for info in inspected if isinstance(info, str)]
-    problems += _repeated(manifest)
-    if "streaks" in card.degradation and card.origin == "synthetic":
-        _check_order(card, match, pairs)
+        results = list(
+            pool.map(lambda pair: _inspect(pair, progress, streaks=streaks), match.pairs[:limit])
+        )
+    inspected = [result for result in results if isinstance(result, Inspection)]
+    problems += [result for result in results if isinstance(result, str)]
+    if streaks and card.origin == "synthetic":
+        check_order(card, match.layout, inspected)
+    between = problems_between(inspected)
+    problems += between.values()
+    good = [each for each in inspected if each.pair.id not in between]
     if problems and not allow_partial:
         raise PairError(
-            _problem_text(card, folder, match, problems),
+            problem_text(card, folder, match.layout, problems),
             hint="Mend the copy, or give --allow-partial to leave these out and list them.",
         )
-    if not manifest:
+    if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")
-    wanted = {info.id for info in manifest}
+    if note := note_small(good):
+        _LOG.warning("%s: %s", card.name, note)
+    manifest = tuple(_info(each, folder) for each in good)
     return PairSet(
         card=card,
         folder=folder,
         layout=match.layout.name,
-        pairs=tuple(pair for pair in pairs if pair.id in wanted),
-        manifest=tuple(manifest),
-        variant=_variant(card, manifest),
+        pairs=tuple(each.pair for each in good),
+        manifest=manifest,
+        variant=variant_of(card, {(each.width, each.height) for each in good}),
         left_out=tuple(problems),
         found=len(match.pairs),
     )
@@ -281,135 +292,30 @@ def manifest_csv(manifest: Iterable[PairInfo]) -> str:
     return text.getvalue()
 
 
-def _choose(card: DatasetCard, folder: Path, wanted: str) -> Match:
-    names = [layout.name for layout in card.layouts]
-    if wanted and wanted not in names:
-        raise PairError(
-            f"{card.name} has no layout called {wanted}", hint=did_you_mean(wanted, names)
-        )
-    matches = match_layouts(card, folder)
-    if wanted:
-        matches = [match for match in matches if match.layout.name == wanted]
-    best = matches[0]
-    if not best.pairs:
-        if best.problems:
-            raise PairError(f"{folder}: no pair of {card.name}: {best.problems[0]}")
-        patterns = "; ".join(
-            layout.combined or layout.list_file or f"{layout.rainy} with {layout.clean}"
-            for layout in card.layouts
-        )
-        state = "is empty" if not any(folder.iterdir()) else "matches no layout of its card"
-        raise PairError(f"{folder}: {state} ({card.name})", hint=f"Looked for: {patterns}.")
-    return best
-
-
-def _count_problems(card: DatasetCard, match: Match) -> list[str]:
-    found = len(match.pairs)
-    if not card.count or found == card.count:
-        return []
-    unused = f"; {match.unused_clean[0]} has no rainy partner" if match.unused_clean else ""
-    absent = ""
-    numbers = {int(pair.id) for pair in match.pairs if pair.id.isdecimal()}
-    if len(numbers) == found:
-        missing = sorted(set(range(min(numbers), min(numbers) + card.count)) - numbers)
-        if missing:
-            absent = f"; not found: {', '.join(map(str, missing[:SHOWN_PROBLEMS]))}" + (
-                ", ..." if len(missing) > SHOWN_PROBLEMS else ""
-            )
-    return [f"{found} pairs instead of {card.count}{absent}{unused}"]
-
-
-def _inspect(pair: Pair, folder: Path, progress: Callable[[], None]) -> PairInfo | str:
+def _inspect(pair: Pair, progress: Callable[[], None], *, streaks: bool) -> Inspection | str:
     try:
         rainy, clean = load_pair(pair)
+        return inspect(pair, rainy, clean, streaks=streaks)
     except ImageError as error:
         return str(error)
     finally:
         progress()
-    if rainy.shape != clean.shape:
-        return (
-            f"{pair.rainy.path} is {_size(rainy)} but {pair.clean.path} is {_size(clean)}: "
-            "one of the two was cropped or resized"
-        )
+
+
+def _info(each: Inspection, folder: Path) -> PairInfo:
     return PairInfo(
-        pair.id,
-        _relative(pair.rainy.path, folder),
-        _relative(pair.clean.path, folder),
-        rainy.shape[1],
-        rainy.shape[0],
-        pixel_hash(rainy),
-        pixel_hash(clean),
+        each.pair.id,
+        _relative(each.pair.rainy.path, folder),
+        _relative(each.pair.clean.path, folder),
+        each.width,
+        each.height,
+        each.rainy_sha256,
+        each.clean_sha256,
     )
 
 
 def _relative(path: Path, folder: Path) -> str:
-    inside = path.is_relative_to(folder)
-    return path.relative_to(folder if inside else folder.parent).as_posix()
-
-
-def _size(image: Image) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _repeated(manifest: Sequence[PairInfo]) -> list[str]:
-    first: dict[str, str] = {}
-    problems = []
-    for info in manifest:
-        if info.rainy_sha256 in first:
-            problems.append(f"{info.rainy} is the same picture as {first[info.rainy_sha256]}")
-        first.setdefault(info.rainy_sha256, info.rainy)
-    return problems
-
-
-def _check_order(card: DatasetCard, match: Match, pairs: Sequence[Pair]) -> None:
-    """Raise when the clean images hold the streaks: halves or folders are swapped."""
-    votes = []
-    for pair in pairs[:_ORDER_SAMPLE]:
-        try:
-            rainy, clean = load_pair(pair)
-        except ImageError:
-            continue
-        votes.append(_detail(clean) > _detail(rainy))
-    if len(votes) >= 3 and sum(votes) > 0.75 * len(votes):
-        others = [
-            layout.name
-            for layout in card.layouts
-            if layout.combined == match.layout.combined and layout.order != match.layout.order
-        ]
-        hint = f"Give --layout {others[0]}." if others and match.layout.combined else ""
-        raise PairError(
-            f"{pairs[0].clean.path.parent}: rainy and clean seem to be swapped: the images taken "
-            f"for clean have more fine detail in {sum(votes)} of {len(votes)} pairs",
-            hint=hint or "Check which folder holds the rainy images.",
-        )
-
-
-def _detail(image: Image) -> float:
-    """Return the mean absolute difference of horizontal neighbours, in grey levels."""
-    green = image[..., 1].astype(np.int16)
-    return float(np.abs(np.diff(green, axis=1)).mean())
-
-
-def _variant(card: DatasetCard, manifest: Sequence[PairInfo]) -> Variant | None:
-    found = {(info.width, info.height) for info in manifest}
-    if not card.sizes or found <= set(card.sizes):
-        return None
-    for variant in card.variants:
-        if found <= set(variant.sizes):
-            return variant
-    shown = ", ".join(f"{width}x{height}" for width, height in sorted(found)[:SHOWN_PROBLEMS])
-    return Variant(
-        name="resized",
-        sizes=tuple(sorted(found)),
-        note=f"Sizes that no known copy has ({shown}): resized or cropped by someone.",
-    )
-
-
-def _problem_text(card: DatasetCard, folder: Path, match: Match, problems: Sequence[str]) -> str:
-    shown = "\n".join(f"  - {problem}" for problem in problems[:SHOWN_PROBLEMS])
-    more = len(problems) - SHOWN_PROBLEMS
-    rest = f"\n  - and {more} more" if more > 0 else ""
-    return (
-        f'{folder}: this copy of {card.name} (layout "{match.layout.name}") has '
-        f"{len(problems)} problem{'s' if len(problems) > 1 else ''}:\n{shown}{rest}"
-    )
+    if path.is_relative_to(folder):
+        return path.relative_to(folder).as_posix()
+    # Behind a link that was checked out as text, which may lead as far as beside the folder.
+    return Path(os.path.relpath(path, os.path.realpath(folder.parent))).as_posix()

@@ -29,7 +29,7 @@ SHOWN = 5
 LOOKED_AT = 50
 """Files whose names tell what all names have around them."""
 
-LOSSY = frozenset({".jpg", ".jpeg", ".webp"})
+LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".jp2", ".j2k", ".gif"})
 """Endings of files that lost something when they were saved."""
 
 _ONE_NUMBER = re.compile(r"\D*?0*(\d+)\D*")

@@ -55,7 +55,7 @@ def test_missing_partner(toy):
     assert any("4 pairs instead of 5; not found: 3" in text for text in partial.left_out)
 
 
-def test_missing_rainy_names_the_lonely_clean_file(toy):
+def test_missing_rainy_names_the_unmatched_clean_file(toy):
     (toy / "toy" / "input" / "2.png").unlink()
     with pytest.raises(PairError, match=r"instead of 5; not found: 2; .*target/2\.png"):
         load_pairs(card(), toy / "toy")
