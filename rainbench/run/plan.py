@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rainbench import __version__
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import CardError, RainbenchError
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.run.key import code_of_network, protocol_settings
@@ -72,7 +73,7 @@ def make_plan(
 
     Args:
         registry: All cards.
-        datasets: Names; none means every test set of which a copy is at hand.
+        datasets: Names or patterns; none means every test set of which a copy is found.
         baselines: Patterns of entries; none means every entry but untrained networks.
         data_roots: Folders to look for data sets in.
         weight_roots: Folders to look for weights in.
@@ -86,10 +87,12 @@ def make_plan(
         RainbenchError: A name is unknown, a root is not a folder, or none can be read.
     """
     data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
-    cards = [registry.dataset(name) for name in datasets] or [
+    cards = _chosen(datasets, registry.datasets_of) or [
         card for card in registry.datasets.values() if card.split == "test"
     ]
-    entries = [entry for entry in registry.entries(baselines) if baselines or not entry.untrained]
+    entries = _chosen(baselines, registry.entries) or [
+        entry for entry in registry.entries() if not entry.untrained
+    ]
     found_weights = {entry.name: find_weights(entry, weight_roots) for entry in entries}
     cells: list[PlannedCell] = []
     unusable: list[tuple[DatasetCard, str]] = []
@@ -117,6 +120,25 @@ def make_plan(
             for entry in entries
         ]
     return Plan(tuple(cells), tuple(unusable), tuple(absent))
+
+
+Chosen = TypeVar("Chosen")
+
+
+def _chosen(
+    words: Sequence[str], find: Callable[[Sequence[str]], Sequence[Chosen]]
+) -> list[Chosen]:
+    """Return what the words name; of a card that is left out only where it was all there is."""
+    broken: list[CardError] = []
+    chosen: list[Chosen] = []
+    for word in words:
+        try:
+            chosen += [each for each in find([word]) if each not in chosen]
+        except CardError as error:  # the command says so of every card that is left out
+            broken.append(error)
+    if broken and not chosen:
+        raise broken[0]
+    return chosen
 
 
 def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
