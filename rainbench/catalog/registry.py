@@ -216,8 +216,7 @@ class Registry:
         word = shortened(word, 100)
         if len(found) > 1:
             readings = "; ".join(
-                ", ".join([name, *(each for each in self.spellings[name] if each != name)])
-                for name in found
+                ", ".join(dict.fromkeys([name, *self.spellings[name]])) for name in found
             )
             raise RainbenchError(
                 f'"{word}" has several meanings: {" or ".join(found)}',

@@ -29,6 +29,8 @@ def registry():
         ("spa-data  test set", "spa"),
         ("Rain100H (old)", "rain100h"),
         ("Rain12600", "rain1400-train"),
+        ("Test2800", "test2800"),
+        ("LHP-RAIN", "lhp-rain"),
         ("MPID, raindrops", "mpid-drop"),
     ],
 )
@@ -113,6 +115,16 @@ def test_a_name_of_several_things_shows_them(cards):
     with pytest.raises(RainbenchError, match="several meanings"):
         describe("shared", registry)
     assert registry.dataset("Set one").name == "one"
+
+
+@pytest.mark.parametrize(
+    ("word", "readings"),
+    [("Rain14000", ["rain1400", "test2800"]), ("RealRain-1k", ["realrain-1k-h", "realrain-1k-l"])],
+)
+def test_a_name_that_papers_use_for_several_sets_is_no_choice(registry, word, readings):
+    with pytest.raises(RainbenchError) as caught:
+        registry.dataset(word)
+    assert all(name in caught.value.message for name in readings)
 
 
 def test_every_command_takes_the_papers_names(rainbench, tmp_path):
