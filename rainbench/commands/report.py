@@ -10,6 +10,7 @@ import click
 from rainbench.catalog.registry import Registry
 from rainbench.commands.options import cards_option, data_option, open_registry, weights_option
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
 
 
@@ -130,5 +131,5 @@ def _show_paper_table(
         say("No run is at hand: only the published side is filled in.")
     grid = paper_table(paper, table, registry, run)
     if form == "markdown":
-        show(f"**{grid.title}**\n")
+        show(f"**{markdown(grid.title)}**\n")
     show(write_grid(grid, form).rstrip("\n"))
