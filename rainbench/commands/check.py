@@ -86,7 +86,7 @@ def _check_dataset(
 ) -> list[dict[str, str]]:
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_pairs
-    from rainbench.run.plan import how_to_get_dataset
+    from rainbench.run.plan import check_protocol, how_to_get_dataset
 
     copies = copies_of(card, roots, only=asked)
     if not copies:
@@ -95,6 +95,7 @@ def _check_dataset(
     findings = []
     for folder in copies:
         try:
+            check_protocol(card)
             with progress(card.name, card.count) as advance:
                 pairs = load_pairs(
                     card, folder, layout=layout, progress=lambda: advance(1, "pairs")

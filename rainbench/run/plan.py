@@ -13,6 +13,8 @@ from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.core.errors import CardError, RainbenchError
+from rainbench.core.text import did_you_mean, shortened
+from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.run.key import code_of_network, protocol_settings
@@ -103,6 +105,7 @@ def make_plan(
             absent.append(card)
             continue
         try:
+            check_protocol(card)
             pairs = load_first_copy(
                 card,
                 copies,
@@ -143,6 +146,19 @@ def _chosen(
 
 def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
     return "" if found[entry.name] is not None else how_to_get_weights(entry)
+
+
+def check_protocol(card: DatasetCard) -> None:
+    """Refuse a card of which no number could be shown under its customary protocol.
+
+    Raises:
+        CardError: Its protocol does not exist.
+    """
+    if card.protocol not in PROTOCOLS:
+        raise CardError(
+            f"{card.file}: there is no protocol {shortened(card.protocol, 60)}",
+            hint=did_you_mean(card.protocol, PROTOCOLS),
+        )
 
 
 def how_to_get_dataset(card: DatasetCard) -> str:

@@ -173,6 +173,18 @@ def test_a_mistake_deep_in_a_card_says_where(tmp_path):
     assert 'weights[1]: the keys "source", "licence" are missing' in problem.message
 
 
+def test_a_protocol_that_does_not_exist_is_told(rainbench, cards, toy, tmp_path):
+    (cards / "toy.toml").write_text(
+        (cards / "toy.toml").read_text().replace("prenet-y", "PReNet-y")
+    )
+    where = ("--data", toy)
+    done = rainbench("run", "-d", "toy", "-b", "identity", "--out", tmp_path / "o", *where)
+    assert done.returncode == 2 and "toy.toml: there is no protocol PReNet-y" in done.stderr
+    assert 'Did you mean "prenet-y"' in done.stderr
+    done = rainbench("check", "toy", *where)
+    assert done.returncode == 1 and done.stdout.startswith("wrong")
+
+
 def test_a_broken_card_does_not_end_a_run(rainbench, cards, tmp_path):
     (cards / "aa.toml").write_text(BASELINE + "size_multiple = 0")
     run = ("run", "-d", "mini-streaks", "--limit", "1", "--out", tmp_path / "o")
