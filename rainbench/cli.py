@@ -7,6 +7,7 @@ Each command lives in a module of `rainbench.commands` and is imported when it i
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 
@@ -14,6 +15,7 @@ import click
 
 from rainbench import __version__
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import visible
 
 COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",
@@ -98,8 +100,13 @@ def cli(verbose: int, quiet: bool) -> None:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logger = logging.getLogger("rainbench")
     logger.setLevel(logging.ERROR if quiet else level)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    from rainbench.core.progress import say
+
+    class Said(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            say(f"{record.levelname}: {record.getMessage()}")
+
+    handler = Said()
     logger.handlers = [handler]
 
 
@@ -109,10 +116,12 @@ def main() -> None:
         status = cli.main(standalone_mode=False)
     except RainbenchError as error:
         click.secho("Error: ", fg="red", nl=False, err=True)
-        click.echo(str(error), err=True)
+        click.echo(visible(str(error)), err=True)
         status = 2
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        click.echo(visible(said.getvalue()).rstrip(), err=True)
         status = 2
     except click.exceptions.Abort:
         click.echo("Interrupted. What was finished is kept: run the same command again.", err=True)
@@ -126,6 +135,6 @@ def main() -> None:
         what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         log = write_crash_log(error)
         where = f"; the details are in {log}" if log else ""
-        click.echo(f"Error: this is a bug of ours: {what}{where}", err=True)
+        click.echo(visible(f"Error: this is a bug of ours: {what}{where}"), err=True)
         status = BUG
     sys.exit(status if isinstance(status, int) else 0)

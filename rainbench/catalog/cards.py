@@ -245,6 +245,9 @@ class BaselineCard:
             in ``reports/papers``.
         recipe: How it is trained; without one `rainbench train` refuses it.
         notes: How the code differs from the paper.
+        file: Where the card was read.
+        trusted: Whether the user said that any module that it names may be imported; the reader
+            sets it, no card can.
     """
 
     name: str
@@ -265,3 +268,4 @@ class BaselineCard:
     recipe: Recipe | None = None
     notes: str = ""
     file: Path = Path()
+    trusted: bool = False

@@ -2,23 +2,56 @@
 
 from __future__ import annotations
 
+import http.client
 import shutil
+import stat
 import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.registry import Entry
 from rainbench.catalog.weights import file_hash, how_to_get_weights, shipped_weights
 from rainbench.core.errors import WeightsError
+from rainbench.core.text import duration, shortened
+
+BY_HAND = "Get the file by hand and give it with --from FILE."
+
+_PART = ".fetch-"
+_CHUNK = 1 << 18
+_SILENCE = 60.0
+"""Seconds without a byte after which a server is given up."""
 
 
-def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> Path:
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """How much of the disk and of the user's time a download may take.
+
+    Attributes:
+        size: Bytes of one file.
+        seconds: Seconds for one file.
+    """
+
+    size: int = 4 << 30
+    seconds: float = 3600.0
+
+
+def fetch_weights(
+    entry: Entry, folder: Path, *, source: Path | None = None, limits: FetchLimits | None = None
+) -> Path:
     """Put an entry's weights below a folder, where ``--weights`` finds them.
 
     Args:
         entry: The entry.
         folder: Where to; the file gets the card's first relative path below it.
         source: A file that was downloaded by hand; None downloads from the card's address.
+        limits: How large and how long a download may be.
 
     Returns:
         The file's path. Without a source, a file that is there already and right is left as it is,
@@ -28,6 +61,7 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
         WeightsError: The entry needs no weights or none are known, the download failed, or what
             arrived is not the file that the card describes. Nothing is left behind then.
     """
+    limits = limits or FetchLimits()
     card = entry.weights
     if card is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry) or 'needs no weights'}")
@@ -38,16 +72,16 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
         damaged = f"{shipped} is not the file its card describes; " if shipped else ""
         raise WeightsError(f"{entry.name}: {damaged}{how_to_get_weights(entry)}")
     target = folder / card.files[0]
-    if source is None and target.is_file() and file_hash(target) == card.sha256:
-        return target
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
-            arrived = Path(temporary) / "file"
+        if not target.parent.resolve().is_relative_to(folder.resolve()):
+            raise WeightsError(f"{entry.name}: {target} lies outside of {folder}")
+        if source is None and target.is_file() and file_hash(target) == card.sha256:
+            return target
+        with _beside(target, limits) as arrived:
             if source is not None:
-                shutil.copyfile(source, arrived)
+                _copy(source, arrived, limits)
             else:
-                _download(entry.name, card.source, arrived)
+                _download(entry.name, card.source, arrived, limits)
             _check(entry.name, card, arrived, source)
             arrived.replace(target)
     except OSError as error:
@@ -56,21 +90,105 @@ def fetch_weights(entry: Entry, folder: Path, *, source: Path | None = None) -> 
     return target
 
 
-def _download(name: str, address: str, file: Path) -> None:
+@contextmanager
+def _beside(target: Path, limits: FetchLimits) -> Iterator[Path]:
+    """Yield a path on the target's disk that is gone afterwards; so are those of killed fetches."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f"{_PART}*"):
+        if time.time() - left.lstat().st_mtime > limits.seconds:  # nobody is at work there
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_PART) as temporary:
+        yield Path(temporary) / "file"
+
+
+def _copy(source: Path, file: Path, limits: FetchLimits) -> None:
+    if not stat.S_ISREG(source.stat().st_mode):  # a pipe or a device may have no end
+        raise WeightsError(f"{source}: is a folder, a pipe or a device, not a file of weights")
+    with source.open("rb") as content:
+        _stream(content.read, file, str(source), limits)
+
+
+def _download(name: str, address: str, file: Path, limits: FetchLimits) -> None:
     if not address.startswith(("https://", "http://")):
         raise WeightsError(
-            f"{name}: there is no address to download from: {address}",
-            hint="Get the file by hand and give it with --from FILE.",
+            f"{name}: there is no address to download from: {shortened(address, 200)}",
+            hint=BY_HAND,
         )
-    import pooch
-
+    request = _request(address)
     try:
-        pooch.HTTPDownloader(progressbar=False, timeout=60)(address, str(file), None)
-    except Exception as error:  # the libraries below raise many kinds
-        raise WeightsError(
-            f"{name}: {address} cannot be downloaded: {type(error).__name__}: {error}",
-            hint="Get the file by hand and give it with --from FILE.",
-        ) from None
+        with _opener().open(request, timeout=min(_SILENCE, limits.seconds)) as answer:
+            length = answer.headers.get("Content-Length", "")
+            wanted = int(length) if length.isdecimal() else None
+            if wanted is not None and wanted > limits.size:
+                raise _too_large(address, limits)
+            found = _stream(answer.read1, file, address, limits)
+            if wanted is not None and found < wanted:
+                raise WeightsError(
+                    f"{name}: {address} broke off after {found:,} of {wanted:,} bytes", hint=BY_HAND
+                )
+    except (urllib.error.URLError, http.client.HTTPException, ValueError) as error:
+        raise _failed(name, address, error) from None
+    except OSError as error:
+        if error.filename is not None:  # our own disk, not the net
+            raise
+        raise _failed(name, address, error) from None
+
+
+def _request(address: str) -> str:
+    return urllib.parse.quote(address, safe="%/:=&?~#+!$,;'@()*[]")
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Return what opens http and https alone: no redirect reads a file or calls another scheme."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler,
+        urllib.request.UnknownHandler,
+        urllib.request.HTTPHandler,
+        urllib.request.HTTPSHandler,
+        urllib.request.HTTPDefaultErrorHandler,
+        urllib.request.HTTPRedirectHandler,
+        urllib.request.HTTPErrorProcessor,
+    ):
+        opener.add_handler(handler())
+    opener.addheaders = [("User-Agent", "rainbench")]
+    return opener
+
+
+def _failed(name: str, address: str, error: Exception) -> WeightsError:
+    if isinstance(error, urllib.error.HTTPError):
+        reason = f"the server answers {error.code} {error.reason}"
+    elif isinstance(error, urllib.error.URLError):
+        reason = str(error.reason)
+    else:
+        reason = f"{type(error).__name__}: {error}"
+    return WeightsError(
+        f"{name}: {address} cannot be downloaded: {shortened(reason, 200)}", hint=BY_HAND
+    )
+
+
+def _stream(read: Callable[[int], bytes], file: Path, where: str, limits: FetchLimits) -> int:
+    """Write what is read to a file, as it comes; return the number of bytes."""
+    ends, size = time.monotonic() + limits.seconds, 0
+    with file.open("wb") as out:
+        while chunk := read(_CHUNK):
+            size += len(chunk)
+            if size > limits.size:
+                raise _too_large(where, limits)
+            if time.monotonic() > ends:
+                raise WeightsError(
+                    f"{where}: takes longer than {duration(limits.seconds)}",
+                    hint="Give more with --max-time, or get the file by hand.",
+                )
+            out.write(chunk)
+    return size
+
+
+def _too_large(where: str, limits: FetchLimits) -> WeightsError:
+    return WeightsError(
+        f"{where}: is larger than {limits.size:,} bytes",
+        hint="Give more with --max-size if such a file is what you expect.",
+    )
 
 
 def _check(name: str, card: WeightsCard, file: Path, source: Path | None) -> None:

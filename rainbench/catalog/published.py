@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.registry import Entry, report_files
-from rainbench.catalog.schema import record_from_table
+from rainbench.catalog.tables import read_toml, record_from_table
 from rainbench.core.errors import CardError
 
 COLUMNS = (
@@ -172,10 +171,7 @@ def read_tables(
     found: list[tuple[Path, dict[str, object]]] = []
     for file in report_files(pattern, folders):
         try:
-            tables = tomllib.loads(file.read_text(encoding="utf-8"))[key]
-            found += [(file, dict(table)) for table in tables]
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise CardError(f"{file}: cannot be read: {error}", file=file) from None
+            found += [(file, dict(table)) for table in read_toml(file)[key]]
         except (KeyError, TypeError, ValueError):
             raise CardError(f"{file}: holds no tables [[{key}]]", file=file) from None
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +9,10 @@ from pathlib import Path
 
 import rainbench
 from rainbench.catalog.cards import BaselineCard, DatasetCard, WeightsCard
+from rainbench.catalog.folders import card_files
 from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
-from rainbench.core.text import did_you_mean
-
-_NO_CARDS = ("reasons.toml", "layouts.toml")
-"""What may lie beside cards in a folder of the user's own, see `report_files`."""
+from rainbench.core.text import did_you_mean, fitting, named, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,74 +70,167 @@ class Registry:
     problems: tuple[CardError, ...]
     folders: tuple[Path, ...] = ()
 
-    def dataset(self, name: str) -> DatasetCard:
-        """Return a data set's card by its name or by one of its aliases in papers.
+    def dataset(self, word: str) -> DatasetCard:
+        """Return the data set of a name, in any case, a title, or a name in papers.
 
         Raises:
-            RainbenchError: There is none, or an alias is shared by several revisions.
+            RainbenchError: There is none, or the word has several meanings.
         """
-        if name in self.datasets:
-            return self.datasets[name]
-        self.raise_if_broken(name)
-        wanted = name.casefold()
-        named = [
-            card
-            for card in self.datasets.values()
-            if wanted in (alias.casefold() for alias in card.aliases)
-        ]
-        if len(named) == 1:
-            return named[0]
-        if named:
-            choices = ", ".join(sorted(card.name for card in named))
-            raise RainbenchError(
-                f'"{name}" names several revisions', hint=f"Choose one of: {choices}."
-            )
-        raise RainbenchError(
-            f"no such data set: {name}", hint=did_you_mean(name, self.datasets, self.spellings)
-        )
+        found = named(word, self._dataset_spellings)
+        if word not in found:
+            self.raise_if_broken(word)
+        return self.datasets[self._only(word, found, "data set", self.datasets)]
+
+    def datasets_of(self, words: Iterable[str]) -> list[DatasetCard]:
+        """Return the data sets of names or patterns, each once.
+
+        A pattern such as ``rain100*`` takes the test sets that it fits; training sets where it
+        fits no test set.
+
+        Raises:
+            RainbenchError: A word names nothing or several things, or a pattern fits nothing.
+        """
+        chosen: list[DatasetCard] = []
+        for word in words:
+            fits = fitting(word, self.datasets)
+            if fits:
+                cards = [self.datasets[name] for name in fits]
+                tests = [card for card in cards if card.split == "test"]
+                chosen += tests or cards
+            elif fits is not None:
+                known = did_you_mean(word.strip("*?"), self.datasets, self.spellings)
+                raise RainbenchError(f"no data set fits the pattern {word}", hint=known)
+            else:
+                chosen.append(self.dataset(word))
+        return list({card.name: card for card in chosen}.values())
+
+    def baseline(self, word: str) -> BaselineCard:
+        """Return the baseline of a name, in any case, or of a title.
+
+        Raises:
+            RainbenchError: There is none, or the word has several meanings.
+        """
+        found = named(word, self._baseline_spellings)
+        if word not in found:
+            self.raise_if_broken(word)
+        return self.baselines[self._only(word, found, "baseline", self.baselines)]
 
     def entries(self, patterns: Iterable[str] = ()) -> list[Entry]:
         """Return the entries whose name, or whose baseline's name, matches one of the patterns.
 
         Args:
-            patterns: ``prenet`` (all its tags), ``prenet.rain100l``, ``*.rain100l``; none: all.
+            patterns: ``prenet`` or ``PReNet`` (all its tags), ``prenet.rain100l``,
+                ``*.rain100l``; none: all.
 
         Raises:
-            RainbenchError: A pattern matches nothing.
+            RainbenchError: A pattern matches nothing, or a title has several meanings.
         """
-        every = [
-            Entry(card, weights)
-            for card in self.baselines.values()
-            for weights in (card.weights or (None,))
-        ]
-        chosen: list[Entry] = [] if patterns else every
+        every = self._every_entry()
+        chosen: list[Entry] = [] if patterns else list(every.values())
         for pattern in patterns:
-            matching = [
-                entry
-                for entry in every
-                if fnmatch.fnmatchcase(entry.name, pattern) or entry.baseline.name == pattern
-            ]
-            if not matching:
-                self.raise_if_broken(pattern.partition(".")[0])
-                names = {entry.name for entry in every} | set(self.baselines)
-                raise RainbenchError(
-                    f"no such baseline: {pattern}",
-                    hint=did_you_mean(pattern, names, self.spellings),
-                )
-            chosen.extend(entry for entry in matching if entry not in chosen)
+            names = fitting(pattern, every)
+            if not names:
+                spellings = self._baseline_spellings | self._entry_spellings
+                found = named(pattern, spellings)
+                if pattern not in found:
+                    self.raise_if_broken(pattern.partition(".")[0])
+                name = self._only(pattern, found, "baseline", spellings)
+                names = [
+                    each for each, entry in every.items() if name in (each, entry.baseline.name)
+                ]
+            chosen.extend(entry for entry in map(every.get, names) if entry and entry not in chosen)
         return chosen
+
+    def meaning(self, word: str) -> DatasetCard | BaselineCard | Entry:
+        """Return what bears a name, of whatever kind: a data set, a baseline or an entry.
+
+        Raises:
+            RainbenchError: Nothing does, or several things do.
+        """
+        found = named(word, self.spellings)
+        if word not in found:
+            self.raise_if_broken(word.partition(".")[0])
+        name = self._only(word, found, "", self.spellings)
+        return self.datasets.get(name) or self.baselines.get(name) or self._every_entry()[name]
+
+    def members(self, words: Iterable[str]) -> list[DatasetCard | Entry]:
+        """Return the data sets and entries of names or patterns, each once; see `meaning`.
+
+        Raises:
+            RainbenchError: A word names nothing or several things, or a pattern fits nothing.
+        """
+        every: dict[str, DatasetCard | Entry] = {**self.datasets, **self._every_entry()}
+        chosen: dict[str, DatasetCard | Entry] = {}
+        for word in words:
+            fits = fitting(word, every)
+            if fits == []:
+                raise RainbenchError(
+                    f"nothing fits the pattern {shortened(word, 100)}",
+                    hint=did_you_mean(word.strip("*?"), every, self.spellings),
+                )
+            if fits is None:
+                meant = self.meaning(word)
+                cards = self.entries([meant.name]) if isinstance(meant, BaselineCard) else [meant]
+                chosen |= {each.name: each for each in cards}
+            else:
+                chosen |= {name: every[name] for name in fits}
+        return list(chosen.values())
 
     def raise_if_broken(self, name: str) -> None:
         """Raise the error of the card of this name, where it is one that cannot be read."""
         for problem in self.problems:
-            if problem.file is not None and problem.file.stem == name:
+            if problem.file is not None and problem.file.stem.casefold() == name.casefold():
                 raise problem
 
     @property
     def spellings(self) -> dict[str, tuple[str, ...]]:
-        """What else people call each data set and baseline: titles, names in papers."""
-        datasets = {card.name: (card.title, *card.aliases) for card in self.datasets.values()}
-        return datasets | {card.name: (card.title,) for card in self.baselines.values()}
+        """What else people call each data set, baseline and entry: titles, names in papers."""
+        return self._dataset_spellings | self._entry_spellings | self._baseline_spellings
+
+    @property
+    def _dataset_spellings(self) -> dict[str, tuple[str, ...]]:
+        return {card.name: (card.title, *card.aliases) for card in self.datasets.values()}
+
+    @property
+    def _baseline_spellings(self) -> dict[str, tuple[str, ...]]:
+        return {card.name: (card.title,) for card in self.baselines.values()}
+
+    @property
+    def _entry_spellings(self) -> dict[str, tuple[str, ...]]:
+        return {
+            name: (f"{entry.baseline.title}.{entry.weights.tag}",)
+            for name, entry in self._every_entry().items()
+            if entry.weights is not None
+        }
+
+    def _every_entry(self) -> dict[str, Entry]:
+        every = (
+            Entry(card, weights)
+            for card in self.baselines.values()
+            for weights in (card.weights or (None,))
+        )
+        return {entry.name: entry for entry in every}
+
+    def _only(self, word: str, found: list[str], kind: str, known: Iterable[str]) -> str:
+        """Return the one name that was found, or say what the word could mean."""
+        word = shortened(word, 100)
+        if len(found) > 1:
+            readings = "; ".join(
+                ", ".join(dict.fromkeys([name, *self.spellings[name]])) for name in found
+            )
+            raise RainbenchError(
+                f'"{word}" has several meanings: {" or ".join(found)}',
+                hint=f"Give one of these names: {readings}.",
+            )
+        if found:
+            return found[0]
+        if kind and (others := named(word, self.spellings)):
+            known_as = "data set" if others[0] in self.datasets else "baseline"
+            hint = f"{others[0]} is a {known_as}, not a {kind}."
+        else:
+            hint = did_you_mean(word, known, self.spellings)
+        what = f"no such {kind}: {word}" if kind else f"nothing is called {word}"
+        raise RainbenchError(what, hint=hint)
 
 
 def content_root() -> Path:
@@ -180,13 +270,15 @@ def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
     return list(found.values())
 
 
-def load_registry(extra: Sequence[Path] = ()) -> Registry:
+def load_registry(extra: Sequence[Path] = (), *, trusted: bool = False) -> Registry:
     """Read every card on the search path.
 
     Args:
         extra: Folders given with ``--cards``. Each, like each folder of ``RAINBENCH_PATH``, holds
             cards directly or in ``datasets/`` and ``baselines/``, and may hold published tables,
             reasons and golden numbers, see `report_files`.
+        trusted: Whether networks that cards name may be any importable code, see
+            `rainbench.networks.load.network_class`.
 
     Raises:
         RainbenchError: A folder of ``extra`` does not exist.
@@ -195,36 +287,29 @@ def load_registry(extra: Sequence[Path] = ()) -> Registry:
     for folder in extra:
         if not folder.is_dir():
             raise RainbenchError(f"{folder}: there is no such folder of cards")
-    datasets: dict[str, DatasetCard] = {}
-    baselines: dict[str, BaselineCard] = {}
+    cards: dict[str, DatasetCard | BaselineCard] = {}
     problems: list[CardError] = []
+    seen: set[Path] = set()
     for root in (content_root(), *listed, *extra):
-        for file in _card_files(root, is_builtin=root == content_root()):
+        own = root != content_root()
+        for file in card_files(root, own=own, problems=problems):
+            if (place := file.parent.resolve() / file.name) in seen:
+                continue
+            seen.add(place)
             try:
-                card = read_card(file)
-                cards: dict[str, DatasetCard] | dict[str, BaselineCard]
-                cards = baselines if isinstance(card, BaselineCard) else datasets
+                card = read_card(file, trusted=trusted)
                 if card.name in cards:
                     raise CardError(
                         f'{file}: "{card.name}" is defined in {cards[card.name].file} already',
                         hint="Rename one of the two.",
                     )
-                cards[card.name] = card  # type: ignore[assignment]
+                cards[card.name] = card
             except CardError as problem:
                 problems.append(CardError(problem.message, hint=problem.hint, file=file))
+    by_name = sorted(cards.items())
     return Registry(
-        dict(sorted(datasets.items())),
-        dict(sorted(baselines.items())),
+        {name: card for name, card in by_name if isinstance(card, DatasetCard)},
+        {name: card for name, card in by_name if isinstance(card, BaselineCard)},
         tuple(problems),
         tuple(dict.fromkeys((*listed, *extra))),
     )
-
-
-def _card_files(root: Path, *, is_builtin: bool) -> list[Path]:
-    folders = [root / "datasets", root / "baselines"] + ([] if is_builtin else [root])
-    return [
-        file
-        for folder in folders
-        for file in sorted(folder.glob("*.toml"))
-        if folder != root or file.name not in _NO_CARDS
-    ]

@@ -1,144 +1,60 @@
-"""Reading cards: TOML files become the records of `rainbench.catalog.cards`, or an error.
-
-Unknown keys, missing keys and values of the wrong kind are errors that name the file, the key, and
-what was probably meant.
-"""
+"""Reading cards, and the rules that one has to keep beyond the kinds of its values."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
+import math
 import re
-import tomllib
-import types
-import typing
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
 
-from rainbench.catalog.cards import BaselineCard, DatasetCard, Layout, Recipe
+from rainbench.catalog.cards import BaselineCard, DatasetCard, Layout, Recipe, WeightsCard
 from rainbench.catalog.patterns import parse_pattern, path_problem
+from rainbench.catalog.tables import read_toml, record_from_table, value_text
 from rainbench.core.errors import CardError
 from rainbench.core.text import did_you_mean
 
-Record = TypeVar("Record")
-
-
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
-_TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
+_NETWORK = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+_TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}")
 
 
-_KINDS = {str: "a text", int: "a whole number", float: "a number", bool: "true or false"}
+_MOST_ALLOWED = {"size_multiple": 1024, "minimum_side": 8192}
+_LEAST = {"size_multiple": 1, "minimum_side": 1, "count": 0, "parameters": 0, "macs_per_pixel": 0}
 
 
-def read_card(file: Path) -> DatasetCard | BaselineCard:
+def read_card(file: Path, *, trusted: bool = False) -> DatasetCard | BaselineCard:
     """Read one card; a table with the key ``network`` is a baseline, any other a data set.
+
+    Args:
+        file: The card.
+        trusted: Whether the user said that it may name code to run, see `BaselineCard.trusted`.
 
     Raises:
         CardError: The file cannot be read, is not TOML, or breaks the card's rules.
     """
-    try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CardError(f"{file}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise CardError(f"{file}: is not UTF-8 text, so it is not a card") from None
-    except tomllib.TOMLDecodeError as error:
-        raise CardError(f"{file}: is not valid TOML: {error}") from None
+    table = read_toml(file)
     if "network" in table:
         baseline = record_from_table(BaselineCard, table, file)
         _check_baseline(baseline, file)
-        return dataclasses.replace(baseline, file=file)
+        return dataclasses.replace(baseline, file=file, trusted=trusted)
     dataset = record_from_table(DatasetCard, table, file)
     _check_dataset(dataset, file)
     return dataclasses.replace(dataset, file=file)
 
 
-def record_from_table(record: type[Record], table: Mapping[str, Any], where: Path) -> Record:
-    """Build a frozen record from a TOML table, checking every key and every value's kind.
-
-    Args:
-        record: A dataclass whose annotations are str, int, float, bool, Literal, Path, mappings,
-            other such dataclasses, tuples of those, and ``... | None``.
-        table: What TOML holds.
-        where: The card's file, named in errors.
-
-    Raises:
-        CardError: A key is unknown or missing, or a value is of the wrong kind.
-
-    Example:
-        >>> from rainbench.catalog.cards import Variant
-        >>> record_from_table(Variant, {"name": "cropped", "size": []}, Path("x.toml"))
-        Traceback (most recent call last):
-        ...
-        rainbench.core.errors.CardError: x.toml: unknown key "size"
-          Did you mean "sizes"?
-    """
-    hints = _hints(record)  # type: ignore[arg-type]
-    fields = {f.name: f for f in dataclasses.fields(record) if f.name != "file"}  # type: ignore[arg-type]
-    for key in table:
-        if key not in fields:
-            raise CardError(f'{where}: unknown key "{key}"', hint=did_you_mean(key, fields))
-    for name, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
-        if required and name not in table:
-            raise CardError(f'{where}: the key "{name}" is missing')
-    values = {key: _convert(value, hints[key], key, where) for key, value in table.items()}
-    return record(**values)
-
-
-@functools.cache
-def _hints(record: type) -> Mapping[str, Any]:
-    return typing.get_type_hints(record)
-
-
-def _convert(value: Any, kind: Any, key: str, where: Path) -> Any:  # noqa: ANN401
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin is types.UnionType:  # an optional key: TOML has no None
-        return _convert(value, arguments[0], key, where)
-    if origin is Literal:
-        if value not in arguments:
-            raise CardError(
-                f"{where}: {key} is {value!r}",
-                hint=f"It must be one of {', '.join(map(repr, arguments))}.",
-            )
-        return value
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise _wrong_kind(value, "a list", key, where)
-        kinds = arguments[:1] * len(value) if arguments[-1:] == (Ellipsis,) else arguments
-        if len(kinds) != len(value):
-            raise _wrong_kind(value, f"a list of {len(kinds)}", key, where)
-        return tuple(
-            _convert(member, member_kind, f"{key}[{index}]", where)
-            for index, (member, member_kind) in enumerate(zip(value, kinds, strict=True))
-        )
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, dict):
-            raise _wrong_kind(value, "a table", key, where)
-        return types.MappingProxyType(value)
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise _wrong_kind(value, "a table", key, where)
-        return record_from_table(kind, value, where)  # type: ignore[arg-type]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        raise _wrong_kind(value, _KINDS[kind], key, where)
-    return value
-
-
-def _wrong_kind(value: object, wanted: str, key: str, where: Path) -> CardError:
-    return CardError(f"{where}: {key} must be {wanted}, but it is {value!r}")
-
-
 def _check_dataset(card: DatasetCard, file: Path) -> None:
     _check_name(card.name, file)
+    _check_numbers(card, file)
+    if not card.sources:
+        raise CardError(f"{file}: sources is empty: say where the data set comes from")
+    for size in (*card.sizes, *(size for variant in card.variants for size in variant.sizes)):
+        if min(size) < 1:
+            raise CardError(f"{file}: sizes holds {size[0]}x{size[1]}, which no image has")
+    for path in (*card.folders, *filter(None, [card.embedded])):
+        _check_path(path, "a folder", file)
     if not card.layouts:
         raise CardError(f"{file}: a data set needs at least one [[layouts]]")
     for layout in card.layouts:
@@ -181,20 +97,29 @@ def _check_layout(layout: Layout, file: Path) -> None:
 
 def _check_baseline(card: BaselineCard, file: Path) -> None:
     _check_name(card.name, file)
-    if not re.fullmatch(r"[\w.]+:\w+", card.network):
-        raise CardError(f'{file}: network must be "module:Class", but it is "{card.network}"')
+    if not _NETWORK.fullmatch(card.network):
+        raise CardError(
+            f'{file}: network must be "module:Class", but it is {value_text(card.network)}'
+        )
+    _check_numbers(card, file)
     if card.recipe is not None:
         _check_recipe(card.recipe, file)
-    tags = [weights.tag for weights in card.weights]
+    tags = [weights.tag.casefold() for weights in card.weights]
     for weights in card.weights:
         if not _TAG.fullmatch(weights.tag):
-            raise CardError(f'{file}: the tag "{weights.tag}" has characters beyond a-z 0-9 _ -')
-        if tags.count(weights.tag) > 1:
+            raise CardError(
+                f"{file}: the tag {value_text(weights.tag)} has characters beyond a-z 0-9 _ -, or "
+                "more than 100"
+            )
+        if tags.count(weights.tag.casefold()) > 1:
             raise CardError(f'{file}: the tag "{weights.tag}" stands twice')
         if not _SHA256.fullmatch(weights.sha256):
             raise CardError(f"{file}: sha256 of {weights.tag} is not 64 hexadecimal digits")
         if not weights.files:
             raise CardError(f"{file}: weights {weights.tag} name no files")
+        for path in weights.files:
+            _check_path(path, f"a file of {weights.tag}", file)
+        _check_numbers(weights, file)
 
 
 def _check_recipe(recipe: Recipe, file: Path) -> None:
@@ -216,8 +141,30 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
             )
 
 
+def _check_numbers(record: BaselineCard | DatasetCard | WeightsCard, file: Path) -> None:
+    for key, least in _LEAST.items():
+        value, most = getattr(record, key, least), _MOST_ALLOWED.get(key, math.inf)
+        if not least <= value <= most:
+            limit = f"{least} or more" if value < least else f"{most} at most"
+            raise CardError(f"{file}: {key} is {value}, but it must be {limit}")
+
+
+def _check_path(path: str, what: str, file: Path) -> None:
+    """Refuse a path that could lead out of the folder that it is looked for in."""
+    parts = path.split("/")
+    if {"", ".", ".."} & set(parts) or path.startswith("~") or set(path) & set("\\:"):
+        raise CardError(
+            f"{file}: {what} is {value_text(path)}",
+            hint="It must be a relative path with slashes that stays below the folder it is in.",
+        )
+    if len(path.encode()) > 1000 or any(len(part.encode()) > 250 for part in parts):
+        raise CardError(f"{file}: {what} is {value_text(path)}, which no file system can hold")
+
+
 def _check_name(name: str, file: Path) -> None:
     if not _NAME.fullmatch(name):
-        raise CardError(f'{file}: the name "{name}" must be made of a-z, 0-9, _ and -')
+        raise CardError(
+            f"{file}: the name {value_text(name)} must be made of a-z, 0-9, _ and -, 100 at most"
+        )
     if name != file.stem:
         raise CardError(f'{file}: the card is named "{name}", but its file "{file.stem}"')

@@ -17,7 +17,7 @@ from rainbench.catalog.terms import LossTerm
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.resume import key_of, read_record, write_record
-from rainbench.networks.load import construct
+from rainbench.networks.construct import construct
 from rainbench.train.assemble import HELD_OUT, open_source, shared_images
 from rainbench.train.job import Job, TrainOptions
 from rainbench.train.loop import train

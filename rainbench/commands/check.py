@@ -1,4 +1,4 @@
-"""``rainbench check``: are the data sets and weights at hand what their cards say?"""
+"""``rainbench check``: are these copies of data sets and weights what their cards say?"""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import click
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
-from rainbench.catalog.registry import Entry, Registry, load_registry
-from rainbench.commands.options import cards_option, data_option, json_option, weights_option
+from rainbench.catalog.registry import Entry, Registry
+from rainbench.commands.options import (
+    cards_option,
+    data_option,
+    json_option,
+    open_registry,
+    weights_option,
+)
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 
@@ -26,7 +32,9 @@ Examples:
   rainbench check --leaks rain100l rain100h --data DIR""",
 )
 @click.argument("names", nargs=-1)
-@click.option("--leaks", nargs=2, metavar="A B", help="Find backgrounds that A and B share.")
+@click.option(
+    "--leaks", nargs=2, metavar="A B", help="Find backgrounds that the data sets A and B share."
+)
 @click.option("--layout", default="", help="Take this packaging of the data set.")
 @data_option
 @weights_option
@@ -43,20 +51,28 @@ def command(
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Check the data sets and entries called NAMES; without any, all cards and all at hand."""
-    registry = load_registry(card_folders)
+    """Check the data sets and entries called NAMES (or patterns of names).
+
+    Without NAMES: all cards, and whatever is found below --data and --weights.
+    """
+    registry = open_registry(card_folders)
     data_roots = tuple(readable_folders(data_roots))
     weight_roots = tuple(readable_folders(weight_roots))
+    if leaks and any(name.startswith("-") for name in leaks):
+        raise RainbenchError(
+            f"--leaks takes the names of two data sets, but it was given {' and '.join(leaks)}",
+            hint="For example: --leaks rain100l rain100h --data DIR.",
+        )
     if leaks:
         _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
         return
     findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
-    for card in registry.datasets.values():
-        if not names or card.name in names:
-            findings += _check_dataset(card, list(data_roots), layout, asked=card.name in names)
-    entry_names = [name for name in names if name not in registry.datasets]
-    for entry in registry.entries(entry_names) if entry_names or not names else []:
-        findings += _check_entry(entry, list(weight_roots), asked=bool(entry_names))
+    everything: list[DatasetCard | Entry] = [*registry.datasets.values(), *registry.entries()]
+    for member in registry.members(names) if names else everything:
+        if isinstance(member, DatasetCard):
+            findings += _check_dataset(member, list(data_roots), layout, asked=bool(names))
+        else:
+            findings += _check_entry(member, list(weight_roots), asked=bool(names))
     if as_json:
         show_json(findings)
     else:
@@ -70,7 +86,7 @@ def _check_dataset(
 ) -> list[dict[str, str]]:
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_pairs
-    from rainbench.run.plan import how_to_get_dataset
+    from rainbench.run.plan import check_protocol, how_to_get_dataset
 
     copies = copies_of(card, roots, only=asked)
     if not copies:
@@ -79,6 +95,7 @@ def _check_dataset(
     findings = []
     for folder in copies:
         try:
+            check_protocol(card)
             with progress(card.name, card.count) as advance:
                 pairs = load_pairs(
                     card, folder, layout=layout, progress=lambda: advance(1, "pairs")

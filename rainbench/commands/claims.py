@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.catalog.registry import load_registry
-from rainbench.commands.options import cards_option, json_option
+from rainbench.commands.options import cards_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import did_you_mean
@@ -90,7 +89,7 @@ def command(
             f"{out} holds small trainings, and their part of the tables would be lost",
             hint="Give another --out, or --run, which does not train again what is trained.",
         )
-    registry = load_registry(card_folders)
+    registry = open_registry(card_folders)
     claims = _chosen(load_claims(), only)
     published = load_published()
     judged = (judge_by_tables(claim, published, registry) for claim in claims)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.catalog.registry import load_registry
-from rainbench.commands.options import cards_option, json_option, run_argument
+from rainbench.commands.options import cards_option, json_option, open_registry, run_argument
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import say, show, show_json
 
@@ -65,7 +64,7 @@ def command(
     RunResults.open(run)
     if golden is not None and not golden.is_dir():
         raise RainbenchError(f"{golden}: there is no such folder of golden numbers")
-    comparison = compare_run(run, load_registry(card_folders), golden, guarded)
+    comparison = compare_run(run, open_registry(card_folders), golden, guarded)
     if summary is not None:
         try:
             with summary.open("a", encoding="utf-8") as file:

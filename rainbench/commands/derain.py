@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.registry import Entry, Registry
 from rainbench.commands.options import (
     arithmetic_options,
     cards_option,
     json_option,
+    open_registry,
     weights_option,
 )
 from rainbench.core.errors import RainbenchError
@@ -96,7 +97,7 @@ def command(
     from rainbench.run.predict import Predictor
 
     options = resolve_options(device, precision, tile, threads, overlap)
-    entry = _one_entry(load_registry(card_folders), entry_name)
+    entry = _one_entry(open_registry(card_folders), entry_name)
     weight_roots = tuple(readable_folders(weight_roots))
     style = Style(side_by_side, lossless)
     tasks = find_tasks(path, out, style)

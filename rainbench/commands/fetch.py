@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from rainbench.catalog.registry import load_registry
-from rainbench.commands.options import cards_option
+from rainbench.catalog.cards import DatasetCard
+from rainbench.commands.options import cards_option, open_registry
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.progress import progress, say, show
+from rainbench.core.text import parse_size
 
 
 @click.command(
@@ -27,6 +28,15 @@ Examples:
 @click.option(
     "--from", "source", type=click.Path(path_type=Path), help="A file downloaded by hand."
 )
+@click.option("--max-size", default="4GB", show_default=True, help="Refuse larger files.")
+@click.option(
+    "--max-time",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60,
+    show_default=True,
+    metavar="MINUTES",
+    help="Give a file up after this time.",
+)
 @cards_option
 @click.pass_context
 def command(
@@ -34,31 +44,34 @@ def command(
     names: tuple[str, ...],
     folder: Path,
     source: Path | None,
+    max_size: str,
+    max_time: float,
     card_folders: tuple[Path, ...],
 ) -> None:
     """Fetch the weights of the entries called NAMES (a baseline's name means all its tags).
 
     Weights that ship with the package are only checked.
     """
-    from rainbench.catalog.fetch import fetch_weights
+    from rainbench.catalog.fetch import FetchLimits, fetch_weights
     from rainbench.catalog.weights import shipped_weights
 
-    registry = load_registry(card_folders)
-    for name in names:
-        if name in registry.datasets:
-            card = registry.datasets[name]
+    limits = FetchLimits(parse_size(max_size), max_time * 60)
+    registry = open_registry(card_folders)
+    entries = []
+    for member in registry.members(names):
+        if isinstance(member, DatasetCard):
             raise RainbenchError(
-                f"{name} is a data set and cannot be fetched from here",
-                hint=f"Sources: {'; '.join(card.sources)}.",
+                f"{member.name} is a data set and cannot be fetched from here",
+                hint=f"Sources: {'; '.join(member.sources)}.",
             )
-    entries = registry.entries(names)
+        entries.append(member)
     if source is not None and len(entries) != 1:
         raise RainbenchError(f"--from gives one file, but {len(entries)} entries were named")
     failed = False
     with progress("fetching", len(entries)) as advance:
         for entry in entries:
             try:
-                file = fetch_weights(entry, folder, source=source)
+                file = fetch_weights(entry, folder, source=source, limits=limits)
                 show(str(file))
                 if file == shipped_weights(entry):
                     say(f"{entry.name}: came with its card, nothing to download")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.catalog.registry import Registry, load_registry
-from rainbench.commands.options import cards_option, data_option, weights_option
+from rainbench.catalog.registry import Registry
+from rainbench.commands.options import cards_option, data_option, open_registry, weights_option
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show
 
@@ -84,8 +84,8 @@ def command(
     boxes = [_box(crop) for crop in crops]
     if len(boxes) > 2:
         raise RainbenchError("--crop can be given twice at most")
-    registry = load_registry(card_folders)
-    names = [registry.dataset(name).name for name in datasets]
+    registry = open_registry(card_folders)
+    names = [card.name for card in registry.datasets_of(datasets)]
     chosen = {entry.name for entry in registry.entries(baselines)} if baselines else None
     rows = [
         row

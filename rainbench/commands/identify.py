@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.catalog.registry import Registry, load_registry
-from rainbench.commands.options import cards_option, data_option, json_option
+from rainbench.catalog.registry import Registry
+from rainbench.commands.options import cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 
@@ -72,8 +72,8 @@ def command(
     """
     from rainbench.report.identify import judge, rank
 
-    registry = load_registry(card_folders)
-    names = [registry.dataset(name).name for name in datasets]
+    registry = open_registry(card_folders)
+    names = [card.name for card in registry.datasets_of(datasets)]
     if psnr or ssim:
         if len(names) > 1:
             raise RainbenchError("--psnr and --ssim belong to one data set", hint="Give one -d.")

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import shipped_weights
-from rainbench.commands.options import cards_option, json_option
+from rainbench.commands.options import cards_option, json_option, open_registry
 from rainbench.core.progress import say, show, show_json
 
 
@@ -28,7 +28,7 @@ Examples:
 @json_option
 def command(kind: str | None, card_folders: tuple[Path, ...], as_json: bool) -> None:
     """List data sets, baselines or protocols; without KIND, all of them."""
-    registry = load_registry(card_folders)
+    registry = open_registry(card_folders)
     kinds = [kind] if kind else ["datasets", "baselines", "protocols"]
     tables = {name: _TABLES[name](registry) for name in kinds}
     if as_json:
@@ -106,6 +106,8 @@ def as_table(record: object) -> dict[str, object]:
     assert dataclasses.is_dataclass(record) and not isinstance(record, type)
     table: dict[str, object] = {}
     for field in dataclasses.fields(record):
+        if field.name == "trusted":  # of the call, not of the card
+            continue
         value = getattr(record, field.name)
         if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
             table[field.name] = [as_table(member) for member in value]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from rainbench.catalog.registry import Registry, load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import say
 from rainbench.core.text import count_of
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from rainbench.catalog.cards import DatasetCard
 
 _OLD_RUN = "rainbench.run-as-out"
+_TRUSTED = "rainbench.trust-cards"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -78,14 +80,34 @@ def _roots_option(flag: str, name: str, what: str, variable: str) -> Callable[[F
 
 
 def cards_option(function: Function) -> Function:
-    """Add ``--cards``."""
-    return click.option(
-        "--cards",
-        "card_folders",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="Folder of further cards; may be repeated. Also RAINBENCH_PATH (a path list).",
-    )(function)
+    """Add ``--cards``, and ``--trust-cards`` for `open_registry`."""
+    options = (
+        click.option(
+            "--cards",
+            "card_folders",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="Folder of further cards; may be repeated. Also RAINBENCH_PATH (a path list).",
+        ),
+        click.option(
+            "--trust-cards",
+            is_flag=True,
+            expose_value=False,
+            callback=_trust,
+            help="Import whatever code the cards name as networks: it can do anything you can.",
+        ),
+    )
+    return with_options(options, function)
+
+
+def _trust(context: click.Context, _parameter: click.Parameter, trusted: bool) -> None:
+    context.meta[_TRUSTED] = trusted
+
+
+def open_registry(folders: Sequence[Path]) -> Registry:
+    """Read the cards of a command that has `cards_option`, trusted if its user said so."""
+    trusted = click.get_current_context().meta.get(_TRUSTED, False)
+    return load_registry(folders, trusted=trusted)
 
 
 def arithmetic_options(function: Function) -> Function:

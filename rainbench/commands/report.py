@@ -7,9 +7,10 @@ from typing import Literal
 
 import click
 
-from rainbench.catalog.registry import Registry, load_registry
-from rainbench.commands.options import cards_option, data_option, weights_option
+from rainbench.catalog.registry import Registry
+from rainbench.commands.options import cards_option, data_option, open_registry, weights_option
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
 
 
@@ -64,7 +65,7 @@ def command(
     With --paper and --table: print that table of the paper, every published number beside the one
     that the run measured; where there is none a note says why.
     """
-    registry = load_registry(card_folders)
+    registry = open_registry(card_folders)
     if paper is not None:
         has_results = (run / "cells").is_dir()
         _show_paper_table(paper, table, form, registry, run if has_results else None)
@@ -130,5 +131,5 @@ def _show_paper_table(
         say("No run is at hand: only the published side is filled in.")
     grid = paper_table(paper, table, registry, run)
     if form == "markdown":
-        show(f"**{grid.title}**\n")
+        show(f"**{markdown(grid.title)}**\n")
     show(write_grid(grid, form).rstrip("\n"))

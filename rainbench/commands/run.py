@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.catalog.registry import Registry, load_registry
+from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
     arithmetic_options,
     cards_option,
     data_option,
     json_option,
+    open_registry,
     weights_option,
 )
 from rainbench.core.errors import RainbenchError
@@ -53,7 +54,12 @@ Examples:
     help="Entry, baseline (all its tags) or pattern; may be repeated.",
 )
 @click.option(
-    "-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Data set; may be repeated."
+    "-d",
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Data set or pattern (rain100*); may be repeated.",
 )
 @data_option
 @weights_option
@@ -109,7 +115,7 @@ def command(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
     options = resolve_options(device, precision, tile, threads, overlap)
-    registry = load_registry(card_folders)
+    registry = open_registry(card_folders)
     for problem in registry.problems:
         say(f"Left out: {problem}")
     with nullcontext() if dry_run else lock_run(out):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.catalog.registry import load_registry
-from rainbench.commands.options import cards_option, data_option, json_option
+from rainbench.commands.options import cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 
@@ -61,7 +60,7 @@ def command(
     from rainbench.run.plan import how_to_get_dataset
     from rainbench.run.results import lock_run
 
-    registry = load_registry(card_folders)
+    registry = open_registry(card_folders)
     card = registry.dataset(dataset)
     entry = entry_name(name if name is not None else folder.resolve().name)
     if entry in {each.name for each in registry.entries()}:

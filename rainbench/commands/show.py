@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.cards import DatasetCard
+from rainbench.catalog.published import load_published
+from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import shipped_weights
 from rainbench.commands.list import as_table
-from rainbench.commands.options import cards_option, json_option
+from rainbench.commands.options import cards_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import show, show_json
-from rainbench.core.text import did_you_mean
+from rainbench.core.text import did_you_mean, named, shortened
 
 
 @click.command(
@@ -28,7 +31,7 @@ Examples:
 @json_option
 def command(name: str, card_folders: tuple[Path, ...], as_json: bool) -> None:
     """Show the data set, baseline, entry or protocol called NAME."""
-    content = describe(name, load_registry(card_folders))
+    content = describe(name, open_registry(card_folders))
     if as_json:
         show_json(content)
     else:
@@ -43,24 +46,32 @@ def describe(name: str, registry: Registry) -> dict[str, object]:
     """
     from rainbench.metrics import PROTOCOLS
 
-    if name in registry.datasets:
-        return {"kind": "data set", **as_table(registry.datasets[name])}
-    if name in registry.baselines:
-        return {"kind": "baseline", **as_table(registry.baselines[name])}
-    if name in PROTOCOLS:
-        return {"kind": "protocol", **as_table(PROTOCOLS[name])}
-    by_name = {entry.name: entry for entry in registry.entries()}
-    if name in by_name:
-        return _entry(by_name[name])
-    registry.raise_if_broken(name)
-    spellings = registry.spellings | {each: (PROTOCOLS[each].title,) for each in PROTOCOLS}
-    known = [*registry.datasets, *registry.baselines, *PROTOCOLS, *by_name]
-    try:
-        return {"kind": "data set", **as_table(registry.dataset(name))}
-    except RainbenchError as error:
-        if "several" in error.message:
-            raise
-    raise RainbenchError(f"nothing is called {name}", hint=did_you_mean(name, known, spellings))
+    spellings: dict[str, tuple[str, ...]] = {
+        each.name: (each.title,) for each in PROTOCOLS.values()
+    }
+    known = registry.spellings
+    found = named(name, known | spellings)
+    if len(found) == 1 and found[0] in spellings:
+        return {"kind": "protocol", **as_table(PROTOCOLS[found[0]])}
+    if not found:
+        registry.raise_if_broken(name.partition(".")[0])
+        raise _nothing(name, registry, known | spellings)
+    meant = registry.meaning(name)
+    if isinstance(meant, Entry):
+        return _entry(meant)
+    kind = "data set" if isinstance(meant, DatasetCard) else "baseline"
+    return {"kind": kind, **as_table(meant)}
+
+
+def _nothing(
+    name: str, registry: Registry, spellings: Mapping[str, tuple[str, ...]]
+) -> RainbenchError:
+    papers = {cell.paper: () for cell in load_published(registry.folders)}
+    if paper := named(name, papers):
+        hint = f"It is a paper: `rainbench report --paper {paper[0]}` lists its tables."
+    else:
+        hint = did_you_mean(name, {*spellings, *papers}, spellings)
+    return RainbenchError(f"nothing is called {shortened(name, 100)}", hint=hint)
 
 
 def _entry(entry: Entry) -> dict[str, object]:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.registry import Registry, is_installed, load_registry
-from rainbench.commands.options import cards_option, data_option, json_option
+from rainbench.catalog.registry import Registry, is_installed
+from rainbench.commands.options import cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
-from rainbench.core.text import did_you_mean, duration
+from rainbench.core.text import duration
 
 if TYPE_CHECKING:
     from rainbench.train.export import Export
@@ -177,7 +177,7 @@ def command(
     from rainbench.train.export import append_to_card
     from rainbench.train.recipes import resolve_recipe
 
-    registry = load_registry(card_folders)
+    registry = open_registry(card_folders)
     card = _baseline(registry, baseline)
     if steps and seconds:
         raise RainbenchError("--steps and --time are two lengths: give one of them")
@@ -236,14 +236,7 @@ def _say_nothing(_text: str) -> None:
 
 def _baseline(registry: Registry, name: str) -> BaselineCard:
     """Return the card of a baseline; an entry's tag says nothing here and is left off."""
-    wanted = name.partition(".")[0]
-    if wanted not in registry.baselines:
-        registry.raise_if_broken(wanted)
-        raise RainbenchError(
-            f"no such baseline: {name}",
-            hint=did_you_mean(wanted, registry.baselines, registry.spellings),
-        )
-    return registry.baselines[wanted]
+    return registry.baseline(name.partition(".")[0])
 
 
 def _arguments(given: tuple[str, ...], width: int | None) -> dict[str, object]:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from rainbench.core.escape import visible, visible_json
+
 Advance = Callable[[int, str], None]
 """Called with how much was done since the last call, and what is being done. All long work takes
 one, under the name ``advance``, and knows nothing of how it is shown."""
@@ -21,17 +23,17 @@ def unseen(_amount: int, _what: str) -> None:
 
 def say(text: str = "") -> None:
     """Print a line on standard error, where it does not mix with a command's result."""
-    click.echo(text, err=True)
+    click.echo(visible(text), err=True)
 
 
 def show(text: str) -> None:
     """Print a command's result on standard output."""
-    click.echo(text)
+    click.echo(visible(text))
 
 
 def show_json(content: object) -> None:
     """Print a command's result for machines."""
-    click.echo(json.dumps(content, indent=1, ensure_ascii=False, default=str))
+    click.echo(visible_json(json.dumps(content, indent=1, ensure_ascii=False, default=str)))
 
 
 @contextlib.contextmanager
@@ -62,12 +64,12 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
     )
 
     columns = (
-        TextColumn("{task.fields[what]}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[what]}", markup=False), BarColumn(), MofNCompleteColumn(),
         TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total, what=title)
-        yield lambda amount, what: bar.update(task, advance=amount, what=what or title)
+        task = bar.add_task("", total=total, what=visible(title))
+        yield lambda amount, what: bar.update(task, advance=amount, what=visible(what or title))
 
 
 def _lines(title: str, total: int, every: float = 15.0) -> Advance:

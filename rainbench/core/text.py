@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import math
 import re
 import typing
@@ -40,6 +41,50 @@ def natural_key(text: str) -> list[tuple[int, int, str]]:
     ]
 
 
+def folded(text: str) -> str:
+    """Return what is compared when people write names: no case, no double blanks.
+
+    Example:
+        >>> folded(" Median  Filter")
+        'median filter'
+    """
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
+def named(word: str, spellings: typing.Mapping[str, typing.Iterable[str]]) -> list[str]:
+    """Return the names that a word means: the one it is, else in any case, else by a spelling.
+
+    Args:
+        word: What was written.
+        spellings: For each name what else people call it: titles, names in papers.
+
+    Returns:
+        One name; none where nothing is called so; several where it is ambiguous.
+
+    Example:
+        >>> known = {"spa": ["SPA-Data"], "spa-train": [], "rain12": ["Test12"]}
+        >>> named("SPA", known), named("spa-data", known), named("spa-d", known)
+        (['spa'], ['spa'], [])
+    """
+    if word in spellings:
+        return [word]
+    wanted = folded(word)
+    by_name = [name for name in spellings if folded(name) == wanted]
+    return by_name or [name for name, others in spellings.items() if wanted in map(folded, others)]
+
+
+def fitting(pattern: str, names: typing.Iterable[str]) -> list[str] | None:
+    """Return the names that a pattern of ``*``, ``?`` and ``[...]`` fits; None for no pattern.
+
+    Example:
+        >>> fitting("RAIN100*", ["rain100h", "rain12"]), fitting("rain12", ["rain12"])
+        (['rain100h'], None)
+    """
+    if not set(pattern) & set("*?["):
+        return None
+    return [name for name in names if fnmatch.fnmatchcase(name.casefold(), pattern.casefold())]
+
+
 def did_you_mean(
     word: str,
     choices: typing.Iterable[str],
@@ -59,6 +104,7 @@ def did_you_mean(
         >>> did_you_mean("SPA-Dta", ["spa", "rain12"], {"spa": ["SPA-Data"]})
         'Did you mean "spa" (SPA-Data)?'
     """
+    word = shortened(word, 100)
     known = sorted(choices)
     meant: dict[str, tuple[str, str]] = {}
     for name, spellings in (others or {}).items():
@@ -73,6 +119,19 @@ def did_you_mean(
         return f'Did you mean "{name}"{f" ({spelling})" if spelling else ""}?'
     shown = ", ".join(known[:40])
     return f"Known: {shown}{', ...' if len(known) > 40 else ''}." if known else ""
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text, its middle left out where it is longer than a message should hold.
+
+    Example:
+        >>> shortened("short", 9), shortened("a very long text", 9)
+        ('short', 'a v...ext')
+    """
+    if len(text) <= most:
+        return text
+    half = (most - 3) // 2
+    return f"{text[:half]}...{text[-half:]}"
 
 
 def count_of(number: int, thing: str) -> str:

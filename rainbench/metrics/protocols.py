@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.text import named
 from rainbench.metrics.record import Protocol
 
 _PYIQA = "pyiqa (IQA-PyTorch 01ae427f)"
@@ -274,7 +275,7 @@ Example:
 
 
 def get_protocol(name: str) -> Protocol:
-    """Look a protocol up by its name.
+    """Look a protocol up by its name, in any case, or by its title.
 
     Raises:
         RainbenchError: There is no such protocol; the message suggests the nearest name.
@@ -283,8 +284,9 @@ def get_protocol(name: str) -> Protocol:
         >>> get_protocol("prenet-y").shrinking
         'wang'
     """
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
+    found = named(name, {each.name: (each.title,) for each in _ALL})
+    if len(found) == 1:
+        return PROTOCOLS[found[0]]
     known = f"The protocols are {', '.join(PROTOCOLS)}."
     near = _nearest(name.strip().lower())
     raise RainbenchError(

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
 from pathlib import Path
 
 from torch import nn
 
-from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Entry
 from rainbench.catalog.weights import how_to_get_weights, read_state_dict
 from rainbench.core.errors import CardError, WeightsError
+from rainbench.networks.construct import construct
 
 
 def build_network(entry: Entry, weights: Path | None) -> nn.Module:
@@ -55,23 +53,3 @@ def load_weights(network: nn.Module, file: Path, sha256: str = "") -> None:
             f"{file}: does not fit {type(network).__name__}: {reason}",
             hint="It is the checkpoint of another network or of another version of it.",
         ) from None
-
-
-def construct(card: BaselineCard, arguments: Mapping[str, object]) -> nn.Module:
-    """Make a baseline's network, its weights as its class initialises them.
-
-    Raises:
-        CardError: The class does not exist, does not take these arguments, or is no network.
-    """
-    module_name, class_name = card.network.split(":")
-    try:
-        network = getattr(importlib.import_module(module_name), class_name)(**arguments)
-    except (ImportError, AttributeError) as error:
-        raise CardError(f"{card.file}: network {card.network} cannot be found: {error}") from None
-    except (TypeError, ValueError) as error:
-        raise CardError(
-            f"{card.file}: {class_name} does not take these arguments: {error}"
-        ) from None
-    if not isinstance(network, nn.Module):
-        raise CardError(f"{card.file}: {card.network} is not a torch module")
-    return network

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from rainbench.catalog.registry import content_root, report_files
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import inert, not_inert
 from rainbench.core.files import write_atomically
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.results import CellResult, RunResults, Scores
@@ -79,7 +80,7 @@ def format_golden(scores: Mapping[str, Scores]) -> str:
     ]
     writer.writerow(["image", *names])
     for image, per_protocol in scores.items():
-        row = [image]
+        row = [inert(image)]
         for name in PROTOCOLS:
             score = per_protocol[name]
             row += [_text(score.psnr, 4), _text(score.ssim, 6)]
@@ -177,7 +178,7 @@ def _worst(
 ) -> str:
     moved: list[tuple[float, str]] = []
     for row in rows:
-        score = scores.get(row["image"], {}).get(protocol)
+        score = scores.get(not_inert(row["image"]), {}).get(protocol)
         if score is None:
             continue
         for metric, now, allowed in (

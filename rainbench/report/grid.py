@@ -122,9 +122,3 @@ def number(value: float | None, digits: int, sign: str = "") -> str:
         return ""
     text = f"{value:{sign}.{digits}f}"
     return text if float(text) else text.lstrip("+-")
-
-
-def printable(text: str) -> str:
-    """Return a text on one line, without control characters and surrogates."""
-    kept = (character if character.isprintable() else " " for character in text)
-    return " ".join("".join(kept).split())

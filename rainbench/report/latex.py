@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
-from rainbench.report.grid import Cell, Column, Grid, printable
+from rainbench.core.escape import printable
+from rainbench.report.grid import Cell, Column, Grid
 
 WIDE = 8
 """Columns beyond which a table is set smaller, over both columns of a page that has two."""

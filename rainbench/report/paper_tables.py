@@ -10,7 +10,7 @@ from typing import Literal
 
 from rainbench.catalog.published import PublishedCell, load_published, load_reasons, read_tables
 from rainbench.catalog.registry import Registry
-from rainbench.catalog.schema import record_from_table
+from rainbench.catalog.tables import record_from_table
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import did_you_mean
 from rainbench.report.grid import Cell, Column, Grid, Mark, mark_best, number, transpose

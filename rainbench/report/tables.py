@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rainbench.catalog.registry import Registry
+from rainbench.core.escape import inert, markdown
 from rainbench.core.files import write_atomically
 from rainbench.core.text import json_number
 from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
-from rainbench.report.writers import grid_markdown, inert
+from rainbench.report.writers import grid_markdown
 
 CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "dataset": lambda row: row.dataset,
@@ -106,7 +107,7 @@ def table_markdown(rows: Sequence[Row], registry: Registry) -> str:
     from rainbench.report.views import cost_view, cross_view, paper_views
 
     grids = [*paper_views(rows, registry), cross_view(rows, registry), cost_view(rows)]
-    parts = [f"## {grid.title}\n\n{grid_markdown(grid)}" for grid in grids if grid]
+    parts = [f"## {markdown(grid.title)}\n\n{grid_markdown(grid)}" for grid in grids if grid]
     return "\n".join(["# Results\n", *parts])
 
 
@@ -115,7 +116,7 @@ def timing_markdown(rows: Sequence[Row], registry: Registry) -> str:
     from rainbench.report.views import timing_view
 
     grid = timing_view(rows, registry)
-    return f"# {grid.title}\n\n{grid_markdown(grid)}" if grid else "# Speed\n"
+    return f"# {markdown(grid.title)}\n\n{grid_markdown(grid)}" if grid else "# Speed\n"
 
 
 def table_latex(rows: Sequence[Row], registry: Registry) -> str:

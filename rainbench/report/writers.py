@@ -8,8 +8,9 @@ import io
 import json
 from typing import Literal
 
+from rainbench.core.escape import inert, markdown
 from rainbench.core.text import json_number
-from rainbench.report.grid import Cell, Grid, printable
+from rainbench.report.grid import Cell, Grid
 from rainbench.report.latex import grid_latex
 
 Format = Literal["markdown", "latex", "csv", "json"]
@@ -33,7 +34,7 @@ def grid_markdown(grid: Grid) -> str:
         <BLANKLINE>
     """
     notes = grid.notes
-    heads = [escape(f"{column.group} {column.title}".strip()) for column in grid.columns]
+    heads = [markdown(f"{column.group} {column.title}".strip()) for column in grid.columns]
     lines = [
         f"| {' | '.join(heads)} |",
         "|" + "|".join("---:" if column.numeric else "---" for column in grid.columns) + "|",
@@ -42,13 +43,13 @@ def grid_markdown(grid: Grid) -> str:
     for row in grid.rows:
         texts = []
         for cell in row:
-            text = marks[cell.mark].format(escape(cell.text)) if cell.text else ""
+            text = marks[cell.mark].format(markdown(cell.text)) if cell.text else ""
             number = f" [{notes.index(cell.note) + 1}]" if cell.note else ""
             texts.append(text + number)
         lines.append(f"| {' | '.join(texts)} |")
     lines.append("")
-    lines += [f"{escape(remark)}  " for remark in grid.remarks]
-    lines += [f"[{index}] {escape(note)}  " for index, note in enumerate(notes, 1)]
+    lines += [f"{markdown(remark)}  " for remark in grid.remarks]
+    lines += [f"[{index}] {markdown(note)}  " for index, note in enumerate(notes, 1)]
     return "\n".join(lines).rstrip(" ") + ("\n" if grid.remarks or notes else "")
 
 
@@ -57,7 +58,7 @@ def grid_csv(grid: Grid) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        [*(f"{column.group} {column.title}".strip() for column in grid.columns), "notes"]
+        [*(inert(f"{column.group} {column.title}".strip()) for column in grid.columns), "notes"]
     )
     for row in grid.rows:
         notes = dict.fromkeys(cell.note for cell in row if cell.note)
@@ -82,29 +83,3 @@ def _cell_json(cell: Cell) -> dict[str, object]:
         for name, value in dataclasses.asdict(cell).items()
         if value not in ("", None)
     }
-
-
-def inert(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula when it opens a CSV file.
-
-    Example:
-        >>> inert("=cmd|' /C calc'!A0"), inert("-0.01 / +0.3"), inert("sian.rain100l")
-        ("'=cmd|' /C calc'!A0", '-0.01 / +0.3', 'sian.rain100l')
-    """
-    harmless = text[:1] not in tuple("=+-@\t\r") or not set(text) - set("+-0123456789./ ")
-    return text if harmless or not text else f"'{text}"
-
-
-def escape(text: str) -> str:
-    r"""Return a text that is safe inside a Markdown table.
-
-    Example:
-        >>> print(escape("a | b <i>"))
-        a \| b &lt;i&gt;
-    """
-    for character, written in (
-        ("&", "&amp;"), ("\\", "\\\\"), ("|", "\\|"), ("<", "&lt;"), (">", "&gt;"),
-        ("`", "\\`"), ("*", "\\*"), ("[", "\\["), ("]", "\\]"),
-    ):  # fmt: skip
-        text = text.replace(character, written)
-    return printable(text)

@@ -45,7 +45,7 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
         return 0
     import torch
 
-    from rainbench.networks.load import construct
+    from rainbench.networks.construct import construct
 
     key = (entry.baseline.network, repr(sorted(entry.arguments.items())), side)
     if key not in _KNOWN:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rainbench import __version__
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import CardError, RainbenchError
+from rainbench.core.text import did_you_mean, shortened
+from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.run.key import code_of_network, protocol_settings
@@ -72,7 +75,7 @@ def make_plan(
 
     Args:
         registry: All cards.
-        datasets: Names; none means every test set of which a copy is at hand.
+        datasets: Names or patterns; none means every test set of which a copy is found.
         baselines: Patterns of entries; none means every entry but untrained networks.
         data_roots: Folders to look for data sets in.
         weight_roots: Folders to look for weights in.
@@ -86,10 +89,12 @@ def make_plan(
         RainbenchError: A name is unknown, a root is not a folder, or none can be read.
     """
     data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
-    cards = [registry.dataset(name) for name in datasets] or [
+    cards = _chosen(datasets, registry.datasets_of) or [
         card for card in registry.datasets.values() if card.split == "test"
     ]
-    entries = [entry for entry in registry.entries(baselines) if baselines or not entry.untrained]
+    entries = _chosen(baselines, registry.entries) or [
+        entry for entry in registry.entries() if not entry.untrained
+    ]
     found_weights = {entry.name: find_weights(entry, weight_roots) for entry in entries}
     cells: list[PlannedCell] = []
     unusable: list[tuple[DatasetCard, str]] = []
@@ -100,6 +105,7 @@ def make_plan(
             absent.append(card)
             continue
         try:
+            check_protocol(card)
             pairs = load_first_copy(
                 card,
                 copies,
@@ -119,8 +125,40 @@ def make_plan(
     return Plan(tuple(cells), tuple(unusable), tuple(absent))
 
 
+Chosen = TypeVar("Chosen")
+
+
+def _chosen(
+    words: Sequence[str], find: Callable[[Sequence[str]], Sequence[Chosen]]
+) -> list[Chosen]:
+    """Return what the words name; of a card that is left out only where it was all there is."""
+    broken: list[CardError] = []
+    chosen: list[Chosen] = []
+    for word in words:
+        try:
+            chosen += [each for each in find([word]) if each not in chosen]
+        except CardError as error:  # the command says so of every card that is left out
+            broken.append(error)
+    if broken and not chosen:
+        raise broken[0]
+    return chosen
+
+
 def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
     return "" if found[entry.name] is not None else how_to_get_weights(entry)
+
+
+def check_protocol(card: DatasetCard) -> None:
+    """Refuse a card of which no number could be shown under its customary protocol.
+
+    Raises:
+        CardError: Its protocol does not exist.
+    """
+    if card.protocol not in PROTOCOLS:
+        raise CardError(
+            f"{card.file}: there is no protocol {shortened(card.protocol, 60)}",
+            hint=did_you_mean(card.protocol, PROTOCOLS),
+        )
 
 
 def how_to_get_dataset(card: DatasetCard) -> str:

@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
 from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.escape import inert, not_inert
 from rainbench.core.files import lock_folder, write_atomically
 from rainbench.core.resume import file_hash, key_of
 from rainbench.core.text import json_number
@@ -275,7 +276,9 @@ class CellStore:
             self._file.write(_rows_text(image, {name: scores[name] for name in self._protocols}))
             self._file.flush()
             if seconds is not None:
-                csv.writer(self._timing, lineterminator="\n").writerow([image, f"{seconds:.4g}"])
+                csv.writer(self._timing, lineterminator="\n").writerow(
+                    [inert(image), f"{seconds:.4g}"]
+                )
                 self._timing.flush()
 
     def complete(self, summary: Mapping[str, object]) -> None:
@@ -329,7 +332,7 @@ def read_images_csv(file: Path) -> dict[str, Scores]:
                 score = Score(float(row[2]) if row[2] else None, float(row[3] or "nan"))
             except ValueError:  # not what we wrote: nothing from here on is
                 break
-            scores.setdefault(row[0], {})[row[1]] = score
+            scores.setdefault(not_inert(row[0]), {})[row[1]] = score
     return dict(scores)
 
 
@@ -378,7 +381,7 @@ def _rows_text(image: str, scores: Scores) -> str:
     for protocol, score in scores.items():
         psnr = "" if score.psnr is None else f"{score.psnr:.6f}"
         ssim = "" if math.isnan(score.ssim) else f"{score.ssim:.8f}"
-        writer.writerow([image, protocol, psnr, ssim])
+        writer.writerow([inert(image), protocol, psnr, ssim])
     return text.getvalue()
 
 

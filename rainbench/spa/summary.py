@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
+from rainbench.core.escape import inert, markdown
 from rainbench.core.text import count_of
 
 SummaryState = Literal["accepted", "rejected", "waiting", "failed", "duplicate"]
@@ -63,7 +64,7 @@ def summary_csv(rows: Sequence[SummaryRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows(_texts(row) for row in rows)
+    writer.writerows([inert(text) for text in _texts(row)] for row in rows)
     return text.getvalue()
 
 
@@ -72,7 +73,7 @@ def summary_markdown(rows: Sequence[SummaryRow]) -> str:
     lines = ["| " + " | ".join(name.replace("_", " ") for name in _COLUMNS) + " |"]
     lines.append("|" + "---|" * len(_COLUMNS))
     for row in rows:
-        cells = [text.replace("|", "\\|").replace("\n", " ") for text in _texts(row)]
+        cells = [markdown(text) for text in _texts(row)]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join([*lines, "", totals(rows)]) + "\n"
 

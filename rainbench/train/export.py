@@ -19,7 +19,7 @@ from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.files import write_atomically
 from rainbench.core.machine import hardware
 from rainbench.networks.blocks import ConvLSTM, LSTMState
-from rainbench.networks.load import construct
+from rainbench.networks.construct import construct
 from rainbench.train.checkpoints import BEST, load_state
 from rainbench.train.job import Job
 from rainbench.train.loop import Trained

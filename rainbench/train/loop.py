@@ -21,8 +21,8 @@ from rainbench.core.images import write_png
 from rainbench.core.machine import keep_freed_memory
 from rainbench.core.text import duration
 from rainbench.metrics import Score
+from rainbench.networks.construct import construct
 from rainbench.networks.conventions import Conventions
-from rainbench.networks.load import construct
 from rainbench.train.checkpoints import BEST, LAST, Progress, load_checkpoint, save_checkpoint
 from rainbench.train.engine import Engine, autocast, make_engine
 from rainbench.train.interrupts import Interrupts

@@ -185,8 +185,8 @@ def test_only_the_card_of_exactly_this_name_is_called_broken(cards):
     ("word", "meant"),
     [
         ("RAIN100-L", 'Did you mean "rain100l"'),
-        ("PRENET", 'Did you mean "prenet"'),
-        ("PReNet-y", 'Did you mean "prenet-y"'),
+        ("PRENETS", 'Did you mean "prenet"'),
+        ("PReNet-yy", 'Did you mean "prenet-y"'),
         ("rain streak datset", 'Did you mean "rain100h" (Rain Streak dataset)'),
         ("MEDIAN FILTR", 'Did you mean "median"'),
     ],

@@ -153,6 +153,18 @@ PACKAGINGS = [
         ["real_world/000/000-12/000-12_256_0.png", "real_world_gt/000/000_256_0.png"],
         "0_12_256_0",
     ),
+    ("rain12", "input-gt", ["input/3.png", "gt/3.png"], "3"),
+    ("rain12", "input-gt-named", ["input/003_in.png", "gt/003_GT.png"], "3"),
+    ("rain12", "input-label", ["input/3.png", "label/3.png"], "3"),
+    ("rain800", "input-target", ["input/42.png", "target/42.png"], "42"),
+    ("rain1200", "input-target", ["input/42.png", "target/42.png"], "42"),
+    ("rain1400", "ddn-blanks", ["rainy image/901_14.jpg", "ground truth/901.jpg"], "901_14"),
+    ("test2800", "ddn-blanks", ["rainy image/901_14.jpg", "ground truth/901.jpg"], "901_14"),
+    ("test2800", "input-target", ["input/926_10.jpg", "target/926_10.jpg"], "926_10"),
+    ("outdoor-rain", "authors", ["in/im_0001_s80_a04.png", "gt/im_0001.png"], "1_80_4"),
+    ("rainds-real-joint", "authors", ["rainstreak_raindrop/2.png", "gt/2.png"], "2"),
+    ("lhp-rain", "input-gt", ["input/2701.png", "gt/2701.png"], "2701"),
+    ("realrain-1k-h", "input-target", ["input/7.png", "target/7.png"], "7"),
     ("raindrop-a", "authors", ["data/57_rain.png", "gt/57_clean.png"], "57"),
     ("raindrop-b", "authors", ["data/248_rain.jpg", "gt/248_clean.jpg"], "248"),
     (
@@ -183,6 +195,54 @@ def test_known_packagings_are_recognised(registry, tmp_path, dataset, layout, na
     assert [found.id for found in best.pairs] == [pair]
     assert not best.problems
     assert not best.unused_clean
+
+
+def test_every_packaging_of_every_card_pairs_by_name(registry, tmp_path):
+    """Two pairs in each layout: each rainy file gets the clean file of its own fields."""
+    for card in registry.datasets.values():
+        for layout in card.layouts:
+            if layout.list_file:
+                continue
+            folder, wanted = tmp_path / card.name / layout.name, {}
+            for number in (3, 12):
+                names = [
+                    FIELD.sub(
+                        lambda field, n=number: f"{n:03d}" if ":d" in field[0] else f"v{n}", p
+                    )
+                    for p in (layout.rainy or layout.combined, layout.clean or layout.combined)
+                ]
+                for name in names:
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / name).touch()
+                wanted[folder / names[0]] = folder / names[1]
+            found = next(m for m in match_layouts(card, folder) if m.layout == layout)
+            pairs = {pair.rainy.path: pair.clean.path for pair in found.pairs}
+            assert pairs == wanted, f"{card.name}: {layout.name}"
+
+
+def test_the_three_rains_of_rainds_share_clean_images_and_nothing_else(registry, tmp_path):
+    for folder in ("gt", "rainstreak", "raindrop", "rainstreak_raindrop"):
+        (tmp_path / folder).mkdir()
+        for number in (2, 218):
+            (tmp_path / folder / f"{number}.png").touch()
+    (tmp_path / "rainstreak" / "IMG_7435.png").touch()
+    for kind, folder in (("streak", "rainstreak"), ("drop", "raindrop")):
+        best = match_layouts(registry.datasets[f"rainds-real-{kind}"], tmp_path)[0]
+        assert {pair.rainy.path.parent.name for pair in best.pairs} == {folder}
+        assert [pair.id for pair in best.pairs] == ["2", "218"]
+
+
+def test_a_copy_of_test2800_with_one_too_many_is_not_paired_with_it(registry, tmp_path):
+    for folder in ("input", "target"):
+        (tmp_path / folder).mkdir()
+        for name in ("926_10.jpg", "926_10(1).jpg"):
+            (tmp_path / folder / name).touch()
+    best = match_layouts(registry.datasets["test2800"], tmp_path)[0]
+    assert [pair.id for pair in best.pairs] == ["926_10"]
+
+
+def test_spa_takes_any_size(registry):
+    assert registry.datasets["spa"].sizes == ()
 
 
 def test_clean_image_of_many_rainy_ones_is_shared(registry, tmp_path):

@@ -1,13 +1,16 @@
 """Fetching: what arrives is checked before it gets its name."""
 
+import contextlib
 import hashlib
 import http.server
+import os
 import threading
+import time
 
 import pytest
 
 from rainbench.catalog.cards import WeightsCard
-from rainbench.catalog.fetch import fetch_weights
+from rainbench.catalog.fetch import FetchLimits, fetch_weights
 from rainbench.catalog.registry import Entry, load_registry
 from rainbench.core.errors import WeightsError
 
@@ -26,6 +29,47 @@ def address(tmp_path):
         def __init__(self, *arguments):
             super().__init__(*arguments, directory=str(folder))
 
+        def do_GET(self):
+            answer = getattr(self, f"send_{self.path.strip('/').partition('.')[0]}", None)
+            with contextlib.suppress(ConnectionError):
+                answer() if answer else super().do_GET()
+
+        def _head(self, code=200, **headers):
+            self.send_response(code)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+
+        def send_truncated(self):
+            self._head(Content_Length="1000")
+            self.wfile.write(CONTENT)
+
+        def send_huge(self):
+            self._head(Content_Length=str(10**12))
+
+        def send_endless(self):
+            self._head()
+            for _ in range(1000):
+                self.wfile.write(bytes(1 << 16))
+
+        def send_slow(self):
+            self._head()
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+
+        def send_moved(self):
+            self._head(302, Location="/good.pth")
+
+        def send_local(self):
+            self._head(302, Location=(folder / "good.pth").as_uri())
+
+        def send_round(self):
+            self._head(302, Location="/round.pth")
+
+        def send_rubbish(self):
+            self.wfile.write(b"\x00\xffnot http at all\r\n\r\n")
+
         def log_message(self, *_):
             pass
 
@@ -35,11 +79,11 @@ def address(tmp_path):
         server.shutdown()
 
 
-def entry(source):
+def entry(source, file="net/good.pth"):
     card = WeightsCard(
         tag="x",
         sha256=hashlib.sha256(CONTENT).hexdigest(),
-        files=("net/good.pth",),
+        files=(file,),
         source=source,
         licence="",
         trained_on=(),
@@ -57,13 +101,81 @@ def test_download_check_rename(tmp_path, address):
     ("path", "message"),
     [
         ("/page.pth", "is an HTML page, not the weights of prenet.x"),
-        ("/none.pth", "cannot be downloaded: HTTPError"),
+        ("/none.pth", "cannot be downloaded: the server answers 404"),
+        ("/truncated.pth", r"broke off after 17 of 1,000 bytes"),
+        ("/huge.pth", "is larger than 4,294,967,296 bytes"),
+        ("/local.pth", "cannot be downloaded"),
+        ("/round.pth", "cannot be downloaded: the server answers 302"),
+        ("/rubbish.pth", "cannot be downloaded: BadStatusLine"),
+        ("/a b\u00fc.pth", "the server answers 404"),
+        (":99999999/x", "cannot be downloaded"),
     ],
 )
 def test_nothing_is_left_of_a_bad_download(tmp_path, address, path, message):
     with pytest.raises(WeightsError, match=message):
         fetch_weights(entry(address + path), tmp_path / "w")
-    assert not [file for file in (tmp_path / "w").rglob("*") if file.is_file()]
+    assert list((tmp_path / "w" / "net").iterdir()) == []
+
+
+def test_a_redirect_is_followed(tmp_path, address):
+    assert fetch_weights(entry(f"{address}/moved.pth"), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("path", "limits", "message"),
+    [
+        ("/endless.pth", FetchLimits(size=100_000), "is larger than 100,000 bytes"),
+        ("/slow.pth", FetchLimits(seconds=0.3), "takes longer than 0 s"),
+    ],
+)
+def test_a_download_has_limits(tmp_path, address, path, limits, message):
+    started = time.monotonic()
+    with pytest.raises(WeightsError, match=message):
+        fetch_weights(entry(address + path), tmp_path / "w", limits=limits)
+    assert time.monotonic() - started < 4
+    assert list((tmp_path / "w" / "net").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "source", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x", "HTTP://x", "/etc/hostname"]
+)
+def test_only_http_is_downloaded(tmp_path, source):
+    with pytest.raises(WeightsError, match="no address to download from"):
+        fetch_weights(entry(source), tmp_path / "w")
+
+
+@pytest.mark.parametrize("file", ["../../escaped", "a/../../../escaped", "/ABSOLUTE", "link/x"])
+def test_nothing_is_written_outside_of_the_folder(tmp_path, file):
+    folder = tmp_path / "a" / "b"
+    folder.mkdir(parents=True)
+    (folder / "link").symlink_to(tmp_path)
+    (tmp_path / "mine").write_bytes(CONTENT)
+    before = sorted(tmp_path.rglob("*"))
+    card = entry("a drive", file.replace("/ABSOLUTE", str(tmp_path / "escaped")))
+    with pytest.raises(WeightsError, match="lies outside of"):
+        fetch_weights(card, folder, source=tmp_path / "mine")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_what_a_killed_fetch_left_is_removed_and_one_at_work_is_not(tmp_path):
+    (tmp_path / "mine").write_bytes(CONTENT)
+    old, young = tmp_path / "w/net/.fetch-old", tmp_path / "w/net/.fetch-young"
+    for left in (old, young):
+        left.mkdir(parents=True)
+        (left / "file").touch()
+    os.utime(old, (0, 0))
+    fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine")
+    assert young.exists() and not old.exists()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_a_source_that_is_no_file_is_not_read(tmp_path, kind):
+    source = tmp_path / "source"
+    {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda p: p.symlink_to("/dev/zero")}[kind](
+        source
+    )
+    with pytest.raises(WeightsError, match="not a file of weights"):
+        fetch_weights(entry("a drive"), tmp_path / "w", source=source)
 
 
 def test_by_hand(tmp_path):

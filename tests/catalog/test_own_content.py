@@ -64,7 +64,8 @@ def test_a_table_of_the_package_is_not_replaced(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("reasons = 3", "holds no tables"), ("[[", "cannot be read"), ("", "no")]
+    ("text", "message"),
+    [("reasons = 3", "holds no tables"), ("[[", "is not valid TOML"), ("", "no")],
 )
 def test_broken_reasons_are_named(tmp_path, text, message):
     (tmp_path / "reasons.toml").write_text(text)

@@ -7,13 +7,13 @@ import pytest
 
 from rainbench.catalog.published import PublishedCell, Reason, load_published, preferred
 from rainbench.catalog.registry import load_registry
+from rainbench.core.escape import markdown
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.compare import Comparison
 from rainbench.report.golden import find_drift, write_golden
 from rainbench.report.grid import number
 from rainbench.report.rows import NO_REASON, Row, set_beside
 from rainbench.report.tables import table_csv, table_markdown
-from rainbench.report.writers import escape
 
 CELL = PublishedCell(
     "PReNet", "T1", "rain100l", "PReNet", "", "prenet.rain100l", "prenet-y", "stated",
@@ -128,7 +128,7 @@ def test_tables_take_hostile_text():
 
 def test_text_of_numbers():
     assert number(float("nan"), 2) == "" and number(-0.5, 1, "+") == "-0.5"
-    assert escape("x|y") == "x\\|y"
+    assert markdown("x|y") == "x\\|y"
 
 
 def test_published_tables_read():

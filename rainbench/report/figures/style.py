@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rainbench.core.errors import StoreError
+from rainbench.core.escape import printable
 from rainbench.core.files import write_atomically
-from rainbench.report.grid import printable
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

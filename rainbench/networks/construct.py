@@ -1,0 +1,119 @@
+"""From what a card names to a network: which code may be imported, and with which arguments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from importlib import metadata
+
+import torch
+from torch import nn
+
+from rainbench.catalog.cards import BaselineCard
+from rainbench.core.errors import CardError
+from rainbench.core.text import did_you_mean
+
+OURS = "rainbench.networks"
+PLUG_INS = "rainbench.networks"
+"""The group of entry points by which an installed package offers modules of networks."""
+
+
+def construct(card: BaselineCard, arguments: Mapping[str, object]) -> nn.Module:
+    """Make a baseline's network, its weights as its class initialises them.
+
+    Raises:
+        CardError: The class may not be imported or does not exist, is no network, or does not
+            take these arguments.
+    """
+    network = network_class(card)
+    _check_arguments(card, network, arguments)
+    try:
+        if card.network.startswith(f"{OURS}."):
+            _check_size(card, network, arguments)
+        return network(**arguments)
+    except CardError:
+        raise
+    except (Exception, SystemExit) as error:  # what a class makes of a value it does not expect
+        raise CardError(
+            f"{card.file}: {card.network} does not take these arguments: "
+            f"{type(error).__name__}: {error}"
+        ) from None
+
+
+def network_class(card: BaselineCard) -> type[nn.Module]:
+    """Return the class that a card names; importing a module runs its code.
+
+    A card is a text that may come with somebody's data set. So only our own networks are
+    imported, and the modules that an installed package offers under `PLUG_INS`, unless the user
+    said that the cards are to be trusted.
+
+    Raises:
+        CardError: The card is not trusted with this module, or there is no such network.
+    """
+    module_name, class_name = card.network.split(":")
+    if not (card.trusted or _is_offered(module_name)):
+        raise CardError(
+            f"{card.file}: names {card.network}, code that is not part of rainbench and was not "
+            "run; give --trust-cards if you know it and trust it"
+        )
+    try:
+        found = getattr(importlib.import_module(module_name), class_name)
+    except (Exception, SystemExit) as error:  # the module is somebody's and may do anything
+        raise CardError(
+            f"{card.file}: network {card.network} cannot be found: {type(error).__name__}: {error}"
+        ) from None
+    # Asked before anything is called: `os:system` is importable, too.
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise CardError(f"{card.file}: {card.network} is no network: not a torch.nn.Module class")
+    return found
+
+
+def _is_offered(module: str) -> bool:
+    offered = {OURS, *(point.module for point in metadata.entry_points(group=PLUG_INS))}
+    return any(module == each or module.startswith(f"{each}.") for each in offered)
+
+
+def _check_arguments(
+    card: BaselineCard, network: type[nn.Module], arguments: Mapping[str, object]
+) -> None:
+    """Compare a card's arguments with the names that a class takes."""
+    try:
+        parameters = inspect.signature(network).parameters
+    except (TypeError, ValueError):  # it tells no signature: calling it will show
+        return
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    names = {name for name, each in parameters.items() if each.kind is not each.POSITIONAL_ONLY}
+    unknown = [name for name in arguments if name not in names]
+    if unknown:
+        hint = did_you_mean(unknown[0], names)
+        raise CardError(
+            f'{card.file}: {card.network} does not take these arguments: it has no "{unknown[0]}"',
+            hint=hint,
+        )
+    missing = [
+        name
+        for name, each in parameters.items()
+        if each.default is each.empty and each.kind is not each.VAR_POSITIONAL
+        and name not in arguments
+    ]  # fmt: skip
+    if missing:
+        raise CardError(
+            f"{card.file}: {card.network} does not take these arguments: {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing"
+        )
+
+
+def _check_size(
+    card: BaselineCard, network: type[nn.Module], arguments: Mapping[str, object]
+) -> None:
+    """Refuse a network that is far larger than its card says, before memory is taken for it."""
+    most = 2 * max([card.parameters, *(each.parameters for each in card.weights)]) + 10**8
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        found = sum(parameter.numel() for parameter in network(**arguments).parameters())
+    if found > most:
+        raise CardError(
+            f"{card.file}: with these arguments {card.network} has {found:,} parameters, many more "
+            "than the card says"
+        )
