@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry
 from rainbench.catalog.terms import LossTerm
-from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.networks.load import construct
-from rainbench.train.assemble import HELD_OUT, open_source, shared_images
+from rainbench.train.assemble import open_source, split_source
 from rainbench.train.job import Job, TrainOptions
 from rainbench.train.loop import train
 from rainbench.train.recipes import resolve_recipe
-from rainbench.train.sources import TrainingPairs, hold_out
+from rainbench.train.sources import TrainingPairs
 from rainbench.train.validation import Validation, load_validation
 
 RECORD, RESULT = "trial.json", "result.json"
@@ -129,28 +128,15 @@ def open_setting(registry: Registry, clean: Path, rain: str, budget: Budget) -> 
         RainbenchError: There are too few images.
     """
     source = open_source(registry, "", (), clean, rain, seed=0)
-    if len(source) < 5:
-        raise RainbenchError(
-            f"{source.label}: too few to train on", hint="At least five images are needed."
-        )
-    indices, held = hold_out(source, HELD_OUT, seed=0)
-    leaks, leak_check = shared_images(source, registry, ())
-    kept = tuple(index for index in indices if index not in leaks)
+    split = split_source(source, registry, (), budget.patch, seed=0)
     card = registry.datasets.get(f"mini-{rain}")
     validation = load_validation(
-        source, held, side=budget.side, protocol=card.protocol if card else "rgb", seed=0
+        source, split.held, side=budget.side, protocol=card.protocol if card else "rgb", seed=0
     )
-    return TrialSetting(source, kept, validation, leak_check)
+    return TrialSetting(source, split.indices, validation, split.leak_check)
 
 
-def run_trial(
-    trial: Trial,
-    setting: TrialSetting,
-    budget: Budget,
-    out: Path,
-    *,
-    tell: Callable[[str], None] = lambda _: None,
-) -> TrialResult | None:
+def run_trial(trial: Trial, setting: TrialSetting, budget: Budget, out: Path) -> TrialResult | None:
     """Train and score one network, or read what an earlier call reached.
 
     A trial that was killed continues from its last checkpoint; so does one whose result was changed
@@ -161,7 +147,6 @@ def run_trial(
         setting: On what.
         budget: How long.
         out: The folder that holds the trials of this kind of rain.
-        tell: Called with a sentence now and then.
 
     Returns:
         The result; None when a person interrupted it.
@@ -174,7 +159,7 @@ def run_trial(
         return done
     folder = out / trial.folder
     job = _job(trial, setting, budget)
-    trained = train(job, folder, tell=tell)
+    trained = train(job, folder)
     if trained.interrupted:
         return None
     progress, before = trained.progress, trained.input_score

@@ -10,6 +10,13 @@ from collections.abc import Callable, Iterator
 
 import click
 
+Advance = Callable[[int, str], None]
+"""Called by long work with how much was done since the last call and what is being done."""
+
+
+def unseen(_amount: int, _what: str) -> None:
+    """Show no progress."""
+
 
 def say(text: str = "") -> None:
     """Print a line on standard error, where it does not mix with a command's result."""
@@ -27,16 +34,14 @@ def show_json(content: object) -> None:
 
 
 @contextlib.contextmanager
-def progress(
-    title: str, total: int, *, quiet: bool = False
-) -> Iterator[Callable[[int, str], None]]:
+def progress(title: str, total: int, *, quiet: bool = False) -> Iterator[Advance]:
     """Show how far long work is: a bar on a terminal, a line now and then elsewhere.
 
     Yields:
-        A function to call with how much was done since the last call and what is being done.
+        A function to call, see `Advance`.
     """
     if quiet or total <= 0:
-        yield lambda _amount, _what: None
+        yield unseen
     elif sys.stderr.isatty():
         with _bar(title, total) as advance:
             yield advance
@@ -45,7 +50,7 @@ def progress(
 
 
 @contextlib.contextmanager
-def _bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
+def _bar(title: str, total: int) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -64,7 +69,7 @@ def _bar(title: str, total: int) -> Iterator[Callable[[int, str], None]]:
         yield lambda amount, what: bar.update(task, advance=amount, what=what or title)
 
 
-def _lines(title: str, total: int, every: float = 15.0) -> Callable[[int, str], None]:
+def _lines(title: str, total: int, every: float = 15.0) -> Advance:
     done, last = 0, time.monotonic()
 
     def advance(amount: int, what: str) -> None:

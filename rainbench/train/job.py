@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from rainbench.catalog.cards import BaselineCard, Recipe
+from rainbench.catalog.cards import BaselineCard, Degradation, Recipe
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.resume import key_of, read_record, write_record
@@ -63,7 +64,8 @@ class Job:
         source: The pairs.
         indices: Those of them that are trained on.
         validation: What it is validated on.
-        trained_on: The test sets of the same degradation.
+        trained_on: What the weights' card says of the source.
+        degradation: What it learns to remove, as on the cards of data sets.
         leak_check: Against which test sets the clean images were checked, and what was found.
     """
 
@@ -75,7 +77,13 @@ class Job:
     indices: tuple[int, ...]
     validation: Validation
     trained_on: tuple[str, ...] = ()
+    degradation: tuple[Degradation, ...] = ()
     leak_check: str = ""
+
+    @property
+    def length(self) -> int:
+        """How much there is to do: its seconds where it is bound by time, else its steps."""
+        return math.ceil(self.options.seconds) or self.recipe.steps
 
     def key_parts(self) -> dict[str, object]:
         """Return what must be unchanged for a training to be resumed, as plain JSON."""
