@@ -13,6 +13,7 @@ from rainbench.catalog.cards import BaselineCard, Degradation, Recipe
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.resume import key_of, read_record, write_record
+from rainbench.networks.load import construct
 from rainbench.train.engine import Precision
 from rainbench.train.sources import TrainingPairs
 from rainbench.train.validation import Validation
@@ -85,6 +86,12 @@ class Job:
         """How much there is to do: its seconds where it is bound by time, else its steps."""
         return math.ceil(self.options.seconds) or self.recipe.steps
 
+    @property
+    def parameters(self) -> int:
+        """How many parameters its network has."""
+        network = construct(self.card, self.arguments)
+        return sum(parameter.numel() for parameter in network.parameters())
+
     def key_parts(self) -> dict[str, object]:
         """Return what must be unchanged for a training to be resumed, as plain JSON."""
         options = dataclasses.asdict(self.options)
@@ -98,6 +105,7 @@ class Job:
             "data": self.source.label,
             "images": len(self.indices),
             "validation": self.validation.label,
+            "protocol": self.validation.protocol,
         }
         plain: dict[str, object] = json.loads(json.dumps(parts))
         return plain

@@ -261,24 +261,6 @@ def open_pairs(card: DatasetCard, copies: Sequence[Path]) -> PairFolder:
     return PairFolder(card, found.pairs + matches[found.layout][LOOKED_AT:])
 
 
-def hold_out(
-    numbers: Sequence[int], count: int, seed: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Split the numbers of pairs into those to train on and those to validate on.
-
-    Args:
-        numbers: Of a source's usable pairs.
-        count: How many to hold out; never more than a fifth of all.
-        seed: Chooses which.
-
-    Returns:
-        Both in rising order.
-    """
-    count = min(count, len(numbers) // 5)
-    order = [numbers[place] for place in shuffled(len(numbers), "hold out", seed)]
-    return tuple(sorted(order[count:])), tuple(sorted(order[:count]))
-
-
 def shuffled(count: int, *key: str | int) -> Sequence[int]:
     """Return the numbers below ``count`` in an order that depends on a key alone.
 

@@ -12,7 +12,8 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.rain.transform import Synthesis
 from rainbench.train.patches import PatchSet, load_batches
-from rainbench.train.sources import Window, hold_out, open_clean_folder, open_pairs
+from rainbench.train.sources import Window, open_clean_folder, open_pairs
+from rainbench.train.split import hold_out
 
 
 @pytest.fixture
