@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -202,11 +201,10 @@ def _try(
 
 
 def _write(out: Path, found: Findings) -> None:
-    from rainbench.commands.train import without_places
+    from rainbench.commands.recorded import recorded
     from rainbench.core.files import write_atomically, writing
 
-    command = shlex.join(["rainbench", *without_places(sys.argv[1:])])
-    text = found.document("The papers' claims", f"Made by `{command}`.")
+    text = found.document("The papers' claims", f"Made by `{recorded(sys.argv[1:])}`.")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         write_atomically(out / "claims.md", text.encode())

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -296,50 +294,13 @@ def _train(job: Job, out: Path, *, quiet: bool) -> Trained:
 def _export(
     job: Job, trained: Trained, out: Path, target: Path, tag: str, *, table_beside: bool
 ) -> Export:
+    from rainbench.commands.recorded import recorded_training
     from rainbench.train.export import export_weights
 
-    words = without_places(sys.argv[1:])
-    if not any(word.partition("=")[0] == "--device" for word in words):
-        words += ["--device", job.options.device]
-    if job.options.seconds:  # so long takes another number of steps on each machine
-        words = _by_steps(words, job, trained)
-    command = shlex.join(["rainbench", *words, "--export", target.name])
+    command = recorded_training(sys.argv[1:], job, trained, target)
     return export_weights(
         job, trained, out, target, tag=tag, command=command, table_beside=table_beside
     )
-
-
-def _by_steps(words: list[str], job: Job, trained: Trained) -> list[str]:
-    """Return a call's words with the steps that were done in the place of the time they took."""
-    steps = str(trained.progress.step)
-    replaced = words.copy()
-    for place, word in enumerate(words):
-        if word == "--time":
-            replaced[place : place + 2] = ["--steps", steps]
-        elif word.startswith("--time="):
-            replaced[place] = f"--steps={steps}"
-    return [*replaced, "--schedule", job.recipe.schedule]
-
-
-def without_places(words: list[str]) -> list[str]:
-    """Return a call's words without where its files lie or went, which is nobody else's affair.
-
-    Example:
-        >>> without_places(["train", "sian", "--clean", "/home/me/photos", "--out=x", "--short"])
-        ['train', 'sian', '--clean', 'photos', '--short']
-    """
-    kept: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        option, equals, value = word.partition("=")
-        if option in ("--clean", "--data", "--cards", "--export", "--out"):
-            value = value if equals else next(rest, "")
-            if option not in ("--export", "--out"):
-                # A folder given as `.` has a name, too; a link keeps its own.
-                kept += [option, Path(os.path.abspath(value)).name]  # noqa: PTH100
-        elif option != "--add-to-card":
-            kept.append(word)
-    return kept
 
 
 def _summary(
@@ -372,8 +333,6 @@ def _summary(
         f"{best.best_step:,} ({'worse than the ' if trained.worse_than_input else ''}rainy input "
         f"{trained.input_score.psnr:.2f} / {trained.input_score.ssim:.4f})"
     )
-    if trained.worse_than_input:
-        say("Worse than no restoration at all: train longer, or with a lower --learning-rate.")
     if export is None:
         say(f"Weights: {out / 'best.pt'}; --export FILE.safetensors writes them with their table.")
     else:

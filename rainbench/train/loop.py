@@ -91,11 +91,18 @@ def train(job: Job, out: Path, *, advance: Advance = unseen) -> Trained:
     with Interrupts() as interrupts:
         loop = _Loop(job, out, engine)
         try:
-            return loop.run(advance, interrupts)
+            trained = loop.run(advance, interrupts)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise _explained(error, job) from error
         finally:
             loop.close()
+    if trained.worse_than_input and not trained.interrupted and engine.rank == 0:
+        _LOG.warning(
+            "%s: the training ended worse than its input, which is no restoration at all: train "
+            "longer, or with a lower --learning-rate",
+            out,
+        )
+    return trained
 
 
 class _Loop:
@@ -311,8 +318,7 @@ class _Loop:
             )
             self._keep(BEST)
         worse = psnr < before.psnr
-        _LOG.log(
-            logging.WARNING if worse else logging.INFO,
+        _LOG.info(
             f"step {self.progress.step:,} after {duration(self.progress.seconds)}: {psnr:.2f} dB / "
             f"{score.ssim:.4f} on held-out images, {'worse than the ' if worse else ''}rainy input "
             f"{before.psnr:.2f} / {before.ssim:.4f}",

@@ -334,7 +334,8 @@ def test_a_training_that_ends_worse_than_its_input_says_so(train, add_trainable,
     options = ["--out", tmp_path / "out", "--validations", 1]
     done = train(*options, "--export", target)
     assert done.returncode == 0, done.stderr
-    assert re.search(r"WARNING: step 3 .*worse than the rainy input", done.stderr)
+    assert re.search(r"INFO: step 3 .*worse than the rainy input", done.stderr)
+    assert f"WARNING: {tmp_path / 'out'}: the training ended worse" in done.stderr
     assert "worse than the rainy input" in done.stdout and "train longer" in done.stderr
     table = tomllib.loads(target.with_suffix(".toml").read_text())["weights"][0]
     assert "worse than the rainy input" in table["training"]["score"]
