@@ -73,7 +73,7 @@ def main() -> None:
     for name, options in ways(first, call.compile).items():
         if call.only and name not in call.only:
             continue
-        job = make_job(registry, card, arguments, recipe, options, source, (), tell=lambda _: None)
+        job = make_job(registry, card, arguments, recipe, options, source, ())
         with tempfile.TemporaryDirectory() as folder:
             done = train(job, Path(folder) / "out")
         print(f"  {name:20} {done.patches_per_second:7.1f} patches/s  {done.waiting:5.1%} waiting")

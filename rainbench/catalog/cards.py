@@ -9,6 +9,8 @@ from typing import Literal
 
 from rainbench.catalog.terms import LossTerm
 
+Degradation = Literal["streaks", "drops", "mist"]
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
@@ -86,7 +88,7 @@ class DatasetCard:
     name: str
     title: str
     revision: str
-    degradation: tuple[Literal["streaks", "drops", "mist"], ...]
+    degradation: tuple[Degradation, ...]
     origin: Literal["synthetic", "real"]
     split: Literal["test", "train"]
     count: int
@@ -201,7 +203,10 @@ class WeightsCard:
         source: The public address it comes from.
         licence: The terms as the source states them.
         trained_on: The data sets it was trained on, by the name of the test card where one
-            exists; the paper view shows these cells.
+            exists; the paper view shows these cells. Of images rained upon on the fly: their
+            folder and the generator.
+        degradation: What it was trained to remove, as on the cards of data sets, for weights of
+            our own; the paper view shows the cells of these, too.
         arguments: What differs from the baseline's arguments.
         parameters: The exact number of parameters where the arguments change it; 0 where not.
         macs_per_pixel: Multiply-adds per input pixel, likewise.
@@ -215,6 +220,7 @@ class WeightsCard:
     source: str
     licence: str
     trained_on: tuple[str, ...]
+    degradation: tuple[Degradation, ...] = ()
     arguments: Mapping[str, object] = dataclasses.field(default_factory=dict)
     parameters: int = 0
     macs_per_pixel: int = 0

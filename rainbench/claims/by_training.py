@@ -7,7 +7,8 @@ its card, has a name of its own.
 from __future__ import annotations
 
 from rainbench.catalog.terms import LossTerm
-from rainbench.claims.measured import Comparison, Quantity, Trainings, order
+from rainbench.claims.measured import Comparison, Quantity, order
+from rainbench.claims.trainings import Trainings
 
 Comparisons = list[Comparison]
 

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from dataclasses import dataclass
 
-from rainbench.catalog.terms import LossTerm
 from rainbench.claims.printed import neighbours
 from rainbench.core.errors import CardError
 from rainbench.report.stats import LEVEL, paired_test
@@ -20,6 +18,15 @@ from rainbench.report.stats import LEVEL, paired_test
 HOLDS = "holds at this scale"
 REVERSED = "reversed"
 OPEN = "not distinguishable"
+
+_MIXED = {
+    frozenset({"holds", "does not hold"}): "part",
+    frozenset({HOLDS, OPEN}): "holds in part at this scale",
+    frozenset({REVERSED, OPEN}): "reversed in part",
+}
+
+DIGITS: Mapping[str, int] = {"psnr": 2, "ssim": 4, "dB": 2, "AUC": 3}
+"""Decimals of each measure: PSNR and SSIM of trainings, decibels and areas of single images."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,19 @@ class Comparison:
         (differences,) = self.differences.values()
         return by_images(differences)
 
+    @property
+    def text(self) -> str:
+        """What is compared, with the mean difference, and how many images differ so."""
+        if "psnr" in self.differences:
+            psnr, ssim = (
+                mean_text(self.differences[name], DIGITS[name] + 1, "+")
+                for name in ("psnr", "ssim")
+            )
+            return f"{self.upper} > {self.lower}: PSNR {psnr} SSIM {ssim}"
+        ((unit, values),) = self.differences.items()
+        mean, agreeing = mean_text(values, DIGITS[unit], "+"), agreeing_text(values)
+        return f"{self.upper} > {self.lower}: {mean} {unit}, {agreeing} images"
+
 
 def order(*groups: Group) -> list[Comparison]:
     """Compare groups given from the top down.
@@ -94,9 +114,8 @@ def order(*groups: Group) -> list[Comparison]:
     found = []
     for upper, lower in neighbours(levels):
         assert isinstance(upper, Quantity)
-        difference = upper - lower
         name = lower.name if isinstance(lower, Quantity) else f"{lower:g}"
-        found.append(Comparison(upper.name, name, difference.numbers))
+        found.append(Comparison(upper.name, name, (upper - lower).numbers))
     return found
 
 
@@ -137,12 +156,10 @@ def summary(verdicts: Iterable[str]) -> str:
         >>> summary([HOLDS, OPEN]), summary([HOLDS, HOLDS]), summary([HOLDS, REVERSED])
         ('holds in part at this scale', 'holds at this scale', 'part holds, part is reversed')
     """
-    found = set(verdicts)
+    found = frozenset(verdicts)
     if len(found) == 1:
-        return found.pop()
-    if found == {HOLDS, OPEN}:
-        return "holds in part at this scale"
-    return "reversed in part" if found == {REVERSED, OPEN} else "part holds, part is reversed"
+        return next(iter(found))
+    return _MIXED.get(found, "part holds, part is reversed")
 
 
 def spread(values: Sequence[float]) -> float:
@@ -155,157 +172,22 @@ def spread(values: Sequence[float]) -> float:
     return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-View = Literal["rain", "without rain", "where it rains"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """A number per image, by how an entry restores it; its text says which.
-
-    Of the restored images it is the PSNR under the set's default protocol; of a map of the
-    network, the area under the curve (AUC) by which it tells the pixels that streaks change from
-    all others.
-
-    Attributes:
-        entry: Name of the baseline, with the tag of its weights.
-        dataset: Name of an embedded set; with a strength, a kind of rain with streaks, which comes
-            anew over the clean images of an embedded set.
-        stage: Which stage's image, from 1 on; 0 for the network's result.
-        map: A map of the network; empty for images.
-        strength: Noise amount of the streaks; 0 for the pairs of a set as they are.
-        view: ``rain``; ``without rain``, where the network is given the clean images; or ``where it
-            rains``, where pixels that no streak changes are put back as they were.
+def mean_text(values: Sequence[float], digits: int, sign: str = "") -> str:
+    """Return the mean and the standard deviation as they are printed.
 
     Example:
-        >>> str(Reading(entry="sian.streaks-w12", dataset="mini-streaks", stage=2))
-        'sian.streaks-w12 stage 2 on mini-streaks'
+        >>> mean_text((1.0, 3.0), 2), mean_text((2.0,), 1, "+")
+        ('2.00 ± 1.41', '+2.0')
     """
-
-    entry: str
-    dataset: str
-    stage: int = 0
-    map: str = ""
-    strength: float = 0.0
-    view: View = "rain"
-
-    def __post_init__(self) -> None:
-        if self.view not in get_args(View) or (self.stage and self.map):
-            raise CardError(f'"{self}" is no reading: a stage and a map, or an unknown view')
-
-    @property
-    def unit(self) -> str:
-        """``dB``, or ``AUC`` of a map."""
-        return "AUC" if self.map else "dB"
-
-    def __str__(self) -> str:
-        what = f" stage {self.stage}" if self.stage else f" map {self.map}" if self.map else ""
-        strength = f" at {self.strength}" if self.strength else ""
-        view = f" {self.view}" if self.view != "rain" else ""
-        return f"{self.entry}{what} on {self.dataset}{strength}{view}"
+    text = f"{statistics.fmean(values):{sign}.{digits}f}"
+    return f"{text} ± {spread(values):.{digits}f}" if len(values) > 1 else text
 
 
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What shipped weights make of embedded sets, by what a claim asks them.
+def agreeing_text(differences: Sequence[float]) -> str:
+    """Return how many differ in the claimed direction.
 
-    Attributes:
-        values: What was read so far; anything else is zero.
-        asked: The readings that were asked for.
+    Example:
+        >>> agreeing_text((0.1, -0.2, 0.0))
+        '1 of 3'
     """
-
-    values: Mapping[Reading, Sequence[float]] = field(default_factory=dict)
-    asked: dict[Reading, None] = field(default_factory=dict)
-
-    def __call__(
-        self,
-        entry: str,
-        dataset: str = "mini-streaks",
-        *,
-        stage: int = 0,
-        map_name: str = "",
-        strength: float = 0.0,
-        view: View = "rain",
-    ) -> Quantity:
-        """Return a reading, see `Reading`."""
-        reading = Reading(
-            entry=entry, dataset=dataset, stage=stage, map=map_name, strength=strength, view=view
-        )
-        self.asked[reading] = None
-        return Quantity(str(reading), {reading.unit: tuple(self.values.get(reading, (0.0,)))})
-
-
-class Scored(NamedTuple):
-    """What one training reached."""
-
-    psnr: float
-    ssim: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A network that a claim wants trained.
-
-    Attributes:
-        rain: What comes onto the clean images.
-        name: What the tables call it.
-        baseline: Its card's name; another one where it is a variant.
-        arguments: Of the network's class.
-        losses: In the place of its recipe's; none for its own.
-    """
-
-    rain: str
-    name: str
-    baseline: str
-    arguments: Mapping[str, object]
-    losses: tuple[LossTerm, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Trainings:
-    """What small trainings reached, by what a claim asks of them.
-
-    Attributes:
-        scores: By rain, name and seed; anything else is zero.
-        seeds: How many seeds, from 0 on.
-        asked: The networks that were asked for, each once, by name.
-    """
-
-    scores: Mapping[tuple[str, str, int], Scored] = field(default_factory=dict)
-    seeds: int = 1
-    asked: dict[str, Wanted] = field(default_factory=dict)
-
-    def __call__(
-        self,
-        rain: str,
-        name: str,
-        *,
-        baseline: str = "",
-        losses: tuple[LossTerm, ...] = (),
-        **arguments: object,
-    ) -> Quantity:
-        """Return what a network reached on a kind of rain.
-
-        Args:
-            rain: The kind of rain.
-            name: Of a baseline, or of a variant.
-            baseline: Which one it is a variant of.
-            losses: Of a variant.
-            arguments: Of the network's class.
-        """
-        self.asked[name] = Wanted(
-            rain=rain, name=name, baseline=baseline or name, arguments=arguments, losses=losses
-        )
-        scores = [
-            self.scores.get((rain, name, seed), Scored(0.0, 0.0)) for seed in range(self.seeds)
-        ]
-        psnr, ssim = tuple(s.psnr for s in scores), tuple(s.ssim for s in scores)
-        return Quantity(name, {"psnr": psnr, "ssim": ssim})
-
-    @property
-    def missing(self) -> tuple[str, ...]:
-        """The networks that were asked for and not trained with every seed."""
-        return tuple(
-            name
-            for name, wanted in self.asked.items()
-            if any((wanted.rain, name, seed) not in self.scores for seed in range(self.seeds))
-        )
+    return f"{sum(value > 0 for value in differences)} of {len(differences)}"

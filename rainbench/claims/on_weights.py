@@ -6,7 +6,8 @@ is compared image by image.
 
 from __future__ import annotations
 
-from rainbench.claims.measured import Comparison, Weights, order
+from rainbench.claims.measured import Comparison, order
+from rainbench.claims.readings import Weights
 
 Comparisons = list[Comparison]
 

@@ -33,6 +33,11 @@ class Part:
     text: str
     holds: bool
 
+    @property
+    def verdict(self) -> str:
+        """Whether it is so, in words."""
+        return "holds" if self.holds else "does not hold"
+
 
 @dataclass(frozen=True, slots=True)
 class Number:

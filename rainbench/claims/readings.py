@@ -1,14 +1,10 @@
-"""What the shipped weights make of the embedded sets: the numbers behind `on_weights`.
-
-Every entry sees an image once, whatever is read off its output.
-"""
+"""What the shipped weights make of the embedded sets: the numbers behind `on_weights`."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable
+import functools
 from dataclasses import dataclass
-from typing import cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -17,8 +13,8 @@ from scipy.stats import rankdata
 
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import find_weights
-from rainbench.claims.measured import Reading
-from rainbench.core.errors import RainbenchError
+from rainbench.claims.measured import Quantity
+from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.images import Image, read_gray
 from rainbench.core.text import did_you_mean
 from rainbench.metrics import score_all
@@ -29,10 +25,6 @@ from rainbench.pairs.layouts import Pair, copies_of
 from rainbench.pairs.load import PairSet, load_image, load_pair, load_pairs
 from rainbench.rain.transform import Synthesis, SynthesisKind
 
-Say = Callable[[str], None]
-Key = tuple[str, str, float, bool]
-"""An entry, a data set or kind of rain, its strength, and whether the clean images are shown."""
-
 PERFECT = 99.0
 """The PSNR in dB that stands for an output without any error."""
 
@@ -42,6 +34,58 @@ SCENES = "mini-streaks"
 SEED = 1
 ROWS = 480
 """Rain that comes anew is as that of the embedded sets: as large as in images of so many rows."""
+
+KEPT = 4
+"""Passes of an entry over a set whose outputs are kept, 20 MB each: claims read several numbers off
+one pass in a row."""
+
+View = Literal["rain", "without rain", "where it rains"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """A number per image, by how an entry restores it; its text says which.
+
+    Of the restored images it is the PSNR under the set's default protocol; of a map of the
+    network, the area under the curve (AUC) by which it tells the pixels that streaks change from
+    all others.
+
+    Attributes:
+        entry: Name of the baseline, with the tag of its weights.
+        dataset: Name of an embedded set; with a strength, a kind of rain with streaks, which comes
+            anew over the clean images of an embedded set.
+        stage: Which stage's image, from 1 on; 0 for the network's result.
+        map: A map of the network; empty for images.
+        strength: Noise amount of the streaks; 0 for the pairs of a set as they are.
+        view: ``rain``; ``without rain``, where the network is given the clean images; or ``where it
+            rains``, where pixels that no streak changes are put back as they were.
+
+    Example:
+        >>> str(Reading(entry="sian.streaks-w12", stage=2))
+        'sian.streaks-w12 stage 2 on mini-streaks'
+    """
+
+    entry: str
+    dataset: str = SCENES
+    stage: int = 0
+    map: str = ""
+    strength: float = 0.0
+    view: View = "rain"
+
+    def __post_init__(self) -> None:
+        if self.view not in get_args(View) or (self.stage and self.map):
+            raise CardError(f'"{self}" is no reading: a stage and a map, or an unknown view')
+
+    @property
+    def unit(self) -> str:
+        """``dB``, or ``AUC`` of a map."""
+        return "AUC" if self.map else "dB"
+
+    def __str__(self) -> str:
+        what = f" stage {self.stage}" if self.stage else f" map {self.map}" if self.map else ""
+        strength = f" at {self.strength}" if self.strength else ""
+        view = f" {self.view}" if self.view != "rain" else ""
+        return f"{self.entry}{what} on {self.dataset}{strength}{view}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,69 +98,86 @@ class _Scene:
     protocol: str
 
 
-def read_values(
-    registry: Registry,
-    readings: Iterable[Reading],
-    *,
-    threads: int = 1,
-    done: Say = lambda _: None,
-) -> dict[Reading, tuple[float, ...]]:
-    """Return the readings' numbers, one per image.
+class Weights:
+    """What shipped weights make of embedded sets; a claim calls it with what it asks.
 
     Args:
         registry: All cards.
-        readings: What is to be read.
         threads: Of the networks.
-        done: Called with the name of each entry and set after its passes, see `passes_of`.
 
-    Raises:
-        RainbenchError: There is no such entry, set, stage, map or mask, or an entry's weights are
-            not shipped.
+    Attributes:
+        values: All that was read so far, a number per image.
 
     Example:
         >>> from rainbench.catalog.registry import load_registry
-        >>> reading = Reading(entry="identity", dataset="mini-streaks")
-        >>> values = read_values(load_registry(), [reading])[reading]
+        >>> values = Weights(load_registry())("identity").numbers["dB"]
         >>> len(values), round(max(values), 2)
         (8, 25.89)
     """
-    torch.set_num_threads(threads)
-    found: dict[Reading, list[float]] = {reading: [] for reading in readings}
-    for key, group in itertools.groupby(sorted(found, key=_key), key=_key):
-        entry, scenes = _entry(registry, key[0]), _scenes(registry, key[1], key[2])
-        wanted = list(group)
-        weights = find_weights(entry, [])
-        network, conventions = build_network(entry, weights), Conventions.of(entry.baseline)
+
+    def __init__(self, registry: Registry, threads: int = 1) -> None:
+        torch.set_num_threads(threads)
+        self.values: dict[Reading, tuple[float, ...]] = {}
+        self._registry = registry
+        self._scenes = functools.lru_cache(KEPT)(functools.partial(_open_scenes, registry))
+        self._outputs = functools.lru_cache(KEPT)(self._restore)
+
+    def __call__(
+        self,
+        entry: str,
+        dataset: str = SCENES,
+        *,
+        stage: int = 0,
+        map_name: str = "",
+        strength: float = 0.0,
+        view: View = "rain",
+    ) -> Quantity:
+        """Return a reading, see `Reading`.
+
+        Raises:
+            RainbenchError: There is no such entry, set, stage, map or mask, or an entry's weights
+                are not shipped.
+        """
+        reading = Reading(
+            entry=entry, dataset=dataset, stage=stage, map=map_name, strength=strength, view=view
+        )
+        if reading not in self.values:
+            scenes = self._scenes(dataset, strength)
+            outputs = self._outputs(entry, dataset, strength, view == "without rain")
+            self.values[reading] = tuple(
+                _value(reading, output, scene)
+                for output, scene in zip(outputs, scenes, strict=True)
+            )
+        return Quantity(str(reading), {reading.unit: self.values[reading]})
+
+    def _restore(
+        self, name: str, dataset: str, strength: float, is_clean: bool
+    ) -> list[Restoration]:
+        """Return what an entry makes of a set, or of its clean images."""
+        scenes, entry = self._scenes(dataset, strength), _entry(self._registry, name)
+        network = build_network(entry, find_weights(entry, []))
+        conventions, multiple = Conventions.of(entry.baseline), entry.baseline.size_multiple
+        outputs = []
         for scene in scenes:
-            shown = scene.clean if key[3] else scene.rainy
-            _check_size(entry, shown)
-            batch = torch.from_numpy(shown).permute(2, 0, 1)[None].float() / 255
+            image = scene.clean if is_clean else scene.rainy
+            height, width = image.shape[:2]
+            if height % multiple or width % multiple:
+                raise RainbenchError(f"{name} needs sides in {multiple}s, not {width}x{height}")
+            batch = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
             with torch.inference_mode():
-                restoration = conventions.apply(network, batch)
-            for reading in wanted:
-                found[reading].append(_value(reading, restoration, scene))
-        done(f"{key[0]} on {key[1]}")
-    return {reading: tuple(numbers) for reading, numbers in found.items()}
-
-
-def passes_of(readings: Iterable[Reading]) -> int:
-    """Return how many times an entry goes over a set for readings."""
-    return len({_key(reading) for reading in readings})
-
-
-def _key(reading: Reading) -> Key:
-    return reading.entry, reading.dataset, reading.strength, reading.view == "without rain"
+                outputs.append(conventions.apply(network, batch))
+        return outputs
 
 
 def _entry(registry: Registry, name: str) -> Entry:
-    found = [entry for entry in registry.entries([name]) if entry.name == name]
-    if not found:
-        names = [entry.name for entry in registry.entries([name])]
+    found = registry.entries([name])
+    if [entry.name for entry in found] != [name]:
+        names = [entry.name for entry in found]
         raise RainbenchError(f"{name} names several entries", hint=did_you_mean(name, names))
     return found[0]
 
 
-def _scenes(registry: Registry, name: str, strength: float) -> list[_Scene]:
+def _open_scenes(registry: Registry, name: str, strength: float) -> list[_Scene]:
     """Return the pairs of an embedded set, or rain of a kind made anew."""
     card = registry.dataset(SCENES if strength else name)
     if not card.embedded:
@@ -141,13 +202,6 @@ def _rain_beside(pair: Pair, pairs: PairSet) -> NDArray[np.bool_] | None:
     """Return where streaks change a pair, by the mask beside its rainy image; None without one."""
     file = pairs.folder / "streak_mask" / pair.rainy.path.name
     return read_gray(file) > 0 if file.is_file() else None
-
-
-def _check_size(entry: Entry, image: Image) -> None:
-    multiple = entry.baseline.size_multiple
-    height, width = image.shape[:2]
-    if height % multiple or width % multiple:
-        raise RainbenchError(f"{entry.name} needs sides in {multiple}s, not {width}x{height}")
 
 
 def _value(reading: Reading, restoration: Restoration, scene: _Scene) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,13 +13,12 @@ import click
 from rainbench.commands.options import cards_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
-from rainbench.core.text import did_you_mean
+from rainbench.core.text import count_of, did_you_mean
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Registry
-    from rainbench.claims.measured import Reading
-    from rainbench.claims.verdicts import Claim, Finding, TableFinding
-    from rainbench.report.grid import Grid
+    from rainbench.claims.document import Findings
+    from rainbench.claims.sentences import Claim
 
 
 @click.command(
@@ -78,11 +78,10 @@ def command(
     Exit code 1 when the arithmetic finds something else than the person who read the tables.
     """
     from rainbench.catalog.published import load_published
-    from rainbench.claims.document import grids_of, readings_grid, rows_csv
-    from rainbench.claims.printed import spreads
-    from rainbench.claims.trials import Budget
-    from rainbench.claims.verdicts import judge_by_tables, judge_by_weights, load_claims
-    from rainbench.commands.claim_trials import BUDGET, try_claims
+    from rainbench.claims.document import Findings
+    from rainbench.claims.printed import Tables, spreads
+    from rainbench.claims.sentences import Finding, load_claims
+    from rainbench.claims.trainings import BUDGET
 
     if out is not None and not trained and (out / BUDGET).exists():
         raise RainbenchError(
@@ -91,31 +90,28 @@ def command(
         )
     registry = open_registry(card_folders)
     claims = _chosen(load_claims(), only)
-    published = load_published()
-    judged = (judge_by_tables(claim, published, registry) for claim in claims)
-    tables = [finding for finding in judged if finding is not None]
-    readings: dict[Reading, tuple[float, ...]] = {}
+    published = load_published(registry.folders)
+    tables = [
+        Finding(claim, tuple(claim.on_tables(Tables(published, registry, claim.paper))))
+        for claim in claims
+        if claim.on_tables
+    ]
+    found = Findings(claims=claims, tables=tables, spreads=spreads(published))
     if shipped:
-        readings = _read(registry, claims, threads, quiet=as_json)
-    asked = [judge_by_weights(claim, readings) for claim in claims if readings and claim.on_weights]
-    tried: list[Finding] = []
-
-    def keep(newly_tried: list[Finding], scores: list[Grid]) -> None:
-        """Write everything known so far, so that an interrupted call has its tables too."""
-        tried[:] = newly_tried
-        if out is not None:
-            measured = [*([readings_grid(readings)] if readings else []), *scores]
-            grids = grids_of(claims, tables, asked, tried, measured, spreads(published))
-            _write(out, grids, rows_csv(tables, tried, asked))
-
+        found = _ask(registry, found, threads, quiet=as_json)
     if trained:
         if clean is None or out is None:
             raise RainbenchError("--run needs --clean, the images to rain upon, and --out")
-        budget = Budget(steps=steps, batch=batch, patch=patch, threads=threads)
-        try_claims(registry, claims, budget, clean, out, width, seeds, keep=keep, quiet=as_json)
-    else:
-        keep([], [])
-    _print(tables, asked, tried, out, as_json=as_json)
+        changes = {"steps": steps, "batch": batch, "patch": patch}
+        # Everything known so far is written each time: an interrupted call has its tables too.
+        for found in _try(  # noqa: B020 (the findings grow)
+            registry, found, changes, clean, out,
+            width=width, seeds=seeds, threads=threads, quiet=as_json,
+        ):  # fmt: skip
+            _write(out, found)
+    elif out is not None:
+        _write(out, found)
+    _print(found, out, as_json=as_json)
     wrong = [finding for finding in tables if finding.disagrees]
     for finding in wrong:
         say(
@@ -133,56 +129,100 @@ def _chosen(claims: Sequence[Claim], only: Sequence[str]) -> list[Claim]:
     return [claim for claim in claims if not only or claim.id in only]
 
 
-def _read(
-    registry: Registry, claims: Sequence[Claim], threads: int, *, quiet: bool
-) -> dict[Reading, tuple[float, ...]]:
-    """Return what the claims need to be read off the shipped weights, each reading once."""
-    from rainbench.claims.readings import passes_of, read_values
+def _ask(registry: Registry, found: Findings, threads: int, *, quiet: bool) -> Findings:
+    """Return the findings with what the shipped weights say."""
+    from rainbench.claims.readings import Weights
+    from rainbench.claims.sentences import Finding
 
-    readings = dict.fromkeys(reading for claim in claims for reading in claim.readings)
-    if not readings:
+    asking = [claim for claim in found.claims if claim.on_weights]
+    if not asking:
         raise RainbenchError("none of these claims is one that shipped weights can be asked")
-    with progress("shipped weights", passes_of(readings), quiet=quiet) as advance:
-        return read_values(registry, readings, threads=threads, done=lambda name: advance(1, name))
+    weights, answers = Weights(registry, threads), []
+    with progress("shipped weights", len(asking), quiet=quiet) as advance:
+        for claim in asking:
+            assert claim.on_weights is not None
+            answers.append(Finding(claim, tuple(claim.on_weights(weights))))
+            advance(1, claim.id)
+    return replace(found, weights=answers, readings=weights.values)
 
 
-def _write(out: Path, grids: Sequence[Grid], rows: str) -> None:
-    import sys
+def _try(
+    registry: Registry,
+    found: Findings,
+    changes: Mapping[str, int],
+    clean: Path,
+    out: Path,
+    *,
+    width: int,
+    seeds: int,
+    threads: int,
+    quiet: bool,
+) -> Iterator[Findings]:
+    """Yield the findings with what small trainings say: at first, and after each of them."""
+    from rainbench.claims import trainings
+    from rainbench.claims.document import scores_grid
+    from rainbench.claims.sentences import judge_by_trainings
+    from rainbench.core.files import lock_folder
 
-    from rainbench.claims.document import document
-    from rainbench.commands.train import without_places
+    asking = [claim for claim in found.claims if claim.by_training]
+    if not asking:
+        raise RainbenchError("none of these claims can be tried by small trainings")
+    asked = trainings.Trainings(seeds=seeds)
+    for claim in asking:
+        assert claim.by_training is not None
+        claim.by_training(asked)
+    words = (
+        f"{count_of(changes['steps'], 'step')} of {changes['batch']} patches of "
+        f"{changes['patch']}x{changes['patch']}, networks of width {width}"
+    )
+    say(f"{count_of(len(asked.asked) * seeds, 'training')} of {words}, into {out}")
+    with lock_folder(out, "set of trainings"):
+        trainings.claim_budget(out, f"{words}, on images of {clean.name}")
+        settings = {
+            rain: trainings.open_setting(registry, clean, rain, changes["patch"])
+            for rain in dict.fromkeys(rain for rain, _ in asked.asked)
+        }
+        trials = trainings.trials_of(
+            registry, asked, settings, out, changes, width=width, threads=threads
+        )
+        sizes = {name: trial.job.parameters for (_, name, _), trial in trials.items()}
+        words = f"{words}, {count_of(seeds, 'seed')}"
+        with progress("trainings", len(trials), quiet=quiet) as advance:
+            for scores in trainings.run_trials(trials, advance):
+                yield replace(
+                    found,
+                    trainings=[judge_by_trainings(claim, scores, seeds) for claim in asking],
+                    scores=[
+                        scores_grid(rain, scores, settings[rain], sizes, words)
+                        for rain in dict.fromkeys(rain for rain, *_ in scores)
+                    ],
+                )
+
+
+def _write(out: Path, found: Findings) -> None:
+    from rainbench.commands.recorded import recorded
     from rainbench.core.files import write_atomically, writing
 
-    command = shlex.join(["rainbench", *without_places(sys.argv[1:])])
-    text = document("The papers' claims", grids, f"Made by `{command}`.")
+    text = found.document("The papers' claims", f"Made by `{recorded(sys.argv[1:])}`.")
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
         write_atomically(out / "claims.md", text.encode())
-        write_atomically(out / "claims.csv", rows.encode())
+        write_atomically(out / "claims.csv", found.rows_csv().encode())
 
 
-def _print(
-    tables: Sequence[TableFinding],
-    asked: Sequence[Finding],
-    tried: Sequence[Finding],
-    out: Path | None,
-    *,
-    as_json: bool,
-) -> None:
-    from rainbench.claims.document import as_plain
-
+def _print(found: Findings, out: Path | None, *, as_json: bool) -> None:
     if as_json:
-        show_json(as_plain(tables, tried, asked))
+        show_json(found.as_plain())
         return
-    for finding in tables:
+    for finding in found.tables:
         show(f"{finding.claim.id:5}{finding.verdict:15}{finding.claim.sentence}")
         for part in finding.parts:
-            if not part.holds:
+            if part.verdict != "holds":
                 show(f"{'':20}not so: {part.text}")
-    for other in (*asked, *tried):
+    for other in (*found.weights, *found.trainings):
         show(f"{other.claim.id:5}{other.verdict:30}{other.claim.sentence}")
-    words = ("holds", "part", "does not hold")
-    counts = [f"{sum(f.verdict == word for f in tables)} {word}" for word in words]
+    verdicts = [finding.verdict for finding in found.tables]
+    counts = [f"{verdicts.count(word)} {word}" for word in ("holds", "part", "does not hold")]
     say(f"On the papers' own tables: {', '.join(counts)}.")
     if out is not None:
         say(f"Tables: {out / 'claims.md'}, {out / 'claims.csv'}")

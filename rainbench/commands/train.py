@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import math
+import logging
 import re
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -211,9 +210,9 @@ def command(
     out = out or Path("runs/train") / f"{card.name}.{tag}"
     # Of several processes the first one writes and speaks.
     first = process_rank() == 0
-    tell = say if first else _say_nothing
+    _speak(first)
     with lock_folder(out, "training") if first else contextlib.nullcontext():
-        job = make_job(registry, card, arguments, recipe, options, source, data_roots, tell=tell)
+        job = make_job(registry, card, arguments, recipe, options, source, data_roots)
         if first:
             _announce(job, out)
         trained = _train(job, out, quiet=as_json or not first)
@@ -230,8 +229,13 @@ def command(
     _summary(job, trained, out, export, added=add_to_card, as_json=as_json)
 
 
-def _say_nothing(_text: str) -> None:
-    """Leave the talking to the first process."""
+def _speak(first: bool) -> None:
+    """Show how a training goes, unless only errors are wanted; other processes say nothing."""
+    package = logging.getLogger("rainbench")
+    if not first:
+        package.setLevel(logging.CRITICAL)
+    elif package.level == logging.WARNING:
+        logging.getLogger("rainbench.train").setLevel(logging.INFO)
 
 
 def _baseline(registry: Registry, name: str) -> BaselineCard:
@@ -275,49 +279,21 @@ def _announce(job: Job, out: Path) -> None:
 def _train(job: Job, out: Path, *, quiet: bool) -> Trained:
     from rainbench.train.loop import train
 
-    seconds = math.ceil(job.options.seconds)
-    title, total = ("seconds", seconds) if seconds else ("steps", job.recipe.steps)
-    done = 0
-    with progress(title, total, quiet=quiet) as tick:
-
-        def advance(share: float, what: str) -> None:
-            nonlocal done
-            ticks = round(share * total)
-            tick(ticks - done, what)
-            done = ticks
-
-        return train(job, out, tell=say, advance=advance)
+    title = "seconds" if job.options.seconds else "steps"
+    with progress(title, job.length, quiet=quiet) as advance:
+        return train(job, out, advance=advance)
 
 
 def _export(
     job: Job, trained: Trained, out: Path, target: Path, tag: str, *, table_beside: bool
 ) -> Export:
+    from rainbench.commands.recorded import recorded_training
     from rainbench.train.export import export_weights
 
-    command = shlex.join(["rainbench", *without_places(sys.argv[1:])])
+    command = recorded_training(sys.argv[1:], job, trained, target)
     return export_weights(
         job, trained, out, target, tag=tag, command=command, table_beside=table_beside
     )
-
-
-def without_places(words: list[str]) -> list[str]:
-    """Return a call's words without where its files lie or went, which is nobody else's affair.
-
-    Example:
-        >>> without_places(["train", "sian", "--clean", "/home/me/photos", "--out=x", "--short"])
-        ['train', 'sian', '--clean', 'photos', '--short']
-    """
-    kept: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        option, equals, value = word.partition("=")
-        if option in ("--clean", "--data", "--cards", "--export", "--out"):
-            value = value if equals else next(rest, "")
-            if option not in ("--export", "--out"):
-                kept += [option, Path(value).name]
-        elif option != "--add-to-card":
-            kept.append(word)
-    return kept
 
 
 def _summary(
@@ -334,6 +310,7 @@ def _summary(
                 "ssim": best.best_ssim,
                 "input_psnr": trained.input_score.psnr,
                 "input_ssim": trained.input_score.ssim,
+                "worse_than_input": trained.worse_than_input,
                 "patches_per_second": trained.patches_per_second,
                 "waiting_for_data": trained.waiting,
                 "export": str(export.file) if export else "",
@@ -346,8 +323,8 @@ def _summary(
     )
     show(
         f"{job.card.name}: {best.best_psnr:.2f} dB / {best.best_ssim:.4f} at step "
-        f"{best.best_step:,} (rainy input {trained.input_score.psnr:.2f} / "
-        f"{trained.input_score.ssim:.4f})"
+        f"{best.best_step:,} ({'worse than the ' if trained.worse_than_input else ''}rainy input "
+        f"{trained.input_score.psnr:.2f} / {trained.input_score.ssim:.4f})"
     )
     if export is None:
         say(f"Weights: {out / 'best.pt'}; --export FILE.safetensors writes them with their table.")

@@ -58,20 +58,10 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         what: What another process would be doing, for the message: ``run``, ``training``.
 
     Raises:
-        StoreError: Another process is at work in it.
-        OSError: The folder cannot be made or written.
+        StoreError: Another process is at work in it, or it cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    # Never through a link, never cut: what another has put there is not ours to write to.
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    try:
-        handle = os.open(folder / ".lock", flags, 0o644)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise StoreError(
-            f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
-        ) from None
+    with writing(folder):
+        handle = _open_lock(folder)
     with os.fdopen(handle, "r+b") as file:
         try:
             import fcntl
@@ -85,6 +75,20 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
                 hint="Wait for it, or give another --out.",
             ) from None
         yield
+
+
+def _open_lock(folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    # Never through a link, never cut: what another has put there is not ours to write to.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+    try:
+        return os.open(folder / ".lock", flags, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StoreError(
+            f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
+        ) from None
 
 
 ALL_KEPT = "What is there is kept: make room and run the same command again to continue."

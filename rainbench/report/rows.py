@@ -262,6 +262,8 @@ def _trained_for(entry: Entry, dataset: str, registry: Registry) -> bool:
     if entry.weights.training is None:
         return False
     wanted = set(registry.datasets[dataset].degradation)
+    if entry.weights.degradation:
+        return set(entry.weights.degradation) == wanted
     own = (registry.datasets.get(name) for name in entry.weights.trained_on)
     return any(card is not None and set(card.degradation) == wanted for card in own)
 

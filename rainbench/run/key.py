@@ -3,15 +3,14 @@
 A finished cell is kept as long as its key is the same. The key holds
 
 * the entry: its card's arguments and conventions, the hash of its weights;
-* the images: the hashes of their decoded pixels, so that reading them is in it too;
+* the images: the hashes of their decoded pixels;
 * the options that change a number, see `rainbench.run.options.RunOptions.key_parts`;
 * the protocols: every setting of each, its version included, but not its words;
-* the code, see `rainbench.run.code`: the network's, and that of all between the decoded images and
+* the code, see `rainbench.run.code`: the files of the network's, and of all between the images and
   the lines of ``images.csv`` and the means of ``cell.json``.
 
-Reports, figures, training, the command line, what a card says for people and how images are
-written are not in it; neither are the versions of Python and PyTorch nor the machine, which are
-``cell.json``'s provenance.
+Reports, figures, training, the command line and what a card says for people are not in it; neither
+are the versions of Python and PyTorch nor the machine, which are ``cell.json``'s provenance.
 """
 
 from __future__ import annotations
@@ -25,17 +24,11 @@ from typing import Any
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.code import code_hash
 
-PREDICTING = ("rainbench.run.evaluate:_scored", "rainbench.run.predict:Predictor")
-"""From the decoded images of a data set to the scores of the network's results."""
+EVALUATION = "rainbench.run.evaluate"
+"""From the images of a data set to the files of a cell; all else that this needs it imports."""
 
-SCORING = ("rainbench.metrics:score_all",)
-"""From an image that somebody else restored to its scores."""
-
-WRITING = ("rainbench.run.results:format_rows", "rainbench.run.results:means_of")
-"""From scores to files."""
-
-HASHED_APART = ("rainbench.pairs.load:load_pair", "rainbench.metrics.protocols:PROTOCOLS")
-"""Not followed: what comes of them is in the key itself."""
+SCORING = ("rainbench.metrics", "rainbench.pairs.load", "rainbench.run.results")
+"""The same for images that somebody else restored."""
 
 _WORDS = frozenset({"name", "title", "source", "repository", "conventions", "warning"})
 
@@ -46,15 +39,13 @@ def code_of_network(network: str) -> dict[str, str]:
     Args:
         network: Its class, such as ``rainbench.networks.prenet:PReNet``.
     """
-    return {
-        "network": code_hash(network),
-        "evaluation": code_hash(*PREDICTING, *WRITING, stop=HASHED_APART),
-    }
+    module = network.partition(":")[0]
+    return {"network": code_hash(module), "evaluation": code_hash(EVALUATION)}
 
 
 def code_of_folder() -> dict[str, str]:
     """Return the hash of the code that the numbers of a folder of restored images depend on."""
-    return {"evaluation": code_hash(*SCORING, *WRITING, stop=HASHED_APART)}
+    return {"evaluation": code_hash(*SCORING)}
 
 
 @functools.cache

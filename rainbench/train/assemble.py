@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-import numpy as np
-from numpy.typing import NDArray
-
-from rainbench.catalog.cards import BaselineCard, Recipe
+from rainbench.catalog.cards import BaselineCard, DatasetCard, Recipe
 from rainbench.catalog.registry import Registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import DeviceChoice, resolve_device, usable_cores
-from rainbench.pairs.layouts import copies_of, match_layouts
-from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
-from rainbench.pairs.load import first_that_fits, load_image
+from rainbench.metrics import PROTOCOLS
+from rainbench.networks.construct import construct
+from rainbench.pairs.layouts import copies_of
 from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.train.engine import Precision
 from rainbench.train.job import Job, TrainOptions
@@ -23,14 +20,11 @@ from rainbench.train.sources import (
     CleanFolder,
     PairFolder,
     TrainingPairs,
-    hold_out,
     open_clean_folder,
     open_pairs,
 )
+from rainbench.train.split import split_source
 from rainbench.train.validation import load_validation
-
-HELD_OUT = 8
-"""Images that are never trained on."""
 
 VALIDATION_SIDE = 256
 """Held-out images are cut to their middle of so many pixels a side."""
@@ -40,11 +34,6 @@ RAIN_ROWS = 480
 
 DEFAULT_PROTOCOL = "rgb"
 """The protocol of the validation where no test set suggests another."""
-
-LEAK_CHECK_IMAGES = 5000
-"""Beyond so many images, `rainbench check --leaks` has to be called by hand."""
-
-Say = Callable[[str], None]
 
 
 def make_options(
@@ -109,7 +98,7 @@ def open_source(
             f"no copy of {card.name} found: {card.sources[0]}",
             hint="Give the folder that holds it with --data.",
         )
-    return first_that_fits(card, copies, lambda copy: open_pairs(card, copy))
+    return open_pairs(card, copies)
 
 
 def make_job(
@@ -120,8 +109,6 @@ def make_job(
     options: TrainOptions,
     source: TrainingPairs,
     roots: Sequence[Path],
-    *,
-    tell: Say,
 ) -> Job:
     """Put a training together: hold some images out, and leave out those of test sets.
 
@@ -133,10 +120,9 @@ def make_job(
         options: How that is computed.
         source: The pairs.
         roots: Folders that may hold test sets.
-        tell: Called with what was found.
 
     Raises:
-        RainbenchError: Nothing is left to train or validate on.
+        RainbenchError: Too little is left to train and validate on.
     """
     if recipe.patch % card.size_multiple or recipe.patch < card.minimum_side:
         raise RainbenchError(
@@ -144,90 +130,41 @@ def make_job(
             hint=f"Give a multiple of {card.size_multiple} with --patch, at least "
             f"{card.minimum_side}.",
         )
-    if len(source) < 5:
-        raise RainbenchError(
-            f"{source.label}: too few to train on", hint="At least five images are needed."
-        )
-    indices, held = hold_out(source, HELD_OUT, options.seed)
-    leaks, leak_check = shared_images(source, registry, roots)
-    tell(f"leak check against {leak_check}")
-    indices = tuple(index for index in indices if index not in leaks)
-    if not indices:
-        raise RainbenchError(f"{source.label}: every image is also in a test set")
-    tests = _test_sets(source, registry)
-    known = [registry.datasets[name].protocol for name in tests if name in registry.datasets]
-    protocol = known[0] if known else DEFAULT_PROTOCOL
+    construct(card, arguments)  # wrong arguments are told before any image is looked at
+    split = split_source(source, registry, roots, recipe.patch, options.seed)
+    trained_on, akin = _purpose(source, registry)
+    protocol = akin.protocol if akin else DEFAULT_PROTOCOL
+    if not PROTOCOLS[protocol].has_psnr:  # the best weights are those of the highest PSNR
+        protocol = DEFAULT_PROTOCOL
     return Job(
         card=card,
         arguments=arguments,
         recipe=recipe,
         options=options,
         source=source,
-        indices=indices,
+        indices=split.indices,
         validation=load_validation(
-            source, held, side=VALIDATION_SIDE, protocol=protocol, seed=options.seed
+            source,
+            split.held,
+            side=VALIDATION_SIDE,
+            protocol=protocol,
+            seed=options.seed,
         ),
-        trained_on=tests,
-        leak_check=leak_check,
+        trained_on=trained_on,
+        degradation=akin.degradation if akin else (),
+        leak_check=split.leak_check,
     )
 
 
-def _test_sets(source: TrainingPairs, registry: Registry) -> tuple[str, ...]:
-    """Return the test sets that a source prepares for: of its degradation, or its own."""
+def _purpose(
+    source: TrainingPairs, registry: Registry
+) -> tuple[tuple[str, ...], DatasetCard | None]:
+    """Return what a card says that weights are trained on, and a data set of such rain."""
     if isinstance(source, CleanFolder):
-        return (f"mini-{source.synthesis.kind}",)
+        kind = source.synthesis.kind
+        return (f"{source.title} + rainbench {kind}",), registry.datasets.get(f"mini-{kind}")
     if not isinstance(source, PairFolder):
-        return ()
-    name = source.card.name.removesuffix("-strict").removesuffix("-train")
-    card = registry.datasets.get(name)
-    return (name,) if card is not None and card.split == "test" else ()
-
-
-def shared_images(
-    source: TrainingPairs, registry: Registry, roots: Sequence[Path]
-) -> tuple[set[int], str]:
-    """Return which clean images of a source are also in a test set of which a copy is found.
-
-    Pictures are compared by their fingerprint, see `rainbench.pairs.leaks`. An image that cannot
-    be read is left to the training to report.
-
-    Returns:
-        Their numbers, and a sentence that says what was checked and found.
-    """
-    if len(source) > LEAK_CHECK_IMAGES:
-        return set(), "nothing, there are too many images: see `rainbench check --leaks`"
-    marks = {
-        index: mark for index in range(len(source)) if (mark := _mark(source, index)) is not None
-    }
-    if not marks:
-        return set(), "nothing, no image can be read"
-    ours, numbers = np.stack(list(marks.values())), list(marks)
-    found: set[int] = set()
-    checked: list[str] = []
-    for card in registry.datasets.values():
-        copies = copies_of(card, list(roots), only=False) if card.split == "test" else []
-        for copy in copies:
-            pairs = match_layouts(card, copy)[0].pairs
-            cleans = {pair.clean: None for pair in pairs}
-            for clean in cleans:
-                try:
-                    bits = fingerprint(load_image(clean))
-                except RainbenchError:
-                    continue
-                near = np.flatnonzero(np.count_nonzero(ours != bits, axis=1) <= LARGEST_DISTANCE)
-                found.update(numbers[int(place)] for place in near)
-            if cleans:
-                checked.append(f"{card.name} ({len(cleans)})")
-                break
-    names = ", ".join(source.name(index).rpartition("/")[2] for index in sorted(found)[:5])
-    where = ", ".join(checked) or "no test set (no copy found)"
-    shared = "1 shared image" if len(found) == 1 else f"{len(found)} shared images"
-    what = f"{shared} left out: {names}" if found else "no image shared"
-    return found, f"{where}: {what}"
-
-
-def _mark(source: TrainingPairs, index: int) -> NDArray[np.bool_] | None:
-    try:
-        return fingerprint(source.clean(index))
-    except RainbenchError:
-        return None
+        return (), None
+    test = registry.datasets.get(source.card.name.removesuffix("-strict").removesuffix("-train"))
+    card = test if test is not None and test.split == "test" else source.card
+    return (card.name,), card

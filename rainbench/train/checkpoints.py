@@ -84,6 +84,19 @@ def load_checkpoint(
         raise _unreadable(file, error) from None
 
 
+def read_progress(file: Path, key: str) -> Progress:
+    """Return how far a checkpoint's training has come.
+
+    Raises:
+        RainbenchError: The file is missing, damaged, or of another training.
+    """
+    content = _read(file, key)
+    try:
+        return Progress(**content["progress"])
+    except (KeyError, TypeError) as error:
+        raise _unreadable(file, error) from None
+
+
 def load_state(file: Path, key: str | None = None) -> dict[str, Tensor]:
     """Return the network's tensors out of a checkpoint, on the CPU.
 

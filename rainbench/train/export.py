@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from tomlkit.items import Table
 
 _PROBE = 64
+"""Side of the image on which multiply-adds are counted: per pixel they do not depend on it."""
+
 SOURCE = "trained by rainbench; `rainbench show` prints the command that makes it"
 
 
@@ -90,6 +92,7 @@ def export_weights(
         source=SOURCE,
         licence="Apache-2.0",
         trained_on=job.trained_on,
+        degradation=job.degradation,
         arguments=other,
         parameters=0 if parameters == job.card.parameters else parameters,
         macs_per_pixel=count_macs(network, job.card.size_multiple) if other else 0,
@@ -109,6 +112,7 @@ def export_weights(
 def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
     """Return how the best weights of a training came about."""
     progress, before = trained.progress, trained.input_score
+    worse = "worse than the " if trained.worse_than_input else ""
     return TrainingRecord(
         command=command,
         data=f"{job.source.label}, {len(job.indices)} of them in training",
@@ -119,7 +123,7 @@ def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
         hours=round(progress.seconds / 3600, 3),
         hardware=hardware(job.options.device, job.options.threads),
         precision=job.options.precision,
-        score=f"{progress.best_psnr:.2f} dB / {progress.best_ssim:.4f} (rainy input "
+        score=f"{progress.best_psnr:.2f} dB / {progress.best_ssim:.4f} ({worse}rainy input "
         f"{before.psnr:.2f} / {before.ssim:.4f}), {job.validation.protocol}, "
         f"{job.validation.label}",
         version=__version__,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from rainbench.catalog.cards import BaselineCard, Recipe
+from rainbench.catalog.cards import BaselineCard, Degradation, Recipe
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.resume import key_of, read_record, write_record
+from rainbench.networks.construct import construct
 from rainbench.train.engine import Precision
 from rainbench.train.sources import TrainingPairs
 from rainbench.train.validation import Validation
@@ -63,7 +65,8 @@ class Job:
         source: The pairs.
         indices: Those of them that are trained on.
         validation: What it is validated on.
-        trained_on: The test sets of the same degradation.
+        trained_on: What the weights' card says of the source.
+        degradation: What it learns to remove, as on the cards of data sets.
         leak_check: Against which test sets the clean images were checked, and what was found.
     """
 
@@ -75,7 +78,19 @@ class Job:
     indices: tuple[int, ...]
     validation: Validation
     trained_on: tuple[str, ...] = ()
+    degradation: tuple[Degradation, ...] = ()
     leak_check: str = ""
+
+    @property
+    def length(self) -> int:
+        """How much there is to do: its seconds where it is bound by time, else its steps."""
+        return math.ceil(self.options.seconds) or self.recipe.steps
+
+    @property
+    def parameters(self) -> int:
+        """How many parameters its network has."""
+        network = construct(self.card, self.arguments)
+        return sum(parameter.numel() for parameter in network.parameters())
 
     def key_parts(self) -> dict[str, object]:
         """Return what must be unchanged for a training to be resumed, as plain JSON."""
@@ -90,6 +105,7 @@ class Job:
             "data": self.source.label,
             "images": len(self.indices),
             "validation": self.validation.label,
+            "protocol": self.validation.protocol,
         }
         plain: dict[str, object] = json.loads(json.dumps(parts))
         return plain

@@ -8,17 +8,20 @@ weights are the same to the last bit.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.files import writing
 from rainbench.core.images import write_png
 from rainbench.core.machine import keep_freed_memory
+from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import duration
 from rainbench.metrics import Score
 from rainbench.networks.construct import construct
@@ -31,6 +34,8 @@ from rainbench.train.log import Log
 from rainbench.train.losses import LossTarget, objective
 from rainbench.train.patches import Batch, PatchSet, load_batches
 from rainbench.train.recipes import initialise, learning_rate, make_optimiser
+
+_LOG = logging.getLogger(__name__)
 
 _SEEDS = 1_000_003
 """Steps between the seeds of two trainings: a prime beyond the steps of any recipe, so that no two
@@ -56,21 +61,20 @@ class Trained:
     patches_per_second: float
     interrupted: bool = False
 
+    @property
+    def worse_than_input(self) -> bool:
+        """Whether even the best weights leave the held-out images worse than they found them."""
+        assert self.input_score.psnr is not None
+        return self.progress.best_psnr < self.input_score.psnr
 
-def train(
-    job: Job,
-    out: Path,
-    *,
-    tell: Callable[[str], None] = lambda _: None,
-    advance: Callable[[float, str], None] = lambda _share, _what: None,
-) -> Trained:
+
+def train(job: Job, out: Path, *, advance: Advance = unseen) -> Trained:
     """Train a network, or resume a training that was interrupted.
 
     Args:
         job: What to train.
         out: The folder of its checkpoints, logs and samples.
-        tell: Called with a sentence now and then.
-        advance: Called after each step with the share of the training done and what is going on.
+        advance: Called after each step with how much of `Job.length` has been done since the last.
 
     Raises:
         RainbenchError: The training diverged, memory ran out, an image cannot be used, or the
@@ -81,23 +85,31 @@ def train(
         keep_freed_memory()
     engine = make_engine(job.options.device)
     if engine.rank == 0:
-        out.mkdir(parents=True, exist_ok=True)
+        with writing(out):
+            out.mkdir(parents=True, exist_ok=True)
         claim_folder(job, out)
     with Interrupts() as interrupts:
-        loop = _Loop(job, out, engine, tell if engine.rank == 0 else lambda _: None)
+        loop = _Loop(job, out, engine)
         try:
-            return loop.run(advance, interrupts)
+            trained = loop.run(advance, interrupts)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             raise _explained(error, job) from error
         finally:
             loop.close()
+    if trained.worse_than_input and not trained.interrupted and engine.rank == 0:
+        _LOG.warning(
+            "%s: the training ended worse than its input, which is no restoration at all: train "
+            "longer, or with a lower --learning-rate",
+            out,
+        )
+    return trained
 
 
 class _Loop:
     """A training under way."""
 
-    def __init__(self, job: Job, out: Path, engine: Engine, tell: Callable[[str], None]) -> None:
-        self.job, self.out, self.engine, self.tell = job, out, engine, tell
+    def __init__(self, job: Job, out: Path, engine: Engine) -> None:
+        self.job, self.out, self.engine = job, out, engine
         options, recipe = job.options, job.recipe
         if recipe.batch % engine.processes:
             raise RainbenchError(
@@ -114,7 +126,7 @@ class _Loop:
         self.progress = Progress()
         if (out / LAST).exists():
             self.progress = load_checkpoint(out / LAST, job.key, self.network, self.optimiser)
-            tell(f"continuing from step {self.progress.step:,} of {out}")
+            _LOG.info("continuing from step %s of %s", f"{self.progress.step:,}", out)
         forward = torch.compile(self.network) if options.compiled else self.network
         self.forward: nn.Module = engine.prepare(forward)  # type: ignore[arg-type]
         self.conventions = Conventions.of(job.card)
@@ -147,12 +159,12 @@ class _Loop:
             if log is not None:
                 log.close()
 
-    def run(self, advance: Callable[[float, str], None], interrupts: Interrupts) -> Trained:
+    def run(self, advance: Advance, interrupts: Interrupts) -> Trained:
         """Train to the end, or until a person interrupts."""
         options = self.job.options
         earlier, started = self.progress.seconds, time.monotonic()
         validated = math.floor(self._share() * options.validations)
-        kept = time.monotonic()
+        kept, shown = time.monotonic(), 0
         share = self._agreed(interrupts)
         while share < 1:
             loss = self._step(share)
@@ -173,7 +185,9 @@ class _Loop:
                 if share >= 1 or time.monotonic() - kept > options.checkpoint_seconds:
                     self._keep(LAST)
                     kept = time.monotonic()
-            advance(min(share, 1.0), f"step {step:,}, loss {loss:.4f}")
+            done = round(self._share() * self.job.length)
+            advance(done - shown, f"step {step:,}, loss {loss:.4f}")
+            shown = done
         spent = self.waited + self.computed
         patches = (self.own_steps - 1) * self.job.recipe.batch
         return Trained(
@@ -244,7 +258,7 @@ class _Loop:
         for note in notes:
             if note not in self.noted:
                 self.noted.add(note)
-                self.tell(f"left out: {note}")
+                _LOG.warning("left out: %s", note)
 
     def _flush(self, share: float) -> float:
         """Bring the losses since the last time home, check them, and log their mean.
@@ -289,7 +303,9 @@ class _Loop:
         score, picture = self.job.validation.score(
             self.network, self.conventions, self.engine.device, options.precision
         )
-        psnr = score.psnr if score.psnr is not None else score.ssim
+        before = self.input_score
+        assert score.psnr is not None and before.psnr is not None  # see `make_job`
+        psnr = score.psnr
         write_png(self.out / "samples.png", picture)
         assert self.validation_log is not None
         self.validation_log.add(self.progress.step, {"psnr": psnr, "ssim": score.ssim})
@@ -301,10 +317,11 @@ class _Loop:
                 best_ssim=score.ssim,
             )
             self._keep(BEST)
-        self.tell(
-            f"step {self.progress.step:,} after {duration(self.progress.seconds)}: "
-            f"{psnr:.2f} dB / {score.ssim:.4f} on held-out images "
-            f"(rainy input {self.input_score.psnr:.2f} / {self.input_score.ssim:.4f})"
+        worse = psnr < before.psnr
+        _LOG.info(
+            f"step {self.progress.step:,} after {duration(self.progress.seconds)}: {psnr:.2f} dB / "
+            f"{score.ssim:.4f} on held-out images, {'worse than the ' if worse else ''}rainy input "
+            f"{before.psnr:.2f} / {before.ssim:.4f}",
         )
 
     def _keep(self, name: str) -> None:

@@ -43,6 +43,10 @@ __all__ = ["LossTarget", "LossTerm", "binary_mask", "objective", "soft_mask", "s
 
 _WINDOW_SIDE = 11
 _WINDOW_SIGMA = 1.5
+"""The window of Wang 2004, which all the papers' training code keeps."""
+
+_C1, _C2 = 0.01**2, 0.03**2
+"""Wang's constants for white at 1: the fraction is defined where a patch is flat or black, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +223,9 @@ def ssim(predicted: Tensor, clean: Tensor, window: Literal["padded", "valid"] = 
     moments = F.conv2d(moments, taps, padding=(0, reach), groups=4 * channels)
     moments = F.conv2d(moments, taps.mT, padding=(reach, 0), groups=4 * channels)
     mean_predicted, mean_clean, squares, products = moments.chunk(4, 1)
-    c1, c2 = 0.01**2, 0.03**2
     product, power = mean_predicted * mean_clean, mean_predicted.square() + mean_clean.square()
-    similar = (2 * product + c1) * (2 * (products - product) + c2)
-    return (similar / ((power + c1) * (squares - power + c2))).mean()
+    similar = (2 * product + _C1) * (2 * (products - product) + _C2)
+    return (similar / ((power + _C1) * (squares - power + _C2))).mean()
 
 
 def soft_mask(rainy: Tensor, clean: Tensor) -> Tensor:

@@ -37,6 +37,10 @@ _OPTIMISERS: Mapping[str, Any] = {
     "sgd": torch.optim.SGD,
 }
 _FUSED = ("adam", "adamw", "sgd")
+"""Those that PyTorch has a fused kernel for."""
+
+_FIRST_SHARE = 0.01
+"""Of the learning rate, at the first step of a warm-up, which a rate of nothing would waste."""
 
 
 def resolve_recipe(
@@ -83,8 +87,7 @@ def learning_rate(recipe: Recipe, share: float) -> float:
     """
     rate = recipe.learning_rate
     if recipe.warmup and share < recipe.warmup:
-        # The first step is not wasted on a rate of nothing.
-        return rate * max(share / recipe.warmup, 0.01)
+        return rate * max(share / recipe.warmup, _FIRST_SHARE)
     if recipe.schedule == "steps":
         return rate * recipe.factor ** sum(share >= drop for drop in recipe.drops)
     if recipe.schedule == "cosine":

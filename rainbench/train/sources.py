@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +17,23 @@ from rainbench.catalog.cards import DatasetCard
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image
 from rainbench.core.random import philox
-from rainbench.core.text import natural_key
+from rainbench.core.text import count_of, natural_key
 from rainbench.pairs.layouts import Pair, match_layouts
-from rainbench.pairs.load import load_image, load_pair
+from rainbench.pairs.load import load_first_copy, load_image, load_pair
 from rainbench.rain.transform import Synthesis
 
+_LOG = logging.getLogger(__name__)
+
+LOOKED_AT = 5000
+"""Of so many pairs each is decoded before a training begins, some minutes' work; of larger sets the
+further ones are taken by their names."""
+
 CACHED_PIXELS = 48_000_000
-"""How many pixels of decoded clean images a process keeps (3 bytes each)."""
+"""How many pixels of decoded clean images a process keeps: 144 MB, some 300 photographs of half a
+megapixel, for each of a few workers."""
+
+_STEP = 16
+"""Whole images that are cut to fit are so in multiples of this, which every network takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,8 @@ class Window:
         side: Side of the square, in pixels.
         down: How far down the square lies, as a share of the room there is: 0 at the top, below 1.
         right: How far to the right it lies, as the same kind of share: 0 at the left, below 1.
-        within: Take less where the image is smaller (in whole sixteens), instead of refusing it.
+        within: Take less where the image is smaller (in whole sixteens), instead of refusing it;
+            one that is smaller than 16x16 is refused all the same.
     """
 
     side: int
@@ -51,14 +64,13 @@ class Window:
             (slice(0, 64, None), slice(50, 114, None))
         """
         height, width = image.shape[:2]
-        if self.within:
-            sides = [min(self.side, length // 16 * 16) for length in (height, width)]
-        elif min(height, width) >= self.side:
-            sides = [self.side, self.side]
-        else:
+        least = min(_STEP, self.side) if self.within else self.side
+        if min(height, width) < least:
             raise RainbenchError(
-                f"{name} is {width}x{height}, smaller than a patch of {self.side}x{self.side}"
+                f"{name} is {width}x{height}, smaller than a patch of {least}x{least}"
             )
+        sides = [min(self.side, length // _STEP * _STEP) for length in (height, width)]
+        sides = sides if self.within else [self.side, self.side]
         top = int(self.down * (height - sides[0] + 1))
         left = int(self.right * (width - sides[1] + 1))
         return slice(top, top + sides[0]), slice(left, left + sides[1])
@@ -125,9 +137,13 @@ class CleanFolder:
     @property
     def label(self) -> str:
         """The kind of rain and the folder's name."""
-        return (
-            f"{self.synthesis.kind} synthesised on {len(self.files)} images of {self.folder.name}"
-        )
+        images = count_of(len(self.files), "image")
+        return f"{self.synthesis.kind} synthesised on {images} of {self.title}"
+
+    @property
+    def title(self) -> str:
+        """The folder's name, also where it was given as ``.``."""
+        return Path(os.path.abspath(self.folder)).name  # noqa: PTH100 (links are not followed)
 
     def __len__(self) -> int:
         """Return how many images there are."""
@@ -196,7 +212,7 @@ class PairFolder:
     @property
     def label(self) -> str:
         """The data set's name and size."""
-        return f"{len(self.pairs)} pairs of {self.card.name}"
+        return f"{count_of(len(self.pairs), 'pair')} of {self.card.name}"
 
     def __len__(self) -> int:
         """Return how many pairs there are."""
@@ -223,39 +239,26 @@ class PairFolder:
         return Scene(np.ascontiguousarray(rainy[part]), np.ascontiguousarray(clean[part]))
 
 
-def open_pairs(card: DatasetCard, folder: Path, layout: str = "") -> PairFolder:
-    """Find the pairs of a data set's copy by their names, without decoding them all.
+def open_pairs(card: DatasetCard, copies: Sequence[Path]) -> PairFolder:
+    """Open the first copy of a data set that is what its card promises, see `load_first_copy`.
 
-    Raises:
-        RainbenchError: The folder matches no layout of the card.
-    """
-    matches = match_layouts(card, folder)
-    if layout:
-        matches = [match for match in matches if match.layout.name == layout]
-    if not matches or not matches[0].pairs:
-        raise RainbenchError(
-            f"{folder}: matches no layout of {card.name}",
-            hint=f"`rainbench check {card.name} --data DIR` says what fits.",
-        )
-    return PairFolder(card, matches[0].pairs)
-
-
-def hold_out(
-    source: TrainingPairs, count: int, seed: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Split a source into numbers to train on and numbers to validate on.
+    An incomplete copy will do where there is no complete one; what is wrong with it is a warning
+    in the log.
 
     Args:
-        source: The pairs.
-        count: How many to hold out; never more than a fifth of all.
-        seed: Chooses which.
+        card: The data set.
+        copies: Folders that may hold it; at least one.
 
-    Returns:
-        Both in rising order.
+    Raises:
+        RainbenchError: No copy can be used.
     """
-    count = min(count, len(source) // 5)
-    order = shuffled(len(source), "hold out", seed)
-    return tuple(sorted(order[count:])), tuple(sorted(order[:count]))
+    found = load_first_copy(card, copies, limit=LOOKED_AT, allow_partial=True)
+    for problem in found.left_out:
+        _LOG.warning("%s: %s", found.folder, problem)
+    if found.found <= LOOKED_AT:
+        return PairFolder(card, found.pairs)
+    matches = {match.layout.name: match.pairs for match in match_layouts(card, found.folder)}
+    return PairFolder(card, found.pairs + matches[found.layout][LOOKED_AT:])
 
 
 def shuffled(count: int, *key: str | int) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from torch import nn
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image, quantise
+from rainbench.core.text import count_of
 from rainbench.metrics import Score, mean_score, score_all
 from rainbench.networks.conventions import Conventions
 from rainbench.train.engine import Precision, autocast
@@ -20,6 +22,8 @@ from rainbench.train.sources import TrainingPairs, Window
 
 if TYPE_CHECKING:
     from rainbench.packaging.contact_sheet import SheetRow
+
+_LOG = logging.getLogger(__name__)
 
 SHOWN = 4
 """Pairs in the picture of samples."""
@@ -130,17 +134,17 @@ def load_validation(
     Raises:
         RainbenchError: None of them can be read.
     """
-    pairs, problem = [], ""
+    pairs = []
     for index in indices:
         try:
             scene = source.scene(index, Window(side, within=True), "validation", seed)
         except RainbenchError as error:
-            problem = error.message
+            _LOG.warning("left out: %s", error.message)
             continue
         pairs.append(Held(source.name(index).rpartition("/")[2], scene.rainy, scene.clean))
     if not pairs:
         raise RainbenchError(
-            f"there is nothing to validate on: {problem or 'the source has too few images'}",
-            hint="Give at least five images.",
+            f"{source.label}: none of {count_of(len(indices), 'held-out image')} can be used",
+            hint="Mend or remove those that are named above, or give another --seed.",
         )
-    return Validation(tuple(pairs), protocol, f"{len(pairs)} held-out images")
+    return Validation(tuple(pairs), protocol, count_of(len(pairs), "held-out image"))

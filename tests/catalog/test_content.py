@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rainbench.catalog.published import COLUMNS, load_published, preferred
 from rainbench.catalog.registry import Registry, content_root, load_registry
 from rainbench.catalog.weights import file_hash
+from rainbench.commands.train import command
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.metrics.protocols import PROTOCOLS
 from rainbench.networks.blocks import ConvLSTM, LSTMState
@@ -272,8 +273,6 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
         for weights in card.weights:
             where = f"{card.name}.{weights.tag}"
             assert weights.trained_on, where
-            for dataset in weights.trained_on:
-                assert registry.datasets[dataset].split == "test", where
             hashes[weights.sha256] += 1
             files.update(weights.files)
             if weights.training is not None:  # our own: their command is their source
@@ -281,6 +280,8 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
                 shipped = content_root() / "baselines" / "weights" / name
                 assert file_hash(shipped) == weights.sha256, where
                 continue
+            for dataset in weights.trained_on:
+                assert registry.datasets[dataset].split == "test", where
             mixed = len(weights.trained_on) > 1
             assert mixed or re.match(rf"{weights.trained_on[0]}(-|$)", weights.tag), where
             assert weights.source.startswith("https://"), where
@@ -288,6 +289,35 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
         assert card.channel_order == ("bgr" if re.match("spanet|rescan", card.name) else "rgb")
     assert max(hashes.values()) == 1
     assert max(files.values()) == 1
+
+
+def own_weights(registry):
+    cards = registry.baselines.values()
+    return [(card, own) for card in cards for own in card.weights if own.training is not None]
+
+
+def test_our_own_weights_name_the_photographs_and_the_generator(registry):
+    """Not a test set: no image of one was trained on."""
+    assert len(own_weights(registry)) == 15
+    for card, own in own_weights(registry):
+        words = own.training.command.split()
+        clean, kind, target = (
+            words[words.index(name) + 1] for name in ("--clean", "--rain", "--export")
+        )
+        assert words[:3] == ["rainbench", "train", card.name]
+        assert own.trained_on == (f"{clean} + rainbench {kind}",)
+        assert own.degradation == registry.datasets[f"mini-{kind}"].degradation
+        assert own.training.data.startswith(f"{kind} synthesised on 200 images of {clean}")
+        assert "https://" in own.notes and (target,) == own.files
+
+
+def test_the_commands_of_our_own_weights_are_understood(registry):
+    """Every option exists, so that somebody else can call them."""
+    for _, own in own_weights(registry):
+        words = own.training.command.split()[2:]
+        context = command.make_context("train", words)
+        assert context.params["target"].name == own.files[0]
+        assert context.params["tag"] == own.tag
 
 
 def test_networks_are_as_their_cards_say(registry, monkeypatch):

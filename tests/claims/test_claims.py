@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from rainbench.catalog.published import load_published
+from rainbench.catalog.published import COLUMNS, load_published
 from rainbench.catalog.registry import load_registry
 from rainbench.claims import by_training, on_tables, on_weights
 from rainbench.claims.document import open_grid
-from rainbench.claims.measured import Scored
 from rainbench.claims.printed import Tables, best, spreads
-from rainbench.claims.verdicts import AGREED, judge_by_tables, judge_by_trainings, load_claims
+from rainbench.claims.sentences import AGREED, Finding, judge_by_trainings, load_claims
 from rainbench.core.errors import CardError
+from rainbench.train.checkpoints import Progress
 
 ROOT = Path(__file__).parents[2]
 CLAIMS = {claim.id: claim for claim in load_claims()}
@@ -24,8 +24,13 @@ PUBLISHED = load_published()
 REGISTRY = load_registry()
 
 
-def found(name, published=PUBLISHED):
-    return judge_by_tables(CLAIMS[name], published, REGISTRY)
+def found(name, published=PUBLISHED, claim=None):
+    claim = claim or CLAIMS[name]
+    return Finding(claim, tuple(claim.on_tables(Tables(published, REGISTRY, claim.paper))))
+
+
+def scored(psnr, ssim):
+    return Progress(best_psnr=psnr, best_ssim=ssim)
 
 
 @pytest.mark.parametrize("name", [name for name, claim in CLAIMS.items() if claim.on_tables])
@@ -118,7 +123,7 @@ def test_one_failing_part_refutes_a_sentence_about_all():
         "PSNR on mpid-drop: NASNet 30.75 < the second, Qian2018 31.57"
     ]
     loose = dataclasses.replace(CLAIMS["E6"], whole=False)
-    assert judge_by_tables(loose, PUBLISHED, REGISTRY).verdict == "part"
+    assert found("E6", claim=loose).verdict == "part"
 
 
 def test_a_tie_is_not_the_best():
@@ -158,9 +163,9 @@ def trial(*gains):
     """What A1 says where dual is so many dB above odd, seed by seed, and odd 5 dB above zero."""
     scores = {}
     for seed, gain in enumerate(gains):
-        scores["joint", "dam-zero", seed] = Scored(10.0 + seed, 0.5)
-        scores["joint", "dam-odd", seed] = Scored(15.0 + seed, 0.6)
-        scores["joint", "dam", seed] = Scored(15.0 + seed + gain, 0.6)
+        scores["joint", "dam-zero", seed] = scored(10.0 + seed, 0.5)
+        scores["joint", "dam-odd", seed] = scored(15.0 + seed, 0.6)
+        scores["joint", "dam", seed] = scored(15.0 + seed + gain, 0.6)
     return judge_by_trainings(CLAIMS["A1"], scores, 3)
 
 
@@ -176,9 +181,9 @@ def trial(*gains):
 def test_what_three_seeds_allow_to_say(gains, comparison, verdict):
     """Differences are taken seed by seed, so the rise from seed to seed does not count."""
     finding = trial(*gains)
-    assert finding.comparisons[0].differences["psnr"] == pytest.approx(gains)
-    assert finding.comparisons[0].verdict == comparison
-    assert finding.comparisons[1].verdict == "holds at this scale"
+    assert finding.parts[0].differences["psnr"] == pytest.approx(gains)
+    assert finding.parts[0].verdict == comparison
+    assert finding.parts[1].verdict == "holds at this scale"
     assert finding.verdict == verdict
 
 
@@ -189,8 +194,8 @@ def test_a_missing_seed_leaves_a_claim_open():
 
 def test_gains_are_compared_as_gains():
     values = {"daiam": 20.0, "daiam-daiam": 20.2, "d-daiam": 20.5}
-    scores = {("joint", name, 0): Scored(value, 0.5) for name, value in values.items()}
-    first, second = judge_by_trainings(CLAIMS["A3"], scores, 1).comparisons
+    scores = {("joint", name, 0): scored(value, 0.5) for name, value in values.items()}
+    first, second = judge_by_trainings(CLAIMS["A3"], scores, 1).parts
     assert first.differences["psnr"] == pytest.approx((0.3,))
     assert second.differences["psnr"] == pytest.approx((0.2,))
 
@@ -218,6 +223,18 @@ def test_command(rainbench, tmp_path):
     with (tmp_path / "claims" / "claims.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["claim"] == "E2"]
     assert [row["verdict"] for row in rows] == ["holds", "does not hold"]
+
+
+def test_published_tables_of_a_user_are_read(rainbench, cards, tmp_path):
+    """Another number of what has a name: X1 lists where one name stands for several."""
+    (cards / "papers").mkdir()
+    columns = ",".join(COLUMNS)
+    rows = "Mine,T1,rain100h,DDN,,,unknown,unknown,99.50,0.9990,,,\n"
+    (cards / "papers" / "mine.csv").write_text(f"{columns}\n{rows}")
+    done = rainbench("claims", "--only", "X1", "--out", "claims")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "claims" / "claims.md").read_text()
+    assert "| 99.50 | Mine T1 |" in text
 
 
 @pytest.mark.parametrize(

@@ -1,106 +1,146 @@
 """Trials: trained once, at one budget, and continued after a kill."""
 
 import dataclasses
-import json
+import functools
 
 import pytest
+import torch
 
 from rainbench.catalog.registry import load_registry
-from rainbench.claims.trials import Budget, open_setting, read_trial, run_trial
-from rainbench.claims.verdicts import load_claims
-from rainbench.commands.claim_trials import trials_of as all_trials
-from rainbench.core.errors import RainbenchError
+from rainbench.claims.sentences import load_claims
+from rainbench.claims.trainings import Trainings, open_setting, reached, run_trials, trials_of
+from rainbench.core.progress import unseen
 
 CLAIMS = [claim for claim in load_claims() if claim.by_training]
 REGISTRY = load_registry()
 
 
-def trials_of(*names, seeds=1, width=8):
-    chosen = [claim for claim in CLAIMS if not names or claim.id in names]
-    return [trial for _, trial in all_trials(REGISTRY, chosen, width, seeds)]
+def asked(*names, seeds=1):
+    trained = Trainings(seeds=seeds)
+    for claim in CLAIMS:
+        if not names or claim.id in names:
+            claim.by_training(trained)
+    return trained
 
 
-def test_every_network_of_every_trial_is_known():
+@pytest.fixture(scope="module")
+def trials(photographs, tmp_path_factory):
+    """A function that returns the trials of claims in one folder."""
+    setting = functools.cache(lambda rain: open_setting(REGISTRY, photographs, rain, 16))
+
+    def make(*names, out=None, seeds=1, width=4, steps=2):
+        trained = asked(*names, seeds=seeds)
+        settings = {rain: setting(rain) for rain, _ in trained.asked}
+        changes = {"steps": steps, "batch": 1, "patch": 16}
+        out = out or tmp_path_factory.mktemp("trials")
+        return trials_of(REGISTRY, trained, settings, out, changes, width=width, threads=1)
+
+    return make
+
+
+def test_every_network_of_every_trial_is_known(trials, tmp_path):
     """A variant has a folder of its own; a baseline's is called as before there were variants."""
-    folders = [trial.folder for trial in trials_of(seeds=2)]
-    assert len(folders) == len(set(folders))
-    assert "dam,width=8,seed=0" in folders
-    assert "nasnet,blocks=3,width=8,seed=1" in folders
-    assert "sian-mae,width=8,seed=1" in folders
-    variants = {
-        network.name
-        for claim in CLAIMS
-        for network in claim.networks
-        if network.name != network.baseline
-    }
+    folders = {trial.folder for trial in trials(seeds=2, width=8, out=tmp_path).values()}
+    assert len(folders) == 2 * len(asked().asked)
+    assert tmp_path / "joint" / "dam,width=8,seed=0" in folders
+    assert tmp_path / "streaks" / "nasnet,blocks=3,width=8,seed=1" in folders
+    assert tmp_path / "streaks" / "sian-mae,width=8,seed=1" in folders
+    networks = {name: network for (_, name), network in asked().asked.items()}
+    variants = {name for name, network in networks.items() if name != network.baseline}
     assert variants == {"dam-binary", "sian-mae", "sian-mse"}
     assert not variants & set(REGISTRY.baselines)
 
 
-def test_a_variant_differs_in_its_losses_alone():
-    own, mae, mse = (trials_of("C1")[place] for place in range(3))
-    assert own.losses == () and own.name == "sian"
-    assert [term.label for term in mae.losses] == ["l1 stages"]
-    assert [term.label for term in mse.losses] == ["mse stages"]
-    assert (mae.card, mae.arguments, mae.seed) == (own.card, own.arguments, own.seed)
-    soft, binary = trials_of("A9")
-    terms = [dataclasses.replace(term, mask="soft", threshold=0.0) for term in binary.losses]
-    assert tuple(terms) == soft.card.recipe.losses != binary.losses
+def test_no_two_claims_mean_different_networks_by_one_name():
+    known = asked().asked
+    for claim in CLAIMS:
+        for key, network in asked(claim.id).asked.items():
+            assert network == known[key], (claim.id, key)
 
 
-def test_a_variant_trains_by_its_own_loss_and_is_found_again(photographs, tmp_path):
-    budget = Budget(steps=2, batch=1, patch=16, side=32)
-    setting = open_setting(REGISTRY, photographs, "streaks", budget)
-    own, mae, _ = trials_of("C1", width=4)
-    logs = {}
-    for trial in (own, mae):
-        trial = dataclasses.replace(trial, arguments={**trial.arguments, "stages": 1})
-        assert read_trial(trial, setting, budget, tmp_path) is None
-        result = run_trial(trial, setting, budget, tmp_path)
-        assert result == read_trial(trial, setting, budget, tmp_path)
-        logs[trial.name] = (tmp_path / trial.folder / "log.csv").read_text()
+def test_a_variant_differs_in_its_losses_alone(trials):
+    own, mae, mse = (trial.job for trial in trials("C1").values())
+    assert own.recipe.losses == own.card.recipe.losses and own.card.name == "sian"
+    assert [term.label for term in mae.recipe.losses] == ["l1 stages"]
+    assert [term.label for term in mse.recipe.losses] == ["mse stages"]
+    assert dataclasses.replace(mae, recipe=own.recipe) == own
+    soft, binary = (trial.job for trial in trials("A9").values())
+    terms = [dataclasses.replace(t, mask="soft", threshold=0.0) for t in binary.recipe.losses]
+    assert tuple(terms) == soft.card.recipe.losses != binary.recipe.losses
+
+
+def small(trials, names):
+    """The trials of C1, of one stage."""
+    made = trials("C1")
+    return {
+        key: trial._replace(
+            job=dataclasses.replace(trial.job, arguments={**trial.job.arguments, "stages": 1})
+        )
+        for key, trial in made.items()
+        if key[1] in names
+    }
+
+
+def run(trials):
+    return list(run_trials(trials, unseen))[-1]
+
+
+def test_a_variant_trains_by_its_own_loss_and_is_found_again(trials):
+    two = small(trials, ("sian", "sian-mae"))
+    assert [reached(trial) for trial in two.values()] == [None, None]
+    results = run(two)
+    assert results == {key: reached(trial) for key, trial in two.items()}
+    logs = {key[1]: (trial.folder / "log.csv").read_text() for key, trial in two.items()}
     assert "neg_ssim stages" in logs["sian"] and "l1 stages" in logs["sian-mae"]
     assert "neg_ssim" not in logs["sian-mae"]
 
 
 @pytest.fixture
-def tiny(photographs, tmp_path):
-    """A trial of two steps that is done, with what it takes to read and to run it again."""
-    budget = Budget(steps=2, batch=1, patch=16, side=32)
-    setting = open_setting(REGISTRY, photographs, "streaks", budget)
-    trial = trials_of("C1", width=4)[0]
-    trial = dataclasses.replace(trial, arguments={**trial.arguments, "stages": 1})
-    return trial, setting, budget, run_trial(trial, setting, budget, tmp_path)
+def tiny(trials):
+    """A trial of two steps that is done."""
+    one = small(trials, ("sian",))
+    return one, run(one)
 
 
-@pytest.mark.parametrize("name", ["result.json", "trial.json"])
-@pytest.mark.parametrize("content", ["{}", "", '{"psnr": 99}', "\0\1", None])
-def test_a_result_that_was_changed_is_made_again(tiny, tmp_path, name, content):
-    trial, setting, budget, result = tiny
-    file = tmp_path / trial.folder / name
+@pytest.mark.parametrize("content", [b"{}", b"", b"PK\x03\x04 nothing", b"\0\1", None, "edited"])
+@pytest.mark.parametrize("name", ["last.pt", "trial.json"])
+def test_a_result_that_was_changed_is_made_again(tiny, name, content):
+    one, before = tiny
+    ((key, trial),) = one.items()
+    file = trial.folder / name
     if content is None:
         file.unlink()
+    elif content == "edited":
+        data = file.read_bytes()
+        place = data.index(b"best_psnr" if name == "last.pt" else b"last.pt")
+        file.write_bytes(data[: place + 12] + bytes([data[place + 12] ^ 1]) + data[place + 13 :])
     else:
-        file.write_text(content)
-    assert read_trial(trial, setting, budget, tmp_path) is None
-    again = run_trial(trial, setting, budget, tmp_path)
-    assert again == result == read_trial(trial, setting, budget, tmp_path)
+        file.write_bytes(content)
+    assert reached(trial) is None
+    again = run(one)[key]
+    assert again == reached(trial)
+    assert dataclasses.replace(again, seconds=0) == dataclasses.replace(before[key], seconds=0)
 
 
-def test_a_number_edited_by_hand_is_not_taken(tiny, tmp_path):
-    trial, setting, budget, result = tiny
-    file = tmp_path / trial.folder / "result.json"
-    edited = {**json.loads(file.read_text()), "psnr": result.psnr + 1}
-    file.write_text(json.dumps(edited, indent=1))
-    assert run_trial(trial, setting, budget, tmp_path).psnr == result.psnr
+def test_a_trial_of_other_settings_is_refused_by_name(tiny, trials, caplog):
+    one, _ = tiny
+    ((key, trial),) = one.items()
+    recipe = dataclasses.replace(trial.job.recipe, steps=3)
+    longer = trial._replace(job=dataclasses.replace(trial.job, recipe=recipe))
+    assert reached(longer) is None
+    assert run({key: longer}) == {}
+    assert "other settings: steps was 2, is 3" in caplog.text
 
 
-def test_a_trial_of_other_settings_is_refused_by_name(tiny, tmp_path):
-    trial, setting, budget, _ = tiny
-    longer = dataclasses.replace(budget, steps=3)
-    assert read_trial(trial, setting, longer, tmp_path) is None
-    with pytest.raises(RainbenchError, match="other settings: steps was 2, is 3"):
-        run_trial(trial, setting, longer, tmp_path)
+def test_a_trial_that_is_not_finished_is_not_a_result(tiny):
+    one, _ = tiny
+    ((key, trial),) = one.items()
+    (trial.folder / "trial.json").unlink()
+    shorter = torch.load(trial.folder / "best.pt", weights_only=True)
+    shorter["progress"]["step"] = 1
+    torch.save(shorter, trial.folder / "last.pt")
+    assert reached(trial) is None
+    assert run(one)[key].step == 2
 
 
 def test_a_folder_of_an_earlier_version_is_refused(rainbench, photographs, tmp_path):
@@ -118,7 +158,7 @@ def test_trials_are_trained_once_and_are_not_mixed(rainbench, photographs, tmp_p
     call = ["claims", "--run", "--only", "E3", "--width", 4, "--patch", 16, "--batch", 1]
     call += ["--seeds", 2, "--clean", photographs, "--out", out]
     assert rainbench(*call, "--steps", 2).returncode == 0
-    results = {file: file.stat().st_mtime_ns for file in out.rglob("trial.json")}
+    results = {file: file.stat().st_mtime_ns for file in out.rglob("last.pt")}
     assert len(results) == 4
     text = (out / "claims.md").read_text()
     assert "nasnet &gt; nasnet_direct" in text and "2 seeds" in text and str(tmp_path) not in text
@@ -126,7 +166,7 @@ def test_trials_are_trained_once_and_are_not_mixed(rainbench, photographs, tmp_p
     lost.unlink()  # as if the call had been killed before this one was done
     content = (out / "claims.csv").read_bytes()
     assert rainbench(*call, "--steps", 2).returncode == 0
-    again = {file: file.stat().st_mtime_ns for file in out.rglob("trial.json")}
+    again = {file: file.stat().st_mtime_ns for file in out.rglob("last.pt")}
     assert {file for file in results if again[file] == results[file]} == set(results) - {lost}
     assert (out / "claims.csv").read_bytes() == content
     other = rainbench(*call, "--steps", 3)

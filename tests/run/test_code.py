@@ -1,11 +1,11 @@
-"""A fingerprint follows what is computed, name by name, through the files that share it."""
+"""A fingerprint is made of the files that a number is computed by, and of no others."""
 
 import sys
 
 import pytest
 
 from rainbench.run import code
-from rainbench.run.code import code_hash, reached
+from rainbench.run.code import code_hash, sources
 
 SOURCE = '''"""Module."""
 
@@ -16,6 +16,13 @@ from fingers.shared import gain, unused
 
 if TYPE_CHECKING:
     from fingers.other import Wide
+else:
+    from fingers.runtime import Wide
+
+try:
+    import fingers.fast as fast
+except ImportError:
+    fast = None
 
 
 class Net:
@@ -28,28 +35,33 @@ class Net:
         if x is None:
             raise ValueError("no x")
         return last(gain * (around.turn(x) + 1))
-
-
-def beside():
-    return 1
 '''
 FILES = {
     "__init__": "",
     "net": SOURCE,
     "shared": "from fingers.deep import base\ngain = 2 * base\nunused = 7\n",
     "deep": "base = 3\ntable = {}\ntable['a'] = 1\n",
-    "late": "def last(x):\n    return x\n",
+    "late": "from fingers.inner.stars import *\n\n\ndef last(x):\n    return x\n",
     "around": "from . import deep as low\n\n\ndef turn(x):\n    return x + low.base\n",
+    "runtime": "Wide = int\n",
+    "fast": "",
+    "inner/__init__": "",
+    "inner/stars": "from ..deepest import depth\n",
+    "deepest": "depth = 1\n",
     "other": "class Wide:\n    x = 1\n",
+    "beside": "x = 1\n",
 }
+UNUSED = {"other", "beside"}
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
+@pytest.fixture(params=["package", "without __init__"])
+def package(request, tmp_path, monkeypatch):
+    """A package of some files, or a folder of them, as many have beside their scripts."""
     folder = tmp_path / "fingers"
-    folder.mkdir()
+    (folder / "inner").mkdir(parents=True)
     for name, text in FILES.items():
-        (folder / f"{name}.py").write_text(text)
+        if request.param == "package" or not name.endswith("__init__"):
+            (folder / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     yield folder
     for name in [name for name in sys.modules if name.split(".")[0] == "fingers"]:
@@ -59,42 +71,30 @@ def package(tmp_path, monkeypatch):
 def fresh():
     code._file.cache_clear()
     code_hash.cache_clear()
-    return code_hash("fingers.net:Net")
+    return code_hash("fingers.net")
 
 
-def test_words_do_not_count(package):
+def test_every_file_that_is_imported_counts_and_no_other(package):
     before = fresh()
-    text = SOURCE.replace("Restore.", "Give back.\n\n        With care.\n        ")
-    text = text.replace("# restore", "").replace("(around", "(\n            around")
-    text = text.replace("no x", "x is missing").replace("x: Wide", "x: object")
-    assert text.count("\n") > SOURCE.count("\n") + 3
-    (package / "net.py").write_text(text)
+    for file in package.rglob("*.py"):
+        text = file.read_bytes()
+        file.write_bytes(text + b"\nx = 2\n")
+        changed = fresh() != before
+        assert changed == (file.stem not in UNUSED), file
+        file.write_bytes(text)
     assert fresh() == before
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [("net.py", ") + 1", ") - 1"), ("shared.py", "2 *", "3 *"), ("deep.py", "3", "4"),
-     ("net.py", "        return", "        x = 'a'\n        return"), ("late.py", "x\n", "-x\n"),
-     ("net.py", "ValueError", "KeyError"), ("around.py", "+", "-"), ("deep.py", "= 1", "= 2")],
-)  # fmt: skip
-def test_code_counts_wherever_it_lies(package, file, old, new):
+def test_a_file_that_comes_or_goes_counts(package):
     before = fresh()
-    text = (package / file).read_text()
-    assert old in text
-    (package / file).write_text(text.replace(old, new))
+    (package / "fast.py").rename(package / "gone.py")
     assert fresh() != before
 
 
-@pytest.mark.parametrize(
-    ("file", "old", "new"),
-    [("other.py", "1", "2"), ("net.py", "return 1", "return 2"), ("shared.py", "7", "8")],
-)
-def test_what_is_not_used_does_not_count(package, file, old, new):
+def test_the_ends_of_lines_do_not_count(package):
     before = fresh()
-    text = (package / file).read_text()
-    assert old in text
-    (package / file).write_text(text.replace(old, new))
+    for file in package.rglob("*.py"):
+        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
     assert fresh() == before
 
 
@@ -102,21 +102,21 @@ def test_a_network_of_one_file_and_the_files_beside_it(tmp_path, monkeypatch):
     (tmp_path / "lonely_net.py").write_text("import lonely_part\n\nNet = lonely_part.Net\n")
     (tmp_path / "lonely_part.py").write_text("import json\n\n\nclass Net:\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    found = reached("lonely_net:Net")
-    assert set(found) == {("lonely_net", "Net"), ("lonely_part", "Net")}
-    alone = reached("lonely_net:Net", stop=("lonely_part:Net",))
-    assert list(alone) == [("lonely_net", "Net")]
-
-
-def test_the_hash_is_the_same_in_all_versions_of_python(tmp_path, monkeypatch):
-    text = 'def name(x, *, y=1):\n    return f"{x!r:>{y}}" "b" f"{x[\'a\']}", [], None, 1e-3\n'
-    (tmp_path / "old_and_new.py").write_text(text)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert code_hash("old_and_new:name") == "2ae0f6ee67cf8f26"
+    code._file.cache_clear()
+    assert set(sources("lonely_net")) == {"lonely_net", "lonely_part"}
 
 
 def test_nothing_is_run(package):
     code._file.cache_clear()
     (package / "net.py").write_text("import sys\nsys.exit(3)\n\n\nclass Net:\n    pass\n")
-    assert set(reached("fingers.net:Net")) == {("fingers.net", "Net"), ("fingers.net", "")}
-    assert reached("no_such_module:Net") == {}
+    assert "fingers.net" in sources("fingers.net") and "fingers.deep" not in sources("fingers.net")
+    assert sources("no_such_module") == {}
+
+
+@pytest.mark.parametrize("text", [b"def (", b"x = 1\0", "# é\n".encode("latin-1")])
+def test_a_file_that_is_no_python_counts_by_its_bytes(package, text):
+    """That it cannot be imported is said where it is tried."""
+    (package / "deep.py").write_bytes(text)
+    before = fresh()
+    (package / "deep.py").write_bytes(text + b"x")
+    assert fresh() != before

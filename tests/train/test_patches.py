@@ -12,7 +12,8 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.rain.transform import Synthesis
 from rainbench.train.patches import PatchSet, load_batches
-from rainbench.train.sources import Window, hold_out, open_clean_folder, open_pairs
+from rainbench.train.sources import Window, open_clean_folder, open_pairs
+from rainbench.train.split import hold_out
 
 
 @pytest.fixture
@@ -71,9 +72,9 @@ def test_masks_lie_where_the_rain_is(photographs):
 
 
 def test_held_out_images_are_not_trained_on(patches):
-    training, held = hold_out(patches.source, 8, seed=1)
+    training, held = hold_out(range(8), 8, seed=1)
     assert len(held) == 1 and not set(training) & set(held)  # a fifth of eight
-    assert hold_out(patches.source, 8, seed=1) == (training, held)
+    assert hold_out(range(8), 8, seed=1) == (training, held)
 
 
 def test_one_bad_file_is_left_out_and_named(photographs, tmp_path):
@@ -96,7 +97,7 @@ def test_images_that_are_all_too_small(photographs):
 
 def test_pairs_of_a_data_set_are_cut_at_one_place():
     card = load_registry().dataset("mini-streaks")
-    source = open_pairs(card, content_root() / "datasets" / card.embedded)
+    source = open_pairs(card, [content_root() / "datasets" / card.embedded])
     scene = source.scene(2, Window(64, 0.2, 0.9))
     whole = source.scene(2, Window(10_000, within=True))
     assert whole.clean.shape == (128, 192, 3)

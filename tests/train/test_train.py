@@ -1,6 +1,7 @@
 """Training: it learns, resumes to the last bit, exports what `run` takes, and explains itself."""
 
 import csv
+import json
 import os
 import re
 import shutil
@@ -11,10 +12,12 @@ import time
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from rainbench.catalog.registry import load_registry
+from rainbench.core.images import read_image, write_png
 from rainbench.networks.load import construct
 from rainbench.train.checkpoints import load_state
 
@@ -32,7 +35,7 @@ def train(rainbench, photographs):
 
 
 @pytest.mark.slow
-def test_trains_exports_and_runs(train, rainbench, add_trainable, cards, tmp_path):
+def test_trains_exports_and_runs(train, rainbench, add_trainable, photographs, cards, tmp_path):
     card = add_trainable(steps=60, rate=3e-3)
     target = tmp_path / "weights" / "small.streaks.safetensors"
     done = train("--out", tmp_path / "out", "--export", target, "--add-to-card")
@@ -47,10 +50,12 @@ def test_trains_exports_and_runs(train, rainbench, add_trainable, cards, tmp_pat
         assert (tmp_path / "out" / name).is_file()
 
     table = tomllib.loads(card.read_text())["weights"][0]
-    assert table["tag"] == "streaks" and table["trained_on"] == ["mini-streaks"]
+    assert table["tag"] == "streaks" and table["degradation"] == ["streaks"]
+    assert table["trained_on"] == [f"{photographs.name} + rainbench streaks"]
     record = table["training"]
     assert record["steps"] <= 60 and record["seed"] == 0 and record["hours"] >= 0
     assert str(tmp_path) not in card.read_text() and "--clean clean" in record["command"]
+    assert record["command"].endswith(f"--export {target.name}")
     assert re.search(r"\d dB / 0\.\d+ \(rainy input", record["score"])
     run = rainbench(
         "run", "-b", "small", "-b", "identity", "-d", "mini-streaks", "--weights", target.parent,
@@ -252,4 +257,145 @@ def test_trains_on_the_pairs_of_a_data_set(rainbench, add_trainable, toy_train, 
     table = tomllib.loads(target.with_suffix(".toml").read_text())["weights"][0]
     assert table["tag"] == "toy-train" and table["trained_on"] == ["toy"]
     assert table["training"]["data"] == "5 pairs of toy-train, 4 of them in training"
-    assert "prenet-y, 1 held-out images" in table["training"]["score"]
+    assert "prenet-y, 1 held-out image" in table["training"]["score"]
+    assert "held-out images" not in table["training"]["score"]
+
+
+def test_the_first_complete_copy_is_trained_on(rainbench, add_trainable, toy_train, tmp_path):
+    """As in `run`: one that lacks a clean image or has one cut short is passed over."""
+    shutil.rmtree(toy_train / "toy")
+    add_trainable(steps=2)
+    for place, damage in (("a", "lost"), ("b", "cut"), ("c", "")):
+        copy = tmp_path / place / "toy-train"
+        shutil.copytree(toy_train / "toy-train", copy)
+        file = copy / "target" / "2.png"
+        if damage == "lost":
+            file.unlink()
+        elif damage == "cut":
+            file.write_bytes(file.read_bytes()[:600])
+    call = ["train", "small", "-d", "toy-train", *COMMON]
+    roots = [word for place in "abc" for word in ("--data", tmp_path / place)]
+    done = rainbench(*call, *roots, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert "5 pairs of toy-train, 4 in training" in done.stderr
+    partial = rainbench(*call, "--data", tmp_path / "b", "--out", tmp_path / "part")
+    assert partial.returncode == 2 and "4 pairs of toy-train: too few" in partial.stderr
+    assert "2.png" in partial.stderr and "Traceback" not in partial.stderr
+
+
+@pytest.fixture
+def mixed(photographs, tmp_path):
+    """A function that puts so many whole photographs beside some of other sizes into a folder."""
+
+    def make(whole, sizes):
+        folder = tmp_path / "mixed"
+        folder.mkdir()
+        for number in range(1, whole + 1):
+            shutil.copy(photographs / f"{number}.png", folder / f"{number}.png")
+        clean = read_image(photographs / "1.png")
+        for name, (width, height) in sizes.items():
+            write_png(folder / f"{name}.png", np.ascontiguousarray(clean[:height, :width]))
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_photographs_too_small_for_a_patch_are_named(
+    rainbench, add_trainable, mixed, tmp_path, seed
+):
+    """Whichever would have been held out."""
+    add_trainable(steps=2)
+    folder = mixed(7, {"strip": (120, 12), "dot": (1, 1), "narrow": (23, 96)})
+    call = ["train", "small", "--clean", folder, *COMMON, "--seed", seed]
+    done = rainbench(*call, "--out", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    for name, size in (("strip", "120x12"), ("dot", "1x1"), ("narrow", "23x96")):
+        assert f"{name}.png is {size}, smaller than a patch of 24x24" in done.stderr
+    assert "6 in training; 1 held-out image\n" in done.stderr
+
+
+@pytest.mark.parametrize("whole", [0, 2])
+def test_too_few_photographs_are_a_clear_error(rainbench, add_trainable, mixed, tmp_path, whole):
+    add_trainable(steps=2)
+    folder = mixed(whole, {f"small-{number}": (120, 12) for number in range(12)})
+    (folder / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n cut short")
+    done = rainbench("train", "small", "--clean", folder, *COMMON, "--out", tmp_path / "out")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert f"streaks synthesised on {13 + whole} images of mixed: too few" in done.stderr
+    assert "cut.png" in done.stderr and "small-8.png is 120x12" in done.stderr
+    assert "and 3 others" in done.stderr and "24x24 pixels or more" in done.stderr
+
+
+def test_a_training_that_ends_worse_than_its_input_says_so(train, add_trainable, tmp_path):
+    """In the log, in the summary, on the exported card and for machines."""
+    add_trainable(steps=3, rate=1.0)
+    target = tmp_path / "small.streaks.safetensors"
+    options = ["--out", tmp_path / "out", "--validations", 1]
+    done = train(*options, "--export", target)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"INFO: step 3 .*worse than the rainy input", done.stderr)
+    assert f"WARNING: {tmp_path / 'out'}: the training ended worse" in done.stderr
+    assert "worse than the rainy input" in done.stdout and "train longer" in done.stderr
+    table = tomllib.loads(target.with_suffix(".toml").read_text())["weights"][0]
+    assert "worse than the rainy input" in table["training"]["score"]
+    plain = json.loads(train(*options, "--json").stdout)
+    assert plain["worse_than_input"] and plain["psnr"] < plain["input_psnr"]
+
+
+def test_the_command_on_a_card_counts_steps_where_time_was_given(
+    rainbench, add_trainable, photographs, tmp_path
+):
+    """So long takes another number of steps elsewhere; `.` is the name of the folder."""
+    add_trainable()
+    photos = tmp_path / "photos"
+    shutil.copytree(photographs, photos)
+    target = tmp_path / "small.streaks.safetensors"
+    call = ["train", "small", "--clean", "photos/.", "--time", "1s", "--threads", 1, "--workers", 0]
+    done = rainbench(*call, "--export", target)
+    assert done.returncode == 0, done.stderr
+    training = tomllib.loads(target.with_suffix(".toml").read_text())["weights"][0]["training"]
+    words = training["command"].split()
+    assert "--time" not in words and words[words.index("--clean") + 1] == "photos"
+    assert int(words[words.index("--steps") + 1]) >= training["steps"] > 0
+    again = rainbench(*words[1:], "--out", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / target.name).read_bytes() != b""
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(train, add_trainable, tmp_path):
+    add_trainable(steps=2)
+    (tmp_path / "file").write_text("no folder")
+    for out in (tmp_path / "file" / "out", Path("/proc/nowhere/out")):
+        done = train("--out", out)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert f"{out}: cannot be written" in done.stderr or "/proc/nowhere" in done.stderr
+
+
+@pytest.mark.parametrize("when", ["training", "starting"])
+def test_an_interrupt_keeps_the_training(train, add_trainable, photographs, cards, tmp_path, when):
+    add_trainable(steps=100_000)
+    out = tmp_path / "out"
+    call = ["train", "small", "--clean", photographs, *COMMON, "--out", out]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rainbench", *map(str, call)],
+        env={**os.environ, "RAINBENCH_PATH": str(cards)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    awaited = out / ("log.csv" if when == "training" else ".lock")
+    deadline = time.monotonic() + 120
+    while not awaited.exists() or (when == "training" and not awaited.stat().st_size):
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors and "Interrupted" in errors
+    if when == "training":
+        assert load_state(out / "last.pt")
+        rows = (out / "log.csv").read_text()
+        assert int(rows.splitlines()[-1].split(",")[0]) > 0
