@@ -150,8 +150,8 @@ def _measure(
     """Score every revision at hand; what was scored for an earlier data set is kept in known."""
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_first_copy
+    from rainbench.pairs.matching import match_outputs
     from rainbench.report.identify import score_images
-    from rainbench.run.outputs import match_outputs
     from rainbench.run.plan import how_to_get_dataset
 
     card = registry.dataset(name)

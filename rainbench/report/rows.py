@@ -241,6 +241,8 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     remarks = []
     if summary.get("source"):
         remarks.append(f"scored from a {summary['source']}")
+    if summary.get("copies"):
+        remarks.append(str(summary["copies"]))
     if summary.get("lossy"):
         remarks.append("what saving as JPEG or WebP lost is scored too")
     if summary["variant"]:
