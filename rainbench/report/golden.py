@@ -14,7 +14,8 @@ from rainbench.catalog.registry import content_root, report_files
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically
 from rainbench.metrics import PROTOCOLS
-from rainbench.run.results import CellResult, RunResults, Scores
+from rainbench.run.results import CellResult, RunResults
+from rainbench.run.scores import Scores
 
 GOLDEN_PSNR_TOLERANCE = 0.005
 """dB that one image may differ by between machines: rounding to 8 bits flips single pixels."""

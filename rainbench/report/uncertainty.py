@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rainbench.report.rows import Row
 from rainbench.report.stats import Interval, bootstrap_means, group_letters, pairwise_tests
-from rainbench.run.results import RunResults, Scores
+from rainbench.run.results import RunResults
+from rainbench.run.scores import Scores
 
 
 def add_statistics(rows: Sequence[Row], out: Path, *, groups: bool = True) -> list[Row]:

@@ -31,7 +31,7 @@ PREDICTING = ("rainbench.run.evaluate:_scored", "rainbench.run.predict:Predictor
 SCORING = ("rainbench.metrics:score_all",)
 """From an image that somebody else restored to its scores."""
 
-WRITING = ("rainbench.run.results:format_rows", "rainbench.run.results:means_of")
+WRITING = ("rainbench.run.scores:format_rows", "rainbench.run.scores:means_of")
 """From scores to files."""
 
 HASHED_APART = ("rainbench.pairs.load:load_pair", "rainbench.metrics.protocols:PROTOCOLS")

@@ -16,14 +16,9 @@ from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import CHANGED, PairInfo, PairSet, load_image
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.run.key import code_of_folder, protocol_settings
-from rainbench.run.results import (
-    FOLDER_KIND,
-    CellStore,
-    RunResults,
-    Scores,
-    read_images_csv,
-    summarise,
-)
+from rainbench.run.results import FOLDER_KIND, RunResults
+from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
+from rainbench.run.store import CellStore
 
 SHOWN = 5
 
@@ -181,7 +176,7 @@ def _fill_cell(
         "protocols": protocol_settings(),
     }
     cell = RunResults(out).cell(pairs.card.name, name)
-    if cell.fits(parts, images):
+    if cell.fits(parts, images, is_complete(pairs, len(images))):
         on_image(len(images))
         return
     with CellStore(cell.folder, parts, tuple(PROTOCOLS), images) as store:

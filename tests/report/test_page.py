@@ -20,7 +20,8 @@ from rainbench.report.rows import build_rows
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.results import FOLDER_KIND, RunResults, format_rows
+from rainbench.run.results import FOLDER_KIND, RunResults
+from rainbench.run.scores import format_rows
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
