@@ -17,7 +17,7 @@ from rainbench.run.scores import Scores
 def add_statistics(rows: Sequence[Row], out: Path, *, groups: bool = True) -> list[Row]:
     """Return a run's rows with intervals of their means and the letters of their groups.
 
-    Letters are given per data set under its customary protocol, over the entries that its table
+    Letters are given per data set under its default protocol, over the entries that its table
     shows and that were scored on the same images as most; PSNR decides, or SSIM where a protocol
     has no PSNR.
 

@@ -61,7 +61,7 @@ def grid_csv(grid: Grid) -> str:
     )
     for row in grid.rows:
         notes = dict.fromkeys(cell.note for cell in row if cell.note)
-        writer.writerow([*(inert(cell.text) for cell in row), inert("; ".join(notes))])
+        writer.writerow([*(no_formula(cell.text) for cell in row), no_formula("; ".join(notes))])
     return text.getvalue()
 
 
@@ -84,12 +84,12 @@ def _cell_json(cell: Cell) -> dict[str, object]:
     }
 
 
-def inert(text: str) -> str:
+def no_formula(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula when it opens a CSV file.
 
     Example:
-        >>> inert("=cmd|' /C calc'!A0"), inert("-0.01 / +0.3"), inert("sian.rain100l")
-        ("'=cmd|' /C calc'!A0", '-0.01 / +0.3', 'sian.rain100l')
+        >>> no_formula("=cmd|' /C calc'!A0"), no_formula("-0.01 / +0.3")
+        ("'=cmd|' /C calc'!A0", '-0.01 / +0.3')
     """
     harmless = text[:1] not in tuple("=+-@\t\r") or not set(text) - set("+-0123456789./ ")
     return text if harmless or not text else f"'{text}"

@@ -23,6 +23,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -95,7 +96,7 @@ class RunResults:
     def problems(self) -> list[str]:
         """What in the folder is not to be trusted, a sentence each."""
         found = [cell.problem for cell in self.cells() if cell.problem]
-        if (self.folder / "run.json").exists() and self._missing() is None:
+        if os.path.lexists(self.folder / "run.json") and self._missing() is None:
             found.append(f"{self.folder / 'run.json'}: {DAMAGED}")
         return found
 
@@ -168,7 +169,7 @@ class CellResult:
     @cached_property
     def problem(self) -> str:
         """Why a finished cell is not to be trusted; empty where it is, or is not finished."""
-        if not (self.folder / "cell.json").exists():
+        if not os.path.lexists(self.folder / "cell.json"):
             return ""
         place = "/".join(self.folder.parts[-3:])
         if self.claim is None:
@@ -260,7 +261,7 @@ class CellResult:
         Cells from before the hash was written down have to have the means that they claim.
         """
         if "images_sha256" in claim:
-            return hashlib.sha256(self._images_csv).hexdigest() == claim["images_sha256"]
+            return bool(hashlib.sha256(self._images_csv).hexdigest() == claim["images_sha256"])
         return bool(self.scores) and not disagreement(claim, self.scores)
 
 

@@ -33,11 +33,11 @@ _FIELDS: Mapping[str, tuple[type, ...]] = {
     "complete_set": (bool, type(None)),
     "left_out": (list,),
     "options": (dict,),
-    "provenance": (dict,),
 }
 """What a summary has to hold."""
 
 _MORE_FIELDS: Mapping[str, tuple[type, ...]] = {
+    "provenance": (dict,),
     "source": (str,),
     "title": (str,),
     "copies": (str,),
@@ -165,7 +165,7 @@ def wrong_in_summary(summary: Mapping[str, Any]) -> str:
 
 def disagreement(summary: Mapping[str, Any], scores: Mapping[str, Scores]) -> str:
     """Return in what a ``cell.json`` and the ``images.csv`` beside it differ; empty for nothing."""
-    if summary["images"] != len(scores):
+    if "images_sha256" in summary and summary["images"] != len(scores):
         return f"counts {summary['images']} images, images.csv {len(scores)}"
     wrong = [name for name, mean in summary["means"].items() if not _same(mean, scores, name)]
     return f"the mean of {wrong[0]} is not that of images.csv" if wrong else ""

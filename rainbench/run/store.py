@@ -61,6 +61,8 @@ class CellStore:
             if not kept:  # before cell.json, which says that it is not to be trusted
                 self._discard("images.csv")
             self._discard("cell.json", "failed.json")
+            if not (self.folder / "timing.csv").is_file():  # a pipe would be waited for
+                self._discard("timing.csv")
             write_json(self.folder / "key.json", {**self._parts, "images": list(self._images)})
             text = format_rows(kept)
             write_atomically(self.folder / "images.csv", text.encode())

@@ -13,7 +13,9 @@ from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.load import load_pairs
 from rainbench.pairs.matching import match_outputs
 from rainbench.report.compare import compare_run
+from rainbench.report.golden import accept_run
 from rainbench.report.rows import build_rows
+from rainbench.report.tables import table_markdown
 from rainbench.run import outputs as module
 from rainbench.run.outputs import entry_name, score_folder
 
@@ -212,3 +214,37 @@ def test_pictures_side_by_side_are_no_restored_images(outputs, toy, cards, tmp_p
     pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
     with pytest.raises(RainbenchError, match=r"is 192x48, 3 pictures in one\?"):
         score_folder(outputs, pairs, "theirs", tmp_path / "out")
+
+
+def test_a_set_without_a_count_of_tiny_pictures(outputs, toy, cards, tmp_path):
+    """Two images may be all or not: that is said, and they are not made golden in silence."""
+    card = cards / "toy.toml"
+    card.write_text(
+        card.read_text().replace("count = 5", "count = 0").replace("[[64, 48]]", "[[8, 8]]")
+    )
+    for number in range(1, 6):
+        for file in (toy / f"toy/input/{number}.png", toy / f"toy/target/{number}.png"):
+            if number > 2:
+                file.unlink()
+            else:
+                write_png(file, np.ascontiguousarray(read_image(file)[:8, :8]))
+        restored = outputs / f"rain-{number:03d}_out.png"
+        if number > 2:
+            restored.unlink()
+        else:
+            write_png(restored, read_image(restored)[:8, :8] // 2)
+    registry = load_registry([cards])
+    pairs = load_pairs(registry.dataset("toy"), toy / "toy")
+    out = tmp_path / "out"
+    score_folder(outputs, pairs, "theirs", out)
+    row = next(row for row in build_rows(out, registry) if row.protocol == "prenet-y")
+    assert not row.comparable and "2 images, whether all is not known" in row.note
+    assert row.ssim is None and "no SSIM: 2 images smaller than its window" in row.note
+    assert "no SSIM" in table_markdown([row], registry)
+    (accepted,) = accept_run(out, tmp_path / "golden")
+    assert accepted.action == "left out" and "has no count" in accepted.reason
+    card.write_text(card.read_text().replace("count = 0", "count = 2"))
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    score_folder(outputs, pairs, "theirs", out)
+    (accepted,) = accept_run(out, tmp_path / "golden")
+    assert accepted.action == "new"
