@@ -104,7 +104,7 @@ class Accepted:
         entry: The entry.
         action: ``new``, ``same``, ``replaced``, ``kept`` (golden numbers differ and stay) or
             ``left out``.
-        reason: Why, for the last two; empty for others.
+        reason: Why, for the last two; what else has to be said of others.
     """
 
     dataset: str
@@ -139,7 +139,10 @@ def _accept_cell(cell: CellResult, golden: Path, *, replace: bool) -> Accepted:
         write_golden(file, cell.scores)
     except OSError as error:
         return Accepted(label, entry, "left out", f"{file}: cannot be written: {error.strerror}")
-    return Accepted(label, entry, "replaced" if there else "new")
+    unknown = cell.summary is not None and cell.summary["complete_set"] is None
+    images = count_of(len(cell.scores), "image")
+    said = f"{images}, whether all is not known: its card has no count" if unknown else ""
+    return Accepted(label, entry, "replaced" if there else "new", said)
 
 
 def _difference(file: Path, cell: CellResult) -> str:
@@ -159,9 +162,7 @@ def _unfit(cell: CellResult) -> str:
         return cell.failure
     if not cell.is_plain:
         return "run in tiles or in reduced precision"
-    if cell.summary["complete_set"] is None:
-        return "the card of its data set has no count: nobody knows whether these are all images"
-    if not cell.summary["complete_set"]:
+    if cell.summary["complete_set"] is False:
         return "not the whole data set"
     return f"{cell.stale}: run it again" if cell.stale else ""
 
