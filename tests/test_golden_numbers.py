@@ -16,7 +16,7 @@ from rainbench.report.golden import iterate_golden
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.results import read_images_csv
+from rainbench.run.scores import read_images_csv
 
 IMAGES = 2
 """Of each data set: enough to notice any change of a network, a protocol or the quantising."""

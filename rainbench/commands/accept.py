@@ -8,6 +8,7 @@ import click
 
 from rainbench.commands.options import run_argument
 from rainbench.core.progress import say, show
+from rainbench.core.text import count_of
 
 
 @click.command(
@@ -43,7 +44,7 @@ def command(ctx: click.Context, run: Path, golden: Path, replace: bool) -> None:
         show(f"{cell.action:9}{cell.dataset} / {cell.entry}{reason}")
     kept = [cell for cell in accepted if cell.action == "kept"]
     if kept:
-        say(f"{len(kept)} cells differ from their golden numbers: --replace accepts the new ones")
+        say(f"{count_of(len(kept), 'cell')} unlike their golden numbers: --replace accepts the new")
     nothing = all(cell.action == "left out" for cell in accepted)
     if nothing:
         say(f"{run}: nothing was accepted: no cell can be made golden")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,12 @@ from rainbench.catalog.registry import Registry
 from rainbench.commands.options import cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
     from rainbench.metrics import MeanScore
-    from rainbench.report.identify import Candidate, Target, Verdict
+    from rainbench.pairs.load import PairSet
+    from rainbench.report.identify import Agreement, Explanation, Published
 
 SHOWN = 8
 
@@ -47,6 +50,9 @@ Examples:
     type=click.Path(path_type=Path),
     help="Folder of the images that the number is about. [default: the rainy images]",
 )
+@click.option(
+    "--pattern", default="", metavar="TEXT", help="Which of --outputs count, see `rainbench score`."
+)
 @data_option
 @cards_option
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
@@ -60,6 +66,7 @@ def command(
     psnr: str | None,
     ssim: str | None,
     outputs: Path | None,
+    pattern: str,
     data_roots: tuple[Path, ...],
     card_folders: tuple[Path, ...],
     limit: int | None,
@@ -70,7 +77,7 @@ def command(
     The number is a paper's row for the rainy input (or --method with --outputs), or --psnr and
     --ssim. Revisions are the data sets that the card calls confusable, where there are copies.
     """
-    from rainbench.report.identify import judge, rank
+    from rainbench.report.identify import agreeing_family, rank
 
     registry = open_registry(card_folders)
     names = [card.name for card in registry.datasets_of(datasets)]
@@ -85,25 +92,31 @@ def command(
             )
         targets = [_published(name, paper, table, method, registry) for name in names]
     known: dict[str, dict[str, MeanScore]] = {}
+    partial: list[str] = []
+    files = (outputs, pattern)
     measured = [
-        _measure(name, registry, data_roots, outputs, limit, known, quiet=as_json) for name in names
+        _measure(name, registry, data_roots, files, limit, known, partial, quiet=as_json)
+        for name in names
     ]
+    partial = list(dict.fromkeys(partial))
     ranked = rank(targets, measured)
-    verdict = judge(targets, ranked)
+    agreement = agreeing_family(targets, ranked)
     if as_json:
-        _print_json(targets, ranked, verdict)
+        _print_json(targets, ranked, agreement, partial)
     else:
-        _print(targets, ranked, verdict)
+        _print(targets, ranked, agreement)
+        for remark in partial:
+            say(f"Warning: {remark}: the published number is a mean over all images")
 
 
-def _given(name: str, psnr: str | None, ssim: str | None) -> Target:
-    from rainbench.report.identify import Target
+def _given(name: str, psnr: str | None, ssim: str | None) -> Published:
+    from rainbench.report.identify import Published
 
     try:
         numbers = [None if text is None else float(text) for text in (psnr, ssim)]
     except ValueError:
         raise RainbenchError("--psnr and --ssim take numbers such as 26.90 and 0.838") from None
-    return Target(name, numbers[0], numbers[1], _step(psnr or ""), _step(ssim or ""))
+    return Published(name, numbers[0], numbers[1], _step(psnr or ""), _step(ssim or ""))
 
 
 def _step(text: str) -> float:
@@ -111,9 +124,9 @@ def _step(text: str) -> float:
     return 10.0 ** -len(text.partition(".")[2])
 
 
-def _published(name: str, paper: str, table: str, method: str, registry: Registry) -> Target:
+def _published(name: str, paper: str, table: str, method: str, registry: Registry) -> Published:
     from rainbench.catalog.published import load_published
-    from rainbench.report.identify import Target
+    from rainbench.report.identify import Published
 
     cells = [
         cell
@@ -134,24 +147,27 @@ def _published(name: str, paper: str, table: str, method: str, registry: Registr
         )
     cell = cells[0]
     label = f"{name} ({cell.where}, {cell.method})"
-    return Target(label, cell.psnr, cell.ssim, _step(cell.psnr_text), _step(cell.ssim_text))
+    return Published(label, cell.psnr, cell.ssim, _step(cell.psnr_text), _step(cell.ssim_text))
 
 
 def _measure(
     name: str,
     registry: Registry,
     roots: tuple[Path, ...],
-    outputs: Path | None,
+    files: tuple[Path | None, str],
     limit: int | None,
     known: dict[str, dict[str, MeanScore]],
+    partial: list[str],
     *,
     quiet: bool,
 ) -> dict[str, dict[str, MeanScore]]:
-    """Score every revision at hand; what was scored for an earlier data set is kept in known."""
+    """Score every revision at hand; what was scored for an earlier data set is kept in known.
+
+    What was scored on fewer images than the set has is said in ``partial``.
+    """
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_first_copy
     from rainbench.report.identify import score_images
-    from rainbench.run.outputs import match_outputs
     from rainbench.run.plan import how_to_get_dataset
 
     card = registry.dataset(name)
@@ -166,18 +182,44 @@ def _measure(
             continue
         if revision not in known:
             pairs = load_first_copy(other, copies, limit=limit)
-            files = match_outputs(outputs, pairs.pairs).files if outputs is not None else None
-            total = len(files) if files is not None else len(pairs.pairs)
+            restored = _restored(files, pairs)
+            total = len(restored) if restored is not None else len(pairs.pairs)
+            whole = other.count or pairs.found
+            if total < whole or not other.count:
+                of = f"of {whole} " if other.count or total < whole else ""
+                tail = "" if other.count else " (its card has no count)"
+                partial.append(f"{revision}: ranked by {total} {of}images{tail}")
             with progress("images", total, quiet=quiet) as advance:
                 step = functools.partial(advance, 1, pairs.label)
-                known[revision] = score_images(pairs, files, on_image=step)
+                known[revision] = score_images(pairs, restored, on_image=step)
         found[revision] = known[revision]
     if name not in found:
         raise RainbenchError(f"{name}: {how_to_get_dataset(card)}")
     return found
 
 
-def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> None:
+def _restored(files: tuple[Path | None, str], pairs: PairSet) -> Mapping[str, Path] | None:
+    """Return the restored image of every pair, or None where the rainy ones are meant.
+
+    Raises:
+        RainbenchError: Some are missing: the mean of the others is another number.
+    """
+    from rainbench.pairs.matching import match_outputs
+
+    folder, pattern = files
+    if folder is None:
+        return None
+    matched = match_outputs(folder, pairs.pairs, pattern)
+    if matched.missing:
+        missing = count_of(len(matched.missing), "image")
+        raise RainbenchError(
+            f"{folder}: nothing for {missing} of {pairs.label}, such as {matched.missing[0]}",
+            hint=f"Complete the folder. Looked for: {matched.pattern}.",
+        )
+    return matched.files
+
+
+def _print(targets: list[Published], ranked: list[Explanation], agreement: Agreement) -> None:
     from rainbench.report.grid import number
     from rainbench.report.identify import printed, unmatched
 
@@ -185,14 +227,14 @@ def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> 
         show(f"{target.name}: {number(target.psnr, 2) or '-'} / {number(target.ssim, 4) or '-'}")
     show("")
     show(f"{'distance':>9}{'chance':>9}  {'protocol':18}{'planes':17}measured")
-    for candidate in ranked[:SHOWN]:
+    for explanation in ranked[:SHOWN]:
         values = "   ".join(
             f"{revision} {number(score.psnr, 2)} / {number(score.ssim, 4)}"
-            for revision, score in zip(candidate.revisions, candidate.scores, strict=True)
+            for revision, score in zip(explanation.revisions, explanation.scores, strict=True)
         )
         show(
-            f"{candidate.distance:9.2f}{candidate.chance:9.2g}  {candidate.protocol:18}"
-            f"{candidate.family:17}{values}"
+            f"{explanation.distance:9.2f}{explanation.chance:9.2g}  {explanation.protocol:18}"
+            f"{explanation.family:17}{values}"
         )
     show("")
     best = printed(targets, ranked[0].scores)
@@ -202,12 +244,12 @@ def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> 
     off = unmatched(targets, ranked[0])
     if off:
         show(f"{ranked[0].protocol}, the nearest, does not match in all numbers: {', '.join(off)}.")
-    if verdict.nearest:
-        shown = "; ".join(f"{family} {off:.2f} dB off" for family, off in verdict.nearest.items())
+    if agreement.nearest:
+        shown = "; ".join(f"{family} {off:.2f} dB off" for family, off in agreement.nearest.items())
         show(f"PSNR by planes: {shown}")
     show(
-        f"Only {verdict.family} agrees with every published PSNR."
-        if verdict.family
+        f"Only {agreement.family} agrees with every published PSNR."
+        if agreement.family
         else "PSNR does not single out the planes that were compared."
     )
     say(
@@ -216,7 +258,12 @@ def _print(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> 
     )
 
 
-def _print_json(targets: list[Target], ranked: list[Candidate], verdict: Verdict) -> None:
+def _print_json(
+    targets: list[Published],
+    ranked: list[Explanation],
+    agreement: Agreement,
+    partial: list[str],
+) -> None:
     import dataclasses
 
     from rainbench.core.text import json_number
@@ -224,14 +271,15 @@ def _print_json(targets: list[Target], ranked: list[Candidate], verdict: Verdict
     show_json(
         {
             "targets": [dataclasses.asdict(target) for target in targets],
-            "family": verdict.family,
-            "nearest": dict(verdict.nearest),
+            "family": agreement.family,
+            "partial": partial,
+            "nearest": dict(agreement.nearest),
             "ranked": [
                 {
-                    "protocol": candidate.protocol,
-                    "family": candidate.family,
-                    "distance": json_number(candidate.distance),
-                    "chance": candidate.chance,
+                    "protocol": explanation.protocol,
+                    "family": explanation.family,
+                    "distance": json_number(explanation.distance),
+                    "chance": explanation.chance,
                     "measured": [
                         {
                             "revision": revision,
@@ -239,11 +287,11 @@ def _print_json(targets: list[Target], ranked: list[Candidate], verdict: Verdict
                             "ssim": json_number(score.ssim),
                         }
                         for revision, score in zip(
-                            candidate.revisions, candidate.scores, strict=True
+                            explanation.revisions, explanation.scores, strict=True
                         )
                     ],
                 }
-                for candidate in ranked
+                for explanation in ranked
             ],
         }
     )

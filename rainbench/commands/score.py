@@ -31,6 +31,13 @@ Examples:
 @data_option
 @cards_option
 @click.option("--layout", default="", help="Take this packaging of the data set, see `show`.")
+@click.option(
+    "--pattern",
+    default="",
+    metavar="TEXT",
+    help='Which files count, where names leave a choice: "{id}_output.png". {id} is the id of the '
+    "image or the name of its rainy or clean file, * anything but a slash.",
+)
 @click.option("--allow-partial", is_flag=True, help="Leave out and list what is missing or broken.")
 @json_option
 @click.pass_context
@@ -44,14 +51,17 @@ def command(
     data_roots: tuple[Path, ...],
     card_folders: tuple[Path, ...],
     layout: str,
+    pattern: str,
     allow_partial: bool,
     as_json: bool,
 ) -> None:
     """Score the restored images in FOLDER under every protocol, as an entry of a run.
 
-    They are matched to the data set's images by name. Files are 8-bit, so how a program rounded
-    when it saved them is part of what is scored.
+    They are matched to the data set's images by name; names that can be read in several ways are
+    refused, and --pattern says which are meant. Files are 8-bit, so how a program rounded when it
+    saved them is part of what is scored.
     """
+    from rainbench.core.text import count_of
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_first_copy
     from rainbench.report.grid import number
@@ -71,8 +81,8 @@ def command(
     with lock_run(out):
         pairs = load_first_copy(card, copies, layout=layout, allow_partial=allow_partial)
         with progress("images", len(pairs.pairs), quiet=as_json) as advance:
-            matched, problems = score_folder(
-                folder, pairs, entry, out,
+            scored = score_folder(
+                folder, pairs, entry, out, pattern=pattern,
                 allow_partial=allow_partial, on_image=lambda count: advance(count, entry),
             )  # fmt: skip
         rows = [
@@ -80,10 +90,21 @@ def command(
             for row in write_tables(out, registry)
             if (row.dataset, row.entry) == (card.name, entry)
         ]
+    matched, problems = scored.matched, scored.problems
     if as_json:
-        show_json({"entry": entry, "left_out": problems, "rows": [row_dict(row) for row in rows]})
+        show_json(
+            {
+                "entry": entry,
+                "pattern": matched.pattern,
+                "copies": scored.copies,
+                "left_out": problems,
+                "rows": [row_dict(row) for row in rows],
+            }
+        )
         ctx.exit(1 if problems else 0)
-    say(f"{len(matched.files)} images matched by {matched.rule}; entry {entry}")
+    say(f'{count_of(len(matched.files), "image")} matched by "{matched.pattern}"; entry {entry}')
+    if scored.copies:
+        say(f"Warning: {scored.copies}, pixel for pixel")
     lossy = sum(file.suffix.lower() in LOSSY for file in matched.files.values())
     if lossy:
         say(f"{lossy} are JPEG or WebP: what saving them lost is scored too, PNG keeps every value")
@@ -96,5 +117,5 @@ def command(
     for row in rows:
         mark = "*" if row.customary else " "
         show(f"{mark} {row.protocol:18}{number(row.psnr, 2):>6} / {number(row.ssim, 4)}")
-    say(f"* the customary protocol of {card.name}. Tables: {out / 'table'}.md, .csv, .json, .tex")
+    say(f"* the default protocol of {card.name}. Tables: {out / 'table'}.md, .csv, .json, .tex")
     ctx.exit(1 if problems else 0)

@@ -44,21 +44,21 @@ def _code(found: re.Match[str]) -> str:
     return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
-def inert(text: str) -> str:
+def escape_formula(text: str) -> str:
     """Return a text that no spreadsheet takes for a formula when it opens a CSV file.
 
     Example:
-        >>> inert("=cmd|' /C calc'!A0"), inert("-0.01 / +0.3"), inert("sian.rain100l")
-        ("'=cmd|' /C calc'!A0", '-0.01 / +0.3', 'sian.rain100l')
+        >>> [escape_formula(text) for text in ("=cmd|' /C calc'!A0", "-0.01 / +0.3", "sian")]
+        ["'=cmd|' /C calc'!A0", '-0.01 / +0.3', 'sian']
     """
     return f"'{text}" if _FORMULA.match(text) and set(text) - _NUMBERS else text
 
 
-def not_inert(text: str) -> str:
-    """Return the text that `inert` was given.
+def unescape_formula(text: str) -> str:
+    """Return the text that `escape_formula` was given.
 
     Example:
-        >>> [not_inert(inert(text)) for text in ("=1+x", "'=1+x", "'x", "-1")]
+        >>> [unescape_formula(escape_formula(text)) for text in ("=1+x", "'=1+x", "'x", "-1")]
         ['=1+x', "'=1+x", "'x", '-1']
     """
     made = text[:1] == "'" and _FORMULA.match(text) and set(text[1:]) - _NUMBERS

@@ -19,6 +19,12 @@ UNIT_LEVELS = np.arange(256, dtype=np.float32) / np.float32(255)
 """The 256 levels over 255 in float32, as loaders divide, so that a perfect float prediction is
 identical to its clean picture."""
 
+_OVERSHOOT = 0.25
+"""How far beyond [0, 1] a picture goes before anybody asks on which scale it is."""
+
+_BRIGHT = 16
+"""A level that only a picture on the scale 0..255 reaches."""
+
 
 def ecnet_floor(image: Prediction) -> Image:
     """Bring a picture to [-1, 1] and back in float32 and cut it to 8 bits, as ECNet does.
@@ -57,15 +63,22 @@ def check_pair(restored: Prediction, clean: Image) -> None:
         RainbenchError: Shapes or types are not those of `score_all`, sizes differ, or the
             prediction has values that are not finite.
     """
+    for what, picture in (("restored", restored), ("clean", clean)):
+        if not isinstance(picture, np.ndarray):
+            raise RainbenchError(
+                f"the {what} picture is a {type(picture).__name__}, not an array",
+                hint="Give a NumPy array of shape (H, W, 3).",
+            )
     if clean.dtype != np.uint8 or clean.ndim != 3 or clean.shape[2] != 3:
         raise RainbenchError(
-            f"the clean picture is {_describe(clean)}, not uint8 of shape (H, W, 3)",
+            f"the clean picture is {_describe(clean)}, not uint8 of shape (H, W, 3) with values "
+            "from 0 to 255",
             hint="Read it with rainbench.core.images.read_image.",
         )
     if restored.dtype not in (np.uint8, np.float32) or restored.ndim != 3 or restored.shape[2] != 3:
         raise RainbenchError(
             f"the restored picture is {_describe(restored)}, not float32 or uint8 of shape"
-            " (H, W, 3)",
+            " (H, W, 3): float32 in [0, 1], uint8 from 0 to 255",
             hint="A network's output (1, 3, H, W) becomes it by image[0].permute(1, 2, 0).numpy().",
         )
     if restored.shape != clean.shape:
@@ -76,6 +89,53 @@ def check_pair(restored: Prediction, clean: Image) -> None:
         )
     if clean.size == 0:
         raise RainbenchError("the pictures have no pixels")
+
+
+def check_range(restored: Prediction, clean: Image) -> None:
+    """Refuse a picture that is on another scale than its type says.
+
+    What overshoots [0, 1], as networks do, is none of that: only a picture that lies outside for
+    the greater part is refused, or one that comes much nearer to the clean one on another scale.
+
+    Args:
+        restored: See `rainbench.metrics.score_all`; finite.
+        clean: Likewise.
+
+    Raises:
+        RainbenchError: Float values of 0..255 or of -1..1, or 8-bit values of 0..1.
+
+    Example:
+        >>> clean = np.full((1, 1, 3), 100, np.uint8)
+        >>> try:
+        ...     check_range(clean.astype(np.float32), clean)
+        ... except RainbenchError as error:
+        ...     print(error.message)
+        the restored picture has float values from 100 to 100, [0, 1] is expected
+    """
+    if restored.size == 0:
+        return
+    lowest, highest = float(restored.min()), float(restored.max())
+    if restored.dtype == np.uint8:
+        for what, picture, other in (("restored", restored, clean), ("clean", clean, restored)):
+            if picture.max() == 1 and other.max() > _BRIGHT:
+                raise RainbenchError(
+                    f"the {what} picture has 8-bit values of 0 and 1 only; 0 to 255 is expected",
+                    hint="A float picture in [0, 1] is multiplied by 255 before it becomes uint8.",
+                )
+        return
+    if lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT:
+        return
+    levels, truth = cast("NDArray[np.float32]", restored), UNIT_LEVELS[clean]
+    error = float(np.abs(np.clip(levels, 0, 1) - truth).mean())
+    for scaled, divide in ((levels / 255, "Divide by 255"), ((levels + 1) / 2, "Add 1, halve")):
+        nearer = float(np.abs(scaled - truth).mean()) < error / 2
+        far = divide == "Divide by 255" and float(np.median(levels)) > 1 + _OVERSHOOT
+        if nearer or far:
+            raise RainbenchError(
+                f"the restored picture has float values from {lowest:.3g} to {highest:.3g}, "
+                "[0, 1] is expected",
+                hint=f"{divide}; or the network that made it diverged.",
+            )
 
 
 def used_rules(

@@ -12,7 +12,7 @@ import numpy as np
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.metrics.colour import LUMAS, Plane, luma_plane, weigh
-from rainbench.metrics.prediction import Prediction, apply_rule, check_pair, used_rules
+from rainbench.metrics.prediction import Prediction, apply_rule, check_pair, check_range, used_rules
 from rainbench.metrics.protocols import PROTOCOLS, get_protocol
 from rainbench.metrics.psnr import mean_squared_error
 from rainbench.metrics.record import Colour
@@ -43,7 +43,8 @@ def score_all(
 
     Raises:
         RainbenchError: A protocol does not exist, the sizes differ, a type or shape is not one of
-            the above, or the prediction has values that are not finite.
+            the above, or the prediction has values that are not finite or on another scale
+            (0..255 as floats).
 
     Example:
         >>> clean = np.full((16, 16, 3), 100, np.uint8)
@@ -56,6 +57,7 @@ def score_all(
     chosen = [get_protocol(name) for name in (PROTOCOLS if protocols is None else protocols)]
     check_pair(restored, clean)
     rules = used_rules(restored, [protocol.prediction for protocol in chosen])
+    check_range(restored, clean)
     height, width = clean.shape[:2]
     plan = plan_views(chosen, rules, height, width)
     measured: dict[View, Measured] = {}

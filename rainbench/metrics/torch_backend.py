@@ -15,7 +15,7 @@ from torch import Tensor
 
 from rainbench.core.errors import RainbenchError
 from rainbench.metrics.colour import LUMAS, OCTAVE_ROUNDS_DOWN, Luma
-from rainbench.metrics.prediction import UNIT_LEVELS, stand_ins
+from rainbench.metrics.prediction import UNIT_LEVELS, check_range, stand_ins
 from rainbench.metrics.protocols import PROTOCOLS, get_protocol
 from rainbench.metrics.record import Colour, PredictionRule
 from rainbench.metrics.score import mean_measured
@@ -39,7 +39,7 @@ def score_all_torch(
 
     Raises:
         RainbenchError: A protocol does not exist, the sizes differ, a type or shape is not one of
-            the above, or the prediction has values that are not finite.
+            the above, or the prediction has values that are not finite or on another scale.
 
     Example:
         >>> clean = torch.full((1, 3, 16, 16), 100, dtype=torch.uint8)
@@ -49,10 +49,19 @@ def score_all_torch(
     chosen = [get_protocol(name) for name in (PROTOCOLS if protocols is None else protocols)]
     restored, clean = _check(restored, clean)
     rules = _rules(restored, [protocol.prediction for protocol in chosen])
+    _check_range(restored, clean)
     height, width = clean.shape[1:]
     plan = plan_views(chosen, rules, height, width)
     measured = {view: _measure_view(restored, clean, view, wants) for view, wants in plan.items()}
     return {each.name: read_score(each, measured, rules, height, width) for each in chosen}
+
+
+def _check_range(restored: Tensor, clean: Tensor) -> None:
+    """Refuse what `rainbench.metrics.prediction.check_range` does; most need not leave the GPU."""
+    within = bool((restored >= 0).all() and (restored <= 1).all())
+    if restored.dtype == torch.uint8 or not within:
+        one, other = (each.permute(1, 2, 0).cpu().numpy() for each in (restored, clean))
+        check_range(one, other)
 
 
 def _check(restored: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:

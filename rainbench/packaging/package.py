@@ -27,7 +27,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.core.errors import ImageError, RainbenchError, StoreError
-from rainbench.core.escape import inert
+from rainbench.core.escape import escape_formula
 from rainbench.core.files import ALL_KEPT, write_atomically, writing
 from rainbench.core.images import Image, decode_image, pixel_hash, write_png
 from rainbench.core.text import natural_key
@@ -224,7 +224,11 @@ def metadata_csv(
         known = {role: facts[path] for role, path in pair.files.items()}
         size = known["rainy"]
         row: list[object] = [pair.files["rainy"]] if hugging_face else []
-        row += [inert(pair.id), inert(pair.source), *(pair.files.get(role, "") for role in roles)]
+        row += [
+            escape_formula(pair.id),
+            escape_formula(pair.source),
+            *(pair.files.get(role, "") for role in roles),
+        ]
         row += [size.width, size.height]
         row += [known[role].pixels if role in known else "" for role in roles]
         row += [known[role].sha256 if role in known else "" for role in roles]
@@ -235,7 +239,7 @@ def metadata_csv(
 
 
 def _text(value: Parameter) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else inert(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else escape_formula(str(value))
 
 
 def store_png(path: Path, image: Image) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rainbench.catalog.cards import DatasetCard, Variant
 from rainbench.core.errors import ImageError, PairError, RainbenchError
-from rainbench.core.escape import inert
+from rainbench.core.escape import escape_formula
 from rainbench.core.images import Image, pixel_hash, read_image
 from rainbench.pairs.checks import (
     Inspection,
@@ -289,7 +289,9 @@ def manifest_csv(manifest: Iterable[PairInfo]) -> str:
     names = [field.name for field in fields(PairInfo)]
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([inert(str(getattr(info, name))) for name in names] for info in manifest)
+    writer.writerows(
+        [escape_formula(str(getattr(info, name))) for name in names] for info in manifest
+    )
     return text.getvalue()
 
 

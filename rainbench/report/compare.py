@@ -1,4 +1,4 @@
-"""Holding a run against the papers and against the golden numbers."""
+"""Comparing a run with the papers and with the golden numbers."""
 
 from __future__ import annotations
 
@@ -9,23 +9,28 @@ from pathlib import Path
 
 from rainbench.catalog.published import load_published, load_reasons
 from rainbench.catalog.registry import Registry
-from rainbench.report.golden import Drift, find_drift, golden_file
+from rainbench.core.errors import RainbenchError
+from rainbench.core.text import count_of
+from rainbench.report.golden import Drift, find_drift, golden_file, missing_images, read_golden
 from rainbench.report.grid import Cell, Column, Grid, number
 from rainbench.report.rows import NO_REASON, Row, build_rows, set_beside
 from rainbench.report.writers import grid_markdown
-from rainbench.run.results import RunResults
+from rainbench.run.results import CellResult, RunResults
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What became of every cell that has a number to be held against.
+    """What became of every cell that has a number to be compared with.
 
     Attributes:
         rows: The rows with a published number, and those that failed.
         drifts: Where a number left its golden value.
-        guarded: How many cells were held against golden numbers.
+        guarded: How many values, each a PSNR or an SSIM of one image under one protocol, were
+            compared with golden ones.
         wanted: How many should have been, at least.
         stale: The cells that other code than today's computed, each with what changed.
+        broken: What could not be compared as it should have been, each with the reason: damaged
+            cells and files of golden numbers.
     """
 
     rows: tuple[Row, ...]
@@ -33,6 +38,7 @@ class Comparison:
     guarded: int
     wanted: int = 0
     stale: tuple[tuple[str, str], ...] = ()
+    broken: tuple[tuple[str, str], ...] = ()
 
     @property
     def states(self) -> dict[str, int]:
@@ -41,6 +47,8 @@ class Comparison:
         counts["drift"] = len(self.drifts)
         if self.stale:
             counts["stale"] = len(self.stale)
+        if self.broken:
+            counts["broken"] = len(self.broken)
         return dict(sorted(counts.items()))
 
     @property
@@ -57,42 +65,72 @@ class Comparison:
         Numbers of other code than today's prove nothing, so they do not pass either.
         """
         failed = any(row.state == "failed" for row in self.rows)
-        return not (self.drifts or self.stale or self.unexplained or failed or self.shortage)
+        wrong = self.drifts or self.stale or self.broken or self.unexplained or self.shortage
+        return not (wrong or failed)
 
     @property
     def shortage(self) -> str:
-        """What is to be said when fewer cells were guarded than wanted; else empty."""
+        """What is to be said when fewer values were compared than wanted; else empty."""
         if self.guarded >= self.wanted:
             return ""
-        return f"only {self.guarded} cells have golden numbers, {self.wanted} were to be guarded"
+        compared = count_of(self.guarded, "value")
+        return f"only {compared} compared with golden numbers, at least {self.wanted} wanted"
 
 
 def compare_run(
     out: Path, registry: Registry, golden: Path | None = None, wanted: int = 0
 ) -> Comparison:
-    """Hold every cell of a run's folder against the papers and the golden numbers.
+    """Compare every cell of a run's folder with the papers and the golden numbers.
 
     Args:
         out: The run's folder.
         registry: The cards.
         golden: A folder of golden numbers; those of the package and of the user when None.
-        wanted: How many cells have to be held against golden numbers.
+        wanted: How many values have to be compared with golden numbers, at least. Where a folder
+            is given, one at least.
     """
+    results = RunResults(out)
     rows = _beside_every_paper(build_rows(out, registry), registry)
+    failed = {(row.dataset, row.entry) for row in rows if row.state == "failed"}
     drifts: list[Drift] = []
-    guarded = 0
     stale: list[tuple[str, str]] = []
-    for cell in RunResults(out).cells():
+    broken: list[tuple[str, str]] = []
+    guarded = 0
+    for cell in results.cells():
+        name = f"{cell.label} / {cell.entry}"
         if cell.summary is None:
+            broken += [] if (cell.dataset, cell.entry) in failed else [(name, cell.failure)]
             continue
         if reason := cell.stale:
-            stale.append((f"{cell.label} / {cell.entry}", f"{reason}: run it again"))
-        file = golden_file(cell.label, cell.entry, golden, registry.folders)
-        if not cell.is_plain or not file.is_file():
+            stale.append((name, f"{reason}: run it again"))
+        try:
+            moved, compared, missing = _beside_golden(cell, golden, registry)
+        except RainbenchError as error:
+            broken.append((name, error.message))
             continue
-        guarded += 1
-        drifts += find_drift(file, cell.label, cell.entry, cell.scores)
-    return Comparison(tuple(rows), tuple(drifts), guarded, wanted, tuple(stale))
+        drifts += moved
+        guarded += compared
+        broken += [(name, missing)] if missing else []
+    broken += [("run.json", problem) for problem in results.problems if "run.json:" in problem]
+    least = max(wanted, 1) if golden is not None else wanted
+    return Comparison(tuple(rows), tuple(drifts), guarded, least, tuple(stale), tuple(broken))
+
+
+def _beside_golden(
+    cell: CellResult, folder: Path | None, registry: Registry
+) -> tuple[list[Drift], int, str]:
+    """Return a cell's drifts, how many values were compared, and which images could not be.
+
+    Raises:
+        RainbenchError: There are golden numbers that cannot be used.
+    """
+    file = golden_file(cell.label, cell.entry, folder, registry.folders)
+    if not cell.is_plain or not (file.exists() or file.is_symlink()):
+        return [], 0, ""
+    golden = read_golden(file)
+    complete = bool(cell.summary and cell.summary["complete_set"])
+    missing = missing_images(golden, cell.scores, complete=complete)
+    return *find_drift(golden, cell.label, cell.entry, cell.scores), missing
 
 
 def _beside_every_paper(rows: Sequence[Row], registry: Registry) -> list[Row]:
@@ -115,7 +153,7 @@ def summary_markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown for a CI job's page: the verdict, then what failed."""
     verdict = "passed" if comparison.passed else "failed"
     states = ", ".join(f"{count} {state}" for state, count in comparison.states.items() if count)
-    guarded = f"{comparison.guarded} cells held against golden numbers"
+    guarded = f"{count_of(comparison.guarded, 'value')} compared with golden numbers"
     lines = [f"## Numbers: {verdict}", "", f"{guarded}; {states}." if states else f"{guarded}."]
     if comparison.shortage:
         lines += ["", f"**Too few**: {comparison.shortage}."]
@@ -125,6 +163,7 @@ def summary_markdown(comparison: Comparison) -> str:
     bad = [(f"{each.dataset} / {each.entry} / {each.protocol}", "drift", each.message)
            for each in comparison.drifts]  # fmt: skip
     bad += [(cell, "stale", reason) for cell, reason in comparison.stale]
+    bad += [(cell, "broken", reason) for cell, reason in comparison.broken]
     bad += [
         (f"{row.dataset} / {row.entry} / {row.protocol}", row.state, row.note)
         for row in (*failed, *comparison.unexplained)
@@ -172,5 +211,6 @@ def describe(comparison: Comparison) -> Sequence[str]:
             )
         lines.append(f"{row.state:15}{beside}{numbers}{': ' + row.note if row.note else ''}")
     lines += [f"{'stale':15}{cell}: {reason}" for cell, reason in comparison.stale]
+    lines += [f"{'broken':15}{cell}: {reason}" for cell, reason in comparison.broken]
     lines += [f"{'drift':15}{drift}" for drift in comparison.drifts]
     return lines

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from rainbench.catalog.registry import content_root, report_files
 from rainbench.core.errors import RainbenchError
-from rainbench.core.escape import inert, not_inert
-from rainbench.core.files import write_atomically
+from rainbench.core.escape import escape_formula, unescape_formula
+from rainbench.core.files import read_regular_file, write_atomically
+from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS
-from rainbench.run.results import CellResult, RunResults, Scores
+from rainbench.run.results import CellResult, RunResults
+from rainbench.run.scores import LARGEST_FILE, Scores
 
 GOLDEN_PSNR_TOLERANCE = 0.005
 """dB that one image may differ by between machines: rounding to 8 bits flips single pixels."""
@@ -80,7 +82,7 @@ def format_golden(scores: Mapping[str, Scores]) -> str:
     ]
     writer.writerow(["image", *names])
     for image, per_protocol in scores.items():
-        row = [inert(image)]
+        row = [escape_formula(image)]
         for name in PROTOCOLS:
             score = per_protocol[name]
             row += [_text(score.psnr, 4), _text(score.ssim, 6)]
@@ -103,7 +105,7 @@ class Accepted:
         entry: The entry.
         action: ``new``, ``same``, ``replaced``, ``kept`` (golden numbers differ and stay) or
             ``left out``.
-        reason: Why, for the last two; empty for others.
+        reason: Why, for the last two; what else has to be said of others.
     """
 
     dataset: str
@@ -128,13 +130,31 @@ def _accept_cell(cell: CellResult, golden: Path, *, replace: bool) -> Accepted:
     if reason := _unfit(cell):
         return Accepted(label, entry, "left out", reason)
     file = golden_file(label, entry, golden)
-    drifts = find_drift(file, label, entry, cell.scores) if file.is_file() else []
-    if drifts and not replace:
-        return Accepted(label, entry, "kept", f"{drifts[0].protocol}: {drifts[0].message}")
-    if file.is_file() and not drifts:
+    there = file.exists()
+    differs = _difference(file, cell) if there else ""
+    if differs and not replace:
+        return Accepted(label, entry, "kept", differs)
+    if there and not differs:
         return Accepted(label, entry, "same")
-    write_golden(file, cell.scores)
-    return Accepted(label, entry, "replaced" if drifts else "new")
+    try:
+        write_golden(file, cell.scores)
+    except OSError as error:
+        return Accepted(label, entry, "left out", f"{file}: cannot be written: {error.strerror}")
+    unknown = cell.summary is not None and cell.summary["complete_set"] is None
+    images = count_of(len(cell.scores), "image")
+    said = f"{images}, whether all is not known: its card has no count" if unknown else ""
+    return Accepted(label, entry, "replaced" if there else "new", said)
+
+
+def _difference(file: Path, cell: CellResult) -> str:
+    """Return in what a cell and its golden numbers differ; empty where they do not."""
+    try:
+        golden = read_golden(file)
+    except RainbenchError as error:
+        return error.message
+    drifts, _ = find_drift(golden, cell.label, cell.entry, cell.scores)
+    missing = missing_images(golden, cell.scores, complete=True)
+    return f"{drifts[0].protocol}: {drifts[0].message}" if drifts else missing
 
 
 def _unfit(cell: CellResult) -> str:
@@ -143,58 +163,135 @@ def _unfit(cell: CellResult) -> str:
         return cell.failure
     if not cell.is_plain:
         return "run in tiles or in reduced precision"
-    if not cell.summary["complete_set"]:
+    if cell.summary["complete_set"] is False:
         return "not the whole data set"
     return f"{cell.stale}: run it again" if cell.stale else ""
 
 
-def find_drift(file: Path, dataset: str, entry: str, scores: Mapping[str, Scores]) -> list[Drift]:
-    """Return how a cell's numbers left the golden ones, one `Drift` per protocol at most.
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A file of golden numbers.
 
-    Only images that are in both are compared, so a limited run is guarded too.
+    Attributes:
+        file: Where they lie.
+        versions: The version of each protocol that they were accepted under.
+        values: PSNR and SSIM by image and protocol; None for what has none.
     """
-    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    versions = _versions(rows[0]) if rows else {}
-    drifts = []
-    for protocol, version in versions.items():
+
+    file: Path
+    versions: Mapping[str, int]
+    values: Mapping[str, Mapping[str, tuple[float | None, float | None]]]
+
+
+def read_golden(file: Path) -> Golden:
+    """Read golden numbers.
+
+    Raises:
+        RainbenchError: The file cannot be read, or is not what `rainbench accept` writes.
+    """
+    try:
+        text = read_regular_file(file, LARGEST_FILE).decode()
+        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
+    except OSError as error:
+        raise RainbenchError(f"{file}: cannot be read: {error.strerror}") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise _unusable(file, "is no CSV file") from None
+    pairs = [tuple(column.split(":")) for column in header[1:]]
+    heads = list(zip(pairs[::2], pairs[1::2], strict=False))
+    wanted = [((*one[:2], "psnr"), (*one[:2], "ssim")) for one, _ in heads]
+    names = [one[0] for one, _ in heads]
+    sound = heads == wanted and all(len(one) == 3 and one[1].isdecimal() for one, _ in heads)
+    if header[:1] != ["image"] or len(pairs) % 2 or not sound or len(set(names)) < len(names):
+        raise _unusable(file, "has other columns than image and NAME:VERSION:psnr, :ssim")
+    if not lines or not names:
+        raise _unusable(file, "holds no numbers")
+    values: dict[str, dict[str, tuple[float | None, float | None]]] = {}
+    for number, line in enumerate(lines, 2):
+        image = unescape_formula(line[0]) if line else ""
+        if len(line) != len(header) or image in values:
+            what = "is there twice" if image in values else "has another length"
+            raise _unusable(file, f"line {number} {what}")
+        try:
+            numbers = [_golden_number(text) for text in line[1:]]
+        except ValueError:
+            raise _unusable(file, f"line {number} holds what is no number") from None
+        scores = zip(numbers[::2], numbers[1::2], strict=True)
+        values[image] = dict(zip(names, scores, strict=True))
+    return Golden(file, {one[0]: int(one[1]) for one, _ in heads}, values)
+
+
+def _unusable(file: Path, what: str) -> RainbenchError:
+    return RainbenchError(f"{file}: {what}", hint="Accept the numbers anew: `rainbench accept`.")
+
+
+def _golden_number(text: str) -> float | None:
+    value = float(text) if text else None
+    if value is not None and math.isnan(value):
+        raise ValueError(text)
+    return value
+
+
+def missing_images(golden: Golden, scores: Mapping[str, Scores], *, complete: bool) -> str:
+    """Return which images only one of a run and its golden numbers has; empty for none.
+
+    Args:
+        golden: The golden numbers.
+        scores: The run's.
+        complete: Whether the run should have every image that they have.
+    """
+    here = [image for image in scores if image not in golden.values]
+    there = [image for image in golden.values if image not in scores] if complete else []
+    for images, what in ((here, "has no numbers of"), (there, "has numbers that the run has not:")):
+        if images:
+            more = f" and {len(images) - 1} more" if len(images) > 1 else ""
+            return f"{golden.file}: {what} image {images[0]}{more}"
+    return ""
+
+
+def find_drift(
+    golden: Golden, dataset: str, entry: str, scores: Mapping[str, Scores]
+) -> tuple[list[Drift], int]:
+    """Return how a cell's numbers left the golden ones, and how many values were compared.
+
+    Only images that are in both are compared, so a limited run is guarded too. Each protocol has
+    one `Drift` at most.
+    """
+    drifts, compared = [], 0
+    for protocol, version in golden.versions.items():
         current = PROTOCOLS.get(protocol)
         if current is None or current.version != version:
             now = f"version {current.version}" if current else "gone"
             message = f"accepted under version {version} of the protocol, which is now {now}"
             drifts.append(Drift(dataset, entry, protocol, message))
             continue
-        worst = _worst(rows, protocol, version, scores)
+        worst, count = _worst(golden, protocol, scores)
+        compared += count
         if worst:
             drifts.append(Drift(dataset, entry, protocol, worst))
-    return drifts
+    return drifts, compared
 
 
-def _versions(row: Mapping[str, str]) -> dict[str, int]:
-    return {column.split(":")[0]: int(column.split(":")[1]) for column in row if ":" in column}
-
-
-def _worst(
-    rows: Sequence[Mapping[str, str]], protocol: str, version: int, scores: Mapping[str, Scores]
-) -> str:
+def _worst(golden: Golden, protocol: str, scores: Mapping[str, Scores]) -> tuple[str, int]:
+    """Return the value that moved farthest, in words, and how many were compared."""
     moved: list[tuple[float, str]] = []
-    for row in rows:
-        score = scores.get(not_inert(row["image"]), {}).get(protocol)
+    compared = 0
+    for image, values in golden.values.items():
+        score = scores.get(image, {}).get(protocol)
         if score is None:
             continue
-        for metric, now, allowed in (
-            ("psnr", score.psnr, GOLDEN_PSNR_TOLERANCE),
-            ("ssim", score.ssim, GOLDEN_SSIM_TOLERANCE),
+        psnr, ssim = values[protocol]
+        for metric, now, then, allowed in (
+            ("PSNR", score.psnr, psnr, GOLDEN_PSNR_TOLERANCE),
+            ("SSIM", score.ssim, ssim, GOLDEN_SSIM_TOLERANCE),
         ):
-            text = row[f"{protocol}:{version}:{metric}"]
-            then = float(text) if text else None
+            compared += then is not None
             excess = _distance(now, then) / allowed
             if excess > 1:
-                moved.append(
-                    (excess, f"{metric.upper()} of image {row['image']} was {then}, is {now}")
-                )
+                moved.append((excess, f"{metric} of image {image} was {then}, is {now}"))
     if not moved:
-        return ""
-    return f"{max(moved)[1]} ({len(moved)} values of {len(rows)} images moved)"
+        return "", compared
+    images = count_of(len(golden.values), "image")
+    return f"{max(moved)[1]} ({count_of(len(moved), 'value')} of {images} moved)", compared
 
 
 def _distance(now: float | None, then: float | None) -> float:

@@ -112,6 +112,9 @@ def transpose(grid: Grid, corner: str = "") -> Grid:
 def number(value: float | None, digits: int, sign: str = "") -> str:
     """Return the one text form of a number; empty for none, ``inf`` spelled out, no sign of zero.
 
+    It is rounded once, from the float itself, and half-way to the even digit; every table, figure
+    and page writes numbers like this (the page's ``fixed`` is the same in JavaScript).
+
     Example:
         >>> number(37.4816, 2), number(None, 2), number(float("inf"), 2), number(0.1, 1, "+")
         ('37.48', '', 'inf', '+0.1')

@@ -28,7 +28,7 @@ FAMILIES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class Published:
     """A published pair of numbers.
 
     Attributes:
@@ -47,7 +47,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Explanation:
     """One explanation of the published numbers: a protocol, and a revision for each of them.
 
     Attributes:
@@ -114,8 +114,8 @@ def score_images(
 
 
 def rank(
-    targets: Sequence[Target], measured: Sequence[Mapping[str, Mapping[str, MeanScore]]]
-) -> list[Candidate]:
+    targets: Sequence[Published], measured: Sequence[Mapping[str, Mapping[str, MeanScore]]]
+) -> list[Explanation]:
     """Rank every protocol, with the nearest revision for each target, by its distance.
 
     Args:
@@ -142,8 +142,8 @@ def rank(
         )
         found.append((protocol, tuple(revisions), tuple(scores), _mean_root(squares), accident))
     others = len({printed(targets, scores) for _, _, scores, _, _ in found}) - 1
-    candidates = [
-        Candidate(
+    explanations = [
+        Explanation(
             protocol=protocol,
             family=family_of(protocol),
             revisions=revisions,
@@ -153,11 +153,11 @@ def rank(
         )
         for protocol, revisions, scores, distance, accident in found
     ]
-    return sorted(candidates, key=lambda candidate: candidate.distance)
+    return sorted(explanations, key=lambda explanation: explanation.distance)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Agreement:
     """What the ranking says of the planes that were compared.
 
     Attributes:
@@ -170,37 +170,37 @@ class Verdict:
     nearest: Mapping[str, float]
 
 
-def judge(targets: Sequence[Target], ranked: Iterable[Candidate]) -> Verdict:
+def agreeing_family(targets: Sequence[Published], ranked: Iterable[Explanation]) -> Agreement:
     """Say which family of planes the PSNR singles out.
 
     PSNR alone decides: it hangs on the planes, while SSIM hangs on the window and more.
     """
     nearest: dict[str, float] = {}
-    for candidate in ranked:
+    for explanation in ranked:
         off = [
             abs(score.psnr - target.psnr)
-            for target, score in zip(targets, candidate.scores, strict=True)
+            for target, score in zip(targets, explanation.scores, strict=True)
             if target.psnr is not None and score.psnr is not None
         ]
         if off:
-            known = nearest.get(candidate.family, math.inf)
-            nearest[candidate.family] = min(known, max(off))
+            known = nearest.get(explanation.family, math.inf)
+            nearest[explanation.family] = min(known, max(off))
     agreeing = [family for family, off in nearest.items() if off <= PUBLISHED_PSNR_TOLERANCE + 1e-9]
     nearest = dict(sorted(nearest.items(), key=lambda item: item[1]))
-    return Verdict(agreeing[0] if len(agreeing) == 1 else "", nearest)
+    return Agreement(agreeing[0] if len(agreeing) == 1 else "", nearest)
 
 
-def unmatched(targets: Sequence[Target], candidate: Candidate) -> list[str]:
-    """Return the numbers in which a candidate is farther off than a match, in words.
+def unmatched(targets: Sequence[Published], explanation: Explanation) -> list[str]:
+    """Return the numbers in which a explanation is farther off than a match, in words.
 
     Example:
         >>> score = MeanScore(20.0, 0.91, 4, 0, 20.0)
-        >>> best = Candidate("rgb", "RGB", ("x",), (score,), 2.5, 0.1)
-        >>> unmatched([Target("x", 20.01, 0.905)], best)
+        >>> best = Explanation("rgb", "RGB", ("x",), (score,), 2.5, 0.1)
+        >>> unmatched([Published("x", 20.01, 0.905)], best)
         ['SSIM of x is 0.0050 higher']
     """
     words = []
-    for target, score in zip(targets, candidate.scores, strict=True):
+    for target, score in zip(targets, explanation.scores, strict=True):
         names = [name for name in ("psnr", "ssim") if getattr(target, name) is not None]
         for name, (published, measured, tolerance, _) in zip(
             names, _numbers(target, score), strict=True
@@ -213,7 +213,7 @@ def unmatched(targets: Sequence[Target], candidate: Candidate) -> list[str]:
     return words
 
 
-def _numbers(target: Target, score: MeanScore) -> list[tuple[float, float, float, float]]:
+def _numbers(target: Published, score: MeanScore) -> list[tuple[float, float, float, float]]:
     """Return for each number: published, measured, what counts as a match, the printed step."""
     numbers = []
     if target.psnr is not None:
@@ -225,14 +225,14 @@ def _numbers(target: Target, score: MeanScore) -> list[tuple[float, float, float
     return numbers
 
 
-def _squares(target: Target, score: MeanScore) -> list[float]:
+def _squares(target: Published, score: MeanScore) -> list[float]:
     return [
         ((published - measured) / tolerance) ** 2
         for published, measured, tolerance, _ in _numbers(target, score)
     ]
 
 
-def _off(target: Target, score: MeanScore) -> float:
+def _off(target: Published, score: MeanScore) -> float:
     return _mean_root(_squares(target, score))
 
 
@@ -240,7 +240,7 @@ def _mean_root(squares: Sequence[float]) -> float:
     return math.sqrt(sum(squares) / len(squares)) if squares else math.inf
 
 
-def _spans(target: Target, scores: Iterable[MeanScore]) -> list[float]:
+def _spans(target: Published, scores: Iterable[MeanScore]) -> list[float]:
     """Return over what range each number lies under all protocols, the published one included."""
     spans = []
     for column in zip(*(_numbers(target, score) for score in scores), strict=True):
@@ -250,7 +250,7 @@ def _spans(target: Target, scores: Iterable[MeanScore]) -> list[float]:
     return spans
 
 
-def _accident(target: Target, score: MeanScore, spans: Sequence[float]) -> float:
+def _accident(target: Published, score: MeanScore, spans: Sequence[float]) -> float:
     """Return how probable it is that a value anywhere in the range lies as near by accident.
 
     Nothing can be nearer than half a printed digit.
@@ -262,7 +262,7 @@ def _accident(target: Target, score: MeanScore, spans: Sequence[float]) -> float
     return chance
 
 
-def printed(targets: Sequence[Target], scores: Sequence[MeanScore]) -> tuple[float, ...]:
+def printed(targets: Sequence[Published], scores: Sequence[MeanScore]) -> tuple[float, ...]:
     """Return the numbers in printed digits: computations that print the same are one.
 
     Args:

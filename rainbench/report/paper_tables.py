@@ -297,8 +297,8 @@ class _Measured:
         if not cell.entry:
             if cell.method.casefold() not in self._networks:
                 return "no entry here for this method"
-            about = f": {cell.note}" if cell.note else ""
-            return f"no weights of {cell.method} at hand stand for this number{about}"
+            about = f" (of the published number: {cell.note})" if cell.note else ""
+            return f"no weights of {cell.method} here are those of this number{about}"
         if cell.entry not in self._entries:
             return f"the card of {cell.method} knows no weights of this kind ({cell.entry})"
         if cell.protocol == "unknown":

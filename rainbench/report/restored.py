@@ -54,7 +54,7 @@ class Restorer:
         self._predictor: Predictor | None = None
 
     def score(self, image: str) -> tuple[float | None, float | None]:
-        """Return the run's PSNR and SSIM of an image under its customary protocol."""
+        """Return the run's PSNR and SSIM of an image under its default protocol."""
         score = self._scores.get(image, {}).get(self._protocol)
         return (score.psnr, score.ssim) if score else (None, None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from rainbench.catalog.published import (
     reason_for,
 )
 from rainbench.catalog.registry import Entry, Registry
+from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.results import FOLDER_KIND, CellResult, RunResults
 
@@ -42,7 +44,7 @@ class Row:
         variant: The altered copy it was scored on; empty for an original.
         entry: The entry's name.
         protocol: The protocol's name.
-        customary: Whether it is the data set's customary protocol.
+        customary: Whether it is the data set's default protocol.
         trained_for: Whether the entry was trained for this data set, or needs no training; weights
             of our own on synthetic data count for every data set of that degradation.
         images: How many images the means are over.
@@ -157,7 +159,8 @@ def _measured(
             others = mean["psnr_of_others"]
             identical = f"{mean['identical']} identical images, the others {others or '-'}"
         origin = _origin(entry, registry)
-        remarks = "; ".join(part for part in (origin, identical, *_remarks(summary)) if part)
+        parts = (origin, identical, _too_small(cell, protocol), *_remarks(summary))
+        remarks = "; ".join(part for part in parts if part)
         row = Row(
             dataset=dataset,
             variant=summary["variant"],
@@ -241,19 +244,31 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
     remarks = []
     if summary.get("source"):
         remarks.append(f"scored from a {summary['source']}")
+    if summary.get("copies"):
+        remarks.append(str(summary["copies"]))
     if summary.get("lossy"):
         remarks.append("what saving as JPEG or WebP lost is scored too")
     if summary["variant"]:
         remarks.append(f"copy of {summary['variant']}")
     if summary["left_out"]:
-        remarks.append(f"{len(summary['left_out'])} problems left out")
-    if not summary["complete_set"]:
-        remarks.append(f"only {summary['images']} images")
+        remarks.append(f"{count_of(len(summary['left_out']), 'problem')} left out")
+    if summary["complete_set"] is None:
+        remarks.append(f"{count_of(summary['images'], 'image')}, whether all is not known")
+    elif not summary["complete_set"]:
+        remarks.append(f"only {count_of(summary['images'], 'image')}")
     if summary["options"]["tile"]:
         remarks.append(f"tiles of {summary['options']['tile']}")
     if summary["options"]["precision"] != "fp32":
         remarks.append(summary["options"]["precision"])
     return remarks
+
+
+def _too_small(cell: CellResult, protocol: str) -> str:
+    """Return how many images have no SSIM, being smaller than its window; empty for none."""
+    small = sum(math.isnan(scores[protocol].ssim) for scores in cell.scores.values())
+    if not small:
+        return ""
+    return f"no SSIM: {count_of(small, 'image')} smaller than its window"
 
 
 def _trained_for(entry: Entry, dataset: str, registry: Registry) -> bool:

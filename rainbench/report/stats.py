@@ -23,6 +23,9 @@ RESAMPLES = 10_000
 LEVEL = 0.05
 """The chance, over all pairs of a table together, of calling two equal entries different."""
 
+_SAME = 1e-9
+"""Share of the values' range by which two equal means may differ in floating point."""
+
 _BLOCK = 1 << 22
 """Drawn indices that are held at once."""
 
@@ -105,7 +108,9 @@ def _bca(means: NDArray[np.float64], values: NDArray[np.float64], confidence: fl
     mean = values.mean()
     if np.ptp(values) == 0:
         return Interval(float(mean), float(mean))
-    below = ((means < mean).mean() + (means <= mean).mean()) / 2
+    # A resample of the same images in another order has the same mean but for the last bit.
+    ties = np.abs(means - mean) <= _SAME * np.ptp(values)
+    below = ((means < mean) & ~ties).mean() + ties.mean() / 2
     bias = special.ndtri(below)
     deviation = (values - mean) / (len(values) - 1)  # of the mean of the others, sign turned
     acceleration = (deviation**3).sum() / (6 * (deviation**2).sum() ** 1.5)

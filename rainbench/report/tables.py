@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from rainbench.catalog.registry import Registry
-from rainbench.core.escape import inert, markdown
+from rainbench.core.escape import escape_formula, markdown
 from rainbench.core.files import write_atomically
 from rainbench.core.text import json_number
 from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.writers import grid_markdown
+from rainbench.run.results import writing
 
 CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "dataset": lambda row: row.dataset,
@@ -62,7 +63,15 @@ def write_tables(out: Path, registry: Registry, *, final: bool = True) -> list[R
         final: Whether nothing more is to come soon: error bars and groups are worked out, and
             ``table.tex``, ``table.json`` and ``timing.md`` are written beside ``table.csv`` and
             ``table.md``.
+
+    Raises:
+        StoreError: A table cannot be written.
     """
+    with writing(out):
+        return _write_tables(out, registry, final=final)
+
+
+def _write_tables(out: Path, registry: Registry, *, final: bool) -> list[Row]:
     rows = build_rows(out, registry)
     if final:
         from rainbench.report.uncertainty import add_statistics
@@ -82,7 +91,7 @@ def table_csv(rows: Iterable[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     writer.writerows(
-        [text if name in _NUMBERS else inert(text) for name, text in row_dict(row).items()]
+        [text if name in _NUMBERS else escape_formula(text) for name, text in row_dict(row).items()]
         for row in rows
     )
     return text.getvalue()

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from rainbench.report.rows import Row
 from rainbench.report.stats import Interval, bootstrap_means, group_letters, pairwise_tests
-from rainbench.run.results import RunResults, Scores
+from rainbench.run.results import RunResults
+from rainbench.run.scores import Scores
 
 
 def add_statistics(rows: Sequence[Row], out: Path, *, groups: bool = True) -> list[Row]:
     """Return a run's rows with intervals of their means and the letters of their groups.
 
-    Letters are given per data set under its customary protocol, over the entries that its table
+    Letters are given per data set under its default protocol, over the entries that its table
     shows and that were scored on the same images as most; PSNR decides, or SSIM where a protocol
     has no PSNR.
 

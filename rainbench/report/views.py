@@ -107,7 +107,7 @@ def _without(grid: Grid, title: str) -> Grid:
 
 def _is_noted(row: Row) -> bool:
     """Return whether the table has to say more than the state."""
-    if row.state in NOTED_STATES or row.origin:
+    if row.state in NOTED_STATES or row.origin or (row.images and row.ssim is None):
         return True
     return bool(row.images) and not row.comparable
 
@@ -190,7 +190,7 @@ def cross_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
         title="Every entry on every data set",
         columns=tuple(columns),
         rows=tuple(zip(*fields, strict=True)),
-        remarks=("Under each data set's customary protocol. PSNR in dB. –: not in this run.",),
+        remarks=("Under each data set's default protocol. PSNR in dB. –: not in this run.",),
     )
 
 

@@ -8,7 +8,7 @@ import io
 import json
 from typing import Literal
 
-from rainbench.core.escape import inert, markdown
+from rainbench.core.escape import escape_formula, markdown
 from rainbench.core.text import json_number
 from rainbench.report.grid import Cell, Grid
 from rainbench.report.latex import grid_latex
@@ -58,11 +58,16 @@ def grid_csv(grid: Grid) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        [*(inert(f"{column.group} {column.title}".strip()) for column in grid.columns), "notes"]
+        [
+            *(escape_formula(f"{column.group} {column.title}".strip()) for column in grid.columns),
+            "notes",
+        ]
     )
     for row in grid.rows:
         notes = dict.fromkeys(cell.note for cell in row if cell.note)
-        writer.writerow([*(inert(cell.text) for cell in row), inert("; ".join(notes))])
+        writer.writerow(
+            [*(escape_formula(cell.text) for cell in row), escape_formula("; ".join(notes))]
+        )
     return text.getvalue()
 
 

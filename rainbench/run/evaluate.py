@@ -26,13 +26,9 @@ from rainbench.run.cost import peak_bytes
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
-from rainbench.run.results import (
-    CellStore,
-    RunResults,
-    Scores,
-    read_images_csv,
-    summarise,
-)
+from rainbench.run.results import RunResults
+from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
+from rainbench.run.store import CellStore
 
 READ_AHEAD = 4
 """Pairs that are decoded before the network asks for them."""
@@ -107,7 +103,7 @@ def run_cell(
     result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
     parts = key_parts(cell, options)
     images = [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
-    if result.fits(parts, images):
+    if result.fits(parts, images, is_complete(cell.pairs, len(images))):
         on_image(len(images))
         return Outcome(cell, "kept")
     protocols = tuple(PROTOCOLS)

@@ -3,155 +3,45 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.errors import ImageError, RainbenchError
-from rainbench.core.images import IMAGE_SUFFIXES, pixel_hash, read_image
-from rainbench.core.text import natural_key
+from rainbench.core.images import pixel_hash, read_image
+from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import CHANGED, PairSet, load_image
+from rainbench.pairs.load import CHANGED, PairInfo, PairSet, load_image
+from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.run.key import code_of_folder, protocol_settings
-from rainbench.run.results import (
-    FOLDER_KIND,
-    CellStore,
-    RunResults,
-    Scores,
-    read_images_csv,
-    summarise,
-)
+from rainbench.run.results import FOLDER_KIND, RunResults
+from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
+from rainbench.run.store import CellStore
 
 SHOWN = 5
-LOOKED_AT = 50
-"""Files whose names tell what all names have around them."""
 
 LOSSY = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".jp2", ".j2k", ".gif"})
 """Endings of files that lost something when they were saved."""
 
-_ONE_NUMBER = re.compile(r"\D*?0*(\d+)\D*")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Matched:
-    """Which file restores which pair.
+class ScoredFolder:
+    """What became of a folder of restored images.
 
     Attributes:
-        files: The file of every pair that has one, by the pair's id, in the pairs' order.
-        missing: The ids of pairs without a file.
-        unused: Files that belong to no pair.
-        rule: By what the names were compared.
+        matched: Which file was scored as which image.
+        problems: What was left out, a sentence each.
+        copies: What has to be said of images that are the rainy or the clean picture itself;
+            empty where none is.
     """
 
-    files: Mapping[str, Path]
-    missing: tuple[str, ...]
-    unused: tuple[Path, ...]
-    rule: str
-
-
-def match_outputs(folder: Path, pairs: Sequence[Pair]) -> Matched:
-    """Find the restored image of every pair by its name.
-
-    Names are compared in turn by: the name of the rainy file, the pair's id, the name of the clean
-    file, the only number in the name, the rainy file's name with the same text around it in all
-    names (``1-cup_derained``). The first rule that finds most wins; one under which two files claim
-    a pair is passed over.
-
-    Args:
-        folder: The restored images, at any depth below.
-        pairs: The data set's pairs.
-
-    Raises:
-        RainbenchError: The folder does not exist or holds no images, or no name fits.
-    """
-    if not folder.is_dir():
-        raise RainbenchError(f"{folder}: there is no such folder of images")
-    files = sorted(
-        (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES),
-        key=lambda path: natural_key(path.as_posix()),
-    )
-    if not files:
-        raise RainbenchError(f"{folder}: holds no images")
-    best: dict[str, Path] = {}
-    best_rule, doubled = "", ""
-    for rule, of_pair, of_file in (*_RULES, _around(files, pairs)):
-        wanted = {of_pair(pair): pair.id for pair in pairs}
-        if len(wanted) < len(pairs) or "" in wanted:
-            continue
-        found: dict[str, Path] = {}
-        twice = ""
-        for file in files:
-            pair_id = wanted.get(of_file(file, folder))
-            if pair_id is not None and pair_id in found:
-                twice = f"{found[pair_id]} and {file} both stand for image {pair_id}"
-            elif pair_id is not None:
-                found[pair_id] = file
-        doubled = doubled or twice
-        if not twice and len(found) > len(best):
-            best, best_rule = found, rule
-    if not best:
-        example = f"{pairs[0].rainy.path.name}, and so on" if pairs else "the rainy images"
-        raise RainbenchError(
-            f"{folder}: {doubled or f'no name fits an image of the data set, such as {files[0]}'}",
-            hint=f"Name the restored images like the rainy ones: {example}.",
-        )
-    return Matched(
-        files={pair.id: best[pair.id] for pair in pairs if pair.id in best},
-        missing=tuple(pair.id for pair in pairs if pair.id not in best),
-        unused=tuple(file for file in files if file not in set(best.values())),
-        rule=best_rule,
-    )
-
-
-def _only_number(text: str) -> str:
-    found = _ONE_NUMBER.fullmatch(text)
-    return found[1] if found else ""
-
-
-_Rule = tuple[str, Callable[[Pair], str], Callable[[Path, Path], str]]
-"""What names are compared by, a pair's, and a file's below a folder; an empty name fits none."""
-
-_RULES: tuple[_Rule, ...] = (
-    (
-        "the rainy file's path",
-        lambda pair: "/".join(pair.rainy.path.with_suffix("").parts[-2:]),
-        lambda file, _: "/".join(file.with_suffix("").parts[-2:]),
-    ),
-    ("the rainy file's name", lambda pair: pair.rainy.path.stem, lambda file, _: file.stem),
-    (
-        "the id",
-        lambda pair: pair.id,
-        lambda file, folder: file.relative_to(folder).with_suffix("").as_posix(),
-    ),
-    ("the clean file's name", lambda pair: pair.clean.path.stem, lambda file, _: file.stem),
-    (
-        "the only number in the name",
-        lambda pair: pair.id if pair.id.isdigit() else "",
-        lambda file, _: _only_number(file.stem),
-    ),
-)
-
-
-def _around(files: Sequence[Path], pairs: Sequence[Pair]) -> _Rule:
-    """Return the rule of names that have a text before or after the rainy file's name."""
-    names = sorted({pair.rainy.path.stem for pair in pairs}, key=len, reverse=True)
-    votes: Counter[tuple[str, str]] = Counter()
-    for file in files[:LOOKED_AT]:
-        inside = next((name for name in names if name in file.stem), "")
-        before, _, after = file.stem.partition(inside) if inside else ("", "", "")
-        votes[before, after] += bool(inside)
-    before, after = max(votes, key=lambda affixes: votes[affixes], default=("", ""))
-
-    def of_file(file: Path, _: Path) -> str:
-        fits = file.stem.startswith(before) and file.stem.endswith(after)
-        return file.stem.removeprefix(before).removesuffix(after) if fits else ""
-
-    text = f"the rainy file's name in {before}NAME{after}"
-    return text, lambda pair: pair.rainy.path.stem, of_file
+    matched: Matched
+    problems: tuple[str, ...]
+    copies: str
 
 
 def entry_name(text: str) -> str:
@@ -178,28 +68,30 @@ def score_folder(
     name: str,
     out: Path,
     *,
+    pattern: str = "",
     allow_partial: bool = False,
     workers: int = 2,
     on_image: Callable[[int], None] = lambda _: None,
-) -> tuple[Matched, list[str]]:
+) -> ScoredFolder:
     """Score a folder of restored images as a cell of a run.
 
     Args:
-        folder: The images, matched by `match_outputs`.
+        folder: The images, matched by `rainbench.pairs.matching.match_outputs`.
         pairs: The data set's copy.
         name: The entry's name, see `entry_name`.
         out: The run's folder.
+        pattern: Which files count, see `match_outputs`.
         allow_partial: Leave out and list what is missing or unusable, instead of raising.
         workers: Threads that read and score.
         on_image: Called with how many images have just been finished.
 
-    Returns:
-        How names were matched, and what was left out, a sentence each.
-
     Raises:
-        RainbenchError: An image is missing, cannot be read or has another size.
+        RainbenchError: An image is missing, cannot be read or has another size; the names can be
+            read in several ways; or all images are the rainy or the clean ones themselves while
+            other files lie beside them.
     """
-    matched = match_outputs(folder, pairs.pairs)
+    matched = match_outputs(folder, pairs.pairs, pattern)
+    infos = {info.id: info for info in pairs.manifest}
     problems = [f"nothing for image {image}" for image in matched.missing]
     usable = []
     with ThreadPoolExecutor(workers) as pool:
@@ -212,11 +104,20 @@ def score_folder(
         shown = "\n".join(f"  - {problem}" for problem in problems[:SHOWN])
         more = f"\n  - and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise RainbenchError(
-            f"{folder}: cannot stand for {pairs.label}:\n{shown}{more}",
-            hint="Mend the folder, or give --allow-partial to leave these out and list them.",
+            f"{folder}: does not hold all images of {pairs.label}:\n{shown}{more}",
+            hint="Complete the folder, or give --allow-partial to leave these out and list them. "
+            f"Looked for: {matched.pattern}.",
         )
-    _fill_cell(folder, pairs, name, out, usable, matched, problems, workers, on_image)
-    return matched, problems
+    copies = _copies([(infos[pair.id], sha256) for pair, sha256 in usable])
+    if copies and matched.others and not pattern:
+        beside = show_readings(matched.others, folder, len(pairs.pairs))
+        raise RainbenchError(
+            f'{folder}: by the pattern "{matched.pattern}", {copies}, and there are other files:\n'
+            f"{beside}",
+            hint="Say which are meant with --pattern.",
+        )
+    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers, on_image)
+    return ScoredFolder(matched, tuple(problems), copies)
 
 
 def _check(pair: Pair, file: Path) -> tuple[str, str]:
@@ -225,12 +126,29 @@ def _check(pair: Pair, file: Path) -> tuple[str, str]:
         restored, clean = read_image(file), load_image(pair.clean)
     except ImageError as error:
         return "", str(error)
-    if restored.shape != clean.shape:
-        return "", (
-            f"{file} is {restored.shape[1]}x{restored.shape[0]}, but {pair.clean.path} is "
-            f"{clean.shape[1]}x{clean.shape[0]}"
-        )
-    return pixel_hash(restored), ""
+    if restored.shape == clean.shape:
+        return pixel_hash(restored), ""
+    (height, width), (wanted_height, wanted_width) = restored.shape[:2], clean.shape[:2]
+    across, down = width / wanted_width, height / wanted_height
+    several = across * down > 1 and across.is_integer() and down.is_integer()
+    what = f", {across * down:.0f} pictures in one?" if several else ""
+    return "", (
+        f"{file} is {width}x{height}{what}, but {pair.clean.path} is {wanted_width}x{wanted_height}"
+    )
+
+
+def _copies(images: Sequence[tuple[PairInfo, str]]) -> str:
+    """Return what has to be said of restored images that are a picture of their pair, or empty."""
+    parts = []
+    for what, hashes in (
+        ("rainy", [info.rainy_sha256 for info, _ in images]),
+        ("clean", [info.clean_sha256 for info, _ in images]),
+    ):
+        same = sum(sha256 == own for (_, sha256), own in zip(images, hashes, strict=True))
+        if same:
+            are = "is" if same == 1 else "are"
+            parts.append(f"{same} of {count_of(len(images), 'image')} {are} the {what} one itself")
+    return ", ".join(parts)
 
 
 def _fill_cell(
@@ -241,6 +159,7 @@ def _fill_cell(
     usable: Sequence[tuple[Pair, str]],
     matched: Matched,
     problems: Sequence[str],
+    copies: str,
     workers: int,
     on_image: Callable[[int], None],
 ) -> None:
@@ -257,7 +176,7 @@ def _fill_cell(
         "protocols": protocol_settings(),
     }
     cell = RunResults(out).cell(pairs.card.name, name)
-    if cell.fits(parts, images):
+    if cell.fits(parts, images, is_complete(pairs, len(images))):
         on_image(len(images))
         return
     with CellStore(cell.folder, parts, tuple(PROTOCOLS), images) as store:
@@ -277,9 +196,10 @@ def _fill_cell(
                 "source": FOLDER_KIND,
                 "title": folder.resolve().name,
                 "lossy": sum(matched.files[pair.id].suffix.lower() in LOSSY for pair, _ in usable),
+                "copies": copies,
                 "left_out": [*pairs.left_out, *problems],
                 "options": {"device": "none", "precision": "fp32", "tile": 0},
-                "provenance": {"names": matched.rule, "layout": pairs.layout},
+                "provenance": {"names": matched.pattern, "layout": pairs.layout},
             }
         )
 

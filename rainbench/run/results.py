@@ -9,13 +9,17 @@
 * ``cell.json``: the summary, the provenance and the hash of ``images.csv``, written last by rename:
   where it is, and ``images.csv`` still has these bytes, the cell is complete;
 * ``failed.json``: why the last attempt ended early, when it did;
-* ``timing.csv``: seconds per image. The only file that differs from run to run.
+* ``timing.csv``: seconds per image and a hash of its lines. The only file that differs from run to
+  run.
+
+`rainbench.run.store` writes a cell.
 """
 
 from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import io
 import json
 import math
@@ -25,30 +29,33 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.escape import inert, not_inert
-from rainbench.core.files import lock_folder, write_atomically
-from rainbench.core.resume import file_hash, key_of
-from rainbench.core.text import json_number
-from rainbench.metrics import PROTOCOLS, Score, mean_score
+from rainbench.core.files import lock_folder, read_regular_file, write_atomically
+from rainbench.core.resume import key_of
+from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.load import manifest_csv
 from rainbench.run.key import stale_reason
+from rainbench.run.scores import (
+    LARGEST_FILE,
+    Scores,
+    disagreement,
+    means_of,
+    parse_images_csv,
+    wrong_in_summary,
+)
 
 if TYPE_CHECKING:
-    from rainbench.pairs.load import PairSet
     from rainbench.run.plan import Plan
 
-IMAGES_HEADER = ("image", "protocol", "psnr", "ssim")
 FOLDER_KIND = "folder of images"
 """What ``cell.json`` calls the source of a cell whose images somebody else made."""
 
 WARM_UP = 3
 """Images whose times are left out of the median, where there are three times as many."""
 
-Scores = Mapping[str, Score]
+DAMAGED = "is damaged: run again"
 
 
 class RunResults:
@@ -78,12 +85,29 @@ class RunResults:
 
     def cells(self) -> list[CellResult]:
         """Return every cell that was begun, by data set and entry."""
-        return [CellResult(folder) for folder in sorted(self.folder.glob("cells/*/*"))]
+        folders = sorted(self.folder.glob("cells/*/*"))
+        return [CellResult(folder) for folder in folders if folder.is_dir()]
 
     def missing(self) -> list[tuple[str, str, str]]:
         """Return data set, entry and reason of what the last run could not start."""
-        content = _read_json(self.folder / "run.json") or {}
-        return [(dataset, entry, reason) for dataset, entry, reason in content.get("missing", ())]
+        return self._missing() or []
+
+    @property
+    def problems(self) -> list[str]:
+        """What in the folder is not to be trusted, a sentence each."""
+        found = [cell.problem for cell in self.cells() if cell.problem]
+        if os.path.lexists(self.folder / "run.json") and self._missing() is None:
+            found.append(f"{self.folder / 'run.json'}: {DAMAGED}")
+        return found
+
+    def _missing(self) -> list[tuple[str, str, str]] | None:
+        cells = (_read_json(self.folder / "run.json") or {}).get("missing")
+        if not isinstance(cells, list):
+            return None
+        found = [tuple(cell) for cell in cells if isinstance(cell, list) and len(cell) == 3]
+        if len(found) < len(cells) or not all(isinstance(text, str) for c in found for text in c):
+            return None
+        return [(dataset, entry, reason) for dataset, entry, reason in found]
 
     def write_plan(self, plan: Plan) -> None:
         """Write ``run.json``, what could not be started and why, and each data set's manifest.
@@ -97,9 +121,9 @@ class RunResults:
             "unusable": [(card.name, reason) for card, reason in plan.unusable],
         }
         manifests = self.folder / "manifests"
-        with _writing(self.folder):
+        with writing(self.folder):
             manifests.mkdir(parents=True, exist_ok=True)
-            _write_json(self.folder / "run.json", record)
+            write_json(self.folder / "run.json", record)
             for pairs in {cell.pairs.card.name: cell.pairs for cell in cells}.values():
                 text = manifest_csv(pairs.manifest)
                 write_atomically(manifests / f"{pairs.card.name}.csv", text.encode())
@@ -133,29 +157,46 @@ class CellResult:
         What a protocol does not define (the PSNR of `rescan-rgb`, any score of an image smaller
         than its window) is None or NaN.
         """
-        return read_images_csv(self.folder / "images.csv")
+        return parse_images_csv(self._images_csv)
+
+    @cached_property
+    def _images_csv(self) -> bytes:
+        try:
+            return read_regular_file(self.folder / "images.csv", LARGEST_FILE)
+        except OSError:
+            return b""
 
     @cached_property
     def problem(self) -> str:
         """Why a finished cell is not to be trusted; empty where it is, or is not finished."""
-        if not (self.folder / "cell.json").exists():
+        if not os.path.lexists(self.folder / "cell.json"):
             return ""
         place = "/".join(self.folder.parts[-3:])
-        if self.claim is None or not isinstance(self.claim.get("means", {}), dict):
-            return f"{place}/cell.json: is damaged: run again"
-        if self._is_borne_out(self.claim):
-            return ""
-        return f"{place}/images.csv: is not what cell.json was written for: run again"
+        if self.claim is None:
+            return f"{place}/cell.json: {DAMAGED}"
+        if wrong := wrong_in_summary(self.claim):
+            return f"{place}/cell.json: {wrong}: run again"
+        if not self._is_borne_out(self.claim):
+            return f"{place}/images.csv: is not what cell.json was written for: run again"
+        wrong = disagreement(self.claim, self.scores)
+        return f"{place}/cell.json: {wrong}: run again" if wrong else ""
 
     @property
     def summary(self) -> dict[str, Any] | None:
-        """What ``cell.json`` says of a complete cell; None where it is not complete."""
-        return None if self.problem else self.claim
+        """What ``cell.json`` says of a complete cell; None where it is not complete.
+
+        The means are those of ``images.csv``, under the protocols that are known today.
+        """
+        if self.problem or self.claim is None:
+            return None
+        protocols = [name for name in self.claim["means"] if name in PROTOCOLS]
+        return {**self.claim, "means": means_of(self.scores, protocols)}
 
     @property
     def label(self) -> str:
         """The data set's name, with the variant behind an @ where there is one."""
-        return f"{self.dataset}@{(self.claim or {}).get('variant', '')}".rstrip("@")
+        variant = (self.claim or {}).get("variant")
+        return f"{self.dataset}@{variant}" if variant and not self.problem else self.dataset
 
     @property
     def is_plain(self) -> bool:
@@ -172,217 +213,56 @@ class CellResult:
     def failure(self) -> str:
         """Why a cell is not complete."""
         said = (_read_json(self.folder / "failed.json") or {}).get("reason")
-        return self.problem or said or "interrupted before it was complete: run again to continue"
+        return (
+            self.problem
+            or (said if isinstance(said, str) else "")
+            or "interrupted before it was complete: run again to continue"
+        )
 
     @property
     def seconds(self) -> float | None:
         """The median time of an image, the first ones left out; None where none was measured."""
         try:
-            text = (self.folder / "timing.csv").read_text(encoding="utf-8", errors="replace")
-        except OSError:
+            text = read_regular_file(self.folder / "timing.csv", LARGEST_FILE).decode()
+            rows = list(csv.reader(io.StringIO(text)))
+        except (OSError, ValueError, csv.Error):
             return None
         seconds = []
-        for line in text.splitlines()[1:]:
-            with contextlib.suppress(ValueError):  # the last line may be torn
-                seconds.append(float(line.rpartition(",")[2]))
+        for row in rows[1:]:
+            with contextlib.suppress(ValueError, IndexError):  # the last line may be torn
+                seconds.append(float(row[1]))
+        seconds = [each for each in seconds if 0 < each < math.inf]
         warm = seconds[WARM_UP:] if len(seconds) >= 3 * WARM_UP else seconds
         return statistics.median(warm) if warm else None
 
-    def fits(self, parts: Mapping[str, object], images: Sequence[tuple[str, str]]) -> bool:
-        """Return whether the finished result of exactly this key is there."""
+    def fits(
+        self,
+        parts: Mapping[str, object],
+        images: Sequence[tuple[str, str]],
+        complete: bool | None = True,
+    ) -> bool:
+        """Return whether the finished result of exactly this key is there.
+
+        Args:
+            parts: What the numbers depend on.
+            images: Each image's id and hash.
+            complete: Whether they are the whole data set, see `rainbench.run.scores.is_complete`;
+                a card may have got a count since the cell was made.
+        """
+        summary = self.summary
         wanted = key_of({**parts, "images": list(images)})
-        return self.summary is not None and self.summary.get("key") == wanted
+        return (
+            summary is not None and summary["key"] == wanted and summary["complete_set"] == complete
+        )
 
     def _is_borne_out(self, claim: Mapping[str, Any]) -> bool:
         """Return whether ``images.csv`` is the file that ``cell.json`` was written for.
 
         Cells from before the hash was written down have to have the means that they claim.
         """
-        file = self.folder / "images.csv"
         if "images_sha256" in claim:
-            try:
-                return bool(file_hash(file) == claim["images_sha256"])
-            except OSError:
-                return False
-        return bool(self.scores) and all(
-            _same(mean, self.scores, name) for name, mean in claim.get("means", {}).items()
-        )
-
-
-class CellStore:
-    """One cell's folder, open for appending. A context manager.
-
-    Args:
-        folder: The cell's folder; made when absent.
-        parts: What the numbers depend on, the images apart.
-        protocols: The protocols that every image is scored under, in order.
-        images: For each image in order: its id and the hash of its two pictures.
-
-    Raises:
-        StoreError: The folder cannot be made or written.
-    """
-
-    def __init__(
-        self,
-        folder: Path,
-        parts: Mapping[str, object],
-        protocols: Sequence[str],
-        images: Sequence[tuple[str, str]],
-    ) -> None:
-        self.folder = folder
-        self._protocols = list(protocols)
-        self.key = key_of({**parts, "images": list(images)})
-        self._parts = parts
-        self._images = images
-        self._file: IO[str] | None = None
-        self._timing: IO[str] | None = None
-        self.done: dict[str, Scores] = {}
-
-    def __enter__(self) -> Self:
-        with _writing(self.folder):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            kept = self._usable_prefix()
-            if not kept:  # before cell.json, which says that it is not to be trusted
-                self._discard("images.csv")
-            self._discard("cell.json", "failed.json")
-            _write_json(self.folder / "key.json", {**self._parts, "images": list(self._images)})
-            text = format_rows(kept)
-            write_atomically(self.folder / "images.csv", text.encode())
-            self._file = (self.folder / "images.csv").open("a", encoding="utf-8", newline="")
-            self._timing = (self.folder / "timing.csv").open("a", encoding="utf-8", newline="")
-            if self._timing.tell() == 0:
-                self._timing.write("image,seconds\n")
-        self.done = kept
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for file in (self._file, self._timing):
-            if file is not None:
-                with contextlib.suppress(OSError):
-                    file.close()
-        if isinstance(error, RainbenchError):
-            with contextlib.suppress(OSError):  # a later run tries again, whatever is written here
-                _write_json(self.folder / "failed.json", {"reason": error.message})
-
-    def append(self, image: str, scores: Scores, seconds: float | None) -> None:
-        """Write one image's scores, and its time if there is one, and flush them to the system."""
-        assert self._file is not None and self._timing is not None
-        with _writing(self.folder):
-            self._file.write(_rows_text(image, {name: scores[name] for name in self._protocols}))
-            self._file.flush()
-            if seconds is not None:
-                csv.writer(self._timing, lineterminator="\n").writerow(
-                    [inert(image), f"{seconds:.4g}"]
-                )
-                self._timing.flush()
-
-    def complete(self, summary: Mapping[str, object]) -> None:
-        """Write ``cell.json``: the cell is complete from now on."""
-        with _writing(self.folder):
-            assert self._file is not None
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            sha256 = file_hash(self.folder / "images.csv")
-            content = {"key": self.key, "images_sha256": sha256, **summary}
-            _write_json(self.folder / "cell.json", content)
-
-    def _usable_prefix(self) -> dict[str, Scores]:
-        """Return the scores an earlier run left that are still true, as a prefix of the order."""
-        cell = CellResult(self.folder)
-        before = dict(cell.parts)
-        images_before = dict(map(tuple, before.pop("images", [])))
-        if cell.problem or key_of(before) != key_of(self._parts):
-            return {}
-        scored = cell.scores
-        kept: dict[str, Scores] = {}
-        for image, pixels in self._images:
-            if images_before.get(image) != pixels or list(scored.get(image, ())) != self._protocols:
-                break
-            kept[image] = scored[image]
-        return kept
-
-    def _discard(self, *names: str) -> None:
-        for name in names:
-            (self.folder / name).unlink(missing_ok=True)
-
-
-def read_images_csv(file: Path) -> dict[str, Scores]:
-    """Read an ``images.csv``; a torn last line is ignored, and so is a file of another kind.
-
-    Returns:
-        The scores by image and protocol, in the file's order. What a protocol does not define
-        (the PSNR of `rescan-rgb`, any score of an image smaller than its window) is None or NaN.
-    """
-    try:
-        text = file.read_text(encoding="utf-8", errors="replace")
-        rows = list(csv.reader(io.StringIO(text[: text.rfind("\n") + 1])))
-    except (OSError, csv.Error):
-        return {}
-    if not rows or tuple(rows[0]) != IMAGES_HEADER:
-        return {}
-    scores: dict[str, dict[str, Score]] = {}
-    for row in rows[1:]:
-        if len(row) == 4 and row[1] in PROTOCOLS:
-            try:
-                score = Score(float(row[2]) if row[2] else None, float(row[3] or "nan"))
-            except ValueError:  # not what we wrote: nothing from here on is
-                break
-            scores.setdefault(not_inert(row[0]), {})[row[1]] = score
-    return dict(scores)
-
-
-def summarise(pairs: PairSet, entry: str, scores: Mapping[str, Scores]) -> dict[str, object]:
-    """Return what ``cell.json`` says of every cell.
-
-    Args:
-        pairs: The data set's copy.
-        entry: The entry's name.
-        scores: Those of ``images.csv``, so that a resumed run gives the same as a whole one.
-    """
-    variant = pairs.variant
-    return {
-        "dataset": pairs.card.name,
-        "variant": variant.name if variant else "",
-        "variant_note": variant.note if variant else "",
-        "comparable": variant is None or variant.comparable,
-        "entry": entry,
-        "images": len(scores),
-        "complete_set": len(scores) == pairs.found and pairs.card.count in (0, pairs.found),
-        "left_out": list(pairs.left_out),
-        "means": means_of(scores),
-    }
-
-
-def means_of(scores: Mapping[str, Scores]) -> dict[str, dict[str, float | str | None]]:
-    """Return the means over a cell's images by protocol, as ``cell.json`` holds them."""
-    means = {name: mean_score(each[name] for each in scores.values()) for name in PROTOCOLS}
-    return {
-        name: {part: json_number(value) for part, value in mean._asdict().items()}
-        for name, mean in means.items()
-    }
-
-
-def format_rows(scores: Mapping[str, Scores]) -> str:
-    """Return the text of an ``images.csv``."""
-    header = ",".join(IMAGES_HEADER) + "\n"
-    return header + "".join(
-        _rows_text(image, per_protocol) for image, per_protocol in scores.items()
-    )
-
-
-def _rows_text(image: str, scores: Scores) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    for protocol, score in scores.items():
-        psnr = "" if score.psnr is None else f"{score.psnr:.6f}"
-        ssim = "" if math.isnan(score.ssim) else f"{score.ssim:.8f}"
-        writer.writerow([inert(image), protocol, psnr, ssim])
-    return text.getvalue()
+            return bool(hashlib.sha256(self._images_csv).hexdigest() == claim["images_sha256"])
+        return bool(self.scores) and not disagreement(claim, self.scores)
 
 
 @contextlib.contextmanager
@@ -393,13 +273,13 @@ def lock_run(out: Path) -> Iterator[None]:
         StoreError: The folder cannot be made or written, or another run is at work in it.
     """
     with contextlib.ExitStack() as stack:
-        with _writing(out):
+        with writing(out):
             stack.enter_context(lock_folder(out, "run"))
         yield
 
 
 @contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Turn what the system says of a failed write into a user's error."""
     try:
         yield
@@ -421,30 +301,14 @@ def _free_space(folder: Path) -> int | None:
     return None
 
 
-def _write_json(file: Path, content: Mapping[str, object]) -> None:
+def write_json(file: Path, content: Mapping[str, object]) -> None:
+    """Write one of a run's JSON files, whole or not at all."""
     write_atomically(file, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _read_json(file: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(read_regular_file(file, LARGEST_FILE).decode())
     except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
-
-
-def _same(mean: Mapping[str, Any], scores: Mapping[str, Scores], protocol: str) -> bool:
-    """Return whether the scores of a protocol have a mean, up to the digits of ``images.csv``."""
-    if protocol not in PROTOCOLS:
-        return True
-    try:
-        now = mean_score(each[protocol] for each in scores.values())
-        means = mean["psnr"], mean["ssim"]
-        claimed = [math.nan if value is None else float(value) for value in means]
-    except (KeyError, TypeError, ValueError, RainbenchError):
-        return False
-    found = [math.nan if value is None else value for value in (now.psnr, now.ssim)]
-    return all(
-        (math.isnan(was) and math.isnan(value)) or math.isclose(was, value, abs_tol=1e-5)
-        for was, value in zip(claimed, found, strict=True)
-    )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Literal
 
-from rainbench.core.escape import inert, markdown
+from rainbench.core.escape import escape_formula, markdown
 from rainbench.core.text import count_of
 
 SummaryState = Literal["accepted", "rejected", "waiting", "failed", "duplicate"]
@@ -64,7 +64,7 @@ def summary_csv(rows: Sequence[SummaryRow]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    writer.writerows([inert(text) for text in _texts(row)] for row in rows)
+    writer.writerows([escape_formula(text) for text in _texts(row)] for row in rows)
     return text.getvalue()
 
 

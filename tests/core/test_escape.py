@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rainbench.core.escape import inert, markdown, not_inert, visible, visible_json
+from rainbench.core.escape import escape_formula, markdown, unescape_formula, visible, visible_json
 
 ESCAPES = [
     "\x1b[31mred", "\x1b]0;title\x07", "\x9b31m", "a\rb", "\x08\x08", "\x7f", "\x00",
@@ -35,21 +35,21 @@ def test_plain_text_stays(text):
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_a_spreadsheet_sees_text(text):
-    assert inert(text) == f"'{text}" and not_inert(inert(text)) == text
+    assert escape_formula(text) == f"'{text}" and unescape_formula(escape_formula(text)) == text
 
 
 @pytest.mark.parametrize("text", ["-1.5", "+0.02", "-0.01 / +0.3", "", "7", "x=1", "'quoted'"])
 def test_numbers_and_names_stay(text):
-    assert inert(text) == text == not_inert(text)
+    assert escape_formula(text) == text == unescape_formula(text)
 
 
 @given(st.text(alphabet="'=+-@1a \t\r\n"))
 def test_what_was_made_inert_is_read_back(text):
-    assert not_inert(inert(text)) == text
+    assert unescape_formula(escape_formula(text)) == text
     line = io.StringIO()
-    csv.writer(line).writerow([inert(text)])
+    csv.writer(line).writerow([escape_formula(text)])
     (row,) = csv.reader(io.StringIO(line.getvalue(), newline=""))
-    assert not_inert(row[0]) == text
+    assert unescape_formula(row[0]) == text
 
 
 @pytest.mark.parametrize(

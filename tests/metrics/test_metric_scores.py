@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
+from rainbench.metrics.torch_backend import score_all_torch
 
 PICTURES = st.tuples(st.integers(11, 24), st.integers(11, 24)).flatmap(
     lambda size: st.tuples(
@@ -131,6 +133,8 @@ def test_raindrop_cuts_at_the_right_and_bottom():
 FLOATS, CLEAN = random_pair(16, 20)
 BROKEN = FLOATS.copy()
 BROKEN[3, 4, 1] = np.nan
+DARK = np.zeros((16, 20, 3), np.uint8)
+DARK[2:5, 3:9] = 250
 OVERFLOWN = FLOATS.copy()
 OVERFLOWN[0, 0, 0] = np.inf
 
@@ -147,11 +151,48 @@ OVERFLOWN[0, 0, 0] = np.inf
         (FLOATS, FLOATS, "the clean picture is float32"),
         (FLOATS, CLEAN[..., 0], "the clean picture is uint8 of shape .16, 20., not uint8"),
         (FLOATS[:0], CLEAN[:0], "no pixels"),
+        (FLOATS * 255, CLEAN, r"float values from .* to .*, \[0, 1\] is expected"),
+        (CLEAN.astype(np.float32), CLEAN, r"float values from .*, \[0, 1\] is expected"),
+        (DARK.astype(np.float32), DARK, r"float values from 0 to 250, \[0, 1\] is expected"),
+        (CLEAN.astype(np.float32) / 127.5 - 1, CLEAN, r"float values from -1 to 1, \[0, 1\]"),
+        (CLEAN // 255, CLEAN, "restored picture has 8-bit values of 0 and 1 only"),
+        ((CLEAN > 99).astype(np.uint8), CLEAN, "restored picture has 8-bit values of 0 and 1"),
+        (CLEAN, (CLEAN > 99).astype(np.uint8), "clean picture has 8-bit values of 0 and 1 only"),
+        (CLEAN.transpose(2, 0, 1), CLEAN, "uint8 of shape .3, 16, 20., not float32 or uint8"),
+        (CLEAN.astype(np.int64), CLEAN, r"int64 .*float32 in \[0, 1\], uint8 from 0 to 255"),
+        (CLEAN.tolist(), CLEAN, "the restored picture is a list, not an array"),
+        (FLOATS, CLEAN / 255, "clean picture is float64 .* values from 0 to 255"),
     ],
 )
 def test_wrong_pictures(restored, clean, message):
     with pytest.raises(RainbenchError, match=message):
         score_all(restored, clean)
+
+
+@pytest.mark.parametrize("scale", [255, 2])
+def test_torch_refuses_the_same_scales(scale):
+    restored = torch.from_numpy(FLOATS * scale - (scale == 2)).permute(2, 0, 1)
+    clean = torch.from_numpy(CLEAN).permute(2, 0, 1)
+    if scale == 2:
+        restored = clean.float() / 127.5 - 1
+    with pytest.raises(RainbenchError, match=r"\[0, 1\] is expected"):
+        score_all_torch(restored, clean)
+
+
+@pytest.mark.parametrize(
+    "restored",
+    [
+        CLEAN * 0,
+        FLOATS * 0 + 1.2,
+        FLOATS * 2 - 0.4,
+        FLOATS * 0 - 3,
+        np.where(FLOATS > 0.97, np.float32(40), FLOATS),
+    ],
+)
+def test_what_overshoots_or_is_bad_is_scored_all_the_same(restored):
+    """A network may return a black picture, or a few values far outside."""
+    scored = score_all(restored.astype(restored.dtype), CLEAN, ["rgb"])["rgb"]
+    assert scored.psnr is not None and scored.psnr < 40
 
 
 def test_wrong_protocol():

@@ -77,7 +77,7 @@ def test_an_unchanged_tree_passes_and_a_changed_one_fails(call, tmp_path):
     compare = (*COMPARE, "right")
     exits, text = call(ROOT, (*RUN, "right"), ACCEPT, compare, nothing)
     assert exits == [0, 0, 0, 1], text
-    assert "only 0 cells have golden numbers, 1 were to be guarded" in text
+    assert "only 0 values compared with golden numbers, at least 1 wanted" in text
     assert "## Numbers: passed" in (tmp_path / "sum.md").read_text()
 
     rounding = mutated(
@@ -121,6 +121,6 @@ def test_the_ready_workflow_parses_and_its_commands_exist():
     for name, *arguments in calls:
         assert name in COMMANDS
         command = cli.get_command(click.Context(cli), name)
-        known = {"$ENTRIES": "mynet", "$DATASET": "mini-streaks", "$CELLS": "1"}
+        known = {"$ENTRIES": "mynet", "$DATASET": "mini-streaks", "$VALUES": "200"}
         command.make_context(name, [known.get(argument, argument) for argument in arguments])
-    assert set(workflow["env"]) == {"RAINBENCH", "ENTRIES", "DATASET", "CELLS"}
+    assert set(workflow["env"]) == {"RAINBENCH", "ENTRIES", "DATASET", "VALUES"}

@@ -9,8 +9,9 @@ from rainbench.catalog.published import PublishedCell, Reason, load_published, p
 from rainbench.catalog.registry import load_registry
 from rainbench.core.escape import markdown
 from rainbench.metrics import PROTOCOLS, Score
+from rainbench.report import golden
 from rainbench.report.compare import Comparison
-from rainbench.report.golden import find_drift, write_golden
+from rainbench.report.golden import read_golden, write_golden
 from rainbench.report.grid import number
 from rainbench.report.rows import NO_REASON, Row, set_beside
 from rainbench.report.tables import table_csv, table_markdown
@@ -85,6 +86,10 @@ def scores(shift=0.0, name="prenet-y"):
     moved = dict(per_image)
     moved[name] = Score(30.0 + shift, 0.9)
     return {"1": per_image, "2": moved}
+
+
+def find_drift(file, dataset, entry, scores):
+    return golden.find_drift(read_golden(file), dataset, entry, scores)[0]
 
 
 def test_drift_names_the_cell_the_protocol_and_the_image(tmp_path):

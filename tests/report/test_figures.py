@@ -19,7 +19,7 @@ from rainbench.report.figures.inputs import choose_boxes, costs_of, typical_imag
 from rainbench.report.figures.plots import MARKERS, Cost, draw_costs, draw_distributions
 from rainbench.report.figures.style import COLOURS, save_figure
 from rainbench.report.rows import Row
-from rainbench.run.results import format_rows
+from rainbench.run.scores import format_rows
 
 HOSTILE = 'a $x_{$ <b>"\\\n../../é\x00'
 

@@ -12,7 +12,13 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.metrics import PROTOCOLS, MeanScore
 from rainbench.pairs.load import load_pairs
-from rainbench.report.identify import Target, family_of, judge, rank, score_images
+from rainbench.report.identify import (
+    Published,
+    agreeing_family,
+    family_of,
+    rank,
+    score_images,
+)
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +35,20 @@ def measured(mini):
 @pytest.mark.parametrize("planted", ["prenet-y", "rgb", "raindrop-y", "spanet-rgb", "y-win7"])
 def test_a_planted_number_is_found(measured, planted):
     score = measured[planted]
-    target = Target("x", round(score.psnr, 2), round(score.ssim, 3))
+    target = Published("x", round(score.psnr, 2), round(score.ssim, 3))
     ranked = rank([target], [{"mini": measured}])
     nearest = ranked[0]
-    by_name = {candidate.protocol: candidate for candidate in ranked}
+    by_name = {explanation.protocol: explanation for explanation in ranked}
     assert nearest.distance == pytest.approx(by_name[planted].distance, abs=0.3)
     assert nearest.family == family_of(planted)
-    assert judge([target], ranked).family == family_of(planted)
+    assert agreeing_family([target], ranked).family == family_of(planted)
     assert len(ranked) == len(PROTOCOLS)
 
 
 def test_the_right_revision_is_found(measured):
     other = {name: each._replace(psnr=(each.psnr or 0) + 3) for name, each in measured.items()}
     score = measured["rgb"]
-    target = Target("x", round(score.psnr, 2), round(score.ssim, 3))
+    target = Published("x", round(score.psnr, 2), round(score.ssim, 3))
     ranked = rank([target], [{"wrong": other, "right": measured}])
     assert ranked[0].revisions == ("right",)
 
@@ -60,7 +66,7 @@ def test_chance_by_hand():
     Two other computations print something else, so the chance that one of them is as near is
     1 - (1 - 0.01)^2.
     """
-    target = Target("x", 20.1, None)
+    target = Published("x", 20.1, None)
     ranked = rank([target], [{"set": scores({"prenet-y": 20.0, "rgb": 30.0})}])
     assert ranked[0].protocol == "prenet-y"
     assert ranked[0].distance == pytest.approx(2.0)
@@ -68,7 +74,7 @@ def test_chance_by_hand():
 
 
 def test_no_number_is_nearer_than_its_digits():
-    target = Target("x", 20.0, None, psnr_step=1.0)
+    target = Published("x", 20.0, None, psnr_step=1.0)
     ranked = rank([target], [{"set": scores({"prenet-y": 20.0, "rgb": 30.0})}])
     assert ranked[0].distance == 0
     assert ranked[0].chance == pytest.approx(1 - (1 - 1 / 20) ** 2)
@@ -76,15 +82,15 @@ def test_no_number_is_nearer_than_its_digits():
 
 def test_several_numbers_make_an_accident_less_probable(measured):
     score = measured["prenet-y"]
-    target = Target("x", round(score.psnr, 2), round(score.ssim, 3))
+    target = Published("x", round(score.psnr, 2), round(score.ssim, 3))
     once = rank([target], [{"mini": measured}])[0]
     twice = rank([target, target], [{"mini": measured}] * 2)[0]
     assert twice.chance < once.chance < 0.2
 
 
 def test_nothing_is_singled_out_when_nothing_agrees(measured):
-    target = Target("x", 99.0, 0.1)
-    assert judge([target], rank([target], [{"mini": measured}])).family == ""
+    target = Published("x", 99.0, 0.1)
+    assert agreeing_family([target], rank([target], [{"mini": measured}])).family == ""
 
 
 def test_on_the_command_line(rainbench, tmp_path, mini, measured):
@@ -100,7 +106,23 @@ def test_on_the_command_line(rainbench, tmp_path, mini, measured):
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["family"] == "RGB"
+    assert answer["partial"] == ["mini-streaks: ranked by 4 of 8 images"]
     assert np.isclose(answer["ranked"][0]["measured"][0]["psnr"], score.psnr)
+
+
+def test_a_ranking_by_some_images_is_said(capfd):
+    cli.main(["identify", "-d", "mini-streaks", "--psnr", "22.92", "--limit", "2"],
+             standalone_mode=False)  # fmt: skip
+    said = capfd.readouterr().err
+    assert "Warning: mini-streaks: ranked by 2 of 8 images: the published number is a mean" in said
+
+
+def test_outputs_that_lack_an_image_are_refused(tmp_path, mini):
+    for pair in mini.pairs[1:]:
+        write_png(tmp_path / f"{pair.id}.png", read_image(pair.rainy.path))
+    call = ["identify", "-d", "mini-streaks", "--psnr", "22", "--limit", "4", "--outputs"]
+    with pytest.raises(RainbenchError, match="nothing for 1 image of mini-streaks, such as"):
+        cli.main([*call, str(tmp_path)], standalone_mode=False)
 
 
 @pytest.mark.parametrize("wrong", [("--psnr", "x"), ()])

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,13 +16,17 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.core.resume import file_hash
 from rainbench.metrics import PROTOCOLS, Score
+from rainbench.report.grid import number
+from rainbench.report.page import make
 from rainbench.report.page.gallery import _map_range, error_map
 from rainbench.report.page.make import make_report
+from rainbench.report.page.numbers import plain
 from rainbench.report.rows import build_rows
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.results import FOLDER_KIND, RunResults, format_rows
+from rainbench.run.results import FOLDER_KIND, RunResults
+from rainbench.run.scores import format_rows
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
@@ -290,3 +296,18 @@ def test_numbers_stand_as_in_the_table_and_as_printed(browser, tmp_path):
     cross = browser.text("#cross tbody td")
     assert cross == "38.80 / 0.9821*"
     assert browser.complaints() == []
+
+
+VALUES = (0.94864996, 0.948650, 0.94865004, 0.03125, 0.09375, 2.5, 3.5, 0.5, 26.905, 1e-9, 80.0)
+
+
+def test_the_page_rounds_like_the_tables():
+    """The mean 0.94864996 is 0.9486 in Markdown; rounded to six digits first it would be 0.9487."""
+    if shutil.which("node") is None:
+        pytest.skip("no JavaScript at hand")
+    source = (Path(make.__file__).parent / "elements.js").read_text(encoding="utf-8")
+    functions = source[source.index("const value") : source.index("function short")]
+    asked = [(plain(value), digits) for value in VALUES for digits in (0, 2, 4)]
+    script = f"{functions}\nconsole.log({json.dumps(asked)}.map(([v, d]) => text(v, d)).join(' '))"
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [number(value, digits) for value, digits in asked]

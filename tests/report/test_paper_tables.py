@@ -11,7 +11,8 @@ from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.paper_tables import NONE, find_table, load_layouts, paper_table
 from rainbench.report.writers import write_grid
-from rainbench.run.results import RunResults, format_rows
+from rainbench.run.results import RunResults
+from rainbench.run.scores import format_rows
 
 PRINTED = {  # read off the papers' pages: the names from left to right, or from the top
     ("SPANet", "T1"): "Input; Jiang et al.; Wei et al.; Li et al.; Ours",

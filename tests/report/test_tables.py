@@ -26,7 +26,8 @@ from rainbench.report.tables import (
 )
 from rainbench.report.uncertainty import add_statistics
 from rainbench.report.writers import write_grid
-from rainbench.run.results import RunResults, format_rows
+from rainbench.run.results import RunResults
+from rainbench.run.scores import format_rows
 
 HOSTILE = (
     "<script>alert('x')</script>",

@@ -10,7 +10,8 @@ from rainbench.metrics import PROTOCOLS
 from rainbench.run.evaluate import run_plan, score
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
-from rainbench.run.results import RunResults, read_images_csv
+from rainbench.run.results import RunResults
+from rainbench.run.scores import read_images_csv
 
 
 def test_each_image_is_predicted_once_and_scored_under_every_protocol(cards, add_network, tmp_path):

@@ -15,7 +15,8 @@ from rainbench.run.evaluate import _scored, run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
 from rainbench.run.predict import Predictor
-from rainbench.run.results import CellResult, format_rows, means_of
+from rainbench.run.results import CellResult
+from rainbench.run.scores import format_rows, means_of
 
 ROOT = Path(code.__file__).parents[1]
 
@@ -53,7 +54,7 @@ NETWORK = "rainbench.networks.prenet:PReNet"
         ("run/predict.py", ".float() / 255", ".float() / 256", "evaluation"),
         ("run/tiling.py", "PROBE_WIDTH = ", "PROBE_WIDTH = 1 + ", "evaluation"),
         ("run/evaluate.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
-        ("run/results.py", ":.6f}", ":.5f}", "evaluation"),
+        ("run/scores.py", ":.6f}", ":.5f}", "evaluation"),
         ("metrics/kernels.py", "COLUMNS + 16", "COLUMNS + 32", "evaluation"),
         ("metrics/psnr.py", "math.log10", "math.log2", "evaluation"),
         ("metrics/torch_backend.py", "_over_255", "_over_256", "evaluation"),

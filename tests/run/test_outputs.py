@@ -1,7 +1,9 @@
 """Somebody's folder of images as an entry: names, partial folders, hostile names, same numbers."""
 
 import csv
+import json
 
+import numpy as np
 import pytest
 
 from rainbench.catalog.registry import load_registry
@@ -9,10 +11,13 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.load import load_pairs
+from rainbench.pairs.matching import match_outputs
 from rainbench.report.compare import compare_run
+from rainbench.report.golden import accept_run
 from rainbench.report.rows import build_rows
+from rainbench.report.tables import table_markdown
 from rainbench.run import outputs as module
-from rainbench.run.outputs import entry_name, match_outputs, score_folder
+from rainbench.run.outputs import entry_name, score_folder
 
 
 @pytest.fixture
@@ -31,22 +36,22 @@ def pair(name, folder):
 
 
 @pytest.mark.parametrize(
-    ("names", "rule"),
+    ("names", "pattern"),
     [
-        (["r1.png", "r2.png"], "the rainy file's name"),
-        (["1.jpg", "2.jpg"], "the id"),
-        (["x/0001.png", "x/0002.png"], "the only number in the name"),
-        (["out_1_a.png", "out_2_a.png", "readme.png"], "the only number in the name"),
-        (["r1_x2.png", "r2_x2.png", "_x2.png"], "the rainy file's name in NAME_x2"),
-        (["b/my-r1-2.jpg", "b/my-r2-2.jpg", "r9.png"], "the rainy file's name in my-NAME-2"),
+        (["r1.png", "r2.png"], "{id}.png"),
+        (["1.jpg", "2.jpg"], "{id}.jpg"),
+        (["x/0001.png", "x/0002.png"], "x/{id}.png"),
+        (["out_1_a.png", "out_2_a.png", "readme.png"], "out_{id}_a.png"),
+        (["r1_x2.png", "r2_x2.png", "_x2.png"], "{id}_x2.png"),
+        (["b/my-r1-2.jpg", "b/my-r2-2.jpg", "r9.png"], "b/my-{id}-2.jpg"),
     ],
 )
-def test_rules_of_names(tmp_path, names, rule):
+def test_what_names_have_in_common(tmp_path, names, pattern):
     for name in names:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     found = match_outputs(tmp_path, [pair("1", tmp_path), pair("2", tmp_path)])
-    assert found.rule == rule
+    assert found.pattern == pattern
     assert [file.relative_to(tmp_path).as_posix() for file in found.files.values()] == names[:2]
     assert not found.missing and len(found.unused) == len(names) - 2
 
@@ -104,7 +109,7 @@ def test_a_scored_folder_is_a_row_like_any_other(rainbench, toy, cards, outputs,
     hostile = '<script>alert("x")</script>\n../|'
     done = rainbench("score", outputs, "-d", "toy", "--data", toy, "--out", out, "--name", hostile)
     assert done.returncode == 0, done.stderr
-    assert "5 images matched by the only number in the name" in done.stderr
+    assert '5 images matched by "rain-{id}_out.png"' in done.stderr
     found = rows(out)
     for (entry, protocol), row in found.items():
         if entry != "identity" and protocol != "raindrop-y":
@@ -156,3 +161,90 @@ def test_a_picture_replaced_while_scoring_fails_the_cell(
     assert str(file) in str(caught.value)
     (row,) = build_rows(tmp_path / "out", load_registry([cards]))
     assert row.state == "failed" and row.note == caught.value.message
+
+
+def score(rainbench, toy, folder, *more):
+    return rainbench("score", folder, "-d", "toy", "--data", toy, "--out", "run", *more)
+
+
+def test_two_kinds_of_names_are_refused_and_a_pattern_chooses(rainbench, toy, outputs, tmp_path):
+    """What `--pattern` names is scored, never the kind that comes first in the alphabet."""
+    for file in list(outputs.iterdir()):
+        number = int(file.stem[5:8])
+        image = read_image(file)
+        write_png(outputs / f"{number}_input.png", image)
+        write_png(outputs / f"{number}_output.png", image // 2)
+        file.unlink()
+    refused = score(rainbench, toy, outputs)
+    assert refused.returncode == 2 and not (tmp_path / "run" / "cells").exists()
+    for part in ("1_input.png", "1_output.png", '--pattern "{id}_output.png"'):
+        assert part in refused.stderr
+    done = score(rainbench, toy, outputs, "--pattern", "{id}_output.png", "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["pattern"] == "{id}_output.png" and not answer["copies"]
+    assert float(answer["rows"][0]["psnr"]) < 16
+
+
+@pytest.mark.parametrize("what", ["rainy", "clean"])
+def test_copies_of_the_data_set_are_said(outputs, toy, cards, tmp_path, what):
+    if what == "clean":
+        for file in outputs.iterdir():
+            write_png(file, read_image(toy / "toy" / "target" / f"{int(file.stem[5:8])}.png"))
+    said = f"5 of 5 images are the {what} one itself"
+    registry = load_registry([cards])
+    pairs = load_pairs(registry.dataset("toy"), toy / "toy")
+    assert score_folder(outputs, pairs, "theirs", tmp_path / "out").copies == said
+    assert all(said in row.note for row in build_rows(tmp_path / "out", registry))
+
+
+def test_inputs_beside_a_lone_output_are_refused(outputs, toy, cards, tmp_path):
+    write_png(outputs / "rain-001_restored.png", read_image(outputs / "rain-001_out.png") // 2)
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    with pytest.raises(RainbenchError) as caught:
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    assert "5 of 5 images are the rainy one itself" in caught.value.message
+    assert "rain-001_restored.png is image 1" in caught.value.message
+    score_folder(outputs, pairs, "theirs", tmp_path / "out", pattern="rain-{id}_out.png")
+
+
+def test_pictures_side_by_side_are_no_restored_images(outputs, toy, cards, tmp_path):
+    for file in outputs.iterdir():
+        write_png(file, np.hstack([read_image(file)] * 3))
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    with pytest.raises(RainbenchError, match=r"is 192x48, 3 pictures in one\?"):
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+
+
+def test_a_set_without_a_count_of_tiny_pictures(outputs, toy, cards, tmp_path):
+    """Two images may be all or not: that is said, and they are not made golden in silence."""
+    card = cards / "toy.toml"
+    card.write_text(
+        card.read_text().replace("count = 5", "count = 0").replace("[[64, 48]]", "[[8, 8]]")
+    )
+    for number in range(1, 6):
+        for file in (toy / f"toy/input/{number}.png", toy / f"toy/target/{number}.png"):
+            if number > 2:
+                file.unlink()
+            else:
+                write_png(file, np.ascontiguousarray(read_image(file)[:8, :8]))
+        restored = outputs / f"rain-{number:03d}_out.png"
+        if number > 2:
+            restored.unlink()
+        else:
+            write_png(restored, read_image(restored)[:8, :8] // 2)
+    registry = load_registry([cards])
+    pairs = load_pairs(registry.dataset("toy"), toy / "toy")
+    out = tmp_path / "out"
+    score_folder(outputs, pairs, "theirs", out)
+    row = next(row for row in build_rows(out, registry) if row.protocol == "prenet-y")
+    assert not row.comparable and "2 images, whether all is not known" in row.note
+    assert row.ssim is None and "no SSIM: 2 images smaller than its window" in row.note
+    assert "no SSIM" in table_markdown([row], registry)
+    (accepted,) = accept_run(out, tmp_path / "golden")
+    assert accepted.action == "new" and "whether all is not known" in accepted.reason
+    card.write_text(card.read_text().replace("count = 0", "count = 2"))
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    score_folder(outputs, pairs, "theirs", out)
+    row = next(row for row in build_rows(out, registry) if row.protocol == "prenet-y")
+    assert row.comparable and "not known" not in row.note

@@ -9,18 +9,22 @@ import pytest
 from rainbench.core.errors import StoreError
 from rainbench.core.resume import key_of
 from rainbench.metrics import Score, mean_score
-from rainbench.run import results as module
-from rainbench.run.results import (
-    CellResult,
-    CellStore,
-    format_rows,
-    lock_run,
-    read_images_csv,
-)
+from rainbench.run import store as module
+from rainbench.run.results import CellResult, lock_run
+from rainbench.run.scores import format_rows, read_images_csv
+from rainbench.run.store import CellStore
 
 PROTOCOLS = ("prenet-y", "rescan-rgb")
 IMAGES = [(str(n), f"hash{n}") for n in range(1, 7)]
 PARTS = {"entry": "a", "options": {"tile": 0}}
+SUMMARY = {
+    "variant": "",
+    "comparable": True,
+    "complete_set": True,
+    "left_out": [],
+    "options": {"precision": "fp32", "tile": 0},
+    "provenance": {},
+}
 
 
 def scores(n):
@@ -38,7 +42,7 @@ def fill(folder, upto=6, parts=PARTS, images=IMAGES):
         for image, _ in images[done:upto]:
             store.append(image, scores(int(image)), 0.1)
         if upto == len(images):
-            store.complete({"images": upto, "means": means(store)})
+            store.complete({**SUMMARY, "images": upto, "means": means(store)})
     return done
 
 
@@ -116,6 +120,52 @@ def test_a_damaged_summary_is_a_problem(tmp_path):
     assert fill(tmp_path / "cell") == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("images", 5), ("images", "6"), ("images", True), ("images", None), ("means", []),
+        ("means", {"prenet-y": 3}), ("means", {"prenet-y": {"psnr": [1], "ssim": 1}}),
+        ("variant", ["x"]), ("left_out", [1]), ("options", {}), ("options", "fp32"),
+        ("complete_set", "yes"), ("comparable", 1), ("key", None), ("provenance", 0),
+        ("title", {}), ("lossy", "many"), ("images_sha256", 7),
+    ],
+)  # fmt: skip
+def test_a_summary_of_other_fields_is_a_problem(tmp_path, name, value):
+    fill(tmp_path / "cell")
+    file = tmp_path / "cell/cell.json"
+    summary = json.loads(file.read_text())
+    for changed in ({**summary, name: value}, {k: v for k, v in summary.items() if k != name}):
+        if changed != summary and (name in changed or name not in ("title", "lossy", "provenance")):
+            file.write_text(json.dumps(changed))
+            cell = CellResult(tmp_path / "cell")
+            assert "run again" in cell.problem or (name == "images_sha256" and name not in changed)
+            assert cell.problem == "" or (cell.summary is None and not cell.fits(PARTS, IMAGES))
+    assert fill(tmp_path / "cell") in (0, 6)
+
+
+def test_a_mean_that_was_edited_is_a_problem(tmp_path):
+    fill(tmp_path / "cell")
+    file = tmp_path / "cell/cell.json"
+    file.write_text(file.read_text().replace('"psnr": 20.', '"psnr": 29.', 1))
+    problem = CellResult(tmp_path / "cell").problem
+    assert problem.endswith("the mean of prenet-y is not that of images.csv: run again")
+
+
+@pytest.mark.parametrize("place", ["timing.csv", "images.csv"])
+def test_a_number_edited_before_the_end_is_found_on_resume(tmp_path, place):
+    """An unfinished cell has no cell.json: each image's lines have a hash of their own."""
+    fill(tmp_path / "whole")
+    fill(tmp_path / "cell", upto=4)
+    file = tmp_path / "cell" / place
+    text = file.read_text()
+    lines = text.splitlines(True)
+    wrong = [line.replace("20.4", "29.4") for line in lines]
+    file.write_text("".join(wrong if place == "images.csv" else lines[:3]))
+    assert file.read_text() != text
+    assert fill(tmp_path / "cell") == 2
+    assert content(tmp_path / "cell") == content(tmp_path / "whole")
+
+
 def test_another_key_starts_afresh(tmp_path):
     fill(tmp_path / "cell", upto=4)
     assert fill(tmp_path / "cell", upto=2, parts={**PARTS, "options": {"tile": 64}}) == 0
@@ -156,7 +206,7 @@ def test_full_disk_says_so_and_keeps_what_is_there(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with CellStore(tmp_path / "cell", PARTS, PROTOCOLS, IMAGES) as store:
-        monkeypatch.setattr(module, "_rows_text", full)
+        monkeypatch.setattr(module, "format_image", full)
         with pytest.raises(StoreError, match="disk is full: free some space"):
             store.append("3", scores(3), 0.1)
     monkeypatch.undo()

@@ -208,8 +208,7 @@ def _provenance(run: Path, dataset: str, entries: Mapping[str, Row]) -> list[dic
     for entry in entries:
         summary = RunResults(run).cell(dataset, entry).summary
         if summary is not None:
-            made = {**summary["provenance"], **summary["options"]}
-            made["device"] = summary["provenance"]["device"]
+            made = {**summary["options"], **summary.get("provenance", {})}
             shown = (*PROVENANCE, "precision", "tile")
             ways.setdefault(tuple((name, made.get(name)) for name in shown), []).append(entry)
     return [{"entries": names, "how": dict(way)} for way, names in ways.items()]

@@ -22,10 +22,19 @@ const svg = (tag, attributes = {}, ...children) => fill(document.createElementNS
 
 const value = (number) => (number === "inf" ? Infinity : number);
 
+// Rounded once, from the number itself, and half-way to the even digit: as Python does in the tables.
+function fixed(number, digits) {
+  const more = 30;
+  const exact = number.toFixed(digits + more);
+  const cut = exact.slice(0, -more).replace(/\.$/, "");
+  const halfway = /^50*$/.test(exact.slice(-more));
+  return halfway && Number(cut.slice(-1)) % 2 === 0 ? cut : number.toFixed(digits);
+}
+
 function text(number, digits, sign = false) {
   if (number === null || number === undefined) return "";
   if (!Number.isFinite(value(number))) return "inf";
-  const shown = Math.abs(number).toFixed(digits);
+  const shown = fixed(Math.abs(number), digits);
   const mark = Number(shown) === 0 ? "" : number < 0 ? "−" : sign ? "+" : "";
   return mark + shown;
 }

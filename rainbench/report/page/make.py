@@ -14,7 +14,7 @@ from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictu
 from rainbench.report.page.render import write_page
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, make_plan
-from rainbench.run.results import RunResults
+from rainbench.run.results import RunResults, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +60,10 @@ def make_report(
     content = page_content(run, registry)
     wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
     plan = _plan(content, registry, data_roots, weight_roots) if pictures else Plan(())
-    drawn, problems = draw_pictures(
-        run, plan, wanted, options or RunOptions(), on_picture=on_picture
-    )
+    with writing(run):
+        drawn, problems = draw_pictures(
+            run, plan, wanted, options or RunOptions(), on_picture=on_picture
+        )
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
     content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
     file = write_page(run, content)

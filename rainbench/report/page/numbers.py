@@ -6,12 +6,12 @@ import math
 
 
 def plain(value: float | None) -> float | str | None:
-    """Return a number with as many digits as are read; infinity as text, NaN as nothing.
+    """Return a number as it is, so that it is rounded once; infinity as text, NaN as nothing.
 
     Example:
         >>> plain(37.481234), plain(float("inf")), plain(float("nan")), plain(None)
-        (37.4812, 'inf', None, None)
+        (37.481234, 'inf', None, None)
     """
     if value is None or math.isnan(value):
         return None
-    return "inf" if math.isinf(value) else float(f"{value:.6g}")
+    return "inf" if math.isinf(value) else float(value)

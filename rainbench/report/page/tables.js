@@ -1,7 +1,7 @@
 // Tables: a data set's cells beside the published ones, and every entry on every data set.
 
 function ranks(cells, metric) {
-  const shown = (cell) => Number(value(cell[metric]).toFixed(DIGITS[metric]));
+  const shown = (cell) => Number(fixed(value(cell[metric]), DIGITS[metric]));
   const levels = [...new Set(cells.filter((cell) => cell[metric] !== null).map(shown))].sort((a, b) => b - a);
   return (cell) => (cell[metric] === null ? "" : ["best", "second"][levels.indexOf(shown(cell))] ?? "");
 }
@@ -112,6 +112,6 @@ function crossTable(state, redraw) {
         el("span", { class: "own" }, cell.own && entry.includes(".") ? "*" : ""));
     })));
   return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Every entry on every data set" },
-    el("table", {}, el("caption", {}, el("span", {}, "PSNR in dB / SSIM under each data set's customary protocol; bold: best, underlined: second best of a data set; * trained for it.")),
+    el("table", {}, el("caption", {}, el("span", {}, "PSNR in dB / SSIM under each data set's default protocol; bold: best, underlined: second best of a data set; * trained for it.")),
       el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
 }
