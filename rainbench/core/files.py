@@ -49,6 +49,19 @@ def read_regular_file(path: Path, most: int) -> bytes:
     return data
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a path leads to a file; no where its folder may not be looked into.
+
+    Example:
+        >>> is_file(Path("x" * 5000))
+        False
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, what: str) -> Iterator[None]:
     """Keep a second process from writing into the same folder, which is made if need be.

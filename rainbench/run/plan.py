@@ -134,6 +134,7 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     When a part of it changes, just the cells that it touches are run again.
     """
     entry = cell.entry
+    chosen = entry.weights.state_dict if entry.weights else ""
     return {
         "dataset": cell.pairs.card.name,
         "entry": entry.name,
@@ -146,6 +147,7 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "weights": file_hash(cell.weights) if cell.weights else "",
         "protocols": protocol_settings(),
         "options": options.key_parts(),
+        **({"state_dict": chosen} if chosen else {}),
     }
 
 
