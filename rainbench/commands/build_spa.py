@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.commands.options import json_option
+from rainbench.commands.options import AT_ONCE, device_option, json_option
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
@@ -105,16 +105,8 @@ Examples:
     multiple=True,
     help="Write this packaging too; may be repeated.",
 )
-@click.option(
-    "--workers", type=click.IntRange(min=1), help="Processes. [default: cores, at most 8]"
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where --method exact counts its votes; the others run on the processor.",
-)
+@click.option("--workers", type=AT_ONCE, help="Processes. [default: cores, at most 8]")
+@device_option("Where --method exact counts its votes; the others run on the processor.")
 @click.option("--memory", default="", metavar="SIZE", help="For frames. [default: a quarter]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Chooses the test videos.")
 @click.option("--name", default="", help="Of the data set. [default: spa- and the folder's name]")
@@ -139,7 +131,7 @@ def command(
     allow_truncated: bool,
     also: tuple[str, ...],
     workers: int | None,
-    device: Literal["auto", "cpu", "cuda"],
+    device: str,
     memory: str,
     seed: int,
     name: str,

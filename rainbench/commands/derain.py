@@ -77,7 +77,7 @@ def command(
     overlap: int | None,
     lossless: bool,
     overwrite: bool,
-    device: Literal["auto", "cpu", "cuda"],
+    device: str,
     precision: Literal["fp32", "bf16", "fp16"],
     threads: int | None,
     as_json: bool,

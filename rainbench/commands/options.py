@@ -11,9 +11,13 @@ import click
 from click.core import ParameterSource
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import MOST_AT_ONCE
 from rainbench.core.progress import say
 
 _OLD_RUN = "rainbench.run-as-out"
+
+AT_ONCE = click.IntRange(1, MOST_AT_ONCE)
+"""How many threads or processes work at once."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -87,16 +91,21 @@ def cards_option(function: Function) -> Function:
     )(function)
 
 
+def device_option(text: str) -> Callable[[Function], Function]:
+    """Return ``--device``, which `rainbench.core.machine.resolve_device` reads."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="DEVICE",
+        help=f"{text} cpu, cuda, cuda:N or mps; auto: cuda where there is one.",
+    )
+
+
 def arithmetic_options(function: Function) -> Function:
     """Add ``--device``, ``--precision`` and ``--threads``: where and how networks run."""
     options = (
-        click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="Where networks run.",
-        ),
+        device_option("Where networks run."),
         click.option(
             "--precision",
             type=click.Choice(["fp32", "bf16", "fp16"]),
@@ -105,7 +114,7 @@ def arithmetic_options(function: Function) -> Function:
             help="Arithmetic of the networks.",
         ),
         click.option(
-            "--threads", type=int, help="Threads of a network on the CPU. [default: all cores]"
+            "--threads", type=AT_ONCE, help="Threads of a network on the CPU. [default: all cores]"
         ),
     )
     return with_options(options, function)

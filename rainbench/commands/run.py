@@ -91,7 +91,7 @@ def command(
     limit: int | None,
     layout: str,
     allow_partial: bool,
-    device: Literal["auto", "cpu", "cuda"],
+    device: str,
     precision: Literal["fp32", "bf16", "fp16"],
     tile: int,
     overlap: int | None,

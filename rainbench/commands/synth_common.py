@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rainbench.commands.options import Function, with_options
+from rainbench.commands.options import AT_ONCE, Function, with_options
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
@@ -91,9 +91,7 @@ def build_options(function: Function) -> Function:
             multiple=True,
             help="Write this packaging too; may be repeated.",
         ),
-        click.option(
-            "--workers", type=click.IntRange(min=1), help="Processes. [default: cores, at most 8]"
-        ),
+        click.option("--workers", type=AT_ONCE, help="Processes. [default: cores, at most 8]"),
         click.option("--dry-run", is_flag=True, help="Print the plan and stop."),
         click.option("--json", "as_json", is_flag=True, help="Print JSON for machines."),
     )

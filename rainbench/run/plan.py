@@ -12,6 +12,7 @@ from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import device_kind
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.run.key import code_of_network, protocol_settings
@@ -159,8 +160,8 @@ def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     import torch
 
     device = platform.machine()
-    if options.device == "cuda":
-        device = torch.cuda.get_device_name()
+    if device_kind(options.device) == "cuda":
+        device = torch.cuda.get_device_name(options.device)
     return {
         "rainbench": __version__,
         "python": platform.python_version(),

@@ -57,8 +57,8 @@ NETWORK = "rainbench.networks.prenet:PReNet"
         ("metrics/kernels.py", "COLUMNS + 16", "COLUMNS + 32", "evaluation"),
         ("metrics/psnr.py", "math.log10", "math.log2", "evaluation"),
         ("metrics/torch_backend.py", "_over_255", "_over_256", "evaluation"),
-        ("catalog/weights.py", '_PREFIX = "module."', '_PREFIX = "net."', "evaluation"),
-        ("networks/load.py", "strict=True", "strict=False", "evaluation"),
+        ("catalog/checkpoints.py", r"(?:module\.", r"(?:net\.", "evaluation"),
+        ("networks/fit.py", "strict=True", "strict=False", "evaluation"),
         ("networks/blocks.py", "class ResidualBlock", "x = 1\n\n\nclass ResidualBlock", ""),
         ("networks/prenet.py", "+ rainy", "- rainy", "network"),
         ("core/images.py", "IMREAD_COLOR", "IMREAD_GRAYSCALE", ""),  # in the images' own hashes
