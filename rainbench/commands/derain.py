@@ -15,12 +15,12 @@ from rainbench.commands.options import (
     json_option,
     weights_option,
 )
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
-    from rainbench.run.derain import Derained, DerainTask
+    from rainbench.run.derain_file import Derained, DerainTask
 
 SHOWN = 10
 
@@ -91,7 +91,8 @@ def command(
     """
     from rainbench.catalog.folders import readable_folders
     from rainbench.catalog.weights import find_weights
-    from rainbench.run.derain import Style, derain, find_tasks
+    from rainbench.run.derain import derain, find_tasks
+    from rainbench.run.derain_file import Style
     from rainbench.run.options import resolve_options
     from rainbench.run.predict import Predictor
 
@@ -99,7 +100,8 @@ def command(
     entry = _one_entry(load_registry(card_folders), entry_name)
     weight_roots = tuple(readable_folders(weight_roots))
     style = Style(side_by_side, lossless)
-    tasks = find_tasks(path, out, style)
+    with failing_alone(f"{path} into {out}"):
+        tasks = find_tasks(path, out, style)
     weights = find_weights(entry, weight_roots)
     predictor = Predictor(entry, weights, options)
     results: list[Derained] = []

@@ -100,6 +100,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Score entries on data sets and write tables, each cell beside the papers'."""
+    from rainbench.catalog.folders import readable_folders
     from rainbench.run.options import resolve_options
     from rainbench.run.plan import make_plan
     from rainbench.run.results import lock_run
@@ -112,6 +113,11 @@ def command(
     registry = load_registry(card_folders)
     for problem in registry.problems:
         say(f"Left out: {problem}")
+    # Before the run's folder is made: a slip of the pen leaves nothing behind.
+    registry.entries(baselines)
+    for name in datasets:
+        registry.dataset(name)
+    readable_folders((*data_roots, *weight_roots))
     with nullcontext() if dry_run else lock_run(out):
         plan = make_plan(
             registry,
@@ -131,7 +137,8 @@ def command(
         outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
     _print_summary(outcomes, rows, out, as_json=as_json)
     failed = any(outcome.state == "failed" for outcome in outcomes)
-    unusable = plan.unusable or registry.problems or (datasets and plan.absent)
+    missing = baselines and any(outcome.state == "missing" for outcome in outcomes)
+    unusable = plan.unusable or registry.problems or (datasets and plan.absent) or missing
     if not plan.runnable and unusable:
         ctx.exit(2)
     ctx.exit(1 if failed or unusable else 0)
@@ -234,5 +241,7 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
     for outcome in outcomes:
         if outcome.state == "failed":
             say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
+            if outcome.hint:
+                say(f"  {outcome.hint}")
     say(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing ran")
     say(f"Tables: {out / 'table'}.md, .csv, .json, .tex")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from rainbench.core.errors import StoreError
+
+_UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -71,20 +74,20 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         what: What another process would be doing, for the message: ``run``, ``training``.
 
     Raises:
-        StoreError: Another process is at work in it.
-        OSError: The folder cannot be made or written.
+        StoreError: Another process is at work in it, or it cannot be made or written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     # Never through a link, never cut: what another has put there is not ours to write to.
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    try:
-        handle = os.open(folder / ".lock", flags, 0o644)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise StoreError(
-            f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
-        ) from None
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder / ".lock", flags, 0o644)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StoreError(
+                f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
+            ) from None
     with os.fdopen(handle, "r+b") as file:
         try:
             import fcntl
@@ -97,19 +100,58 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
                 f"{folder}: another {what} is writing here",
                 hint="Wait for it, or give another --out.",
             ) from None
+        sweep(folder)
         yield
 
 
-ALL_KEPT = "What is there is kept: make room and run the same command again to continue."
+def sweep(folder: Path, pattern: str = "**/.*.part") -> None:
+    """Remove what processes that were killed have left half written, in a folder of results.
+
+    Only what is named as `write_atomically` names it, by a process that is gone.
+
+    Args:
+        folder: Need not be there.
+        pattern: Of the files, for one folder without those in it.
+    """
+    for unfinished in list(folder.glob(pattern)):
+        named = _UNFINISHED.fullmatch(unfinished.name)
+        if named and not unfinished.is_symlink() and is_file(unfinished):
+            if _is_running(int(named[1])):
+                continue
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a process is there; yes where that cannot be asked."""
+    if os.name != "posix":  # elsewhere this call would end it
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return pid != os.getpid()  # an earlier process had our number
+
+
+ALL_KEPT = "The disk is full: free some space and run again; what is there is kept."
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into an error that says what to do."""
+    """Turn what the system says of a failed write into a user's error that says what to do."""
     try:
         yield
     except OSError as error:
+        hint = "Give another --out, or change the folder's permissions."
+        if error.errno in _FULL:
+            hint = ALL_KEPT
+        elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+            hint = "There is a file where a folder is needed: give another --out."
+        elif error.errno == errno.ENAMETOOLONG:
+            hint = "Give a shorter --out."
         raise StoreError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}",
-            hint=ALL_KEPT,
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}", hint=hint
         ) from None

@@ -23,6 +23,19 @@ class Restoration(NamedTuple):
     maps: Mapping[str, Tensor] = {}
 
 
+def as_restoration(output: object) -> Restoration:
+    """Return what a network returned as a restoration: a bare tensor is its image.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(output, Tensor):
+        return Restoration(output)
+    if isinstance(output, Restoration) and isinstance(output.image, Tensor):
+        return output
+    raise TypeError(f"returned a {type(output).__name__}, not a Restoration or a tensor")
+
+
 class DerainingNetwork(Protocol):
     """The contract of a class that a baseline card names.
 
@@ -33,7 +46,7 @@ class DerainingNetwork(Protocol):
     without it takes the keys of a checkpoint as they are.
     """
 
-    def forward(self, rainy: Tensor) -> Restoration:
+    def forward(self, rainy: Tensor) -> Restoration | Tensor:
         """Restore a batch."""
 
     @staticmethod

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rainbench.catalog.registry import Entry
+from rainbench.core.errors import RainbenchError, failing_alone
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -46,15 +47,17 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
     import torch
 
     from rainbench.networks.load import construct
+    from rainbench.run.isolation import isolated
 
     key = (entry.baseline.network, repr(sorted(entry.arguments.items())), side)
     if key not in _KNOWN:
-        network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
         small, large = COUNTED_SIDES
         # Not in inference mode: there some networks go over large pictures in parts on a CPU.
         try:
-            few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
-        except (RuntimeError, ValueError):
+            with failing_alone(entry.name), isolated():
+                network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
+                few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
+        except RainbenchError:
             few = many = 0  # it refuses such pictures, which is no reason to lose its scores
         _KNOWN[key] = many + (many - few) * (side**2 - large**2) // (large**2 - small**2)
     return _KNOWN[key]

@@ -11,7 +11,7 @@ from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.machine import device_kind
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
@@ -101,15 +101,16 @@ def make_plan(
             absent.append(card)
             continue
         try:
-            pairs = load_first_copy(
-                card,
-                copies,
-                layout=layout,
-                limit=limit,
-                allow_partial=allow_partial,
-                workers=workers,
-                progress=lambda name=card.name: progress(name),  # type: ignore[misc]
-            )
+            with failing_alone(card.name):
+                pairs = load_first_copy(
+                    card,
+                    copies,
+                    layout=layout,
+                    limit=limit,
+                    allow_partial=allow_partial,
+                    workers=workers,
+                    progress=lambda name=card.name: progress(name),  # type: ignore[misc]
+                )
         except RainbenchError as error:
             unusable.append((card, str(error)))
             continue

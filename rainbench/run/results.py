@@ -20,7 +20,6 @@ import io
 import json
 import math
 import os
-import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
@@ -28,8 +27,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, Self
 
-from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.files import lock_folder, write_atomically
+from rainbench.core.errors import RainbenchError
+from rainbench.core.files import lock_folder, write_atomically, writing
 from rainbench.core.resume import file_hash, key_of
 from rainbench.core.text import json_number
 from rainbench.metrics import PROTOCOLS, Score, mean_score
@@ -96,7 +95,7 @@ class RunResults:
             "unusable": [(card.name, reason) for card, reason in plan.unusable],
         }
         manifests = self.folder / "manifests"
-        with _writing(self.folder):
+        with writing(self.folder):
             manifests.mkdir(parents=True, exist_ok=True)
             _write_json(self.folder / "run.json", record)
             for pairs in {cell.pairs.card.name: cell.pairs for cell in cells}.values():
@@ -238,7 +237,7 @@ class CellStore:
         self.done: dict[str, Scores] = {}
 
     def __enter__(self) -> Self:
-        with _writing(self.folder):
+        with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             kept = self._usable_prefix()
             if not kept:  # before cell.json, which says that it is not to be trusted
@@ -271,7 +270,7 @@ class CellStore:
     def append(self, image: str, scores: Scores, seconds: float | None) -> None:
         """Write one image's scores, and its time if there is one, and flush them to the system."""
         assert self._file is not None and self._timing is not None
-        with _writing(self.folder):
+        with writing(self.folder):
             self._file.write(_rows_text(image, {name: scores[name] for name in self._protocols}))
             self._file.flush()
             if seconds is not None:
@@ -280,7 +279,7 @@ class CellStore:
 
     def complete(self, summary: Mapping[str, object]) -> None:
         """Write ``cell.json``: the cell is complete from now on."""
-        with _writing(self.folder):
+        with writing(self.folder):
             assert self._file is not None
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -389,33 +388,8 @@ def lock_run(out: Path) -> Iterator[None]:
     Raises:
         StoreError: The folder cannot be made or written, or another run is at work in it.
     """
-    with contextlib.ExitStack() as stack:
-        with _writing(out):
-            stack.enter_context(lock_folder(out, "run"))
+    with lock_folder(out, "run"):
         yield
-
-
-@contextlib.contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into a user's error."""
-    try:
-        yield
-    except OSError as error:
-        free = _free_space(folder)
-        full = free is not None and free < 1 << 20
-        raise StoreError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}",
-            hint="The disk is full: free some space and run again; what is there is kept."
-            if full or error.errno in (27, 28, 122)
-            else "Give another --out, or change the folder's permissions.",
-        ) from None
-
-
-def _free_space(folder: Path) -> int | None:
-    for place in (folder, *folder.parents):
-        if place.exists():
-            return shutil.disk_usage(place).free
-    return None
 
 
 def _write_json(file: Path, content: Mapping[str, object]) -> None:
