@@ -137,9 +137,8 @@ def command(
         outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
     _print_summary(outcomes, rows, out, as_json=as_json)
     failed = any(outcome.state == "failed" for outcome in outcomes)
-    missing = baselines and any(outcome.state == "missing" for outcome in outcomes)
-    unusable = plan.unusable or registry.problems or (datasets and plan.absent) or missing
-    if not plan.runnable and unusable:
+    unusable = plan.unusable or registry.problems or (datasets and plan.absent)
+    if not plan.runnable and (unusable or baselines):
         ctx.exit(2)
     ctx.exit(1 if failed or unusable else 0)
 
@@ -183,6 +182,8 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
         shown = ", ".join(list(missing)[:SHOWN_MISSING]) + ", ..." * (len(missing) > SHOWN_MISSING)
         say(f"  no weights at hand for {len(missing)} entries ({shown}):")
         say("  give their folder with --weights; `rainbench show ENTRY` says where they come from")
+    if not plan.runnable and not plan.unusable and len(missing) == 1:
+        say("  " + next(cell.missing for cell in plan.cells if cell.missing))
     for card, reason in plan.unusable:
         say(f"cannot use {card.name}: {reason}")
     if named:

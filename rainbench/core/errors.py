@@ -73,6 +73,8 @@ def told(error: BaseException) -> str:
     """
     if isinstance(error, RainbenchError):
         return f"{error.message}. {error.hint}" if error.hint else error.message
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f" ({error.filename})" if error.filename else "")
     try:
         text = " ".join(str(error).split())[:LONGEST]
     except Exception:  # it cannot even say what it is

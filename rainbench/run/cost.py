@@ -46,8 +46,8 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
         return 0
     import torch
 
+    from rainbench.networks.isolation import isolated
     from rainbench.networks.load import construct
-    from rainbench.run.isolation import isolated
 
     key = (entry.baseline.network, repr(sorted(entry.arguments.items())), side)
     if key not in _KNOWN:

@@ -19,8 +19,8 @@ from rainbench.core.images import Image
 from rainbench.core.machine import keep_freed_memory
 from rainbench.networks.base import Restoration, as_restoration
 from rainbench.networks.conventions import Conventions
+from rainbench.networks.isolation import isolated
 from rainbench.networks.load import build_network
-from rainbench.run.isolation import isolated
 from rainbench.run.options import RunOptions
 from rainbench.run.tiling import FloatImage, default_overlap, restore_tiled
 

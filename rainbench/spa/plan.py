@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.registry import content_root
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
 from rainbench.spa.options import MOST_FRAMES, SpaOptions
 from rainbench.video.read import VideoInfo, probe
@@ -109,12 +109,11 @@ def plan_build(paths: Sequence[Path], out: Path, options: SpaOptions) -> SpaPlan
 
 def _open(item: VideoInput) -> PlannedVideo | str:
     try:
-        info = probe(item.path)
-        sha256 = content_hash(item)
+        with failing_alone(f"{item.path}: cannot be read"):
+            info = probe(item.path)
+            sha256 = content_hash(item)
     except RainbenchError as error:
         return str(error)
-    except OSError as error:
-        return f"{item.path}: cannot be read: {error.strerror}"
     return PlannedVideo(item, video_id(item, sha256), sha256, info)
 
 
