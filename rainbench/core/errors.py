@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from pathlib import Path
-
-_LOG = logging.getLogger(__name__)
 
 LONGEST = 300
 """Letters of a message of somebody else's code that are passed on."""
@@ -105,5 +102,7 @@ def failing_alone(what: str) -> Iterator[None]:
     except RainbenchError:
         raise
     except (Exception, SystemExit) as error:  # a network may call for the end
-        _LOG.debug("%s", what, exc_info=True)
+        import logging
+
+        logging.getLogger(__name__).debug("%s", what, exc_info=True)
         raise RainbenchError(f"{what}: {told(error)}") from error
