@@ -6,6 +6,7 @@ Each command lives in a module of `rainbench.commands` and is imported when it i
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
@@ -39,10 +40,6 @@ COMMANDS = {
     "build-mini": "Make the embedded mini data set anew.",
 }
 """Every command with its line of help; the module is the name with underscores."""
-
-
-BUG = 70
-"""The exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""
 
 
 class LazyGroup(click.Group):
@@ -123,18 +120,18 @@ def main() -> None:
         error.show(said)
         click.echo(visible(said.getvalue()).rstrip(), err=True)
         status = 2
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        # Objects of compilers that were half made cannot be taken down: nobody has to be told.
+        sys.unraisablehook = lambda _: None
         click.echo("Interrupted. What was finished is kept: run the same command again.", err=True)
         status = 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     except Exception as error:
-        from rainbench.core.crash import write_crash_log
+        from rainbench.core.crash import explain
 
-        what = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-        log = write_crash_log(error)
-        where = f"; the details are in {log}" if log else ""
-        click.echo(visible(f"Error: this is a bug of ours: {what}{where}"), err=True)
-        status = BUG
+        line, status = explain(error)
+        with contextlib.suppress(OSError):  # nobody may listen any more
+            click.echo(visible(f"Error: {line}"), err=True)
     sys.exit(status if isinstance(status, int) else 0)

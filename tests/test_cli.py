@@ -171,7 +171,9 @@ def test_missing_weights_say_where_to_get_them(rainbench, tmp_path, add_network)
     _add_weights(tmp_path, add_network, {"shift": torch.zeros(3)})
     out = tmp_path / "out"
     done = rainbench("run", "-b", "net", "-d", "mini-streaks", "--out", out)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "no weights at hand for 1 entries (net.x)" in done.stderr
+    assert "`rainbench fetch net.x --to DIR` gets them from the tests" in done.stderr
     assert states(out)["net.x", "mini-streaks"] == "missing"
     assert "`rainbench fetch net.x --to DIR` gets them from the tests" in table(out)[0]["note"]
     assert "the tests" in rainbench("show", "net.x").stdout

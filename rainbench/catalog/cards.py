@@ -210,6 +210,8 @@ class WeightsCard:
         arguments: What differs from the baseline's arguments.
         parameters: The exact number of parameters where the arguments change it; 0 where not.
         macs_per_pixel: Multiply-adds per input pixel, likewise.
+        state_dict: Where its state dict lies in the file, such as ``params_ema``; needed where the
+            file holds several that fit.
         training: How they came about, for weights of our own.
         notes: Anything else worth knowing: steps, losses, who trained it.
     """
@@ -224,6 +226,7 @@ class WeightsCard:
     arguments: Mapping[str, object] = dataclasses.field(default_factory=dict)
     parameters: int = 0
     macs_per_pixel: int = 0
+    state_dict: str = ""
     training: TrainingRecord | None = None
     notes: str = ""
 

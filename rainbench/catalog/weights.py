@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import functools
 import logging
-import pickle
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rainbench.catalog.checkpoints import find_state_dicts, load_checkpoint, spellings
+from rainbench.catalog.file_kinds import what_is_wrong
 from rainbench.catalog.registry import Entry
 from rainbench.core import resume
 from rainbench.core.errors import WeightsError
+from rainbench.core.files import is_file
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _LOG = logging.getLogger(__name__)
-
-NESTS = ("state_dict", "params", "net", "model")
-_PREFIX = "module."
 
 
 def find_weights(entry: Entry, roots: Sequence[Path]) -> Path | None:
@@ -63,7 +62,7 @@ def find_weights(entry: Entry, roots: Sequence[Path]) -> Path | None:
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
-    return list(dict.fromkeys(path.resolve() for path in paths if path.is_file()))
+    return list(dict.fromkeys(path.resolve() for path in paths if is_file(path)))
 
 
 def _has_hash(path: Path, sha256: str) -> bool:
@@ -91,7 +90,7 @@ def shipped_weights(entry: Entry) -> Path | None:
     """
     names = [Path(name).name for name in entry.weights.files] if entry.weights else []
     files = (shipped_folder(entry) / name for name in names)
-    return next((file for file in files if file.is_file()), None)
+    return next((file for file in files if is_file(file)), None)
 
 
 def how_to_get_weights(entry: Entry) -> str:
@@ -118,78 +117,54 @@ def file_hash(path: Path) -> str:
     return resume.file_hash(path)
 
 
-def read_state_dict(path: Path, sha256: str = "") -> dict[str, Tensor]:
-    """Read the tensors of a checkpoint, without ever running code from it.
+def read_state_dicts(path: Path, sha256: str = "") -> dict[str, dict[str, Tensor]]:
+    """Read the state dicts of a checkpoint, without ever running code from it.
 
     Args:
         path: A ``.safetensors`` file, or a PyTorch checkpoint of tensors alone.
         sha256: What the card says; an empty text checks nothing.
 
     Returns:
-        The innermost state dict: the nests ``state_dict``, ``params``, ``net`` and ``model`` are
-        opened, and a leading ``module.`` is removed from every key.
+        Each by its place in the file, see `rainbench.catalog.checkpoints.find_state_dicts`.
 
     Raises:
-        WeightsError: The file cannot be read, is not what the card says, or holds anything but
-            tensors.
+        WeightsError: The file cannot be read, is of another kind, is not what the card says, or
+            holds no tensors or more than that.
     """
     try:
+        wrong = what_is_wrong(path)
         found = file_hash(path)
-        with path.open("rb") as file:
-            start = file.read(64)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
-    if start.lstrip()[:1] == b"<":
-        raise WeightsError(
-            f"{path}: is an HTML page, not weights",
-            hint="The download returned an error page: fetch the file again by hand.",
-        )
+    if wrong is not None:
+        raise WeightsError(f"{path}: {wrong[0]}", hint=wrong[1])
     if sha256 and found != sha256:
         raise WeightsError(
             f"{path}: is not the file its card describes (sha256 {found[:12]}..., the card says "
             f"{sha256[:12]}...)",
             hint="It is another release or a damaged copy: fetch it again from its source.",
         )
-    return _innermost(_load(path), path)
-
-
-def _load(path: Path) -> object:
-    import torch
-
-    try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+    state_dicts = find_state_dicts(load_checkpoint(path))
+    if not state_dicts:
         raise WeightsError(
-            f"{path}: holds more than tensors and was refused; nothing of it was run",
-            hint="A pickle can run any code. Ask its author for a .safetensors file. "
-            f"({str(error).splitlines()[0][:120]})",
-        ) from None
-    except Exception as error:  # readers raise whatever a damaged file makes them
-        raise WeightsError(
-            f"{path}: cannot be read as weights: {type(error).__name__}: {error}",
-            hint="The file is damaged or of another kind: fetch it again.",
-        ) from None
+            f"{path}: holds no state dict: no names with tensors",
+            hint="Save one with torch.save(network.state_dict(), FILE).",
+        )
+    return state_dicts
 
 
-def _innermost(loaded: object, path: Path) -> dict[str, Tensor]:
-    import torch
+def read_state_dict(path: Path, sha256: str = "") -> dict[str, Tensor]:
+    """Read the only state dict of a checkpoint, as `read_state_dicts` does.
 
-    state = loaded
-    while isinstance(state, Mapping):
-        nests = [name for name in NESTS if isinstance(state.get(name), Mapping)]
-        if not nests:
-            break
-        state = state[nests[0]]
-    if not isinstance(state, Mapping) or not state:
-        raise WeightsError(f"{path}: holds no state dict")
-    tensors = {str(key): value for key, value in state.items()}
-    strangers = [key for key, value in tensors.items() if not isinstance(value, torch.Tensor)]
-    if strangers:
-        raise WeightsError(f"{path}: {strangers[0]} is not a tensor, so this is no state dict")
-    if all(key.startswith(_PREFIX) for key in tensors):
-        tensors = {key.removeprefix(_PREFIX): value for key, value in tensors.items()}
-    return tensors
+    Returns:
+        Its tensors, a leading ``module.`` removed from every key.
+
+    Raises:
+        WeightsError: As there, or the file holds several.
+    """
+    state_dicts = read_state_dicts(path, sha256)
+    if len(state_dicts) > 1:
+        places = ", ".join(place or "the whole" for place in state_dicts)
+        raise WeightsError(f"{path}: holds several state dicts: {places}")
+    (state,) = state_dicts.values()
+    return next(spellings(state))

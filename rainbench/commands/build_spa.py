@@ -9,6 +9,7 @@ import click
 
 from rainbench.commands.options import (
     also_option,
+    device_option,
     dry_run_option,
     json_option,
     print_data_sets,
@@ -18,7 +19,6 @@ from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
-    from rainbench.core.machine import DeviceChoice
     from rainbench.spa.builder import BuildReport
     from rainbench.spa.plan import SpaPlan
     from rainbench.spa.summary import SummaryRow
@@ -109,13 +109,7 @@ Examples:
 @click.option("--allow-truncated", is_flag=True, help="Use the good frames before a damaged one.")
 @also_option
 @workers_option
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where --method exact counts its votes; all others run on the CPU.",
-)
+@device_option("Where --method exact counts its votes; all others run on the CPU.")
 @click.option(
     "--memory",
     default="",
@@ -136,7 +130,7 @@ def command(
     frames: str,
     density: Literal["auto", "sparse", "normal", "dense"],
     also: tuple[str, ...],
-    device: DeviceChoice,
+    device: str,
     memory: str,
     name: str,
     dry_run: bool,

@@ -16,7 +16,7 @@ from rainbench.commands.options import (
     open_registry,
     weights_option,
 )
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.progress import progress, say, show, show_json
 
 SHOWN_LEAKS = 10
@@ -96,7 +96,7 @@ def _check_dataset(
     for folder in copies:
         try:
             check_protocol(card)
-            with progress(card.name, card.count) as advance:
+            with failing_alone(str(folder)), progress(card.name, card.count) as advance:
                 pairs = load_pairs(
                     card, folder, layout=layout, progress=lambda: advance(1, "pairs")
                 )
@@ -110,6 +110,7 @@ def _check_dataset(
 
 def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
     from rainbench.catalog.weights import find_weights, how_to_get_weights
+    from rainbench.networks.isolation import isolated
     from rainbench.networks.load import build_network
 
     file = find_weights(entry, roots)
@@ -118,7 +119,8 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
         absent = {"name": entry.name, "state": "absent", "about": how_to_get}
         return [absent] if asked else []
     try:
-        build_network(entry, file)
+        with failing_alone(entry.name), isolated():
+            build_network(entry, file)
     except RainbenchError as error:
         return [{"name": entry.name, "state": "wrong", "about": str(error)}]
     about = f"{entry.parameters:,} parameters" + (f", loads {file}" if file else "")

@@ -16,12 +16,12 @@ from rainbench.commands.options import (
     open_registry,
     weights_option,
 )
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
-    from rainbench.run.derain import Derained, DerainTask
+    from rainbench.run.derain_file import Derained, DerainTask
 
 SHOWN = 10
 
@@ -78,7 +78,7 @@ def command(
     overlap: int | None,
     lossless: bool,
     overwrite: bool,
-    device: Literal["auto", "cpu", "cuda"],
+    device: str,
     precision: Literal["fp32", "bf16", "fp16"],
     threads: int | None,
     as_json: bool,
@@ -92,7 +92,8 @@ def command(
     """
     from rainbench.catalog.folders import readable_folders
     from rainbench.catalog.weights import find_weights
-    from rainbench.run.derain import Style, derain, find_tasks
+    from rainbench.run.derain import derain, find_tasks
+    from rainbench.run.derain_file import Style
     from rainbench.run.options import resolve_options
     from rainbench.run.predict import Predictor
 
@@ -100,7 +101,8 @@ def command(
     entry = _one_entry(open_registry(card_folders), entry_name)
     weight_roots = tuple(readable_folders(weight_roots))
     style = Style(side_by_side, lossless)
-    tasks = find_tasks(path, out, style)
+    with failing_alone(f"{path} into {out}"):
+        tasks = find_tasks(path, out, style)
     weights = find_weights(entry, weight_roots)
     predictor = Predictor(entry, weights, options)
     results: list[Derained] = []

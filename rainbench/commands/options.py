@@ -12,6 +12,7 @@ from click.core import ParameterSource
 
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import MOST_AT_ONCE
 from rainbench.core.progress import say
 from rainbench.core.text import count_of
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _OLD_RUN = "rainbench.run-as-out"
 _TRUSTED = "rainbench.trust-cards"
+
+AT_ONCE = click.IntRange(1, MOST_AT_ONCE)
+"""How many threads or processes work at once."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -110,16 +114,21 @@ def open_registry(folders: Sequence[Path]) -> Registry:
     return load_registry(folders, trusted=trusted)
 
 
+def device_option(text: str) -> Callable[[Function], Function]:
+    """Return ``--device``, which `rainbench.core.machine.resolve_device` reads."""
+    return click.option(
+        "--device",
+        default="auto",
+        show_default=True,
+        metavar="DEVICE",
+        help=f"{text} cpu, cuda, cuda:N or mps; auto: cuda where there is one.",
+    )
+
+
 def arithmetic_options(function: Function) -> Function:
     """Add ``--device``, ``--precision`` and ``--threads``: where and how networks run."""
     options = (
-        click.option(
-            "--device",
-            type=click.Choice(["auto", "cpu", "cuda"]),
-            default="auto",
-            show_default=True,
-            help="Where networks run.",
-        ),
+        device_option("Where networks run."),
         click.option(
             "--precision",
             type=click.Choice(["fp32", "bf16", "fp16"]),
@@ -128,7 +137,7 @@ def arithmetic_options(function: Function) -> Function:
             help="Arithmetic of the networks.",
         ),
         click.option(
-            "--threads", type=int, help="Threads of a network on the CPU. [default: all cores]"
+            "--threads", type=AT_ONCE, help="Threads of a network on the CPU. [default: all cores]"
         ),
     )
     return with_options(options, function)
@@ -173,7 +182,7 @@ def workers_option(function: Function) -> Function:
 
     return click.option(
         "--workers",
-        type=click.IntRange(min=1),
+        type=AT_ONCE,
         callback=number,
         help="Processes. [default: cores, at most 8]",
     )(function)

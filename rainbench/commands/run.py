@@ -97,7 +97,7 @@ def command(
     limit: int | None,
     layout: str,
     allow_partial: bool,
-    device: Literal["auto", "cpu", "cuda"],
+    device: str,
     precision: Literal["fp32", "bf16", "fp16"],
     tile: int,
     overlap: int | None,
@@ -106,6 +106,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Score entries on data sets and write tables, each cell beside the papers'."""
+    from rainbench.catalog.folders import readable_folders
     from rainbench.run.options import resolve_options
     from rainbench.run.plan import make_plan
     from rainbench.run.results import lock_run
@@ -118,6 +119,11 @@ def command(
     registry = open_registry(card_folders)
     for problem in registry.problems:
         say(f"Left out: {problem}")
+    # Before the run's folder is made: a slip of the pen leaves nothing behind.
+    registry.entries(baselines)
+    for name in datasets:
+        registry.dataset(name)
+    readable_folders((*data_roots, *weight_roots))
     with nullcontext() if dry_run else lock_run(out):
         plan = make_plan(
             registry,
@@ -138,7 +144,7 @@ def command(
     _print_summary(outcomes, rows, out, as_json=as_json)
     failed = any(outcome.state == "failed" for outcome in outcomes)
     unusable = plan.unusable or registry.problems or (datasets and plan.absent)
-    if not plan.runnable and unusable:
+    if not plan.runnable and (unusable or baselines):
         ctx.exit(2)
     ctx.exit(1 if failed or unusable else 0)
 
@@ -170,7 +176,7 @@ def _execute(
 
 
 def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> None:
-    from rainbench.run.estimate import estimate_seconds
+    from rainbench.run.cost import estimate_seconds
     from rainbench.run.plan import how_to_get_dataset
 
     sets = {cell.pairs.label: len(cell.pairs.pairs) for cell in plan.cells}
@@ -182,6 +188,8 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
         shown = ", ".join(list(missing)[:SHOWN_MISSING]) + ", ..." * (len(missing) > SHOWN_MISSING)
         say(f"  no weights at hand for {len(missing)} entries ({shown}):")
         say("  give their folder with --weights; `rainbench show ENTRY` says where they come from")
+    if not plan.runnable and not plan.unusable and len(missing) == 1:
+        say("  " + next(cell.missing for cell in plan.cells if cell.missing))
     for card, reason in plan.unusable:
         say(f"cannot use {card.name}: {reason}")
     if named:
@@ -198,7 +206,7 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
 
 
 def _plan_dict(plan: Plan, options: RunOptions) -> dict[str, object]:
-    from rainbench.run.estimate import estimate_seconds
+    from rainbench.run.cost import estimate_seconds
 
     return {
         "cells": [
@@ -240,5 +248,7 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
     for outcome in outcomes:
         if outcome.state == "failed":
             say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
+            if outcome.hint:
+                say(f"  {outcome.hint}")
     say(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing ran")
     say(f"Tables: {out / 'table'}.md, .csv, .json, .tex")

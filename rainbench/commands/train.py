@@ -13,8 +13,16 @@ import click
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.catalog.registry import Registry, is_installed
-from rainbench.commands.options import cards_option, data_option, json_option, open_registry
+from rainbench.commands.options import (
+    AT_ONCE,
+    cards_option,
+    data_option,
+    device_option,
+    json_option,
+    open_registry,
+)
 from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import MOST_AT_ONCE
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import duration
 
@@ -93,12 +101,12 @@ Examples:
     help="Another argument of the network's class; may be repeated.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every random choice.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
-)
+@device_option("Where it trains.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", show_default=True)
-@click.option("--threads", type=click.IntRange(min=1), help="On the CPU. [default: all cores]")
-@click.option("--workers", type=click.IntRange(min=0), help="Processes that prepare patches.")
+@click.option("--threads", type=AT_ONCE, help="On the CPU. [default: all cores]")
+@click.option(
+    "--workers", type=click.IntRange(0, MOST_AT_ONCE), help="Processes that prepare patches."
+)
 @click.option("--compile", "compiled", is_flag=True, help="Run through torch.compile.")
 @click.option(
     "--channels-last/--channels-first",
@@ -150,7 +158,7 @@ def command(
     width: int | None,
     given_arguments: tuple[str, ...],
     seed: int,
-    device: Literal["auto", "cpu", "cuda"],
+    device: str,
     precision: Literal["fp32", "bf16"],
     threads: int | None,
     workers: int | None,

@@ -12,6 +12,25 @@ import traceback
 from pathlib import Path
 
 from rainbench import __version__
+from rainbench.core.errors import told
+
+BUG = 70
+"""The exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""
+
+
+def explain(error: Exception) -> tuple[str, int]:
+    """Return what to tell of an error that nobody foresaw, in one line, and the exit code.
+
+    What the system refuses, a name that is too long or a disk that is full, is no bug of ours.
+    """
+    log = write_crash_log(error)
+    where = f"; the details are in {log}" if log else ""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}{where}", 2
+    if isinstance(error, MemoryError):
+        return f"memory ran out{where}", BUG
+    return f"this is a bug of ours: {told(error)}{where}", BUG
 
 
 def write_crash_log(error: BaseException) -> Path | None:
@@ -32,9 +51,10 @@ def write_crash_log(error: BaseException) -> Path | None:
         ]
     )
     name = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
-    own = platformdirs.user_log_path("rainbench", appauthor=False)
-    for folder in (own, Path(tempfile.gettempdir())):
-        with contextlib.suppress(OSError):
+    for of_user in (True, False):
+        with contextlib.suppress(OSError):  # the place for temporary files may be missing as well
+            own = platformdirs.user_log_path("rainbench", appauthor=False)
+            folder = own if of_user else Path(tempfile.gettempdir())
             folder.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8", errors="backslashreplace")
             return folder / name

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
+
+LONGEST = 300
+"""Letters of a message of somebody else's code that are passed on."""
 
 
 class RainbenchError(Exception):
@@ -52,3 +57,52 @@ class WeightsError(RainbenchError):
 
 class StoreError(RainbenchError):
     """A result cannot be written or read back."""
+
+
+def told(error: BaseException) -> str:
+    """Return what an error says in one line: a user's as it stands, any other with its kind.
+
+    Example:
+        >>> told(KeyError("conv.weight"))
+        "KeyError: 'conv.weight'"
+        >>> told(RainbenchError("a.png: is gray", hint="Convert it."))
+        'a.png: is gray. Convert it.'
+    """
+    if isinstance(error, RainbenchError):
+        return f"{error.message}. {error.hint}" if error.hint else error.message
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f" ({error.filename})" if error.filename else "")
+    try:
+        text = " ".join(str(error).split())[:LONGEST]
+    except Exception:  # it cannot even say what it is
+        text = ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+@contextlib.contextmanager
+def failing_alone(what: str) -> Iterator[None]:
+    """Turn whatever goes wrong with one thing among many into a user's error that names it.
+
+    The traceback goes to the log, where ``-vv`` shows it. Ctrl-C is not held up.
+
+    Args:
+        what: Such as a file or an entry, for the beginning of the message.
+
+    Raises:
+        RainbenchError: In place of any other error.
+
+    Example:
+        >>> with failing_alone("net on rain100l"):
+        ...     1 / 0
+        Traceback (most recent call last):
+        rainbench.core.errors.RainbenchError: net on rain100l: ZeroDivisionError: division by zero
+    """
+    try:
+        yield
+    except RainbenchError:
+        raise
+    except (Exception, SystemExit) as error:  # a network may call for the end
+        import logging
+
+        logging.getLogger(__name__).debug("%s", what, exc_info=True)
+        raise RainbenchError(f"{what}: {told(error)}") from error

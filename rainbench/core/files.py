@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from rainbench.core.errors import StoreError
+
+_UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -49,6 +52,19 @@ def read_regular_file(path: Path, most: int) -> bytes:
     return data
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a path leads to a file; no where its folder may not be looked into.
+
+    Example:
+        >>> is_file(Path("x" * 5000))
+        False
+    """
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 @contextlib.contextmanager
 def lock_folder(folder: Path, what: str) -> Iterator[None]:
     """Keep a second process from writing into the same folder, which is made if need be.
@@ -60,8 +76,18 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
     Raises:
         StoreError: Another process is at work in it, or it cannot be made or written.
     """
+    # Never through a link, never cut: what another has put there is not ours to write to.
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     with writing(folder):
-        handle = _open_lock(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(folder / ".lock", flags, 0o644)
+        except OSError as error:
+            if error.errno != errno.ELOOP:
+                raise
+            raise StoreError(
+                f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
+            ) from None
     with os.fdopen(handle, "r+b") as file:
         try:
             import fcntl
@@ -74,33 +100,58 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
                 f"{folder}: another {what} is writing here",
                 hint="Wait for it, or give another --out.",
             ) from None
+        sweep(folder)
         yield
 
 
-def _open_lock(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True)
-    # Never through a link, never cut: what another has put there is not ours to write to.
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+def sweep(folder: Path, pattern: str = "**/.*.part") -> None:
+    """Remove what processes that were killed have left half written, in a folder of results.
+
+    Only what is named as `write_atomically` names it, by a process that is gone.
+
+    Args:
+        folder: Need not be there.
+        pattern: Of the files, for one folder without those in it.
+    """
+    for unfinished in list(folder.glob(pattern)):
+        named = _UNFINISHED.fullmatch(unfinished.name)
+        if named and not unfinished.is_symlink() and is_file(unfinished):
+            if _is_running(int(named[1])):
+                continue
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a process is there; yes where that cannot be asked."""
+    if os.name != "posix":  # elsewhere this call would end it
+        return True
     try:
-        return os.open(folder / ".lock", flags, 0o644)
-    except OSError as error:
-        if error.errno != errno.ELOOP:
-            raise
-        raise StoreError(
-            f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
-        ) from None
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        return True
+    return pid != os.getpid()  # an earlier process had our number
 
 
-ALL_KEPT = "What is there is kept: make room and run the same command again to continue."
+ALL_KEPT = "The disk is full: free some space and run again; what is there is kept."
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into an error that says what to do."""
+    """Turn what the system says of a failed write into a user's error that says what to do."""
     try:
         yield
     except OSError as error:
+        hint = "Give another --out, or change the folder's permissions."
+        if error.errno in _FULL:
+            hint = ALL_KEPT
+        elif error.errno in (errno.EEXIST, errno.ENOTDIR):
+            hint = "There is a file where a folder is needed: give another --out."
+        elif error.errno == errno.ENAMETOOLONG:
+            hint = "Give a shorter --out."
         raise StoreError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}",
-            hint=ALL_KEPT,
+            f"{error.filename or folder}: cannot be written: {error.strerror or error}", hint=hint
         ) from None

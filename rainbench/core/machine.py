@@ -6,13 +6,14 @@ import contextlib
 import ctypes
 import os
 import platform
+import re
 import sys
 from pathlib import Path
-from typing import Literal
 
 from rainbench.core.errors import RainbenchError
 
-DeviceChoice = Literal["auto", "cpu", "cuda"]
+MOST_AT_ONCE = max(64, 4 * (os.cpu_count() or 1))
+"""Threads or processes that may be asked for: far more only wait, or cannot be started at all."""
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
@@ -64,43 +65,88 @@ def has_gpu_driver() -> bool:
     return False
 
 
-def resolve_device(device: DeviceChoice) -> Literal["cpu", "cuda"]:
-    """Return the device to compute on: ``auto`` takes a GPU where PyTorch sees one.
+def resolve_device(device: str) -> str:
+    """Return the device to compute on, as PyTorch calls it.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:N``, ``mps``, or ``auto``, which takes a GPU where PyTorch
+            sees one by CUDA.
 
     Raises:
-        RainbenchError: CUDA was asked for and there is none.
+        RainbenchError: There is no such device here.
+
+    Example:
+        >>> resolve_device("cpu")
+        'cpu'
     """
-    if device == "cpu":
-        return "cpu"
+    name = device.strip().lower()
+    if name == "cpu":
+        return name
+    if name == "mps":  # before PyTorch is loaded: what it cannot do there is done by the CPU
+        os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")
     import torch
 
-    if torch.cuda.is_available():
-        return "cuda"
-    if device == "cuda":
-        raise RainbenchError(
-            "--device cuda: PyTorch sees no CUDA device here",
-            hint="Use --device cpu, or install a CUDA build of PyTorch and check nvidia-smi.",
-        )
-    return "cpu"
+    devices = _devices()
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if re.fullmatch(r"cuda(:\d{1,4})?", name):
+        number = int(name[5:] or 0)
+        if f"cuda:{number}" in devices:
+            return name if ":" not in name else f"cuda:{number}"
+        problem = "PyTorch sees no such CUDA device here"
+        if "cuda:0" not in devices:
+            problem = "PyTorch sees no CUDA device here"
+    elif name == "mps":
+        if name in devices:
+            return name
+        problem = "PyTorch sees no Metal device here"
+    else:
+        problem = "is not one of cpu, cuda, cuda:N, mps and auto"
+    raise RainbenchError(
+        f"--device {device}: {problem}",
+        hint=f"Here are: {', '.join(devices)}. A card that is missing needs its driver, and a"
+        " PyTorch built for it.",
+    )
 
 
-def hardware(device: Literal["cpu", "cuda"], threads: int) -> str:
+def _devices() -> list[str]:
+    """Return the devices that PyTorch has here."""
+    import torch
+
+    cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    metal = ["mps"] * torch.backends.mps.is_available()
+    return ["cpu", *(f"cuda:{index}" for index in range(cards)), *metal]
+
+
+def device_kind(device: str) -> str:
+    """Return a device without its number.
+
+    Example:
+        >>> device_kind("cuda:1")
+        'cuda'
+    """
+    return device.partition(":")[0]
+
+
+def hardware(device: str, threads: int) -> str:
     """Return what a person calls the device, for the record.
 
     Example:
         >>> hardware("cpu", 1).endswith("1 thread")
         True
     """
-    if device == "cuda":
+    if device_kind(device) == "cuda":
         import torch
 
-        return str(torch.cuda.get_device_name())
+        return str(torch.cuda.get_device_name(device))
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
+    if device != "cpu":
+        return f"{name}, {device}"
     return f"{name}, {threads} thread{'s' if threads != 1 else ''}"
 
 

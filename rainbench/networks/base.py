@@ -23,16 +23,30 @@ class Restoration(NamedTuple):
     maps: Mapping[str, Tensor] = {}
 
 
+def as_restoration(output: object) -> Restoration:
+    """Return what a network returned as a restoration: a bare tensor is its image.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if isinstance(output, Tensor):
+        return Restoration(output)
+    if isinstance(output, Restoration) and isinstance(output.image, Tensor):
+        return output
+    raise TypeError(f"returned a {type(output).__name__}, not a Restoration or a tensor")
+
+
 class DerainingNetwork(Protocol):
     """The contract of a class that a baseline card names.
 
     ``forward`` takes ``(N, 3, H, W)`` of any height and width that the card allows, and neither
     pads, tiles, clamps nor converts: those are the runner's. ``convert_published`` turns the
     state dict of the authors' checkpoint, outer dictionaries and ``module.`` prefix already
-    removed, into the class's own keys; it raises ``KeyError`` for a key that is missing.
+    removed, into the class's own keys; it raises ``KeyError`` for a key that is missing. A class
+    without it takes the keys of a checkpoint as they are.
     """
 
-    def forward(self, rainy: Tensor) -> Restoration:
+    def forward(self, rainy: Tensor) -> Restoration | Tensor:
         """Restore a batch."""
 
     @staticmethod

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.networks.base import Restoration
+from rainbench.networks.base import Restoration, as_restoration
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Conventions:
             <BLANKLINE>
                      [[1.0000]]]])
         """
-        found = network(self._turned(rainy) * self.white)
+        found = as_restoration(network(self._turned(rainy) * self.white))
         if not self.bgr and self.white == 1:
             return found
         stages = tuple(self._turned(stage) / self.white for stage in found.stages)

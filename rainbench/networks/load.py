@@ -7,9 +7,10 @@ from pathlib import Path
 from torch import nn
 
 from rainbench.catalog.registry import Entry
-from rainbench.catalog.weights import how_to_get_weights, read_state_dict
+from rainbench.catalog.weights import how_to_get_weights
 from rainbench.core.errors import CardError, WeightsError
 from rainbench.networks.construct import construct
+from rainbench.networks.fit import load_weights
 
 
 def build_network(entry: Entry, weights: Path | None) -> nn.Module:
@@ -32,24 +33,6 @@ def build_network(entry: Entry, weights: Path | None) -> nn.Module:
         return network.eval()
     if weights is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
-    load_weights(network, weights, entry.weights.sha256 if entry.weights else "")
+    known = entry.weights
+    load_weights(network, weights, known.sha256 if known else "", known.state_dict if known else "")
     return network.eval()
-
-
-def load_weights(network: nn.Module, file: Path, sha256: str = "") -> None:
-    """Load a checkpoint, ours or the authors', into a network; every key has to fit.
-
-    Raises:
-        WeightsError: The file is not usable, or belongs to another network.
-    """
-    state = read_state_dict(file, sha256)
-    try:
-        if file.suffix != ".safetensors":
-            state = network.convert_published(state)  # type: ignore[operator]
-        network.load_state_dict(state, strict=True)
-    except (KeyError, RuntimeError) as error:
-        reason = str(error.args[0]).replace("\n", " ")[:300]
-        raise WeightsError(
-            f"{file}: does not fit {type(network).__name__}: {reason}",
-            hint="It is the checkpoint of another network or of another version of it.",
-        ) from None

@@ -13,12 +13,11 @@ from pathlib import Path
 
 from rainbench.catalog.registry import Registry
 from rainbench.core.escape import escape_formula, markdown
-from rainbench.core.files import write_atomically
+from rainbench.core.files import write_atomically, writing
 from rainbench.core.text import json_number
 from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.writers import grid_markdown
-from rainbench.run.results import writing
 
 CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
     "dataset": lambda row: row.dataset,

@@ -1,21 +1,30 @@
-"""How much memory a network needs, counted on small pictures."""
+"""What a run costs: a network's memory, counted on small pictures, and the time it may take."""
 
 from __future__ import annotations
 
+import time
 import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rainbench.catalog.registry import Entry
+from rainbench.core.errors import RainbenchError, failing_alone
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    from rainbench.run.options import RunOptions
+    from rainbench.run.plan import Plan
 
 COST_SIDE = 512
 """Height and width in pixels of the picture for which costs are stated."""
 
 COUNTED_SIDES = (64, 128)
 """Heights and widths in pixels of the two pictures on which it is counted."""
+
+SCORING_SECONDS_PER_PIXEL = 4e-7
+_EFFICIENCY = 0.5
+_PRECISION_GAIN = {"fp32": 1.0, "bf16": 2.0, "fp16": 2.0}
 
 _KNOWN: dict[tuple[str, str, int], int] = {}
 
@@ -46,15 +55,17 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
     import torch
 
     from rainbench.networks.construct import construct
+    from rainbench.networks.isolation import isolated
 
     key = (entry.baseline.network, repr(sorted(entry.arguments.items())), side)
     if key not in _KNOWN:
-        network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
         small, large = COUNTED_SIDES
         # Not in inference mode: there some networks go over large pictures in parts on a CPU.
         try:
-            few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
-        except (RuntimeError, ValueError):
+            with failing_alone(entry.name), isolated():
+                network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
+                few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
+        except RainbenchError:
             few = many = 0  # it refuses such pictures, which is no reason to lose its scores
         _KNOWN[key] = many + (many - few) * (side**2 - large**2) // (large**2 - small**2)
     return _KNOWN[key]
@@ -112,3 +123,38 @@ def count_peak(network: nn.Module, picture: Tensor) -> int:
     with Watch():  # type: ignore[no-untyped-call]
         network(picture)
     return peak
+
+
+def estimate_seconds(plan: Plan, options: RunOptions) -> float:
+    """Return a rough estimate of a plan's wall time in seconds, good to a factor of two.
+
+    Every network's multiply-adds are divided by what one 32-channel convolution reaches here.
+    """
+    cells = plan.runnable
+    pixels = [sum(info.width * info.height for info in cell.pairs.manifest) for cell in cells]
+    multiply_adds = sum(
+        cell.entry.macs_per_pixel * count for cell, count in zip(cells, pixels, strict=True)
+    )
+    scoring = sum(pixels) * SCORING_SECONDS_PER_PIXEL
+    if not multiply_adds:
+        return scoring
+    speed = _convolution_speed(options) * _EFFICIENCY * _PRECISION_GAIN[options.precision]
+    return scoring + multiply_adds / speed
+
+
+def _convolution_speed(options: RunOptions) -> float:
+    """Return multiply-adds per second of a 3x3 convolution, 32 channels, fp32."""
+    import torch
+
+    torch.set_num_threads(options.threads)
+    layer = torch.nn.Conv2d(32, 32, 3, padding=1)
+    layer = layer.to(options.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    image = torch.rand(1, 32, 256, 256, device=options.device)
+    image = image.contiguous(memory_format=torch.channels_last)
+    best = float("inf")
+    with torch.inference_mode():
+        for _ in range(4):
+            started = time.perf_counter()
+            float(layer(image)[0, 0, 0, 0])
+            best = min(best, time.perf_counter() - started)
+    return 32 * 32 * 9 * 256 * 256 / best

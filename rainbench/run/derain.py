@@ -1,97 +1,44 @@
-"""Applying an entry to images, folders of them, and videos, outside any data set.
-
-Beside each result ``NAME`` lies a hidden record ``.NAME.json`` (see `rainbench.core.resume`): what
-it was made with, the hash of its source, and what came of it. A call that was interrupted keeps
-what its records prove, makes again what is missing or damaged, and never takes a result of another
-network, of other options or of another source for its own.
-"""
+"""Applying an entry to images, folders of them, and videos, outside any data set."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import time
+import errno
+import logging
+import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
 
-import numpy as np
-
-from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.images import IMAGE_SUFFIXES, Image, quantise, read_image, write_png
-from rainbench.core.resume import file_hash, key_of, read_claim, read_record, write_record
+from rainbench.core.errors import RainbenchError, StoreError, failing_alone, told
+from rainbench.core.files import is_file, sweep
+from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.run.derain_file import (
+    Derained,
+    DerainTask,
+    Kind,
+    OnFrame,
+    Style,
+    kept,
+    made,
+    made_with,
+    refuse_others,
+)
 from rainbench.run.predict import Predictor
-from rainbench.video.read import VIDEO_SUFFIXES, decode
-from rainbench.video.write import VideoWriter
+from rainbench.video.read import VIDEO_SUFFIXES
+
+_LOG = logging.getLogger(__name__)
 
 _ENDINGS = (
     f"Images end with {', '.join(sorted(IMAGE_SUFFIXES))}, "
     f"videos with {', '.join(sorted(VIDEO_SUFFIXES))}."
 )
 
-DEFAULT_RATE = Fraction(25)
-"""Frames a second of a video that states none."""
-
-Kind = Literal["image", "video"]
-State = Literal["done", "kept", "cut short", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class DerainTask:
-    """One file to be derained.
-
-    Attributes:
-        source: The file.
-        target: Where the result goes.
-        kind: What it is.
-    """
-
-    source: Path
-    target: Path
-    kind: Kind
-
-    @property
-    def record(self) -> Path:
-        """Where the record of the result lies."""
-        return self.target.with_name(f".{self.target.name}.json")
-
-
-OnFrame = Callable[[DerainTask, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Style:
-    """How results are written.
-
-    Attributes:
-        side_by_side: The input to the left of the result, in one picture.
-        lossless: Videos as FFV1 in Matroska, every value kept, instead of H.264.
-    """
-
-    side_by_side: bool = False
-    lossless: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Derained:
-    """What became of one file.
-
-    Attributes:
-        task: The file.
-        state: ``done``; ``kept``, from before; ``cut short``, a damaged video whose good frames
-            were written; ``failed``.
-        frames: Images or frames written.
-        seconds: Spent in the network.
-        note: The reason for the last two states.
-    """
-
-    task: DerainTask
-    state: State
-    frames: int = 0
-    seconds: float = 0.0
-    note: str = ""
+_OF_ONE_NAME = (
+    errno.ENAMETOOLONG, errno.EISDIR, errno.ENOTDIR, errno.EEXIST, errno.ELOOP, errno.EILSEQ,
+    errno.EINVAL,
+)  # fmt: skip
 
 
 def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
@@ -109,7 +56,7 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
     Raises:
         RainbenchError: There is nothing, or a result would lie in the input.
     """
-    if path.is_file():
+    if is_file(path):
         kind = _kind(path)
         if kind is None:
             raise RainbenchError(
@@ -131,8 +78,8 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
         raise RainbenchError(f"{out}: is a file", hint="Give a folder with --out.")
     sources = [
         (file, kind)
-        for file in sorted(path.rglob("*"))
-        if not file.name.startswith(".") and (kind := _kind(file)) and file.is_file()
+        for file in _files_below(path)
+        if not file.name.startswith(".") and (kind := _kind(file))
     ]
     if not sources:
         raise RainbenchError(
@@ -155,7 +102,7 @@ def derain(
     overwrite: bool = False,
     on_frame: OnFrame = lambda _task, _total: None,
 ) -> Iterator[Derained]:
-    """Derain file after file; one that cannot be used becomes a result with its reason.
+    """Derain file after file; whatever is wrong with one is its result.
 
     Args:
         tasks: What to do, see `find_tasks`.
@@ -170,152 +117,44 @@ def derain(
         RainbenchError: Results that are there were made with another entry or other options.
         StoreError: A result cannot be written: nor could those after it.
     """
-    made_with = _made_with(predictor, style)
+    how = made_with(predictor, style)
     if not overwrite:
-        _check_results(tasks, made_with)
+        refuse_others(tasks, how)
+    for folder in {task.target.parent for task in tasks}:
+        sweep(folder, ".*.part")
     for task in tasks:
         try:
-            yield _kept(task, made_with, overwrite=overwrite) or _made(
-                task, predictor, style, made_with, on_frame
-            )
+            with failing_alone(str(task.source)), _writing(task.target):
+                result = kept(task, how, overwrite=overwrite) or made(
+                    task, predictor, style, how, on_frame
+                )
         except StoreError:
             raise
-        except OSError as error:
-            raise StoreError(f"{task.target}: cannot be written: {error.strerror}") from None
         except RainbenchError as error:
-            message = f"{error.message}. {error.hint}" if error.hint else error.message
-            named = str(task.source) in message
-            yield Derained(task, "failed", note=message if named else f"{task.source}: {message}")
+            note = told(error)
+            named = str(task.source) in note
+            result = Derained(task, "failed", note=note if named else f"{task.source}: {note}")
+        yield result
 
 
-def _made_with(predictor: Predictor, style: Style) -> dict[str, object]:
-    """Return all that a result depends on but its source."""
-    weights = file_hash(predictor.weights) if predictor.weights else ""
-    options = {**predictor.options.key_parts(), **dataclasses.asdict(style)}
-    return {"entry": predictor.entry.name, "weights": weights, **options}
-
-
-def _check_results(tasks: Sequence[DerainTask], made_with: Mapping[str, object]) -> None:
-    """Refuse results that were made in another way, before anything is done."""
-    for task in tasks:
-        claim = read_claim(task.record) if task.target.exists() else None
-        before = claim.facts.get("made_with") if claim else None
-        if not isinstance(before, dict) or before == made_with:
-            continue
-        names = [
-            name for name in {**made_with, **before} if before.get(name) != made_with.get(name)
-        ]
-        raise RainbenchError(
-            f"{task.target}: was made with another {', '.join(names)}",
-            hint="Give another --out, or --overwrite to replace what is there.",
-        )
-
-
-def _key(made_with: Mapping[str, object], source: str) -> str:
-    return key_of({**made_with, "source": source})
-
-
-def _kept(task: DerainTask, made_with: Mapping[str, object], *, overwrite: bool) -> Derained | None:
-    """Return the result of an earlier call, or None where there is none or it is not whole.
-
-    Raises:
-        RainbenchError: There is a result of another source, or of nobody knows what.
-    """
-    if overwrite or not task.target.exists():
-        return None
-    claim = read_claim(task.record)
-    if claim is None:
-        raise RainbenchError(
-            f"{task.target} exists, and there is no record of what it was made from",
-            hint="Move it away, or give --overwrite to replace it.",
-        )
-    if claim.key != _key(made_with, _source_hash(task)):
-        raise RainbenchError(
-            f"{task.source} is not the file that {task.target} was made from",
-            hint="Give --overwrite to make it again.",
-        )
-    record = read_record(task.record)
-    state = record.facts.get("state") if record else None
-    if record is None or state not in ("done", "cut short"):
-        return None
-    if state == "done":
-        return Derained(task, "kept")
-    return Derained(task, "cut short", note=str(record.facts.get("note")))
-
-
-def _made(
-    task: DerainTask,
-    predictor: Predictor,
-    style: Style,
-    made_with: Mapping[str, object],
-    on_frame: OnFrame,
-) -> Derained:
-    """Make a result and record it."""
-    key = _key(made_with, _source_hash(task))
-    task.target.parent.mkdir(parents=True, exist_ok=True)
-    facts: dict[str, object] = {"made_with": made_with, "state": "begun"}
-    # So that a result is known as this program's own even if a kill comes before its record.
-    write_record(task.record, key, facts=facts)
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """Tell what cannot be written because of its name alone from what ends all writing."""
     try:
-        work = _derain_image if task.kind == "image" else _derain_video
-        result = work(task, predictor, style, on_frame)
-    except RainbenchError:
-        if not task.target.exists():
-            task.record.unlink(missing_ok=True)
-        raise
-    facts |= {"state": result.state, "frames": result.frames, "note": result.note}
-    write_record(task.record, key, [task.target], facts)
-    return result
-
-
-def _source_hash(task: DerainTask) -> str:
-    try:
-        return file_hash(task.source)
+        yield
     except OSError as error:
-        raise RainbenchError(f"{task.source}: cannot be read: {error.strerror}") from None
+        kind = RainbenchError if error.errno in _OF_ONE_NAME else StoreError
+        raise kind(f"{target}: cannot be written: {error.strerror}") from None
 
 
-def _derain_image(
-    task: DerainTask,
-    predictor: Predictor,
-    style: Style,
-    on_frame: OnFrame,
-) -> Derained:
-    rainy = read_image(task.source, upright=True)
-    started = time.perf_counter()
-    restored = quantise(predictor(rainy), "round")
-    seconds = time.perf_counter() - started
-    write_png(task.target, _composed(rainy, restored, style))
-    on_frame(task, 1)
-    return Derained(task, "done", 1, seconds)
+def _files_below(folder: Path) -> list[Path]:
+    """Return all files in order; a folder that cannot be looked into is a warning in the log."""
 
+    def passed_over(error: OSError) -> None:
+        _LOG.warning("%s: cannot be read: %s; it is left out", error.filename, error.strerror)
 
-def _derain_video(
-    task: DerainTask,
-    predictor: Predictor,
-    style: Style,
-    on_frame: OnFrame,
-) -> Derained:
-    written, seconds = 0, 0.0
-    with decode(task.source, allow_truncated=True) as stream:
-        info = stream.info
-        width = info.width * 2 if style.side_by_side else info.width
-        rate = info.rate or DEFAULT_RATE
-        with VideoWriter(task.target, width, info.height, rate, lossless=style.lossless) as video:
-            for frame in stream:
-                started = time.perf_counter()
-                restored = quantise(predictor(frame.image), "round")
-                seconds += time.perf_counter() - started
-                video.write(_composed(frame.image, restored, style), frame.time)
-                written += 1
-                on_frame(task, info.frames or 0)
-        if stream.damage:
-            return Derained(task, "cut short", written, seconds, f"{task.source}: {stream.damage}")
-    return Derained(task, "done", written, seconds)
-
-
-def _composed(rainy: Image, restored: Image, style: Style) -> Image:
-    return np.hstack([rainy, restored]) if style.side_by_side else restored
+    walked = os.walk(folder, onerror=passed_over)
+    return sorted(Path(place) / name for place, _, names in walked for name in names)
 
 
 def _kind(file: Path) -> Kind | None:

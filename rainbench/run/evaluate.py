@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.errors import RainbenchError, StoreError, failing_alone
 from rainbench.core.images import Image
-from rainbench.core.machine import usable_cores
+from rainbench.core.machine import device_kind, usable_cores
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairInfo, load_pair
@@ -45,11 +45,13 @@ class Outcome:
         cell: The cell.
         state: ``done``, ``kept`` (complete from before), ``failed`` or ``missing``.
         note: The reason for the last two.
+        hint: What to do about it.
     """
 
     cell: PlannedCell
     state: str
     note: str = ""
+    hint: str = ""
 
 
 def run_plan(
@@ -79,11 +81,12 @@ def run_plan(
             outcomes.append(Outcome(cell, "missing", cell.missing))
             continue
         try:
-            outcomes.append(run_cell(cell, out, options, on_image=on_image))
+            with failing_alone(f"{cell.entry.name} on {cell.pairs.label}"):
+                outcomes.append(run_cell(cell, out, options, on_image=on_image))
         except StoreError:
             raise
         except RainbenchError as error:
-            outcomes.append(Outcome(cell, "failed", error.message))
+            outcomes.append(Outcome(cell, "failed", error.message, error.hint))
     return outcomes
 
 
@@ -107,7 +110,9 @@ def run_cell(
         on_image(len(images))
         return Outcome(cell, "kept")
     protocols = tuple(PROTOCOLS)
-    with CellStore(result.folder, parts, protocols, images) as store:
+    what = f"{cell.entry.name} on {cell.pairs.label}"
+    # Inside of the store, which notes why a cell is not complete.
+    with CellStore(result.folder, parts, protocols, images) as store, failing_alone(what):
         on_image(len(store.done))
         predictor = Predictor(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
@@ -143,7 +148,7 @@ def _scored(
                 while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):
                     done, finished, its_seconds = waiting.popleft()
                     yield done, finished.result(), its_seconds
-        except RainbenchError:
+        except Exception:
             yield from ((done, job.result(), its) for done, job, its in waiting)
             raise
         yield from ((done, job.result(), its) for done, job, its in waiting)
@@ -160,8 +165,8 @@ def predict_pair(predictor: Predictor, pair: Pair, rainy: Image) -> NDArray[np.f
 def score(
     restored: NDArray[np.float32], clean: Image, protocols: Sequence[str], device: str
 ) -> Scores:
-    """Score one image where its network ran: in NumPy on the CPU, by the torch backend on a GPU."""
-    if device == "cpu":
+    """Score one image: by the torch backend where its network ran on CUDA, otherwise in NumPy."""
+    if device_kind(device) != "cuda":  # Metal has no float64
         return score_all(restored, clean, protocols)
     import torch
 
@@ -176,7 +181,7 @@ def score(
 
 def _scorers(predictor: Predictor) -> int:
     """Return how many threads score: one beside a network on the CPU, two beside a GPU."""
-    return 1 if predictor.options.device == "cpu" else min(2, usable_cores())
+    return min(2, usable_cores()) if device_kind(predictor.options.device) == "cuda" else 1
 
 
 def _read_ahead(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.machine import DeviceChoice, resolve_device, usable_cores
+from rainbench.core.machine import MOST_AT_ONCE, device_kind, resolve_device, usable_cores
 
 Precision = Literal["fp32", "bf16", "fp16"]
 
@@ -16,22 +16,22 @@ class RunOptions:
     """The part of a call that is part of a result's key.
 
     Attributes:
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Of the network's arithmetic; scoring is always in float64.
         tile: Side of the tiles in pixels that an image is cut into, 0 for the whole image.
         overlap: Pixels that neighbouring tiles share; None for the network's receptive field.
         threads: Threads of the network on the CPU.
     """
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: str = "cpu"
     precision: Precision = "fp32"
     tile: int = 0
     overlap: int | None = None
     threads: int = 1
 
     def key_parts(self) -> dict[str, object]:
-        """Return what tells results apart: all but the number of threads."""
-        parts = asdict(self)
+        """Return what tells results apart: all but the number of threads and of the device."""
+        parts = {**asdict(self), "device": device_kind(self.device)}
         del parts["threads"]
         if not self.tile:
             del parts["overlap"]
@@ -39,7 +39,7 @@ class RunOptions:
 
 
 def resolve_options(
-    device: DeviceChoice = "auto",
+    device: str = "auto",
     precision: Precision = "fp32",
     tile: int = 0,
     threads: int | None = None,
@@ -48,7 +48,7 @@ def resolve_options(
     """Fill in what was left open and refuse what this machine cannot do.
 
     Raises:
-        RainbenchError: CUDA was asked for and there is none, or a value is out of range.
+        RainbenchError: The device is not there, or a value is out of range.
 
     Example:
         >>> resolve_options("cpu", threads=2)
@@ -61,6 +61,9 @@ def resolve_options(
             f"--overlap {overlap} does not fit tiles of {tile}",
             hint="Give 0 or more, up to half of --tile.",
         )
-    if threads is not None and threads < 1:
-        raise RainbenchError(f"--threads {threads} must be at least 1")
+    if threads is not None and not 1 <= threads <= MOST_AT_ONCE:
+        raise RainbenchError(
+            f"--threads {threads} is out of range",
+            hint=f"Give 1 to {MOST_AT_ONCE}; this process may use {usable_cores()} cores.",
+        )
     return RunOptions(resolve_device(device), precision, tile, overlap, threads or usable_cores())

@@ -12,7 +12,8 @@ from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
-from rainbench.core.errors import CardError, RainbenchError
+from rainbench.core.errors import CardError, RainbenchError, failing_alone
+from rainbench.core.machine import device_kind
 from rainbench.core.text import did_you_mean, shortened
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
@@ -106,15 +107,16 @@ def make_plan(
             continue
         try:
             check_protocol(card)
-            pairs = load_first_copy(
-                card,
-                copies,
-                layout=layout,
-                limit=limit,
-                allow_partial=allow_partial,
-                workers=workers,
-                progress=lambda name=card.name: progress(name),  # type: ignore[misc]
-            )
+            with failing_alone(card.name):
+                pairs = load_first_copy(
+                    card,
+                    copies,
+                    layout=layout,
+                    limit=limit,
+                    allow_partial=allow_partial,
+                    workers=workers,
+                    progress=lambda name=card.name: progress(name),  # type: ignore[misc]
+                )
         except RainbenchError as error:
             unusable.append((card, str(error)))
             continue
@@ -172,6 +174,7 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     When a part of it changes, just the cells that it touches are run again.
     """
     entry = cell.entry
+    chosen = entry.weights.state_dict if entry.weights else ""
     return {
         "dataset": cell.pairs.card.name,
         "entry": entry.name,
@@ -184,6 +187,7 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "weights": file_hash(cell.weights) if cell.weights else "",
         "protocols": protocol_settings(),
         "options": options.key_parts(),
+        **({"state_dict": chosen} if chosen else {}),
     }
 
 
@@ -195,8 +199,8 @@ def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     import torch
 
     device = platform.machine()
-    if options.device == "cuda":
-        device = torch.cuda.get_device_name()
+    if device_kind(options.device) == "cuda":
+        device = torch.cuda.get_device_name(options.device)
     return {
         "rainbench": __version__,
         "python": platform.python_version(),

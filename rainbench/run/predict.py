@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import re
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from rainbench.catalog.registry import Entry
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone, told
 from rainbench.core.images import Image
 from rainbench.core.machine import keep_freed_memory
-from rainbench.networks.base import Restoration
+from rainbench.networks.base import Restoration, as_restoration
 from rainbench.networks.conventions import Conventions
+from rainbench.networks.isolation import isolated
 from rainbench.networks.load import build_network
 from rainbench.run.options import RunOptions
 from rainbench.run.tiling import FloatImage, default_overlap, restore_tiled
 
 BATCH_PIXELS = 1 << 21
 """Pixels of the tiles that go through a network together on a GPU; on a CPU they go singly."""
+
+_NO_MEMORY = re.compile(
+    r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad_alloc"
+    r"|ALLOC_FAILED|could not create a memory object",
+    re.IGNORECASE,
+)
+"""What the parts of PyTorch say when there is no more memory."""
+
+_LOG = logging.getLogger(__name__)
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -59,23 +71,26 @@ class Predictor:
         self.options = options
         self._device = torch.device(options.device)
         _fix_arithmetic(options)
-        network = build_network(entry, weights)
-        self.overlap = 0
-        if options.tile:
-            multiple = entry.baseline.size_multiple
-            self.overlap = (
-                default_overlap(network, options.tile, multiple)
-                if options.overlap is None
-                else options.overlap
+        with failing_alone(f"{entry.name}: cannot be built"), isolated():
+            network = build_network(entry, weights)
+            if options.device == "mps" and _has_doubles(network):
+                _LOG.warning("%s: works in float64, which mps has not: on the CPU", entry.name)
+                self._device = torch.device("cpu")
+            self.overlap = options.overlap or 0
+            if options.tile and options.overlap is None:
+                self.overlap = default_overlap(network, options.tile, entry.baseline.size_multiple)
+            self.network: nn.Module = network.to(self._device).to(
+                memory_format=torch.channels_last  # type: ignore[call-overload]
             )
-        self.network = network.to(self._device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, rainy: Image) -> NDArray[np.float32]:
         """Return the restored image, ``(H, W, 3)`` float32 RGB, nominally in [0, 1], not clamped.
 
         Raises:
-            PredictionError: The image is too small, memory ran out, or the result is not finite.
+            PredictionError: It is no 8-bit RGB image or too small, the network failed, memory ran
+                out, or the result is not finite.
         """
+        _check_image(rainy)
         height, width = rainy.shape[:2]
         shortest = self.entry.baseline.minimum_side
         if min(height, width) < shortest:
@@ -107,7 +122,7 @@ class Predictor:
         """
         maps: dict[str, Tensor] = {}
         hook = self.network.register_forward_hook(
-            lambda _network, _inputs, output: maps.update(output.maps)
+            lambda _network, _inputs, output: maps.update(getattr(output, "maps", {}))
         )
         try:
             restored = self(rainy)
@@ -126,21 +141,39 @@ class Predictor:
     def _restore_images(self, rainy: NDArray[np.uint8]) -> FloatImage:
         """Restore ``(N, H, W, 3)`` uint8 in one pass."""
         height, width = rainy.shape[1:3]
+        name = self.entry.name
         try:
-            with torch.inference_mode(), self._autocast():
+            with isolated(), torch.inference_mode(), self._autocast():
                 restored = self._restore_tensor(self._to_tensor(rainy))
                 finite = bool(torch.isfinite(restored).all())
                 result = restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        except torch.OutOfMemoryError:
-            if len(rainy) > 1:
-                return np.concatenate([self._restore_images(image[None]) for image in rainy])
+        except (KeyboardInterrupt, PredictionError):
+            raise
+        except BaseException as error:  # of somebody's network, which may even call for the end
+            if _is_out_of_memory(error):
+                if len(rainy) > 1:
+                    return np.concatenate([self._restore_images(image[None]) for image in rainy])
+                raise PredictionError(
+                    f"{name} ran out of memory on an image of {width}x{height}",
+                    hint="Give --tile 512, or smaller tiles (the result is then marked as tiled).",
+                ) from None
+            _LOG.debug("%s on an image of %dx%d", name, width, height, exc_info=True)
             raise PredictionError(
-                f"{self.entry.name} ran out of memory on an image of {width}x{height}",
-                hint="Give --tile 512, or smaller tiles (the result is then marked as tiled).",
-            ) from None
+                f"{name} failed on an image of {width}x{height}: {told(error)}"
+                f"{self._advice(height, width)}"
+            ) from error
         if not finite:
-            raise PredictionError(f"{self.entry.name} returned values that are not finite (NaN)")
+            raise PredictionError(f"{name} returned values that are not finite (NaN)")
         return np.asarray(result, np.float32)
+
+    def _advice(self, height: int, width: int) -> str:
+        multiple = self.entry.baseline.size_multiple
+        if height % (2 * multiple) == 0 and width % (2 * multiple) == 0:
+            return ""
+        return (
+            "; if it needs sides that can be divided by 2, 4, 8 ..., its card has to say so: "
+            f"size_multiple = 8 (now {multiple}), for images to be padded and cut again"
+        )
 
     def _restore_tensor(self, rainy: Tensor) -> Tensor:
         """Restore ``(N, 3, H, W)`` RGB in [0, 1], the card's conventions honoured both ways."""
@@ -155,8 +188,23 @@ class Predictor:
     def _forward(self, batch: Tensor) -> Restoration:
         """Return the restored image alone, in float32 before anything is computed with it."""
         batch = batch.contiguous(memory_format=torch.channels_last)
-        restoration: Restoration = self.network(batch)
-        return Restoration(restoration.image.float())
+        shape = batch.shape
+        for module in self.network.modules():  # its own `eval` may do something else
+            module.training = False
+        image = as_restoration(self.network(batch)).image
+        if any(module.training for module in self.network.modules()):
+            raise PredictionError(
+                f"{self.entry.name} sets itself into training mode, in which results depend on "
+                "the images before",
+                hint="Take the call of train() out of its forward().",
+            )
+        if image.shape != shape or not image.is_floating_point():
+            raise PredictionError(
+                f"{self.entry.name} returned {_size(image.shape)} of {image.dtype} for a batch of "
+                f"{_size(shape)}",
+                hint="It has to return an image of the input's size, in floating point.",
+            )
+        return Restoration(image.float())
 
     def _to_tensor(self, rainy: NDArray[np.uint8]) -> Tensor:
         """Return ``(N, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""
@@ -167,6 +215,34 @@ class Predictor:
         if self.options.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self._device.type, _AUTOCAST[self.options.precision])
+
+
+def _size(shape: torch.Size) -> str:
+    return "x".join(map(str, shape)) or "a number"
+
+
+def _check_image(rainy: NDArray[np.generic]) -> None:
+    """Refuse what is no 8-bit RGB image: as such it would be taken for another picture."""
+    if rainy.dtype == np.uint8 and rainy.ndim == 3 and rainy.shape[2] == 3:
+        return
+    values = f" with values from {rainy.min()} to {rainy.max()}" if rainy.size else ""
+    raise PredictionError(
+        f"an image of {rainy.dtype}, shape {rainy.shape}{values} was given",
+        hint="Give (H, W, 3) RGB as uint8, values from 0 to 255; images in [0, 1] are multiplied "
+        "by 255 and rounded first.",
+    )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error is one of the many that tell of memory that ran out."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
+    )
+
+
+def _has_doubles(network: nn.Module) -> bool:
+    tensors = (*network.parameters(), *network.buffers())
+    return any(tensor.dtype == torch.float64 for tensor in tensors)
 
 
 def _fix_arithmetic(options: RunOptions) -> None:

@@ -24,15 +24,14 @@ import io
 import json
 import math
 import os
-import shutil
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from rainbench.core.errors import RainbenchError, StoreError
-from rainbench.core.files import lock_folder, read_regular_file, write_atomically
+from rainbench.core.errors import RainbenchError
+from rainbench.core.files import lock_folder, read_regular_file, write_atomically, writing
 from rainbench.core.resume import key_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.load import manifest_csv
@@ -272,33 +271,8 @@ def lock_run(out: Path) -> Iterator[None]:
     Raises:
         StoreError: The folder cannot be made or written, or another run is at work in it.
     """
-    with contextlib.ExitStack() as stack:
-        with writing(out):
-            stack.enter_context(lock_folder(out, "run"))
+    with lock_folder(out, "run"):
         yield
-
-
-@contextlib.contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Turn what the system says of a failed write into a user's error."""
-    try:
-        yield
-    except OSError as error:
-        free = _free_space(folder)
-        full = free is not None and free < 1 << 20
-        raise StoreError(
-            f"{error.filename or folder}: cannot be written: {error.strerror}",
-            hint="The disk is full: free some space and run again; what is there is kept."
-            if full or error.errno in (27, 28, 122)
-            else "Give another --out, or change the folder's permissions.",
-        ) from None
-
-
-def _free_space(folder: Path) -> int | None:
-    for place in (folder, *folder.parents):
-        if place.exists():
-            return shutil.disk_usage(place).free
-    return None
 
 
 def write_json(file: Path, content: Mapping[str, object]) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from rainbench.core.images import Image
+from rainbench.networks.base import as_restoration
 
 LEAST_OVERLAP = 32
 """Pixels that tiles share by default, however small the receptive field is."""
@@ -224,7 +225,7 @@ def _reach(network: nn.Module, length: int, turn: int) -> int | None:
     centre = length // 2
     probe[..., centre, :] = torch.nan
     with torch.inference_mode():
-        restored = network(probe.transpose(2, 3) if turn else probe).image[0]
+        restored = as_restoration(network(probe.transpose(2, 3) if turn else probe)).image[0]
     reached = torch.isnan(restored).any(0).any(0 if turn else 1)
     if reached[0] or reached[-1]:
         return None

@@ -9,7 +9,7 @@ from typing import Literal
 from rainbench.clean_frame.extract import RAIN_LEVELS, Method, as_method
 from rainbench.clean_frame.quality.rain_density import Kind
 from rainbench.core.errors import RainbenchError
-from rainbench.core.machine import DeviceChoice, has_gpu_driver, resolve_device
+from rainbench.core.machine import has_gpu_driver, resolve_device
 from rainbench.core.resume import key_of
 from rainbench.core.text import safe_name
 
@@ -66,7 +66,7 @@ class SpaOptions:
     seed: int = 0
     memory: int = 2 << 30
     workers: int = 1
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: str = "cpu"
     name: str = "spa-own"
 
     def __post_init__(self) -> None:
@@ -152,11 +152,11 @@ def data_set_name(out: Path) -> str:
     return f"spa-{safe_name(out.resolve().name) or 'own'}"
 
 
-def choose_device(device: DeviceChoice, method: Method) -> Literal["cpu", "cuda"]:
+def choose_device(device: str, method: Method) -> str:
     """Return where a method runs: ``auto`` takes a GPU where the method can use one.
 
     Raises:
-        RainbenchError: CUDA was asked for and there is none, or the method cannot use it.
+        RainbenchError: The device is not there, or the method cannot use it.
 
     Example:
         >>> choose_device("auto", "robust")
@@ -164,9 +164,9 @@ def choose_device(device: DeviceChoice, method: Method) -> Literal["cpu", "cuda"
     """
     if method == "exact" and (device != "auto" or has_gpu_driver()):
         return resolve_device(device)
-    if device == "cuda":
+    if device not in ("auto", "cpu"):
         raise RainbenchError(
-            f"--device cuda: the method {method} runs on the processor only",
+            f"--device {device}: the method {method} runs on the processor only",
             hint="Use --method exact, or leave --device out.",
         )
     return "cpu"

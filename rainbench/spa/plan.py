@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.text import count_of
 from rainbench.packaging.names import checked_name
 from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
@@ -110,12 +110,11 @@ def plan_build(paths: Sequence[Path], out: Path, options: SpaOptions) -> SpaPlan
 
 def _open(item: VideoInput) -> PlannedVideo | str:
     try:
-        info = probe(item.path)
-        sha256 = content_hash(item)
+        with failing_alone(f"{item.path}: cannot be read"):
+            info = probe(item.path)
+            sha256 = content_hash(item)
     except RainbenchError as error:
         return str(error)
-    except OSError as error:
-        return f"{item.path}: cannot be read: {error.strerror}"
     return PlannedVideo(item, video_id(item, sha256), sha256, info)
 
 

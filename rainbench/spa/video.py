@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.errors import RainbenchError, StoreError, failing_alone
 from rainbench.core.files import writing
 from rainbench.core.resume import read_record, write_record
 from rainbench.frames.scenes import find_scene_cuts
@@ -63,7 +63,7 @@ def work_on_video(video: PlannedVideo, out: Path, options: SpaOptions) -> VideoO
     """
     key = options.candidate_key(video.sha256)
     try:
-        with writing(out):
+        with failing_alone(str(video.source.path)), writing(out):
             scenes = _known_scenes(out, video, key)
             known = _all_ready(out, video, scenes, key)
             if scenes is None or known is None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, read_gray, read_image
 from rainbench.core.pool import run_all
@@ -93,7 +93,8 @@ class SynthPlan:
         """
         for task in self.tasks():
             try:
-                size, seconds = measure_scene(task)
+                with failing_alone(task.source.label):
+                    size, seconds = measure_scene(task)
             except RainbenchError:
                 continue
             count = len(self.sources)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import ImageError, RainbenchError, StoreError
+from rainbench.core.errors import ImageError, RainbenchError, StoreError, failing_alone
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, decode_image, encode_png, pixel_hash
 from rainbench.core.resume import file_hash, key_of, read_record, write_record
@@ -105,11 +105,12 @@ def make_scene(task: SceneTask) -> SceneResult:
         StoreError: A file cannot be written.
     """
     try:
-        inputs = _Inputs.read(task.source)
-        done = _read_record(task, inputs)
-        if done is not None:
-            return done
-        result = _Maker(task, inputs).make()
+        with failing_alone(task.source.label):
+            inputs = _Inputs.read(task.source)
+            done = _read_record(task, inputs)
+            if done is not None:
+                return done
+            result = _Maker(task, inputs).make()
     except StoreError:
         raise
     except RainbenchError as error:

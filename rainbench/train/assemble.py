@@ -9,7 +9,7 @@ from typing import cast
 from rainbench.catalog.cards import BaselineCard, DatasetCard, Recipe
 from rainbench.catalog.registry import Registry
 from rainbench.core.errors import RainbenchError
-from rainbench.core.machine import DeviceChoice, resolve_device, usable_cores
+from rainbench.core.machine import device_kind, resolve_device, usable_cores
 from rainbench.metrics import PROTOCOLS
 from rainbench.networks.construct import construct
 from rainbench.pairs.layouts import copies_of
@@ -40,7 +40,7 @@ def make_options(
     *,
     seconds: float,
     seed: int,
-    device: DeviceChoice,
+    device: str,
     precision: Precision,
     threads: int | None,
     workers: int | None,
@@ -52,7 +52,7 @@ def make_options(
 ) -> TrainOptions:
     """Fill in what a call left open: what `benchmarks/training_speed.py` found to be fastest."""
     where = resolve_device(device)
-    on_gpu, cores = where == "cuda", usable_cores()
+    on_gpu, cores = device_kind(where) == "cuda", usable_cores()
     if workers is None:
         workers = min(8, cores - 1) if on_gpu else min(1, cores - 1)
     return TrainOptions(

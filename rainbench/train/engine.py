@@ -50,7 +50,7 @@ class OneDevice:
         (1, 0.5)
     """
 
-    def __init__(self, device: Literal["cpu", "cuda"]) -> None:
+    def __init__(self, device: str) -> None:
         self.device = torch.device(device)
         self.rank, self.processes = 0, 1
 
@@ -74,7 +74,7 @@ class OneDevice:
 class Accelerated:
     """One of several processes that ``accelerate launch`` or ``torchrun`` has started."""
 
-    def __init__(self, device: Literal["cpu", "cuda"]) -> None:
+    def __init__(self, device: str) -> None:
         try:
             from accelerate import Accelerator, DistributedDataParallelKwargs
             from accelerate.utils import broadcast
@@ -122,9 +122,14 @@ def process_rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def make_engine(device: Literal["cpu", "cuda"]) -> Engine:
+def make_engine(device: str) -> Engine:
     """Return the engine for how this process was started."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if ":" in device:
+            raise RainbenchError(
+                f"--device {device}: each of several processes has a card of its own",
+                hint="Give --device cuda, and the cards with CUDA_VISIBLE_DEVICES.",
+            )
         return Accelerated(device)
     return OneDevice(device)
 

@@ -7,11 +7,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
 
 from rainbench.catalog.cards import BaselineCard, Degradation, Recipe
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
+from rainbench.core.machine import device_kind
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.networks.construct import construct
 from rainbench.train.engine import Precision
@@ -27,7 +27,7 @@ class TrainOptions:
         seconds: Train for so long instead of the recipe's steps; 0 for its steps. The learning
             rate then follows the time, so the result depends on the machine's speed.
         seed: Of every random choice.
-        device: ``cpu`` or ``cuda``.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
         precision: Of the forward and backward passes; weights and losses are in single precision.
         threads: Threads on the CPU.
         workers: Processes that prepare patches; 0 prepares them in between.
@@ -41,7 +41,7 @@ class TrainOptions:
 
     seconds: float = 0.0
     seed: int = 0
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: str = "cpu"
     precision: Precision = "fp32"
     threads: int = 1
     workers: int = 0
@@ -97,6 +97,7 @@ class Job:
         options = dataclasses.asdict(self.options)
         for name in ("workers", "log_every", "checkpoint_seconds", "threads"):
             del options[name]  # they change no number, or only its last bit
+        options["device"] = device_kind(self.options.device)
         parts = {
             "network": self.card.network,
             "arguments": dict(self.arguments),

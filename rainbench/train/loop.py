@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.images import write_png
-from rainbench.core.machine import keep_freed_memory
+from rainbench.core.machine import device_kind, keep_freed_memory
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import duration
 from rainbench.metrics import Score
@@ -140,7 +140,7 @@ class _Loop:
             workers=options.workers,
             rank=engine.rank,
             processes=engine.processes,
-            pinned=options.device == "cuda",
+            pinned=device_kind(options.device) == "cuda",
         )
         self.log = self.validation_log = None
         if engine.rank == 0:
@@ -273,10 +273,10 @@ class _Loop:
         if not finite.all():
             step = self.pending[int((~finite).nonzero()[0])][0]
             raise self._diverged(step, share)
-        values = {"loss": float(losses.double().mean())}
+        values = {"loss": float(losses.cpu().double().mean())}
         for name in self.pending[0][2]:
             parts = torch.stack([parts[name] for _, _, parts in self.pending])
-            values[name] = float(self.engine.mean(parts).double().mean())
+            values[name] = float(self.engine.mean(parts).cpu().double().mean())
         self.pending.clear()
         if self.log is not None:
             values["learning_rate"] = learning_rate(self.job.recipe, share)
@@ -337,7 +337,7 @@ def _explained(error: BaseException, job: Job) -> BaseException:
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
         recipe = job.recipe
         advice = [f"--batch {max(1, recipe.batch // 2)}", f"--patch {max(32, recipe.patch // 2)}"]
-        if job.options.device == "cuda" and job.options.precision == "fp32":
+        if device_kind(job.options.device) == "cuda" and job.options.precision == "fp32":
             advice.append("--precision bf16")
         return RainbenchError(
             f"memory ran out with a batch of {recipe.batch} patches of {recipe.patch}x"

@@ -97,3 +97,106 @@ class OutOfMemory(Shift):
         if rainy.shape[-1] > 8 and torch.is_grad_enabled():
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
         return super().forward(rainy)
+
+
+class Bare(nn.Module):
+    """Returns a tensor instead of a restoration."""
+
+    def forward(self, rainy):
+        return rainy * 0.5
+
+
+class Even(nn.Module):
+    """Wants even sizes, as U-Nets do."""
+
+    def forward(self, rainy):
+        half = nn.functional.avg_pool2d(rainy, 2)
+        return Restoration(nn.functional.interpolate(half, scale_factor=2) * 0.5 + rainy * 0.5)
+
+
+class Unspeakable(Exception):  # noqa: N818
+    """An error that cannot say what it is."""
+
+    def __str__(self):
+        raise ValueError
+
+
+class Harm(nn.Module):
+    """Does one of many things that networks should not do, or returns what none should."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what = what
+        if what == "constructor":
+            raise SystemExit(3)
+
+    def forward(self, rainy):
+        return getattr(self, self.what.replace(" ", "_"))(rainy)
+
+    def raises(self, rainy):
+        raise ZeroDivisionError("nothing")
+
+    def exits(self, rainy):
+        raise SystemExit(0)
+
+    def recursion(self, rainy):
+        return self.recursion(rainy)
+
+    def unspeakable(self, rainy):
+        raise Unspeakable
+
+    def cancelled(self, rainy):
+        raise GeneratorExit
+
+    def lines(self, rainy):
+        raise RuntimeError("one\ntwo\n" + "x" * 5000)
+
+    def no_memory(self, rainy):
+        raise MemoryError
+
+    def cpu_allocator(self, rainy):
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"
+        )
+
+    def none(self, rainy):
+        return None
+
+    def a_list(self, rainy):
+        return [rainy]
+
+    def smaller(self, rainy):
+        return rainy[..., 1:]
+
+    def gray(self, rainy):
+        return Restoration(rainy[:, :1])
+
+    def bytes_(self, rainy):
+        return (rainy * 255).byte()
+
+    def infinite(self, rainy):
+        return rainy / 0
+
+    def trains(self, rainy):
+        self.train()
+        return rainy
+
+
+class Meddler(nn.Module):
+    """Restores well, and leaves the process in another state than it found it in."""
+
+    def forward(self, rainy):
+        import os
+        import random
+
+        import numpy as np
+
+        torch.set_default_dtype(torch.float64)
+        torch.set_grad_enabled(True)
+        torch.use_deterministic_algorithms(True)
+        torch.manual_seed(7)
+        np.random.seed(7)  # noqa: NPY002
+        random.seed(7)
+        os.chdir("/")
+        print("hello")
+        return Restoration(rainy.mul_(0.5))

@@ -7,7 +7,7 @@ import toynets
 
 from rainbench.catalog.registry import Entry, load_registry
 from rainbench.core.errors import CardError, WeightsError
-from rainbench.networks.load import load_weights
+from rainbench.networks.fit import load_weights
 from rainbench.run.options import RunOptions, resolve_options
 from rainbench.run.predict import PredictionError, Predictor
 

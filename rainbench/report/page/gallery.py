@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.images import Image, write_png
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairInfo, load_pair
@@ -94,10 +94,11 @@ def draw_pictures(
         ]
         for index, cell in enumerate(cells):
             try:
-                restore = Restorer(run, cell, options)
-                for item in items:
-                    item.draw(cell.entry.name, restore, index)
-                    on_picture(cell.entry.name)
+                with failing_alone("its pictures"):
+                    restore = Restorer(run, cell, options)
+                    for item in items:
+                        item.draw(cell.entry.name, restore, index)
+                        on_picture(cell.entry.name)
             except RainbenchError as error:
                 problems.append(f"{cell.entry.name} on {choice.dataset}: {error.message}")
         shown[choice.dataset] = [item.content() for item in items]

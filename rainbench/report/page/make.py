@@ -9,12 +9,13 @@ from typing import Any
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Registry
+from rainbench.core.files import writing
 from rainbench.report.page.content import page_content
 from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictures
 from rainbench.report.page.render import write_page
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, make_plan
-from rainbench.run.results import RunResults, writing
+from rainbench.run.results import RunResults
 
 
 @dataclass(frozen=True, slots=True)

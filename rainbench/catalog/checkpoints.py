@@ -1,0 +1,196 @@
+"""Checkpoints of all makes: read without running anything of them, their state dicts found.
+
+PyTorch's reader for weights alone makes tensors and plain containers and refuses all else. Beside
+the tensors, training programs save options, paths and numbers of NumPy: the few kinds of these that
+everybody meets are let through as `Unread`, which holds nothing and does nothing.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rainbench.core.errors import WeightsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MOST_NESTS = 6
+"""Dictionaries within each other that are looked through; public checkpoints have three at most."""
+
+_GENERATORS = re.compile(
+    r"g|gen|generator|net_?g|net|network|model|(model_)?ema|ema_model|params(_ema)?", re.IGNORECASE
+)
+"""What programs call the network among others in one flat state dict, as ``netG.conv.weight``."""
+
+COUNTERS = frozenset({"total_ops", "total_params"})
+"""Entries that a counter of operations leaves in a network."""
+
+WRAPPERS = re.compile(r"^(?:module\.|_orig_mod\.)+")
+"""What data parallelism and the compiler put before each key, any number of times."""
+
+_NUMPY = ("multiarray.scalar", "multiarray._reconstruct", "numeric._frombuffer")
+_HARMLESS = (
+    "argparse.Namespace",
+    "types.SimpleNamespace",
+    "numpy.dtype",
+    "numpy.ndarray",
+    *(f"numpy.{core}.{name}" for core in ("core", "_core") for name in _NUMPY),
+    *(f"pathlib.{name}" for name in ("Path", "PosixPath", "WindowsPath", "PurePosixPath")),
+    *(f"datetime.{name}" for name in ("datetime", "date", "timedelta")),
+    *(f"builtins.{name}" for name in ("list", "dict", "int", "float", "str", "bool")),
+    *(f"__builtin__.{name}" for name in ("list", "dict", "int", "long", "float", "str", "bool")),
+)
+
+
+class Unread:
+    """Stands for a value beside the tensors: what it was made of is dropped."""
+
+    def __init__(self, *_values: object) -> None: ...
+
+    def __setstate__(self, _state: object) -> None: ...
+
+
+def _emptied(*_values: object) -> dict[object, object]:
+    """Stand for ``defaultdict``, which may be filled like any dictionary."""
+    return {}
+
+
+def load_checkpoint(path: Path) -> object:
+    """Return what a ``.safetensors`` file or a PyTorch checkpoint holds; no code of it is run.
+
+    Raises:
+        WeightsError: It is damaged, or holds objects that a program would have to make.
+    """
+    import pickle
+
+    import torch
+
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        passed = [(Unread, name) for name in _HARMLESS]
+        allowed: list[Any] = [*passed, (_emptied, "collections.defaultdict")]
+        with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of protocols and old storages: it fails, or it works
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # readers raise whatever a damaged file makes them
+        if isinstance(error, pickle.UnpicklingError) and _is_pickled(path):
+            raise _refused(path, str(error)) from None
+        said = (str(error).splitlines() or [""])[0][:160]
+        raise WeightsError(
+            f"{path}: cannot be read as weights: {type(error).__name__}: {said}",
+            hint="The file is cut short, damaged or of another kind: fetch it again.",
+        ) from None
+
+
+def _is_pickled(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+
+
+def _refused(path: Path, said: str) -> WeightsError:
+    named = re.search(r"GLOBAL (\S+)", said)
+    what = f" ({named[1]})" if named else ""
+    detail = "" if named else f" ({said.splitlines()[0][:120]})"
+    return WeightsError(
+        f"{path}: holds more than tensors{what} and was refused; nothing of it was run",
+        hint="A pickle can run any code. Ask its author for a .safetensors file, or, if you trust "
+        f"it, load it in a program of yours and save the state dict alone.{detail}",
+    )
+
+
+def find_state_dicts(loaded: object) -> dict[str, dict[str, Tensor]]:
+    """Return every state dict of a checkpoint by its place, ``""`` for the whole.
+
+    A place is the path to it, such as ``state_dict/params_ema``. The name that begins keys of a
+    flat one (``netG.conv.weight`` beside ``netD.conv.weight``) is a part of a path too. What is not
+    a tensor is left out, and so are optimisers and counters.
+
+    Args:
+        loaded: What `load_checkpoint` returned. It may hold itself.
+
+    Example:
+        >>> import torch
+        >>> one = {"conv.bias": torch.zeros(1)}
+        >>> list(find_state_dicts({"epoch": 3, "params": one, "ema": {"state_dict": one}}))
+        ['params', 'ema/state_dict']
+    """
+    found: dict[str, dict[str, Tensor]] = {}
+    for place, mapping in _mappings(loaded):
+        tensors = _tensors(mapping)
+        if tensors:
+            found[place] = tensors
+            for name, part in _generators(tensors).items():
+                found.setdefault(f"{place}/{name}".lstrip("/"), part)
+    return found
+
+
+def _mappings(loaded: object) -> Iterator[tuple[str, Mapping[object, object]]]:
+    """Yield each dictionary with its place, the outer ones first; each is looked into once."""
+    level: list[tuple[str, object]] = [("", loaded)]
+    seen: set[int] = set()
+    for _ in range(MOST_NESTS):
+        inner: list[tuple[str, object]] = []
+        for place, value in level:
+            if not isinstance(value, Mapping):
+                continue
+            yield place, value
+            if id(value) not in seen:
+                seen.add(id(value))
+                inner += [
+                    (f"{place}/{name}".lstrip("/"), each)
+                    for name, each in value.items()
+                    if isinstance(name, str) and isinstance(each, Mapping) and "optim" not in name
+                ]
+        level = inner
+
+
+def _tensors(mapping: Mapping[object, object]) -> dict[str, Tensor]:
+    import torch
+
+    return {
+        key: value
+        for key, value in mapping.items()
+        if isinstance(key, str)
+        and isinstance(value, torch.Tensor)
+        and key.rpartition(".")[2] not in COUNTERS
+    }
+
+
+def _generators(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """Return the parts of a flat state dict that bear a network's name, where there are others."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        name, _, rest = WRAPPERS.sub("", key).partition(".")
+        if _GENERATORS.fullmatch(name) and rest:
+            parts.setdefault(name, {})[rest] = value
+    return {name: part for name, part in parts.items() if len(part) < len(tensors)}
+
+
+def spellings(state: Mapping[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """Yield a state dict with its keys as the network may call them, the likeliest first.
+
+    Without the prefixes of wrappers; as they are; without a first name that all keys have.
+
+    Example:
+        >>> [list(each) for each in spellings({"module.net.a": 1, "net.b": 2})]
+        [['net.a', 'net.b'], ['module.net.a', 'net.b'], ['a', 'b']]
+    """
+    bare = {WRAPPERS.sub("", key): value for key, value in state.items()}
+    if len(bare) < len(state):  # two keys would become one
+        bare = dict(state)
+    yield bare
+    if bare.keys() != state.keys():
+        yield dict(state)
+    for _ in range(MOST_NESTS):
+        firsts = {key.partition(".")[0] for key in bare}
+        bare = {WRAPPERS.sub("", key.partition(".")[2]): value for key, value in bare.items()}
+        if len(firsts) > 1 or not all(bare) or len(bare) < len(state):
+            return
+        yield bare

@@ -1,0 +1,70 @@
+"""Somebody's network is called here: what it changes for the whole process is put back.
+
+A network that sets the default precision, the working folder or a seed would otherwise change the
+numbers of those after it, or where they are written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+
+@contextlib.contextmanager
+def isolated() -> Iterator[None]:
+    """Put back the state of the process afterwards; what is printed goes to standard error.
+
+    Example:
+        >>> with isolated():
+        ...     torch.set_default_dtype(torch.float64)
+        >>> torch.get_default_dtype()
+        torch.float32
+    """
+    folder = _folder()
+    dtype, device = torch.get_default_dtype(), torch.get_default_device()
+    gradients, threads = torch.is_grad_enabled(), torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    backends = _backends()
+    chance = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        with contextlib.redirect_stdout(sys.stderr):  # `--json` is for machines
+            yield
+    finally:
+        if folder != _folder() and folder:
+            os.chdir(folder)
+        torch.set_default_dtype(dtype)
+        if torch.get_default_device() != device:
+            torch.set_default_device(device)
+        torch.set_grad_enabled(gradients)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic, warn_only=only_warn)
+        _set_backends(backends)
+        torch.set_rng_state(chance[0])
+        np.random.set_state(chance[1])  # noqa: NPY002
+        random.setstate(chance[2])
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return ""
+
+
+def _backends() -> tuple[bool, ...]:
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    return cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, cublas.allow_tf32
+
+
+def _set_backends(state: tuple[bool, ...]) -> None:
+    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, cublas.allow_tf32 = state

@@ -1,0 +1,81 @@
+"""Folders and files that are written: locked, swept, and their errors told apart."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rainbench.core.errors import StoreError
+from rainbench.core.files import is_file, lock_folder, sweep, writing
+
+
+def gone():
+    """Return the number of a process that has ended."""
+    return int(subprocess.check_output([sys.executable, "-c", "import os; print(os.getpid())"]))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes cannot be asked after elsewhere")
+def test_unfinished_files_of_processes_that_are_gone_are_removed(tmp_path):
+    dead, alive = gone(), os.getppid()
+    (tmp_path / "cells").mkdir()
+    stale = [tmp_path / f".a.csv.{dead}.part", tmp_path / "cells" / f"..b.json.{dead}.part"]
+    ours = [f".c.png.{alive}.part", f"a.{dead}.part", ".part", f".{dead}.part", ".x.y.part"]
+    ours += [f".a.csv.{dead}.part.txt", ".big.99999999999.part"]
+    for name in [*stale, *(tmp_path / name for name in ours)]:
+        name.write_text("x")
+    (tmp_path / f".link.{dead}.part").symlink_to(tmp_path / "cells")
+    (tmp_path / f".folder.{dead}.part").mkdir()
+    with lock_folder(tmp_path, "run"):
+        left = {file.name for file in tmp_path.iterdir()} - {".lock", "cells"}
+    assert left == {*ours, f".link.{dead}.part", f".folder.{dead}.part"}
+    assert not list((tmp_path / "cells").iterdir())
+    sweep(tmp_path / "nowhere")
+
+
+def test_a_folder_is_locked_once_and_never_through_a_link(tmp_path):
+    with lock_folder(tmp_path / "run", "run"):
+        if sys.platform != "win32":
+            with pytest.raises(StoreError, match="another run is writing here"):
+                lock_folder(tmp_path / "run", "run").__enter__()
+    with lock_folder(tmp_path / "run", "run"):  # what is left of it locks nobody out
+        pass
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "linked" / ".lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(StoreError, match="is a link"):
+        lock_folder(tmp_path / "linked", "run").__enter__()
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EDQUOT, "disk is full"),
+        (errno.EROFS, "another --out"),
+        (errno.EACCES, "another --out"),
+        (errno.ENOENT, "another --out"),
+        (errno.ENAMETOOLONG, "shorter --out"),
+        (errno.EEXIST, "a file where a folder is needed"),
+        (errno.ENOTDIR, "a file where a folder is needed"),
+    ],
+)
+def test_what_the_system_refuses_is_told_with_what_to_do(tmp_path, number, hint):
+    refused = pytest.raises(StoreError, match=f"{tmp_path}: cannot be written: ")
+    with refused as told, writing(tmp_path):
+        raise OSError(number, os.strerror(number))
+    assert hint in told.value.hint
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has no /proc")
+@pytest.mark.parametrize(
+    "out", ["/proc/rainbench", "x" * 300, "x" * 5000, "/dev/null", "/dev/null/x"]
+)
+def test_places_where_no_run_can_be(out, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StoreError, match="cannot be written") as told:
+        lock_folder(Path(out), "run").__enter__()
+    assert "disk is full" not in told.value.hint and not is_file(Path(out))
