@@ -76,7 +76,7 @@ def test_a_cut_png_spoils_its_data_set_alone(rainbench, tmp_path, toy):
     assert row["images"] == "4" and "left out" in row["note"]
 
 
-@pytest.mark.parametrize("damage", ["text", "gray", "deep", "size", "empty folder"])
+@pytest.mark.parametrize("damage", ["text", "clear", "deep", "size", "empty folder"])
 def test_unusable_pictures_are_named(rainbench, tmp_path, toy, damage):
     import cv2
     import numpy as np
@@ -85,15 +85,15 @@ def test_unusable_pictures_are_named(rainbench, tmp_path, toy, damage):
     image = cv2.imread(str(file))
     expected = {
         "text": "2.png: is not an image that can be decoded",
-        "gray": "2.png: is gray, not RGB",
+        "clear": "2.png: is partly transparent, not RGB",
         "deep": "2.png: has 16 bits a channel",
         "size": "2.png is 64x47 but",
         "empty folder": "is empty (toy)",
     }[damage]
     if damage == "text":
         file.write_text("this is not a picture")
-    elif damage == "gray":
-        cv2.imwrite(str(file), image[..., 0])
+    elif damage == "clear":
+        cv2.imwrite(str(file), np.dstack([image, image[..., 0] // 2]))
     elif damage == "deep":
         cv2.imwrite(str(file), image.astype(np.uint16) * 257)
     elif damage == "size":

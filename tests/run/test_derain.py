@@ -5,6 +5,7 @@ import os
 from fractions import Fraction
 
 import click
+import cv2
 import numpy as np
 import pytest
 
@@ -83,16 +84,18 @@ def test_what_is_there_is_kept_and_what_was_lost_is_made_again(photos, tmp_path,
 def test_one_bad_file_does_not_keep_the_others(photos, tmp_path, median):
     (photos / "broken.png").write_bytes((photos / "a.png").read_bytes()[:300])
     (photos / "empty.mp4").write_bytes(b"")
-    write_png(photos / "gray.png", RAINY[..., 0])
+    write_png(photos / "gray.png", RAINY[..., 0])  # taken, as three equal channels
+    clear = np.dstack([RAINY, np.full(RAINY.shape[:2], 100, np.uint8)])
+    cv2.imwrite(str(photos / "clear.png"), clear)
     results = {result.task.source.name: result for result in run(photos, tmp_path / "out", median)}
     assert [name for name, r in results.items() if r.state == "failed"] == [
-        "broken.png", "empty.mp4", "gray.png",
+        "broken.png", "clear.png", "empty.mp4",
     ]  # fmt: skip
     assert "broken.png: is a PNG that is cut short" in results["broken.png"].note
-    assert "is gray" in results["gray.png"].note
-    assert results["gray.png"].note.endswith("Convert it to an 8-bit RGB image; of a pair, both.")
+    assert "is partly transparent" in results["clear.png"].note
+    assert results["clear.png"].note.endswith("Convert it to an 8-bit RGB image; of a pair, both.")
     assert not list((tmp_path / "out").rglob("*.part"))
-    assert sum(result.state == "done" for result in results.values()) == 4
+    assert sum(result.state == "done" for result in results.values()) == 5
 
 
 def test_side_by_side(photos, tmp_path, median):

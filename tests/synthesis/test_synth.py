@@ -162,10 +162,10 @@ def test_incomplete_copies_are_refused(raindrop, tmp_path):
         build(raindrop, raindrop / "out")
 
 
-def test_a_gray_picture_is_named_and_nothing_is_packaged(raindrop, tmp_path):
-    write_png(raindrop / "data/1_rain.png", np.zeros((48, 64), np.uint8))
+def test_a_picture_of_16_bits_is_named_and_nothing_is_packaged(raindrop, tmp_path):
+    cv2.imwrite(str(raindrop / "data/1_rain.png"), np.zeros((48, 64, 3), np.uint16))
     report = build(raindrop, tmp_path / "a")
-    assert not report.cards and "gray" in report.left_out[0]
+    assert not report.cards and "16 bits" in report.left_out[0]
 
 
 @pytest.mark.parametrize("level", [-0.1, 1.2])

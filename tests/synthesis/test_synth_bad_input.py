@@ -114,7 +114,6 @@ def spoil(photos, kind):
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        ("gray", "1.png: is gray, not RGB"),
         ("alpha", "1.png: is partly transparent"),
         ("deep", "1.png: has 16 bits a channel"),
         ("cut", "1.png: is a PNG that is cut short"),
@@ -131,6 +130,12 @@ def test_one_bad_file_is_named_and_can_be_left_out(call, photos, tmp_path, kind,
     code, said = call(*arguments, "--allow-partial")
     assert code == 1 and message in said
     assert "count = 2" in (tmp_path / "out/synth-streaks.toml").read_text()
+
+
+def test_a_gray_photograph_is_taken_as_three_equal_channels(call, photos, tmp_path):
+    spoil(photos, "gray")
+    code, said = call("synth", "streaks", photos, "--out", tmp_path / "out", "--test-share", 1)
+    assert code == 0 and "3 pairs" in said
 
 
 def test_a_folder_called_like_an_image_is_passed_over(call, photos, tmp_path):
