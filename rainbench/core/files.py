@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from rainbench.core.errors import StoreError
 
@@ -74,17 +76,24 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         ) from None
     with os.fdopen(handle, "r+b") as file:
         try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # not on this system: no lock, no harm
-            pass
-        except BlockingIOError:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
             raise StoreError(
                 f"{folder}: another {what} is writing here",
                 hint="Wait for it, or give another --out.",
             ) from None
         yield
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock an open file until it is closed, or raise what the system says where it is locked."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        windows: Any = importlib.import_module("msvcrt")
+        windows.locking(file.fileno(), windows.LK_NBLCK, 1)
 
 
 ALL_KEPT = "What is there is kept: make room and run the same command again to continue."

@@ -205,8 +205,10 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(videos, size, tmp_path)
 # Crashes, hangs and callers who leave
 
 
-@pytest.fixture
-def hostile(monkeypatch, tmp_path):
+@pytest.fixture(params=["posix", "windows"])
+def hostile(request, monkeypatch, tmp_path):
+    if request.param == "windows":
+        request.getfixturevalue("windows")
     monkeypatch.syspath_prepend(str(HELPERS))
     monkeypatch.setattr(decode_process, "WORKER", "hostile_decoder")
     return tmp_path
@@ -242,6 +244,16 @@ def test_hang_is_stopped(hostile):
             list(stream)
         assert gone(pid)
         assert list(stream) == []
+
+
+@pytest.mark.parametrize("deed", ["hang", "seize"])
+def test_hung_decoder_ends_by_itself(hostile, deed, monkeypatch):
+    """Nobody asks for the next frame, and so nobody notices and kills it."""
+    monkeypatch.setenv("GRACE", "0")
+    with decode(hostile / f"{deed}-2", timeout=1) as stream:
+        assert ends_soon(stream.pid)
+        with pytest.raises(VideoError, match=r"frame 2: the decoder crashed \(it hung\)"):
+            list(stream)
 
 
 def test_what_a_library_prints_does_no_harm(hostile):
@@ -284,7 +296,8 @@ def test_slow_reader_holds_the_decoder_back(hostile):
 
 def test_killed_caller_takes_the_decoder_along(hostile):
     code = (
-        "import sys, time; from pathlib import Path\n"
+        "import os, sys, time; from pathlib import Path\n"
+        "if 'WITHOUT_POSIX' in os.environ: del os.fork\n"
         "from rainbench.video import process as decode_process\n"
         "from rainbench.video.read import decode\n"
         "decode_process.WORKER = 'hostile_decoder'\n"
@@ -294,7 +307,7 @@ def test_killed_caller_takes_the_decoder_along(hostile):
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HELPERS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path])},
         cwd=hostile,
     ) as caller:
         pid = int(caller.stdout.readline())
