@@ -154,3 +154,55 @@ def test_a_lock_that_is_a_link_harms_no_other_file(tmp_path):
     ):
         pass
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+PIXELS = bytes(range(2 * 4 * 3))
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b"P6\n4x 2\n255\n", "header"),  # OpenCV takes what it understands
+        (b"P6\n4\xb0 2\n255\n", "header"),
+        (b"P6\n-4 2\n255\n", "header"),
+        (b"P6\n4 2\n25\x005\n", "header"),
+        (b"P6\n4 2\n100\n", "white is 100"),
+        (b"P6\n4 2\n0\n", "white is 0"),
+        (b"P6\n4 2\n65535\n", "16 bits"),
+        (b"P6\n4 3\n255\n", "cut short"),
+        (b"P3\n4 \n", "header"),
+    ],
+)
+def test_ppm_header_is_read_strictly(header, words, tmp_path):
+    with pytest.raises(ImageError, match=words):
+        decode_image(header + PIXELS, tmp_path / "x.ppm")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"P6\n4 2\n255\n",
+        b"P6 4 2 255 ",
+        b"P6\n# by hand\n4 2\n# white\n255\n",
+        b"P6\r\n4 2\r\n255\n",
+    ],
+)
+def test_ppm_as_it_may_be_written(header, tmp_path):
+    image = decode_image(header + PIXELS, tmp_path / "x.ppm")
+    assert image.tobytes() == PIXELS and image.shape == (2, 4, 3)
+
+
+def test_webp_whose_second_half_does_not_decode_is_refused(tmp_path):
+    """The container is whole, so nothing else tells: OpenCV hands out what it could decode."""
+    data = bytearray(FILES["image.webp"])
+    refused = 0
+    for start in range(200, len(data) - 600, len(data) // 12):
+        damaged = bytes(data[:start] + b"\xff" * 512 + data[start + 512 :])
+        try:
+            decode_image(damaged, tmp_path / "x.webp")
+        except ImageError:
+            refused += 1
+            continue
+        with Pillow.open(io.BytesIO(damaged)) as image:
+            image.load()  # what is accepted decodes to its end
+    assert refused

@@ -1,0 +1,247 @@
+"""What is wrong with an image file that decoders would pass: damage, cuts, and absurd sizes."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+from rainbench.core.errors import ImageError, RainbenchError
+
+LARGEST_IMAGE = 64_000_000
+"""Pixels beyond which a file is refused before it is decoded: a few hundred bytes can claim any
+size, and 64 megapixels, more than photographs for this field have, are 200 MB once decoded."""
+
+
+_INCOMPLETE = "The copy or download was incomplete: fetch it again."
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_KNOWN_STARTS = {
+    b"<": "it is an HTML or XML page, probably the error page of a failed download",
+    b"PK\x03\x04": "it is a zip archive",
+    b"\x1f\x8b": "it is a gzip file",
+    b"version https://git-lfs": "it is a Git LFS pointer, not the file itself; run `git lfs pull`",
+}
+
+
+def refuse_damaged(data: bytes, path: Path, *, deep: bool = False) -> None:
+    """Refuse what decoders pass silently: truncated files, broken checksums, huge sizes.
+
+    Args:
+        data: The bytes of an image file.
+        path: The file, for the message.
+        deep: Whether 16 bits a channel are fine.
+
+    Raises:
+        ImageError: It is damaged, no image, or too large.
+    """
+    if not data:
+        raise ImageError(path, "is empty", hint="The copy or download was cut short: fetch again.")
+    for start, what in _KNOWN_STARTS.items():
+        if data.lstrip()[: len(start)] == start:
+            raise ImageError(path, f"is not an image: {what}")
+    if data.startswith(_PNG_SIGNATURE):
+        _check_png(data, path, deep=deep)
+    elif data.startswith(b"\xff\xd8"):
+        _check_jpeg(data, path)
+    elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        _check_tiff(data, path)
+    elif re.match(rb"P[2356]\s", data):
+        _check_netpbm(data, path, deep=deep)
+    else:
+        _check_header(data, path)
+
+
+def _check_header(data: bytes, path: Path) -> None:
+    """Refuse an image of another format whose header claims too large a size."""
+    import PIL.Image
+
+    # For the whole process: filters are no affair of one thread, and the size is checked here.
+    warnings.simplefilter("ignore", PIL.Image.DecompressionBombWarning)
+    try:
+        with PIL.Image.open(io.BytesIO(data)) as image:
+            _check_size(*image.size, path)
+            if image.format == "WEBP":  # OpenCV leaves what cannot be decoded as it is
+                image.load()
+    except PIL.Image.DecompressionBombError as error:
+        if most_pixels() <= LARGEST_IMAGE:
+            raise ImageError(path, f"claims too large a size: {error}") from None
+    except (PIL.UnidentifiedImageError, OSError, ValueError):
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            raise ImageError(path, "is a damaged WebP", hint=_INCOMPLETE) from None
+        return  # unknown to it: OpenCV, which has limits of its own, says what it is
+
+
+_NETPBM_GAP = rb"(?:\s|#[^\n]*\n)+"
+_NETPBM = re.compile(rb"P([2356])" + 3 * (_NETPBM_GAP + rb"(\d{1,9})") + rb"\s")
+"""Kind, width, height and the value of white of a PPM or PGM."""
+
+
+def _check_netpbm(data: bytes, path: Path, *, deep: bool) -> None:
+    """Refuse a PPM that OpenCV would read as far as it understands it.
+
+    It takes ``2x`` for a width of 2 and knows no other white than 255 or 65535.
+    """
+    header = _NETPBM.match(data)
+    if header is None:
+        raise ImageError(
+            path, "has a PPM header that is damaged, or of a kind that is not read",
+            hint="Save it as an 8-bit binary PPM (P6) or as PNG.",
+        )  # fmt: skip
+    kind, width, height, white = (int(number) for number in header.groups())
+    _check_size(width, height, path)
+    if white == 65535 and not deep:
+        raise ImageError(
+            path,
+            "has 16 bits a channel",
+            hint="Convert it to 8 bits a channel; of a pair, both images.",
+        )
+    if white not in (255, 65535):
+        raise ImageError(
+            path, f"is a PPM whose white is {white}, not 255", hint="Save it with 8 bits a channel."
+        )
+    wanted = width * height * (3 if kind in (3, 6) else 1) * (1 if white == 255 else 2)
+    if kind in (5, 6) and len(data) - header.end() < wanted:
+        raise ImageError(path, "is a PPM that is cut short", hint=_INCOMPLETE)
+
+
+def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
+    cut = ImageError(
+        path, "is a PNG that is cut short", hint="The copy or download was incomplete: fetch again."
+    )
+    position, ended = len(_PNG_SIGNATURE), False
+    while not ended:
+        header = data[position : position + 8]
+        if len(header) < 8:
+            raise cut
+        length, kind = struct.unpack(">I4s", header)
+        body = data[position + 8 : position + 8 + length]
+        checksum = data[position + 8 + length : position + 12 + length]
+        if len(checksum) < 4:
+            raise cut
+        if zlib.crc32(kind + body) != int.from_bytes(checksum, "big"):
+            raise ImageError(path, f"is a damaged PNG: the checksum of {kind!r} is wrong")
+        if kind == b"IHDR":
+            width, height, depth = struct.unpack(">IIB", body[:9])
+            _check_size(width, height, path)
+            if depth == 16 and not deep:
+                raise ImageError(
+                    path,
+                    "has 16 bits a channel",
+                    hint="Convert it to 8 bits a channel; of a pair, both images.",
+                )
+        ended = kind == b"IEND"
+        position += 12 + length
+
+
+_JPEG_ODDITIES = (
+    "invalid sos parameters",  # written by some cameras; the picture is right
+    "unknown adobe color transform",
+    "unknown jfif revision",
+    "unsupported color conversion",
+    "could not determine",
+)
+"""What libjpeg says of files that are unusual; whatever else it says is of damaged ones."""
+
+
+def _check_jpeg(data: bytes, path: Path) -> None:
+    """Refuse a JPEG with a hole or without its end; what lies behind its end does not matter.
+
+    Phones put a video there. OpenCV fills what it cannot decode with gray and says nothing, so the
+    same library is asked again in its strict mode.
+    """
+    import simplejpeg
+
+    position = 2
+    while position + 9 < len(data) and data[position] == 0xFF:
+        marker = data[position + 1]
+        if marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
+            height, width = struct.unpack(">HH", data[position + 5 : position + 9])
+            _check_size(width, height, path)
+            break
+        position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+    try:
+        simplejpeg.decode_jpeg(data, strict=True)
+    except ValueError as error:
+        words = str(error).casefold()
+        if "premature end of jpeg file" in words:
+            raise ImageError(path, "is a JPEG that is cut short", hint=_INCOMPLETE) from None
+        if not any(oddity in words for oddity in _JPEG_ODDITIES):
+            raise ImageError(path, f"is a damaged JPEG: {error}", hint=_INCOMPLETE) from None
+
+
+_DEFLATE, _LZW, _PACKBITS = (8, 32946), 5, 32773
+"""Numbers of compressions in a TIFF."""
+
+
+def _check_tiff(data: bytes, path: Path) -> None:
+    """Refuse a TIFF whose compressed strips are damaged; OpenCV leaves the rest of them black."""
+    import tifffile
+
+    damaged = ImageError(path, "is a damaged TIFF", hint=_INCOMPLETE)
+    try:
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = file.pages.first
+            _check_size(page.imagewidth, page.imagelength, path)
+            compression = int(page.compression)
+            strips = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+    except ImageError:
+        raise
+    except Exception:  # its parser raises whatever a damaged file makes it
+        raise damaged from None
+    if any(start + length > len(data) for start, length in strips):
+        raise ImageError(path, "is a TIFF that is cut short", hint=_INCOMPLETE)
+    if compression in _DEFLATE:
+        try:
+            for start, length in strips:  # zlib checks the sum behind each
+                zlib.decompress(data[start : start + length])
+        except zlib.error:
+            raise damaged from None
+    elif compression in (_LZW, _PACKBITS) and not _decodes_strictly(data):
+        raise damaged
+
+
+def _decodes_strictly(data: bytes) -> bool:
+    """Return whether FFmpeg finds no fault in an image; it stops at the first one it sees."""
+    import av
+
+    try:
+        with av.open(io.BytesIO(data)) as container:
+            stream = container.streams.video[0]
+            stream.codec_context.options = {"err_detect": "explode"}
+            return any(True for _ in container.decode(stream))
+    except av.error.InvalidDataError:
+        return False
+    except (av.FFmpegError, OSError, IndexError, ValueError):
+        return True  # a kind of TIFF that it does not know: no proof of damage
+
+
+def most_pixels() -> int:
+    """Return the most pixels that an image may have, `LARGEST_IMAGE` unless the user says so.
+
+    Raises:
+        RainbenchError: ``RAINBENCH_MAX_PIXELS`` is not a number.
+
+    Example:
+        >>> most_pixels() >= 1
+        True
+    """
+    wanted = os.environ.get("RAINBENCH_MAX_PIXELS", "")
+    if not wanted:
+        return LARGEST_IMAGE
+    if not wanted.isdecimal() or not 0 < len(wanted) < 13:
+        raise RainbenchError(f"RAINBENCH_MAX_PIXELS={wanted}: not a number of pixels")
+    return int(wanted)
+
+
+def _check_size(width: int, height: int, path: Path) -> None:
+    most = most_pixels()
+    if width * height > most:
+        raise ImageError(
+            path,
+            f"is {width}x{height} by its header, more than {most / 1e6:g} megapixels",
+            hint="If that is right, set RAINBENCH_MAX_PIXELS to the number of pixels to allow.",
+        )
