@@ -52,6 +52,8 @@ def refuse_damaged(data: bytes, path: Path, *, deep: bool = False) -> None:
     elif re.match(rb"P[2356]\s", data):
         _check_netpbm(data, path, deep=deep)
     else:
+        if data.startswith(b"BM"):
+            _check_bmp(data, path)
         _check_header(data, path)
 
 
@@ -73,6 +75,26 @@ def _check_header(data: bytes, path: Path) -> None:
         if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
             raise ImageError(path, "is a damaged WebP", hint=_INCOMPLETE) from None
         return  # unknown to it: OpenCV, which has limits of its own, says what it is
+
+
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+"""Bytes of the second header of a BMP, by its version."""
+
+
+def _check_bmp(data: bytes, path: Path) -> None:
+    """Refuse a BMP whose pixels would begin within its headers or its palette."""
+    damaged = ImageError(path, "is a damaged BMP: its header is wrong", hint=_INCOMPLETE)
+    if len(data) < 54:
+        raise damaged
+    pixels, header = struct.unpack("<II", data[10:18])
+    if header not in _BMP_HEADERS:
+        raise damaged
+    palette = 0
+    if header >= 40:
+        depth, used = struct.unpack("<H", data[28:30])[0], struct.unpack("<I", data[46:50])[0]
+        palette = 4 * (used or 1 << depth) if depth <= 8 else 0
+    if pixels < 14 + header + palette:
+        raise damaged
 
 
 _NETPBM_GAP = rb"(?:\s|#[^\n]*\n)+"
@@ -175,6 +197,8 @@ def _check_jpeg(data: bytes, path: Path) -> None:
 
 _DEFLATE, _LZW, _PACKBITS = (8, 32946), 5, 32773
 """Numbers of compressions in a TIFF."""
+_KNOWN_TO_OPENCV = (1, 2, 3, 4, 7, _LZW, _PACKBITS, *_DEFLATE)
+"""These, uncompressed, fax (of masks) and JPEG."""
 
 
 def _check_tiff(data: bytes, path: Path) -> None:
@@ -185,7 +209,8 @@ def _check_tiff(data: bytes, path: Path) -> None:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages.first
-            _check_size(page.imagewidth, page.imagelength, path)
+            # Of a damaged file they may be tuples, whose product is a very long one.
+            _check_size(int(page.imagewidth), int(page.imagelength), path)
             compression = int(page.compression)
             strips = list(zip(page.dataoffsets, page.databytecounts, strict=True))
     except ImageError:
@@ -194,6 +219,12 @@ def _check_tiff(data: bytes, path: Path) -> None:
         raise damaged from None
     if any(start + length > len(data) for start, length in strips):
         raise ImageError(path, "is a TIFF that is cut short", hint=_INCOMPLETE)
+    if compression not in _KNOWN_TO_OPENCV:  # it hands out a black picture
+        raise ImageError(
+            path,
+            f"is a TIFF compressed in a way that is not read (number {compression})",
+            hint="Save it without compression, or with LZW or deflate.",
+        )
     if compression in _DEFLATE:
         try:
             for start, length in strips:  # zlib checks the sum behind each

@@ -206,3 +206,38 @@ def test_webp_whose_second_half_does_not_decode_is_refused(tmp_path):
         with Pillow.open(io.BytesIO(damaged)) as image:
             image.load()  # what is accepted decodes to its end
     assert refused
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(10, 0), (10, 40), (14, 32768), (14, 39), (14, 0xFFFFFFFF), (28, 8), (28, 1)],
+    ids=str,
+)
+def test_bmp_header_is_read_strictly(place, value, tmp_path):
+    """Where the pixels begin, the header's length, the bits of a pixel: OpenCV takes any."""
+    data = bytearray(FILES["image.bmp"])
+    data[place : place + 2] = struct.pack("<I", value)[:2]
+    if value > 65535:
+        data[place : place + 4] = struct.pack("<I", value)
+    with pytest.raises(ImageError, match=r"damaged BMP|not RGB|cannot be decoded"):
+        decode_image(bytes(data), tmp_path / "x.bmp")
+
+
+@pytest.mark.parametrize("compression", [0, 9, 255, 32896, 50000])
+def test_tiff_of_a_compression_that_opencv_leaves_black_is_refused(compression, tmp_path):
+    data = FILES["raw.tif"]
+    entry = struct.pack("<HHIH", 259, 3, 1, 1)
+    assert data.count(entry) == 1
+    other = data.replace(entry, struct.pack("<HHIH", 259, 3, 1, compression))
+    with pytest.raises(ImageError, match=r"compressed in a way|damaged TIFF"):
+        decode_image(other, tmp_path / "x.tif")
+
+
+@pytest.mark.timeout(10)
+def test_tiff_that_claims_many_widths_is_refused_at_once(tmp_path):
+    data = FILES["raw.tif"]
+    for tag, count, value in ((256, 3, 8), (257, 1, 100_000_000)):
+        at = data.index(struct.pack("<H", tag), 4)
+        data = data[: at + 2] + struct.pack("<HII", 4, count, value) + data[at + 12 :]
+    with pytest.raises(ImageError):
+        decode_image(data, tmp_path / "x.tif")
