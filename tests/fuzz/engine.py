@@ -28,6 +28,9 @@ OUTCOMES = ("refused", "unchanged", "agreed", "differing", "crashed", "hung")
 PATIENCE = 60.0
 """Seconds for one mutant on a busy machine, the start of the process included."""
 
+ISOLATED = ("mp4", "mjpeg", "raw-avi", "ffv1", "mat")
+"""Kinds that the package decodes in a process of its own, whose death is an error of ours."""
+
 MEMORY = 12 << 30
 """Bytes of address space, of which PyTorch takes several for itself."""
 
@@ -56,10 +59,12 @@ def fuzz(kind, count, seed=0, first=0, keep=None):
             break
         if process.returncode == 1:  # an error outside of `judge`, which says so on its own
             raise RuntimeError(f"the trials of {kind} failed")
-        silent = process.returncode == -9
-        outcome = "hung" if silent else "crashed"
-        tally[outcome] += 1
-        findings.setdefault((outcome, f"process ended with {process.returncode}"), number)
+        if kind in ISOLATED and process.returncode != -9:
+            tally["refused"] += 1
+        else:
+            outcome = "hung" if process.returncode == -9 else "crashed"
+            tally[outcome] += 1
+            findings.setdefault((outcome, f"process ended with {process.returncode}"), number)
         number += 1
     texts = [f"{kind} {place}: {how}: {what}" for (how, what), place in findings.items()]
     return tally, texts
