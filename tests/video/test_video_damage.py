@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 from videos import moving_frames, noisy_frames, write_sound, write_video
 
 from rainbench.video import process as decode_process
@@ -200,6 +201,18 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(videos, size, tmp_path)
     with pytest.raises(VideoError, match=r"a\.avi: "):
         decode(file)
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("place", [-1, -3, -4])
+def test_checksum_of_a_matlab_variable_is_checked(place, tmp_path):
+    file = tmp_path / "a.mat"
+    scipy.io.savemat(file, {"input": np.stack(FRAMES[:3], -1)}, do_compression=True)
+    assert len(read_video(file).frames) == 3
+    data = bytearray(file.read_bytes())
+    data[place] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(VideoError, match="damaged"):
+        read_video(file)
 
 
 # Crashes, hangs and callers who leave
