@@ -152,7 +152,7 @@ class VideoKind(Kind):
         theirs = []
         flags = Interpolation.BILINEAR | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
         try:
-            with av.open(str(self.file)) as container:
+            with av.open(str(self.file), metadata_errors="replace") as container:
                 for frame in container.decode(video=0):
                     theirs.append(frame.to_ndarray(format="rgb24", interpolation=flags))
         except av.FFmpegError:

@@ -65,6 +65,7 @@ def make_inputs(inputs):
 def start(name, inputs, out):
     if name in STARTS_FROM_A_RUN and not out.exists():
         shutil.copytree(inputs / "run", out)
+    out.parent.mkdir(parents=True, exist_ok=True)
     words = COMMANDS[name].format(inputs=inputs, out=out).split()
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": "", "OMP_NUM_THREADS": "1"}
@@ -102,13 +103,13 @@ def differences(out, whole):
 def kill_often(name, folder, inputs, kills, chance):
     """Return how many kills hit a running command, and what was wrong after them."""
     began = time.monotonic()
-    wait(start(name, inputs, folder / "whole"))
+    wait(start(name, inputs, folder / "whole" / "out"))
     seconds = time.monotonic() - began
-    wait(start(name, inputs, folder / "again"))
-    whole = contents(folder / "whole")
-    if unstable := differences(folder / "again", whole):
+    wait(start(name, inputs, folder / "again" / "out"))
+    whole = contents(folder / "whole" / "out")
+    if unstable := differences(folder / "again" / "out", whole):
         return 0, [f"{name}: without any kill: {line}" for line in unstable]
-    hit, wrong, out = 0, [], folder / "killed"
+    hit, wrong, out = 0, [], folder / "killed" / "out"
     while hit < kills:
         shutil.rmtree(out, ignore_errors=True)
         for _ in range(min(kills - hit, chance.choice((1, 2, 3)))):
