@@ -48,7 +48,11 @@ def check_container(data: bytes, path: Path, *, deep: bool = False) -> None:
         _check_jpeg(data, path)
     elif data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         _check_tiff(data, path)
+    elif re.match(rb"P[2356]\s", data):
+        _check_netpbm(data, path, deep=deep)
     else:
+        if data.startswith(b"BM"):
+            _check_bmp(data, path)
         _check_header(data, path)
         _check_levels(data, path)
 
@@ -59,15 +63,9 @@ _ONE_EACH = "Save the one that is meant as PNG."
 
 def _check_levels(data: bytes, path: Path) -> None:
     """Refuse forms that decoders read without an error but not exactly."""
-    hint = "Convert it to PNG."
-    if data[:2] in (b"P2", b"P3", b"P5", b"P6"):  # OpenCV takes the levels as they are
-        words = re.sub(rb"#[^\r\n]*", b"", data[:4096]).split(maxsplit=4)
-        if len(words) > 3 and words[3] not in (b"255", b"65535"):
-            most = words[3][:10].decode("ascii", "replace")
-            raise ImageError(path, f"has levels up to {most}, not 255", hint=hint)
-    elif data[28:30] == b"\x10\0" if data.startswith(b"BM") else _is_short_tga(data, path):
-        raise ImageError(path, "has 5 bits a channel", hint=hint)
-    elif data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20:21] and data[20] & 2:
+    if data[28:30] == b"\x10\0" if data.startswith(b"BM") else _is_short_tga(data, path):
+        raise ImageError(path, "has 5 bits a channel", hint="Convert it to PNG.")
+    if data[:4] == b"RIFF" and data[12:16] == b"VP8X" and data[20:21] and data[20] & 2:
         raise ImageError(path, _SEVERAL, hint=_ONE_EACH)
 
 
@@ -84,13 +82,68 @@ def _check_header(data: bytes, path: Path) -> None:
     try:
         with PIL.Image.open(io.BytesIO(data)) as image:
             _check_size(*image.size, path)
+            if image.format == "WEBP":  # OpenCV leaves what cannot be decoded as it is
+                image.load()
             if image.format == "GIF" and getattr(image, "n_frames", 1) > 1:
                 raise ImageError(path, _SEVERAL, hint=_ONE_EACH)
     except PIL.Image.DecompressionBombError as error:
         if most_pixels() <= LARGEST_IMAGE:
             raise ImageError(path, f"claims too large a size: {error}") from None
     except (PIL.UnidentifiedImageError, OSError, ValueError):
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            raise ImageError(path, "is a damaged WebP", hint=_INCOMPLETE) from None
         return  # unknown to it: OpenCV, which has limits of its own, says what it is
+
+
+_BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
+"""Bytes of the second header of a BMP, by its version."""
+
+
+def _check_bmp(data: bytes, path: Path) -> None:
+    """Refuse a BMP whose pixels would begin within its headers or its palette."""
+    damaged = ImageError(path, "is a damaged BMP: its header is wrong", hint=_INCOMPLETE)
+    if len(data) < 54:
+        raise damaged
+    pixels, header = struct.unpack("<II", data[10:18])
+    if header not in _BMP_HEADERS:
+        raise damaged
+    palette = 0
+    if header >= 40:
+        depth, used = struct.unpack("<H", data[28:30])[0], struct.unpack("<I", data[46:50])[0]
+        palette = 4 * (used or 1 << depth) if depth <= 8 else 0
+    if pixels < 14 + header + palette:
+        raise damaged
+
+
+_NETPBM_GAP = rb"(?:\s|#[^\n]*\n)+"
+_NETPBM = re.compile(rb"P([2356])" + 3 * (_NETPBM_GAP + rb"(\d{1,9})") + rb"\s")
+"""Kind, width, height and the value of white of a PPM or PGM."""
+
+
+def _check_netpbm(data: bytes, path: Path, *, deep: bool) -> None:
+    """Refuse a PPM that OpenCV would read as far as it understands it.
+
+    It takes ``2x`` for a width of 2 and knows no other white than 255 or 65535.
+    """
+    header = _NETPBM.match(data)
+    if header is None:
+        raise ImageError(
+            path, "has a PPM header that is damaged, or of a kind that is not read",
+            hint="Save it as an 8-bit binary PPM (P6) or as PNG.",
+        )  # fmt: skip
+    kind, width, height, white = (int(number) for number in header.groups())
+    _check_size(width, height, path)
+    if white == 65535 and not deep:
+        raise ImageError(
+            path,
+            "has 16 bits a channel",
+            hint="Convert it to 8 bits a channel; of a pair, both images.",
+        )
+    if white not in (255, 65535):
+        raise ImageError(path, f"has levels up to {white}, not 255", hint="Convert it to PNG.")
+    wanted = width * height * (3 if kind in (3, 6) else 1) * (1 if white == 255 else 2)
+    if kind in (5, 6) and len(data) - header.end() < wanted:
+        raise ImageError(path, "is a PPM that is cut short", hint=_INCOMPLETE)
 
 
 def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
@@ -166,6 +219,9 @@ _DEFLATE, _LZW, _PACKBITS = (8, 32946), 5, 32773
 _JPEG = 7
 """Numbers of compressions in a TIFF."""
 
+_KNOWN_TO_OPENCV = (1, 2, 3, 4, _JPEG, _LZW, _PACKBITS, *_DEFLATE)
+"""These, uncompressed, and fax (of masks)."""
+
 _EXACT_COLOURS, _YCBCR = (0, 1, 2, 3), 6
 """Numbers of colour spaces in a TIFF: gray from white or from black, RGB, a palette."""
 
@@ -178,7 +234,8 @@ def _check_tiff(data: bytes, path: Path) -> None:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page = file.pages.first
-            _check_size(page.imagewidth, page.imagelength, path)
+            # Of a damaged file they may be tuples, whose product is a very long one.
+            _check_size(int(page.imagewidth), int(page.imagelength), path)
             compression, photometric = int(page.compression), int(page.photometric)
             samples = page.samplesperpixel
             several = any(not each.is_reduced for each in file.pages[1:])
@@ -195,6 +252,12 @@ def _check_tiff(data: bytes, path: Path) -> None:
         )
     if any(start + length > len(data) for start, length in strips):
         raise ImageError(path, "is a TIFF that is cut short", hint=_INCOMPLETE)
+    if compression not in _KNOWN_TO_OPENCV:  # it hands out a black picture
+        raise ImageError(
+            path,
+            f"is a TIFF compressed in a way that is not read (number {compression})",
+            hint="Save it without compression, or with LZW or deflate.",
+        )
     if compression in _DEFLATE:
         try:
             for start, length in strips:  # zlib checks the sum behind each

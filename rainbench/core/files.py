@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import importlib
 import os
 import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from rainbench.core.errors import StoreError
 
@@ -90,12 +92,8 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
             ) from None
     with os.fdopen(handle, "r+b") as file:
         try:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except ImportError:  # not on this system: no lock, no harm
-            pass
-        except BlockingIOError:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
             raise StoreError(
                 f"{folder}: another {what} is writing here",
                 hint="Wait for it, or give another --out.",
@@ -133,6 +131,17 @@ def _is_running(pid: int) -> bool:
     except OSError:
         return True
     return pid != os.getpid()  # an earlier process had our number
+
+
+def _lock(file: IO[bytes]) -> None:
+    """Lock an open file until it is closed, or raise what the system says where it is locked."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ImportError:
+        windows: Any = importlib.import_module("msvcrt")
+        windows.locking(file.fileno(), windows.LK_NBLCK, 1)
 
 
 ALL_KEPT = "The disk is full: free some space and run again; what is there is kept."

@@ -152,7 +152,7 @@ def hardware(device: str, threads: int) -> str:
 
 def default_workers() -> int:
     """Return how many processes to use: the cores at hand, eight at most."""
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
+    return min(8, usable_cores())
 
 
 def default_memory() -> int:

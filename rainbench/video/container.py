@@ -32,6 +32,9 @@ _DEMUXERS = (
     "yuv4mpegpipe,h264,hevc,m4v,mjpeg,dv"
 )
 """No playlists, no image sequences, no text drawn as pictures: nothing that opens other files."""
+_OPEN_FILES = Path("/dev/fd")
+"""Where a POSIX system shows the open files of a process by their numbers."""
+
 _LOST_SECONDS = 0.5
 """How much earlier than announced a file without a frame count may end; chosen."""
 
@@ -272,7 +275,10 @@ def _name_for_ffmpeg(path: Path) -> Path:
     try:
         str(path).encode()
     except UnicodeEncodeError:
-        return Path(f"/dev/fd/{os.open(path, os.O_RDONLY)}")
+        if not _OPEN_FILES.exists():
+            hint = "Rename it, or copy it to a file of another name."
+            raise VideoError(path, "has a name that is no valid Unicode", hint=hint) from None
+        return _OPEN_FILES / str(os.open(path, os.O_RDONLY))
     return path.absolute()
 
 

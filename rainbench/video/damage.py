@@ -6,9 +6,10 @@ lengths that MP4, AVI and Matroska files state of themselves are compared with t
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 _KNOWN_STARTS = {
     b"<": "it is an HTML or XML page, probably the error page of a failed download",
@@ -114,3 +115,34 @@ def mpeg4_index_missing(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(1 << 16)
     return head[4:8] == b"ftyp" and b"moov" not in head
+
+
+_COMPRESSED = 15
+"""The type of a compressed variable in a MATLAB 5 file."""
+
+
+def matlab_checksum_wrong(path: Path) -> bool:
+    """Return whether a compressed variable of a MATLAB 5 file is damaged or cut.
+
+    SciPy stops reading once it has the values and never compares the checksum behind them.
+    """
+    with path.open("rb") as file:
+        header = file.read(128)
+        order: Literal["little", "big"] = "big" if header[126:128] == b"MI" else "little"
+        while len(tag := file.read(8)) == 8:
+            kind, size = (int.from_bytes(part, order) for part in (tag[:4], tag[4:]))
+            if kind != _COMPRESSED:
+                file.seek(size, 1)
+                continue
+            stream = zlib.decompressobj()
+            try:
+                while size and (part := file.read(min(size, 1 << 20))):
+                    size -= len(part)
+                    while part:
+                        stream.decompress(part, 1 << 22)
+                        part = stream.unconsumed_tail
+            except zlib.error:
+                return True
+            if not stream.eof:
+                return True
+    return False

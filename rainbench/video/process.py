@@ -2,29 +2,33 @@
 
 The process is a fresh interpreter (no fork, so threads of the caller do not matter). Frames travel
 through memory that both sides map and that has no name: if either is killed, nothing is left.
+Where a process cannot be handed an open file, as on Windows, they come through its output instead.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
 import os
-import select
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 import weakref
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.images import Image
-from rainbench.video.types import VideoError
+from rainbench.video.types import NOT_SHARED, VideoError
+
+Message: TypeAlias = dict[str, Any]
 
 WORKER = "rainbench.video.worker"
 """The module that the process runs."""
@@ -40,6 +44,7 @@ class DecoderProcess:
         self.path = Path(request["path"])
         self._timeout = float(request["timeout"])
         self._memory_file = _open_unnamed_memory()
+        shared = [] if self._memory_file == NOT_SHARED else [self._memory_file]
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed in _stop
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", WORKER],
@@ -47,13 +52,18 @@ class DecoderProcess:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            pass_fds=[self._memory_file],
+            pass_fds=shared,
             env={**os.environ, **_KEEP_MEMORY, "PYTHONPATH": _search_path()},
         )
-        self._stop = weakref.finalize(
-            self, _stop, self._process, self._errors, self._memory_file, os.getpid()
+        # A thread listens, since Windows cannot wait for a pipe with a time-out.
+        self._messages: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
+        listener = threading.Thread(
+            target=_listen, args=(self._process.stdout, self._messages), daemon=True
         )
-        self._unread = b""
+        listener.start()
+        self._stop = weakref.finalize(
+            self, _stop, self._process, listener, self._errors, shared, os.getpid()
+        )
         self._ring: RingView | None = None
         self._write(json.dumps({**request, "memory": self._memory_file}).encode() + b"\n")
 
@@ -76,14 +86,18 @@ class DecoderProcess:
         Raises:
             VideoError: The process has crashed, or says nothing for too long. It is gone then.
         """
-        deadline = time.monotonic() + self._timeout
-        while b"\n" not in self._unread:
-            part = self._read(max(0.0, deadline - time.monotonic()), after)
-            if not part:
-                raise self._crash(after)
-            self._unread += part
-        line, _, self._unread = self._unread.partition(b"\n")
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message = self._messages.get(timeout=self._timeout)
+        except queue.Empty:
+            self.close()
+            raise VideoError(
+                self.path,
+                f"no frame came within {self._timeout:g} s; the decoder was stopped",
+                frame=_next(after),
+                hint="If the storage is that slow allow more time; else the file makes it hang.",
+            ) from None
+        if message is None:
+            raise self._crash(after)
         return message
 
     def attach(self, start: dict[str, Any]) -> None:
@@ -97,23 +111,9 @@ class DecoderProcess:
         self._write(bytes([frame["slot"]]))
         return image
 
-    def _read(self, seconds: float, after: int | None) -> bytes:
-        assert self._process.stdout is not None
-        poll = select.poll()
-        poll.register(self._process.stdout, select.POLLIN)
-        if poll.poll(seconds * 1000):
-            return os.read(self._process.stdout.fileno(), 1 << 16)
-        self.close()
-        raise VideoError(
-            self.path,
-            f"no frame came within {self._timeout:g} s; the decoder was stopped",
-            frame=_next(after),
-            hint="If the storage is that slow allow more time; else the file makes it hang.",
-        )
-
     def _write(self, data: bytes) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # the next receive() says why
+        with suppress(OSError):  # the pipe is broken: the next receive() says why
             self._process.stdin.write(data)
 
     def _crash(self, after: int | None) -> VideoError:
@@ -123,8 +123,10 @@ class DecoderProcess:
         said = self._errors.read().decode(errors="replace").strip().splitlines()
         self.close()
         how = said[-1] if said else f"exit status {code}"
-        if code < 0:
-            how = "it hung" if code == -signal.SIGALRM else signal.Signals(-code).name
+        if any(line.startswith("Timeout (") for line in said):  # the worker's own time limit
+            how = "it hung"
+        elif code < 0:
+            how = signal.Signals(-code).name
         return VideoError(
             self.path,
             f"the decoder crashed ({how})",
@@ -133,12 +135,30 @@ class DecoderProcess:
         )
 
 
+def _listen(output: IO[bytes], messages: queue.SimpleQueue[Message | None]) -> None:
+    """Pass on what a decoder says, with the pixels that follow where there are; None at the end."""
+    stream = io.BufferedReader(cast("io.FileIO", output), 1 << 16)
+    with suppress(OSError, ValueError):  # closed meanwhile; a line torn by a crash
+        while line := stream.readline():
+            message: Message = json.loads(line)
+            if size := message.get("follows", 0):
+                message["pixels"] = pixels = np.empty(size, np.uint8)
+                if stream.readinto(pixels.data) < size:
+                    break
+            messages.put(message)
+    messages.put(None)
+    stream.detach()  # its owner closes it
+
+
 class RingView:
     """The parent's view of the memory that frames come through."""
 
     def __init__(self, file: int, start: dict[str, Any]) -> None:
         self._slot_size = int(start["slot_size"])
-        self._memory = mmap.mmap(file, self._slot_size * start["slots"], prot=mmap.PROT_READ)
+        self._memory: mmap.mmap | None = None
+        if file != NOT_SHARED:
+            size = self._slot_size * start["slots"]
+            self._memory = mmap.mmap(file, size, access=mmap.ACCESS_READ)
         orientation = start["orientation"]
         self._transpose = bool(orientation["transpose"])
         self._rows = slice(None, None, -1 if orientation["flip_y"] else 1)
@@ -150,8 +170,8 @@ class RingView:
         stored: NDArray[np.uint8] = np.ndarray(
             (height, width, channels),
             np.uint8,
-            self._memory,
-            frame["slot"] * self._slot_size,
+            frame["pixels"] if self._memory is None else self._memory,
+            0 if self._memory is None else frame["slot"] * self._slot_size,
             (frame["step"], channels, 1),
         )
         if self._transpose:
@@ -163,6 +183,8 @@ class RingView:
 
 
 def _open_unnamed_memory() -> int:
+    if not hasattr(os, "fork"):  # only POSIX systems hand open files down to a new process
+        return NOT_SHARED
     if hasattr(os, "memfd_create"):
         return os.memfd_create("rainbench-frames")
     with tempfile.TemporaryFile() as file:
@@ -179,14 +201,21 @@ def _next(after: int | None) -> int:
 
 
 def _stop(
-    process: subprocess.Popen[bytes], errors: IO[bytes], memory_file: int, owner: int
+    process: subprocess.Popen[bytes],
+    listener: threading.Thread,
+    errors: IO[bytes],
+    shared: list[int],
+    owner: int,
 ) -> None:
     if os.getpid() != owner:  # a fork of the caller must not end what the caller still reads
         return
     process.kill()
     process.wait()
+    if listener is not threading.current_thread():  # which may be the one that collects garbage
+        listener.join()
     for stream in (process.stdin, process.stdout, errors):
         assert stream is not None
         with suppress(OSError):
             stream.close()
-    os.close(memory_file)
+    for file in shared:
+        os.close(file)

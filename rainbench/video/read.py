@@ -11,7 +11,7 @@ far as its codec notices: a broken frame in all but raw video, single wrong byte
 H.264 and MJPEG about half the time, in HEVC and VP9 seldom. The rest decode to a wrong picture
 without any sign.
 
-Needs a POSIX system.
+On Windows nothing limits a decoder's memory, and large frames come more slowly.
 """
 
 from __future__ import annotations

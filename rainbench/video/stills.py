@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rainbench.core.errors import ImageError
 from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image
 from rainbench.video.colour import Orientation
+from rainbench.video.damage import matlab_checksum_wrong
 from rainbench.video.types import (
     LARGEST_FRAME,
     DamageError,
@@ -183,6 +184,10 @@ def _load_stack(path: Path, variable: str | None) -> NDArray[np.uint8]:
             f"is not a MATLAB file, or is damaged ({error})",
             hint="The copy or download may have been cut short: fetch it again.",
         ) from None
+    if matlab_checksum_wrong(path):
+        raise VideoError(
+            path, "is damaged: the checksum of a variable is wrong", hint="Fetch the file again."
+        )
     if not isinstance(stack, np.ndarray) or stack.dtype != np.uint8:
         raise _wrong_kind(path, name, str(getattr(stack, "dtype", type(stack).__name__)))
     return stack

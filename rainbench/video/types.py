@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from rainbench.core.images import Image
     from rainbench.video.colour import Orientation
 
+NOT_SHARED = -1
+"""In the place of the file behind shared memory: there is none, pixels follow the messages."""
+
 LARGEST_FRAME = 8192 * 8192
 """Pixels of one frame beyond which a video is refused before anything is allocated for it."""
 

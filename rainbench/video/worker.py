@@ -4,28 +4,33 @@ Protocol: one JSON object a line. Standard input brings the request, then single
 number of a slot of the ring that is free again; its end means that nobody listens any more.
 Standard output carries ``start`` (once, with the first frame's facts), ``frame``, ``skip``, and at
 last ``end``, ``damage`` or ``error``. A process that ends without one of these three has crashed.
+Without shared memory the pixels of a slot follow their ``frame``, as many bytes as it announces.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import math
 import mmap
 import os
-import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from rainbench.video.types import (
+    NOT_SHARED,
     DamageError,
     Picture,
     Selection,
     VideoError,
     VideoInfo,
 )
+
+Buffer: TypeAlias = bytes | memoryview
 
 SLOTS = 4
 """Frames in flight between the processes; fewer of large ones; chosen."""
@@ -49,14 +54,38 @@ class PictureSource(Protocol):
         """Yield wanted pictures, None for each that is not wanted."""
 
 
+class Watch:
+    """Ends this process when it hangs, even within a library, and nobody is left to kill it.
+
+    It is set anew at most once a second: each time costs a thread.
+    """
+
+    def __init__(self, seconds: int) -> None:
+        self._seconds = seconds
+        self._renewal = -math.inf
+
+    def reset(self) -> None:
+        """Start to count again."""
+        now = time.monotonic()
+        if now >= self._renewal:
+            faulthandler.dump_traceback_later(self._seconds, exit=True)
+            self._renewal = now + 1
+
+    def pause(self) -> None:
+        """Count no longer, until the next `reset`."""
+        faulthandler.cancel_dump_traceback_later()
+        self._renewal = -math.inf
+
+
 class Ring:
-    """Equal slots of memory shared with the parent; the file behind them has no name."""
+    """Equal slots of memory, shared with the parent where the system lets us; without a name."""
 
     def __init__(self, file: int, picture: Picture) -> None:
         self.step = -(-picture.width * 3 // 64) * 64
         self.slot_size = self.step * picture.height
         self.slots = max(2, min(SLOTS, _RING_LIMIT // self.slot_size))
-        os.ftruncate(file, self.slots * self.slot_size)
+        if file != NOT_SHARED:
+            os.ftruncate(file, self.slots * self.slot_size)
         self._memory = mmap.mmap(file, self.slots * self.slot_size)
 
     def put(self, slot: int, picture: Picture) -> int:
@@ -73,6 +102,10 @@ class Ring:
             position = start + y * self.step
             self._memory[position : position + row] = rows[stored * step : stored * step + row]
         return self.step
+
+    def read(self, slot: int, size: int) -> memoryview:
+        """Return the first bytes of a slot, for a parent that does not share the memory."""
+        return memoryview(self._memory)[slot * self.slot_size :][:size]
 
 
 def main() -> None:
@@ -110,19 +143,21 @@ def serve(opener: Callable[[dict[str, Any]], PictureSource]) -> None:
     output = os.dup(1)
     os.dup2(2, 1)  # a library that prints must not print into the protocol
     request = _read_request()
-    patience = math.ceil(request["timeout"]) + _GRACE
+    watch = Watch(math.ceil(request["timeout"]) + _GRACE)
 
-    def send(kind: str, **values: Any) -> None:  # noqa: ANN401 - any JSON
+    def send(kind: str, pixels: Buffer = b"", **values: Any) -> None:  # noqa: ANN401 - any JSON
+        line = json.dumps({"kind": kind, **values}) + "\n"
         try:
-            os.write(output, (json.dumps({"kind": kind, **values}) + "\n").encode())
-        except BrokenPipeError:
+            _write_all(output, line.encode())
+            _write_all(output, pixels)
+        except OSError:  # nobody listens any more
             os._exit(0)
 
     path, state = Path(request["path"]), {"decoded": 0}
-    signal.alarm(patience)
+    watch.reset()
     _limit_memory()
     try:
-        _deliver(opener(request), request, send, patience, state)
+        _deliver(opener(request), request, send, watch, state)
     except DamageError as error:
         send("damage", message=str(error), frame=state["decoded"])
     except VideoError as error:
@@ -143,10 +178,11 @@ def _deliver(
     source: PictureSource,
     request: dict[str, Any],
     send: Callable[..., None],
-    patience: int,
+    watch: Watch,
     state: dict[str, int],
 ) -> None:
     ring: Ring | None = None
+    shared = request["memory"] != NOT_SHARED
     free: list[int] = []
     delivered = 0
     for picture in source.pictures():
@@ -164,21 +200,31 @@ def _deliver(
                     orientation=asdict(picture.orientation),
                 )
             if not free:
-                signal.alarm(0)  # the consumer may take its time
+                watch.pause()  # the consumer may take its time
                 free += _read_free_slots()
             slot = free.pop()
+            step = ring.put(slot, picture)
+            size = 0 if shared else step * picture.height
             send(
                 "frame",
+                ring.read(slot, size),
                 number=picture.number,
                 time=picture.time,
                 slot=slot,
                 shape=(picture.height, picture.width, picture.channels),
-                step=ring.put(slot, picture),
+                step=step,
+                follows=size,
             )
             delivered += 1
         state["decoded"] += 1
-        signal.alarm(patience)
+        watch.reset()
     send("end", frames=state["decoded"], delivered=delivered)
+
+
+def _write_all(output: int, data: Buffer) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(output, rest) :]
 
 
 def _read_request() -> dict[str, Any]:
@@ -201,8 +247,10 @@ def _read_free_slots() -> bytes:
 
 def _limit_memory() -> None:
     """Let a file that asks for absurd amounts of memory fail instead of filling the machine."""
-    import resource
-
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = _MEMORY_LIMIT if hard == resource.RLIM_INFINITY else min(hard, _MEMORY_LIMIT)
     if sys.platform == "linux":

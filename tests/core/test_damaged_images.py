@@ -154,3 +154,90 @@ def test_a_lock_that_is_a_link_harms_no_other_file(tmp_path):
     ):
         pass
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+PIXELS = bytes(range(2 * 4 * 3))
+
+
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        (b"P6\n4x 2\n255\n", "header"),  # OpenCV takes what it understands
+        (b"P6\n4\xb0 2\n255\n", "header"),
+        (b"P6\n-4 2\n255\n", "header"),
+        (b"P6\n4 2\n25\x005\n", "header"),
+        (b"P6\n4 2\n100\n", "levels up to 100"),
+        (b"P6\n4 2\n0\n", "levels up to 0"),
+        (b"P6\n4 2\n65535\n", "16 bits"),
+        (b"P6\n4 3\n255\n", "cut short"),
+        (b"P3\n4 \n", "header"),
+    ],
+)
+def test_ppm_header_is_read_strictly(header, words, tmp_path):
+    with pytest.raises(ImageError, match=words):
+        decode_image(header + PIXELS, tmp_path / "x.ppm")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"P6\n4 2\n255\n",
+        b"P6 4 2 255 ",
+        b"P6\n# by hand\n4 2\n# white\n255\n",
+        b"P6\r\n4 2\r\n255\n",
+    ],
+)
+def test_ppm_as_it_may_be_written(header, tmp_path):
+    image = decode_image(header + PIXELS, tmp_path / "x.ppm")
+    assert image.tobytes() == PIXELS and image.shape == (2, 4, 3)
+
+
+def test_webp_whose_second_half_does_not_decode_is_refused(tmp_path):
+    """The container is whole, so nothing else tells: OpenCV hands out what it could decode."""
+    data = bytearray(FILES["image.webp"])
+    refused = 0
+    for start in range(200, len(data) - 600, len(data) // 12):
+        damaged = bytes(data[:start] + b"\xff" * 512 + data[start + 512 :])
+        try:
+            decode_image(damaged, tmp_path / "x.webp")
+        except ImageError:
+            refused += 1
+            continue
+        with Pillow.open(io.BytesIO(damaged)) as image:
+            image.load()  # what is accepted decodes to its end
+    assert refused
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(10, 0), (10, 40), (14, 32768), (14, 39), (14, 0xFFFFFFFF), (28, 8), (28, 1)],
+    ids=str,
+)
+def test_bmp_header_is_read_strictly(place, value, tmp_path):
+    """Where the pixels begin, the header's length, the bits of a pixel: OpenCV takes any."""
+    data = bytearray(FILES["image.bmp"])
+    data[place : place + 2] = struct.pack("<I", value)[:2]
+    if value > 65535:
+        data[place : place + 4] = struct.pack("<I", value)
+    with pytest.raises(ImageError, match=r"damaged BMP|not RGB|cannot be decoded"):
+        decode_image(bytes(data), tmp_path / "x.bmp")
+
+
+@pytest.mark.parametrize("compression", [0, 9, 255, 32896, 50000])
+def test_tiff_of_a_compression_that_opencv_leaves_black_is_refused(compression, tmp_path):
+    data = FILES["raw.tif"]
+    entry = struct.pack("<HHIH", 259, 3, 1, 1)
+    assert data.count(entry) == 1
+    other = data.replace(entry, struct.pack("<HHIH", 259, 3, 1, compression))
+    with pytest.raises(ImageError, match=r"compressed in a way|damaged TIFF"):
+        decode_image(other, tmp_path / "x.tif")
+
+
+@pytest.mark.timeout(10)
+def test_tiff_that_claims_many_widths_is_refused_at_once(tmp_path):
+    data = FILES["raw.tif"]
+    for tag, count, value in ((256, 3, 8), (257, 1, 100_000_000)):
+        at = data.index(struct.pack("<H", tag), 4)
+        data = data[: at + 2] + struct.pack("<HII", 4, count, value) + data[at + 12 :]
+    with pytest.raises(ImageError):
+        decode_image(data, tmp_path / "x.tif")

@@ -1,15 +1,21 @@
-"""A decoder that misbehaves as the request's file name says: ``crash-3`` dies at frame 3."""
+"""A decoder that misbehaves as the request's file name says: ``crash-3`` dies at frame 3.
+
+Files that exist are really decoded. ``WITHOUT_POSIX`` hides what Windows lacks, ``GRACE`` is how
+many seconds longer than the caller's time-out a hung decoder lives.
+"""
 
 import ctypes
 import os
+import select
 import signal
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
 
+from rainbench.video import worker
 from rainbench.video.colour import Orientation
 from rainbench.video.types import Picture, VideoInfo
-from rainbench.video.worker import serve
 
 
 class HostileSource:
@@ -40,6 +46,8 @@ class HostileSource:
             os._exit(3)
         elif self.deed == "hang":
             time.sleep(1000)
+        elif self.deed == "seize":  # and no other thread of Python's may run
+            ctypes.PyDLL(None).sleep(1000)
         elif self.deed == "raise":
             raise RuntimeError("a fault of the decoder")
         elif self.deed == "gobble":
@@ -48,5 +56,23 @@ class HostileSource:
             os.write(1, b"printed by a library\n")
 
 
+def open_source(request):
+    if Path(request["path"]).exists():
+        return worker.open_source(request)
+    return HostileSource(request)
+
+
+def hide_posix():
+    names = {os: "fork memfd_create", select: "poll epoll", signal: "alarm setitimer SIGALRM"}
+    for module, its in names.items():
+        for name in its.split():
+            if hasattr(module, name):
+                delattr(module, name)
+    sys.modules["resource"] = sys.modules["fcntl"] = None
+
+
 if __name__ == "__main__":
-    serve(HostileSource)
+    if "WITHOUT_POSIX" in os.environ:
+        hide_posix()
+    worker._GRACE = int(os.environ.get("GRACE", worker._GRACE))
+    worker.serve(open_source)

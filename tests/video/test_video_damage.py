@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 from videos import moving_frames, noisy_frames, write_sound, write_video
 
 from rainbench.video import process as decode_process
@@ -202,11 +203,25 @@ def test_absurd_sizes_are_refused_before_memory_is_taken(videos, size, tmp_path)
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize("place", [-1, -3, -4])
+def test_checksum_of_a_matlab_variable_is_checked(place, tmp_path):
+    file = tmp_path / "a.mat"
+    scipy.io.savemat(file, {"input": np.stack(FRAMES[:3], -1)}, do_compression=True)
+    assert len(read_video(file).frames) == 3
+    data = bytearray(file.read_bytes())
+    data[place] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(VideoError, match="damaged"):
+        read_video(file)
+
+
 # Crashes, hangs and callers who leave
 
 
-@pytest.fixture
-def hostile(monkeypatch, tmp_path):
+@pytest.fixture(params=["posix", "windows"])
+def hostile(request, monkeypatch, tmp_path):
+    if request.param == "windows":
+        request.getfixturevalue("windows")
     monkeypatch.syspath_prepend(str(HELPERS))
     monkeypatch.setattr(decode_process, "WORKER", "hostile_decoder")
     return tmp_path
@@ -242,6 +257,16 @@ def test_hang_is_stopped(hostile):
             list(stream)
         assert gone(pid)
         assert list(stream) == []
+
+
+@pytest.mark.parametrize("deed", ["hang", "seize"])
+def test_hung_decoder_ends_by_itself(hostile, deed, monkeypatch):
+    """Nobody asks for the next frame, and so nobody notices and kills it."""
+    monkeypatch.setenv("GRACE", "0")
+    with decode(hostile / f"{deed}-2", timeout=1) as stream:
+        assert ends_soon(stream.pid)
+        with pytest.raises(VideoError, match=r"frame 2: the decoder crashed \(it hung\)"):
+            list(stream)
 
 
 def test_what_a_library_prints_does_no_harm(hostile):
@@ -284,7 +309,8 @@ def test_slow_reader_holds_the_decoder_back(hostile):
 
 def test_killed_caller_takes_the_decoder_along(hostile):
     code = (
-        "import sys, time; from pathlib import Path\n"
+        "import os, sys, time; from pathlib import Path\n"
+        "if 'WITHOUT_POSIX' in os.environ: del os.fork\n"
         "from rainbench.video import process as decode_process\n"
         "from rainbench.video.read import decode\n"
         "decode_process.WORKER = 'hostile_decoder'\n"
@@ -294,7 +320,7 @@ def test_killed_caller_takes_the_decoder_along(hostile):
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(HELPERS)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path])},
         cwd=hostile,
     ) as caller:
         pid = int(caller.stdout.readline())

@@ -1,0 +1,179 @@
+"""Killing commands at random moments: run again, they end with the bytes of an undisturbed run.
+
+    python tests/fuzz/kills.py [COMMAND...] [--kills 300] [--interrupts 20] [--seed 0]
+
+Each command runs undisturbed once; then it is killed at a random moment with all its processes and
+run to its end, again and again. Every file but times and the lock has to be the same, and none may
+lie there that the undisturbed run has not left. Ctrl-C twice has to end a command within seconds.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path[1:1] = [str(ROOT), str(ROOT / "tests" / "helpers")]
+
+VOLATILE = {".lock", "timing.csv", "timing.md"}
+SECONDS = 5.0
+"""Within which Ctrl-C twice ends a command."""
+
+COMMANDS = {
+    "run": "run -b identity -b median -d mini-streaks --device cpu --threads 1 --out {out}",
+    "score": "score {inputs}/restored -d mini-streaks --name mine --out {out}",
+    "derain": "derain median {inputs}/clean --out {out}",
+    "derain-video": "derain median {inputs}/rain.mp4 --out {out} --lossless",
+    "report": "report {out} --pictures 0",
+    "figures": "figures {out}",
+    "synth": "synth streaks {inputs}/clean --out {out} --workers 2",
+    "synth-jrsrd": "synth-jrsrd --clean {inputs}/clean --drops lens --out {out} --workers 2",
+    "build-spa": "build-spa {inputs}/rain.mp4 {inputs}/more.mp4 --out {out} --workers 2",
+    "build-mini": "build-mini --out {out}",
+    "train": "train prenet_r --clean {inputs}/clean --steps 8 --short --width 4 --name x"
+    " --device cpu --workers 1 --out {out}",
+}
+"""Small calls of every command that writes a folder."""
+
+STARTS_FROM_A_RUN = ("report", "figures")
+WITH_WORKERS = ("run", "synth", "synth-jrsrd", "build-spa", "train")
+
+
+def make_inputs(inputs):
+    """Write clean photographs, restored images and two videos of rain."""
+    import numpy as np
+    from embedded import mini_pairs
+    from rain_clips import rain, write_clip
+
+    from rainbench.core.images import write_png
+
+    for number, _, clean in mini_pairs():
+        (inputs / "clean").mkdir(parents=True, exist_ok=True)
+        write_png(inputs / "clean" / f"{number}.png", np.ascontiguousarray(clean[:96, :128]))
+    shutil.copytree(ROOT / "datasets" / "mini" / "streaks" / "rainy", inputs / "restored")
+    write_clip(inputs / "rain.mp4", rain("chelsea", 24).frames)
+    write_clip(inputs / "more.mp4", rain("coffee", 24).frames)
+    wait(start("run", inputs, inputs / "run"))
+
+
+def start(name, inputs, out):
+    if name in STARTS_FROM_A_RUN and not out.exists():
+        shutil.copytree(inputs / "run", out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    words = COMMANDS[name].format(inputs=inputs, out=out).split()
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": "", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "rainbench", *words],
+        env=environment, cwd=inputs, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait(process):
+    _, said = process.communicate(timeout=600)
+    if process.returncode:
+        raise SystemExit(f"exit code {process.returncode}: {said.decode(errors='replace')[-600:]}")
+
+
+def contents(out):
+    return {
+        file.relative_to(out).as_posix(): file.read_bytes()
+        for file in sorted(out.rglob("*"))
+        if file.is_file() and file.name not in VOLATILE
+    }
+
+
+def differences(out, whole):
+    """Say which files differ from the undisturbed ones, are missing or left over."""
+    found = contents(out)
+    lines = [f"left over: {name}" for name in sorted(found.keys() - whole.keys())]
+    lines += [f"missing: {name}" for name in sorted(whole.keys() - found.keys())]
+    return lines + [
+        f"differs: {name}" for name in sorted(whole) if found.get(name, whole[name]) != whole[name]
+    ]
+
+
+def kill_often(name, folder, inputs, kills, chance):
+    """Return how many kills hit a running command, and what was wrong after them."""
+    began = time.monotonic()
+    wait(start(name, inputs, folder / "whole" / "out"))
+    seconds = time.monotonic() - began
+    wait(start(name, inputs, folder / "again" / "out"))
+    whole = contents(folder / "whole" / "out")
+    if unstable := differences(folder / "again" / "out", whole):
+        return 0, [f"{name}: without any kill: {line}" for line in unstable]
+    hit, wrong, out = 0, [], folder / "killed" / "out"
+    while hit < kills:
+        shutil.rmtree(out, ignore_errors=True)
+        for _ in range(min(kills - hit, chance.choice((1, 2, 3)))):
+            process = start(name, inputs, out)
+            try:
+                process.wait(chance.uniform(0.15, 1.0) * seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                hit += 1
+            process.communicate()
+        process = start(name, inputs, out)
+        said = process.communicate(timeout=600)[1].decode(errors="replace")
+        if process.returncode:
+            wrong.append(f"{name}: exit code {process.returncode} after a kill: {said[-300:]}")
+        else:
+            wrong += [f"{name}: after a kill: {line}" for line in differences(out, whole)]
+    return hit, wrong
+
+
+def interrupt_often(folder, inputs, times, chance):
+    """Return how many of the commands with workers ended in time, and those that did not."""
+    ended, late = 0, []
+    for number in range(times):
+        name = WITH_WORKERS[number % len(WITH_WORKERS)]
+        process = start(name, inputs, folder / f"interrupted-{number}")
+        time.sleep(chance.uniform(0.3, 2.5))
+        began = time.monotonic()
+        for pause in (0.5, 0.0):
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+            time.sleep(pause)
+        try:
+            said = process.communicate(timeout=SECONDS)[1]
+            ended += time.monotonic() - began <= SECONDS and b"Traceback" not in said
+            if b"Traceback" in said:
+                late.append(f"{name}: {said.decode(errors='replace')[-400:]}")
+        except subprocess.TimeoutExpired:
+            late.append(f"{name}: still there after {SECONDS:g} s")
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    return ended, late
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("commands", nargs="*", default=list(COMMANDS))
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--interrupts", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    chance, bad, hits = random.Random(given.seed), [], 0
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        make_inputs(folder / "inputs")
+        for number, name in enumerate(given.commands):
+            share = (given.kills - hits) // (len(given.commands) - number)
+            hit, wrong = kill_often(name, folder / name, folder / "inputs", share, chance)
+            print(f"{name}: {hit} kills, {len(wrong)} wrong", *wrong[:8], sep="\n  ", flush=True)
+            hits, bad = hits + hit, bad + wrong
+        ended, late = interrupt_often(folder, folder / "inputs", given.interrupts, chance)
+        print(f"Ctrl-C twice: {ended} of {given.interrupts} ended in time", *late, sep="\n  ")
+    print(f"{hits} kills, {len(bad)} findings")
+    sys.exit(1 if bad or ended < given.interrupts else 0)
+
+
+if __name__ == "__main__":
+    main()
