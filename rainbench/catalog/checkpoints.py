@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,11 +75,14 @@ def load_checkpoint(path: Path) -> object:
             from safetensors.torch import load_file
 
             return load_file(path)
+        _check_sums(path)
         passed = [(Unread, name) for name in _HARMLESS]
         allowed: list[Any] = [*passed, (_emptied, "collections.defaultdict")]
         with torch.serialization.safe_globals(allowed), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of protocols and old storages: it fails, or it works
             return torch.load(path, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
     except Exception as error:  # readers raise whatever a damaged file makes them
         if isinstance(error, pickle.UnpicklingError) and _is_pickled(path):
             raise _refused(path, str(error)) from None
@@ -87,6 +91,19 @@ def load_checkpoint(path: Path) -> object:
             f"{path}: cannot be read as weights: {type(error).__name__}: {said}",
             hint="The file is cut short, damaged or of another kind: fetch it again.",
         ) from None
+
+
+def _check_sums(path: Path) -> None:
+    """Refuse an archive with a wrong checksum: PyTorch does not look at them."""
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        damaged = archive.testzip()
+    if damaged is not None:
+        raise WeightsError(
+            f"{path}: is damaged: the checksum of {damaged} in it is wrong",
+            hint="Fetch it again.",
+        )
 
 
 def _is_pickled(path: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,6 +18,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from rainbench.core.errors import RainbenchError
 from rainbench.core.random import philox, uniform
 from rainbench.train.sources import TrainingPairs, Window, shuffled
+
+_LOG = logging.getLogger(__name__)
 
 TRIES = 20
 """How many images in a row may be unusable before a training gives up."""
@@ -155,6 +158,9 @@ def load_batches(
         processes: How many there are.
         pinned: Put batches into memory that a GPU copies faster from.
     """
+    if workers and not _can_share():
+        _LOG.warning("memory cannot be shared here (/dev/shm): one process prepares the batches")
+        workers = 0
     loader = DataLoader(
         patches,
         batch_size=batch // processes,
@@ -168,6 +174,15 @@ def load_batches(
         multiprocessing_context="spawn" if workers else None,
     )
     return iter(loader)
+
+
+def _can_share() -> bool:
+    """Return whether batches can be handed from process to process, as containers may forbid."""
+    try:
+        torch.empty(1).share_memory_()
+    except (RuntimeError, OSError):
+        return False
+    return True
 
 
 def _collate(patches: list[Patch]) -> Batch:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from rainbench.catalog.checkpoints import find_state_dicts
+from rainbench.catalog.checkpoints import find_state_dicts, load_checkpoint
 from rainbench.catalog.weights import read_state_dict
 from rainbench.core.errors import WeightsError
 from rainbench.networks.fit import load_weights
@@ -263,6 +263,17 @@ FOREIGN = {
     "cut.pth": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02", "cannot be read as weights"),
     "a.safetensors": (struct.pack("<Q", 1 << 40) + b"{}", "cannot be read as weights"),
 }  # fmt: skip
+
+
+def test_a_flipped_bit_among_the_numbers_is_found(tmp_path, state):
+    file = tmp_path / "w.pth"
+    torch.save(state, file)
+    data = bytearray(file.read_bytes())
+    numbers = next(iter(state.values())).numpy().tobytes()
+    data[bytes(data).index(numbers) + 2] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(WeightsError, match="is damaged: the checksum"):
+        load_checkpoint(file)
 
 
 @pytest.mark.parametrize("name", FOREIGN)

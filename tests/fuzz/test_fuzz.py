@@ -15,24 +15,11 @@ from rainbench.core.errors import RainbenchError
 MUTANTS = int(os.environ.get("RAINBENCH_MUTANTS", "200"))
 ALLOWED = ("refused", "unchanged", "agreed")
 
-KNOWN = {
-    "run": "damaged golden numbers and an edited cell.json",
-    "pth": "an archive whose checksum is wrong",
-}
-"""What is found so far in kinds that are not right yet."""
-
-TRIED = [
-    pytest.param(kind, marks=pytest.mark.xfail(reason=KNOWN[kind], strict=False))
-    if kind in KNOWN
-    else kind
-    for kind in KINDS
-]
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits as Linux has them")
 
 
 @pytest.mark.timeout(max(600, MUTANTS))
-@pytest.mark.parametrize("kind", TRIED)
+@pytest.mark.parametrize("kind", KINDS)
 def test_right_or_refused(kind):
     tally, findings = fuzz(kind, MUTANTS)
     assert sum(tally.values()) == MUTANTS

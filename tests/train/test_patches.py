@@ -36,6 +36,17 @@ def test_batches_do_not_depend_on_workers_or_where_one_starts(patches):
     assert not torch.equal(alone[0].clean, alone[1].clean)
 
 
+def test_without_shared_memory_one_process_prepares_the_batches(patches, monkeypatch, caplog):
+    def refuse(_tensor):
+        raise RuntimeError("unable to open shared memory object </torch_1> in read-write mode")
+
+    monkeypatch.setattr(torch.Tensor, "share_memory_", refuse)
+    alone = first(load_batches(patches, batch=4, workers=2), 2)
+    assert "memory cannot be shared" in caplog.text
+    for batch, same in zip(alone, first(load_batches(patches, batch=4), 2), strict=True):
+        assert (batch.rainy == same.rainy).all()
+
+
 def test_two_processes_share_each_batch_of_one(patches):
     whole = first(load_batches(patches, batch=4), 3)
     parts = [first(load_batches(patches, batch=4, rank=rank, processes=2), 3) for rank in (0, 1)]
