@@ -179,7 +179,7 @@ def load_batches(
 def _can_share() -> bool:
     """Return whether batches can be handed from process to process, as containers may forbid."""
     try:
-        torch.empty(1).share_memory_()
+        torch.empty(1).share_memory_()  # type: ignore[no-untyped-call]
     except (RuntimeError, OSError):
         return False
     return True
