@@ -63,8 +63,12 @@ class VideoWriter:
         self._matrix = _BT709 if height >= _HD_ROWS else _BT601
         self._rate = rate
         try:
+            # Without names and random numbers of the library's in it: same frames, same bytes.
             self._file: Any = av.open(
-                str(self._part), "w", format="matroska" if lossless else "mp4"
+                str(self._part),
+                "w",
+                format="matroska" if lossless else "mp4",
+                container_options={"fflags": "+bitexact"},
             )
         except OSError as error:
             raise _cannot(path, error) from None

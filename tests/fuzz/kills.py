@@ -84,10 +84,26 @@ def wait(process):
 
 def contents(out):
     return {
-        file.relative_to(out).as_posix(): file.read_bytes()
+        file.relative_to(out).as_posix(): checkpoint(file)
+        if file.suffix == ".pt"
+        else file.read_bytes()
         for file in sorted(out.rglob("*"))
         if file.is_file() and file.name not in VOLATILE
     }
+
+
+def checkpoint(file):
+    """Return what a checkpoint of a training holds, but for the seconds that it took."""
+    import torch
+
+    content = torch.load(file, weights_only=True)
+    content["progress"].pop("seconds")
+    return repr(
+        [
+            (key, value.numpy().tobytes() if isinstance(value, torch.Tensor) else value)
+            for key, value in torch.utils._pytree.tree_leaves_with_path(content)
+        ]
+    ).encode()
 
 
 def differences(out, whole):
