@@ -22,7 +22,7 @@ COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",
     "list": "List data sets, baselines or protocols.",
     "show": "Show a card, an entry or a protocol.",
-    "check": "Check data sets and weights at hand; find leaks.",
+    "check": "Check your data sets and weights; find leaks.",
     "fetch": "Fetch weights from their public source, checked against the card.",
     "score": "Score a folder of somebody's restored images as an entry.",
     "derain": "Remove the rain from images, folders and videos with an entry.",
@@ -37,7 +37,7 @@ COMMANDS = {
     "accept": "Make a run's numbers the golden ones.",
     "synth-jrsrd": "Make JRSRD again: streaks of four strengths over raindrop photographs.",
     "synth": "Rain on a folder of clean images: streaks, drops, mist, or streaks and drops.",
-    "build-mini": "Make the embedded mini data set anew.",
+    "build-mini": "Make the embedded mini data set again.",
 }
 """Every command with its line of help; the module is the name with underscores."""
 

@@ -27,7 +27,7 @@ def shared() -> Path:
     root = Path(__file__).parents[1]
     folder = Path(os.environ.get("RAINBENCH_SHARED", root / ".." / "shared")).resolve()
     if not folder.is_dir():
-        pytest.skip("the reference material is not at hand (RAINBENCH_SHARED)")
+        pytest.skip("the reference material is not there (RAINBENCH_SHARED)")
     return folder
 
 

@@ -29,7 +29,7 @@ def test_run_all_without_any_data(rainbench, tmp_path):
     rows = {(r["entry"], r["protocol"]): r for r in table(tmp_path / "out") if r["psnr"]}
     assert ("identity", "prenet-y") in rows and ("median", "rgb") in rows
     assert float(rows["median", "prenet-y"]["psnr"]) > float(rows["identity", "prenet-y"]["psnr"])
-    assert "no copy at hand of" in done.stderr
+    assert "no copy found of" in done.stderr
     assert (tmp_path / "out/cells/mini-streaks/identity/cell.json").is_file()
     assert "| identity |" in (tmp_path / "out" / "table.md").read_text()
 
@@ -172,7 +172,7 @@ def test_missing_weights_say_where_to_get_them(rainbench, tmp_path, add_network)
     out = tmp_path / "out"
     done = rainbench("run", "-b", "net", "-d", "mini-streaks", "--out", out)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "no weights at hand for 1 entries (net.x)" in done.stderr
+    assert "no weights found for 1 entry (net.x)" in done.stderr
     assert "`rainbench fetch net.x --to DIR` gets them from the tests" in done.stderr
     assert states(out)["net.x", "mini-streaks"] == "missing"
     assert "`rainbench fetch net.x --to DIR` gets them from the tests" in table(out)[0]["note"]
@@ -190,7 +190,7 @@ def test_a_network_without_weights_is_never_run(rainbench, tmp_path, add_network
     done = rainbench("run", "--all", "--dry-run", "--out", out)
     assert done.returncode == 0 and "(net" not in done.stderr
     done = rainbench("run", "-b", "net", "-b", "identity", "-d", "mini-streaks", "--out", out)
-    assert done.returncode == 0 and "no weights at hand for 1 entries (net)" in done.stderr
+    assert done.returncode == 0 and "no weights found for 1 entry (net)" in done.stderr
     rows = {row["entry"]: row for row in table(out)}
     assert rows["identity"]["psnr"] and rows["net"]["state"] == "missing"
     assert "`rainbench train net` makes some" in rows["net"]["note"]
@@ -280,7 +280,7 @@ def test_golden_numbers_are_guarded(rainbench, tmp_path):
     assert rainbench(*compare).returncode == 0
 
 
-def test_scores_edited_by_hand_are_refused_and_computed_anew(rainbench, tmp_path):
+def test_scores_edited_by_hand_are_refused_and_computed_again(rainbench, tmp_path):
     out, golden = tmp_path / "out", tmp_path / "golden"
     run = ("run", "-b", "median", "-d", "mini-streaks", "--out", out)
     rainbench(*run)

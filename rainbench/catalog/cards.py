@@ -71,7 +71,7 @@ class DatasetCard:
         origin: Whether the rain is rendered or photographed.
         split: ``test`` or ``train``.
         count: Pairs in a complete copy; 0 when no source states it.
-        protocol: The customary metric protocol on this set.
+        protocol: The default metric protocol of this set.
         folders: Folder names under which copies lie, beside the card's own name.
         layouts: All packagings met so far.
         sizes: Width and height of each size in an unaltered copy; empty when they vary.

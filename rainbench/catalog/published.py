@@ -30,14 +30,14 @@ class PublishedCell:
         method: The method's name as merged over papers.
         variant: Which ablation or weights of it.
         entry: The entry of ours whose number this is; empty when we have none.
-        protocol: The protocol by the evidence at hand, or ``unknown``.
+        protocol: The protocol that the evidence points to, or ``unknown``.
         evidence: ``stated``, ``inferred`` or ``unknown``.
         psnr: In dB, or None where the table has a dash.
-        ssim: Likewise.
+        ssim: Or None where the table has a dash.
         note: What else there is to know.
         mark: How the table sets it off: ``bold``, ``underline`` or ``colour``.
         psnr_text: The PSNR as it is printed.
-        ssim_text: Likewise.
+        ssim_text: The SSIM as it is printed.
     """
 
     paper: str

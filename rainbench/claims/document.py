@@ -38,7 +38,7 @@ BY_TRAINING = (
 )
 READINGS = (
     "PSNR under the default protocol of the set. Without rain: the network is given the clean "
-    "image. At a strength: rain of that kind comes anew over the clean images. Where it rains: "
+    "image. At a strength: fresh rain of that kind falls on the clean images. Where it rains: "
     "pixels that no streak changes are put back as they were. AUC: the chance that the map is "
     "higher at a pixel that a streak changes than at another; 0.5 is chance. "
     f"{PERFECT:.0f} dB stands for no error at all."

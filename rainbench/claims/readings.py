@@ -29,11 +29,11 @@ PERFECT = 99.0
 """The PSNR in dB that stands for an output without any error."""
 
 SCENES = "mini-streaks"
-"""The embedded set over whose clean images rain comes anew."""
+"""The embedded set on whose clean images fresh rain falls."""
 
 SEED = 1
 ROWS = 480
-"""Rain that comes anew is as that of the embedded sets: as large as in images of so many rows."""
+"""Fresh rain is like that of the embedded sets: as large as in images of so many rows."""
 
 KEPT = 4
 """Passes of an entry over a set whose outputs are kept, 20 MB each: claims read several numbers off
@@ -52,8 +52,8 @@ class Reading:
 
     Attributes:
         entry: Name of the baseline, with the tag of its weights.
-        dataset: Name of an embedded set; with a strength, a kind of rain with streaks, which comes
-            anew over the clean images of an embedded set.
+        dataset: Name of an embedded set; with a strength, a kind of rain with streaks, which falls
+            afresh on the clean images of an embedded set.
         stage: Which stage's image, from 1 on; 0 for the network's result.
         map: A map of the network; empty for images.
         strength: Noise amount of the streaks; 0 for the pairs of a set as they are.
@@ -178,7 +178,7 @@ def _entry(registry: Registry, name: str) -> Entry:
 
 
 def _open_scenes(registry: Registry, name: str, strength: float) -> list[_Scene]:
-    """Return the pairs of an embedded set, or rain of a kind made anew."""
+    """Return the pairs of an embedded set, or fresh rain of a kind on its clean images."""
     card = registry.dataset(SCENES if strength else name)
     if not card.embedded:
         raise RainbenchError(f"{name} does not come with rainbench, so nothing is read off it")

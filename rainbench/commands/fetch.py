@@ -10,7 +10,7 @@ from rainbench.catalog.cards import DatasetCard
 from rainbench.commands.options import cards_option, open_registry
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.progress import progress, say, show
-from rainbench.core.text import parse_size
+from rainbench.core.text import count_of, parse_size
 
 
 @click.command(
@@ -66,7 +66,9 @@ def command(
             )
         entries.append(member)
     if source is not None and len(entries) != 1:
-        raise RainbenchError(f"--from gives one file, but {len(entries)} entries were named")
+        raise RainbenchError(
+            f"--from gives one file, but {count_of(len(entries), 'entry')} were named"
+        )
     failed = False
     with progress("fetching", len(entries)) as advance:
         for entry in entries:

@@ -12,6 +12,7 @@ from rainbench.catalog.registry import Registry
 from rainbench.commands.options import cards_option, data_option, open_registry, weights_option
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show
+from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -70,7 +71,7 @@ def command(
     """Draw the figures of the run in folder RUN, for each data set.
 
     How PSNR spreads over the images; PSNR over parameters, operations and time; and, when the data
-    set and the weights are at hand, an image restored by every entry trained for it with zoomed
+    set and the weights are there, an image restored by every entry trained for it with zoomed
     crops, and its error maps. The same run gives the same bytes.
     """
     from rainbench.report.figures.inputs import costs_of, scores_of
@@ -90,7 +91,7 @@ def command(
     rows = [
         row
         for row in build_rows(run, registry)
-        if row.customary and row.images and (row.trained_for or baselines)
+        if row.is_default and row.images and (row.trained_for or baselines)
         and row.dataset in (names or [row.dataset]) and (chosen is None or row.entry in chosen)
     ]  # fmt: skip
     if not rows:
@@ -100,7 +101,7 @@ def command(
         members = list(group)
         card = registry.datasets[dataset]
         metric = "SSIM" if members[0].psnr is None else "PSNR in dB"
-        title = f"{card.title}, {members[0].images} images, protocol {card.protocol}"
+        title = f"{card.title}, {count_of(members[0].images, 'image')}, protocol {card.protocol}"
         figures = {
             "distribution": draw_distributions(scores_of(run, members), metric, title),
         }

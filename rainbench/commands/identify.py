@@ -72,7 +72,7 @@ def command(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """Rank all protocols, and all revisions at hand, by their distance to a published number.
+    """Rank all protocols, and all revisions that you have, by their distance to a published number.
 
     The number is a paper's row for the rainy input (or --method with --outputs), or --psnr and
     --ssim. Revisions are the data sets that the card calls confusable, where there are copies.
@@ -161,7 +161,7 @@ def _measure(
     *,
     quiet: bool,
 ) -> dict[str, dict[str, MeanScore]]:
-    """Score every revision at hand; what was scored for an earlier data set is kept in known.
+    """Score every revision that is found; what was scored for an earlier data set is kept in known.
 
     What was scored on fewer images than the set has is said in ``partial``.
     """

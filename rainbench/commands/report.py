@@ -12,6 +12,7 @@ from rainbench.commands.options import cards_option, data_option, open_registry,
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
+from rainbench.core.text import count_of
 
 
 @click.command(
@@ -39,7 +40,7 @@ Examples:
     type=click.IntRange(min=0),
     default=4,
     show_default=True,
-    help="Images of each data set to show on the page, restored anew by every entry.",
+    help="Images of each data set to show on the page, restored again by every entry.",
 )
 @data_option
 @weights_option
@@ -60,7 +61,7 @@ def command(
     """Write the report of the run in folder RUN: a page to open in a browser, and tables.
 
     The page is report.html, with pictures in report-images beside it when the data sets and the
-    weights are at hand; the tables are Markdown, LaTeX, CSV and JSON.
+    weights are there; the tables are Markdown, LaTeX, CSV and JSON.
 
     With --paper and --table: print that table of the paper, every published number beside the one
     that the run measured; where there is none a note says why.
@@ -110,7 +111,7 @@ def _write_page(
         say(f"No picture: {problem}")
     if pictures and not report.pictures:
         say("No pictures: give the folders of the data sets and weights with --data and --weights.")
-    say(f"Page: {report.file}, {report.pictures} images in {run / 'report-images'}")
+    say(f"Page: {report.file}, {count_of(report.pictures, 'image')} in {run / 'report-images'}")
 
 
 def _show_paper_table(
@@ -128,7 +129,7 @@ def _show_paper_table(
             show(f"{name:10}{title}")
         return
     if run is None:
-        say("No run is at hand: only the published side is filled in.")
+        say("No run was given: only the published side is filled in.")
     grid = paper_table(paper, table, registry, run)
     if form == "markdown":
         show(f"**{markdown(grid.title)}**\n")

@@ -21,7 +21,7 @@ from rainbench.commands.options import (
 )
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
-from rainbench.core.text import duration
+from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
     from rainbench.report.rows import Row
@@ -44,7 +44,9 @@ Examples:
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
   rainbench run -b identity -d rain100h --data DIR --json""",
 )
-@click.option("--all", "everything", is_flag=True, help="Every entry on every data set at hand.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every entry on every data set that is found."
+)
 @click.option(
     "-b",
     "--baseline",
@@ -182,11 +184,11 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
     sets = {cell.pairs.label: len(cell.pairs.pairs) for cell in plan.cells}
     for name, images in sets.items():
         entries = [cell for cell in plan.runnable if cell.pairs.label == name]
-        say(f"{name}: {images} images, {len(entries)} entries")
+        say(f"{name}: {count_of(images, 'image')}, {count_of(len(entries), 'entry')}")
     missing = dict.fromkeys(cell.entry.name for cell in plan.cells if cell.missing)
     if missing:
         shown = ", ".join(list(missing)[:SHOWN_MISSING]) + ", ..." * (len(missing) > SHOWN_MISSING)
-        say(f"  no weights at hand for {len(missing)} entries ({shown}):")
+        say(f"  no weights found for {count_of(len(missing), 'entry')} ({shown}):")
         say("  give their folder with --weights; `rainbench show ENTRY` says where they come from")
     if not plan.runnable and not plan.unusable and len(missing) == 1:
         say("  " + next(cell.missing for cell in plan.cells if cell.missing))
@@ -196,7 +198,9 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
         for card in plan.absent:
             say(f"cannot use {card.name}: {how_to_get_dataset(card)}")
     elif plan.absent:
-        say(f"no copy at hand of {len(plan.absent)} data sets (`rainbench list datasets`)")
+        say(
+            f"no copy found of {count_of(len(plan.absent), 'data set')} (`rainbench list datasets`)"
+        )
     seconds = estimate_seconds(plan, options)
     threads = f", {options.threads} threads" if options.device == "cpu" else ""
     say(
@@ -236,7 +240,7 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
         show_json({"cells": dict(counts), "rows": [row_dict(row) for row in rows]})
         return
     for row in rows:
-        if row.customary and row.state != "missing":
+        if row.is_default and row.state != "missing":
             value = f"{number(row.psnr, 2)} / {number(row.ssim, 4)}" if row.images else row.note
             beside = ""
             if row.published:

@@ -115,7 +115,7 @@ def command(
     if len(problems) > SHOWN:
         say(f"left out: {len(problems) - SHOWN} more (--json lists all)")
     for row in rows:
-        mark = "*" if row.customary else " "
+        mark = "*" if row.is_default else " "
         show(f"{mark} {row.protocol:18}{number(row.psnr, 2):>6} / {number(row.ssim, 4)}")
     say(f"* the default protocol of {card.name}. Tables: {out / 'table'}.md, .csv, .json, .tex")
     ctx.exit(1 if problems else 0)

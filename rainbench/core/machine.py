@@ -151,7 +151,7 @@ def hardware(device: str, threads: int) -> str:
 
 
 def default_workers() -> int:
-    """Return how many processes to use: the cores at hand, eight at most."""
+    """Return how many processes to use: the cores there are, eight at most."""
     return min(8, usable_cores())
 
 

@@ -135,13 +135,15 @@ def shortened(text: str, most: int) -> str:
 
 
 def count_of(number: int, thing: str) -> str:
-    """Return a number of things, with an s where there is not exactly one.
+    """Return a number of things, in the plural where there is not exactly one.
 
     Example:
-        >>> count_of(1, "image"), count_of(0, "image"), count_of(12, "image")
-        ('1 image', '0 images', '12 images')
+        >>> count_of(1, "image"), count_of(0, "image"), count_of(12, "entry")
+        ('1 image', '0 images', '12 entries')
     """
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+    if number == 1:
+        return f"1 {thing}"
+    return f"{number} {thing[:-1]}ies" if thing.endswith("ry") else f"{number} {thing}s"
 
 
 def duration(seconds: float) -> str:

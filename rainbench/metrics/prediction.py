@@ -99,7 +99,7 @@ def check_range(restored: Prediction, clean: Image) -> None:
 
     Args:
         restored: See `rainbench.metrics.score_all`; finite.
-        clean: Likewise.
+        clean: The true image, as `rainbench.metrics.score_all` takes it.
 
     Raises:
         RainbenchError: Float values of 0..255 or of -1..1, or 8-bit values of 0..1.

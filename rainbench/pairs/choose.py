@@ -40,7 +40,7 @@ def choose_layout(card: DatasetCard, folder: Path, wanted: str = "") -> Match:
     if problems:
         raise PairError(
             f"{folder}: no pair of {card.name}:\n{_enumerated(problems)}",
-            hint="Mend the copy.",
+            hint="Correct the copy.",
         )
     patterns = "; ".join(
         match.layout.combined

@@ -138,7 +138,7 @@ def load_pairs(
     if problems and not allow_partial:
         raise PairError(
             problem_text(card, folder, match.layout, problems),
-            hint="Mend the copy, or give --allow-partial to leave these out and list them.",
+            hint="Correct the copy, or give --allow-partial to leave these out and list them.",
         )
     if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")

@@ -120,7 +120,7 @@ def accept_run(out: Path, golden: Path, *, replace: bool = False) -> list[Accept
     Args:
         out: The run's folder.
         golden: The folder of golden numbers.
-        replace: Whether golden numbers that exist and differ are written anew.
+        replace: Whether golden numbers that exist and differ are replaced.
     """
     return [_accept_cell(cell, golden, replace=replace) for cell in RunResults(out).cells()]
 
@@ -221,7 +221,7 @@ def read_golden(file: Path) -> Golden:
 
 
 def _unusable(file: Path, what: str) -> RainbenchError:
-    return RainbenchError(f"{file}: {what}", hint="Accept the numbers anew: `rainbench accept`.")
+    return RainbenchError(f"{file}: {what}", hint="Accept the numbers again: `rainbench accept`.")
 
 
 def _golden_number(text: str) -> float | None:

@@ -36,7 +36,7 @@ class Published:
         psnr: In dB, or None.
         ssim: Or None.
         psnr_step: The last digit that is printed: 0.01 for two decimals.
-        ssim_step: Likewise.
+        ssim_step: That of the SSIM.
     """
 
     name: str

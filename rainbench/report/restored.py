@@ -64,7 +64,7 @@ class Restorer:
         Args:
             pair: The image.
             rainy: Its rainy picture.
-            clean: Its clean picture; what is restored anew has to score against it what the run
+            clean: Its clean picture; what is restored again has to score against it what the run
                 says, or data and weights are not those of the run.
 
         Raises:

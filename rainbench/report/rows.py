@@ -44,7 +44,7 @@ class Row:
         variant: The altered copy it was scored on; empty for an original.
         entry: The entry's name.
         protocol: The protocol's name.
-        customary: Whether it is the data set's default protocol.
+        is_default: Whether it is the data set's default protocol.
         trained_for: Whether the entry was trained for this data set, or needs no training; weights
             of our own on synthetic data count for every data set of that degradation.
         images: How many images the means are over.
@@ -61,7 +61,7 @@ class Row:
         remarks: The part of the note that holds beside any published number.
         psnr_interval: The 95 % confidence interval of the mean, once
             `rainbench.report.uncertainty` has filled it in; None where there is none.
-        ssim_interval: Likewise.
+        ssim_interval: That of the SSIM.
         group: Letters; entries of a data set that share one cannot be told apart.
         macs_per_pixel: The network's multiply-adds per pixel of its input.
         peak_bytes: What its tensors take at once on a picture of `rainbench.run.cost.COST_SIDE`
@@ -73,7 +73,7 @@ class Row:
     variant: str
     entry: str
     protocol: str
-    customary: bool
+    is_default: bool
     trained_for: bool
     images: int
     psnr: float | None
@@ -166,7 +166,7 @@ def _measured(
             variant=summary["variant"],
             entry=entry.name,
             protocol=protocol,
-            customary=registry.datasets[dataset].protocol == protocol,
+            is_default=registry.datasets[dataset].protocol == protocol,
             trained_for=_trained_for(entry, dataset, registry),
             origin=origin,
             images=summary["images"],
@@ -213,7 +213,7 @@ def _unmeasured(
         variant="",
         entry=entry.name,
         protocol=protocol,
-        customary=True,
+        is_default=True,
         trained_for=_trained_for(entry, dataset, registry),
         origin=_origin(entry, registry),
         images=0,

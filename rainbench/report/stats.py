@@ -80,7 +80,7 @@ def bootstrap_means(
     Args:
         values: ``(entries, images)``, any unit.
         confidence: How often such an interval holds the true mean.
-        resamples: How often the images are drawn anew.
+        resamples: How often the images are drawn again.
         seed: See `resample_indices`.
 
     Example:

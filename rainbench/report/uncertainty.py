@@ -50,7 +50,7 @@ def _with_intervals(row: Row, scores: dict[str, dict[str, Scores]], letters: dic
         row,
         psnr_interval=_known(psnr),
         ssim_interval=_known(ssim),
-        group=letters.get(row.entry, "") if row.customary else "",
+        group=letters.get(row.entry, "") if row.is_default else "",
     )
 
 
@@ -59,14 +59,14 @@ def _known(interval: Interval) -> Interval | None:
 
 
 def _letters(rows: Sequence[Row], scores: dict[str, dict[str, Scores]]) -> dict[str, str]:
-    customary = [
-        row for row in rows if row.customary and row.images and (row.trained_for or row.published)
+    defaults = [
+        row for row in rows if row.is_default and row.images and (row.trained_for or row.published)
     ]
-    lists = [tuple(scores[row.entry]) for row in customary]
+    lists = [tuple(scores[row.entry]) for row in defaults]
     if not lists:
         return {}
     usual = max(lists, key=lists.count)
-    compared = [row for row, images in zip(customary, lists, strict=True) if images == usual]
+    compared = [row for row, images in zip(defaults, lists, strict=True) if images == usual]
     has_psnr = all(row.psnr is not None for row in compared)
     compared.sort(key=lambda row: _value(row.psnr if has_psnr else row.ssim), reverse=True)
     values = {

@@ -32,10 +32,10 @@ _PAPER_COLUMNS = (
 
 def paper_views(rows: Sequence[Row], registry: Registry) -> list[Grid]:
     """Return a table per data set: the entries trained for it, beside the published numbers."""
-    customary = [row for row in rows if row.customary]
+    defaults = [row for row in rows if row.is_default]
     return [
         _paper_view(dataset, list(group), registry)
-        for dataset, group in groupby(customary, key=lambda row: row.dataset)
+        for dataset, group in groupby(defaults, key=lambda row: row.dataset)
     ]
 
 
@@ -145,7 +145,7 @@ def cost_view(rows: Sequence[Row]) -> Grid | None:
 
 def timing_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
     """Return the seconds of every entry on every data set; None where nothing was measured."""
-    measured = [row for row in rows if row.customary and row.images and row.parameters]
+    measured = [row for row in rows if row.is_default and row.images and row.parameters]
     if not measured:
         return None
     seconds = {(row.entry, row.dataset): row.seconds_per_image for row in measured}
@@ -170,7 +170,7 @@ def timing_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
 def cross_view(rows: Sequence[Row], registry: Registry) -> Grid | None:
     """Return every measured entry on every data set; None where there is only one data set."""
     measured = [
-        row for row in rows if row.customary and (row.psnr is not None or row.ssim is not None)
+        row for row in rows if row.is_default and (row.psnr is not None or row.ssim is not None)
     ]
     datasets = sorted({row.dataset for row in measured})
     if len(datasets) < 2:

@@ -151,7 +151,7 @@ def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
 
 
 def check_protocol(card: DatasetCard) -> None:
-    """Refuse a card of which no number could be shown under its customary protocol.
+    """Refuse a card of which no number could be shown under its default protocol.
 
     Raises:
         CardError: Its protocol does not exist.

@@ -1,7 +1,7 @@
 """Writing a cell: appended image by image, resumed to the same bytes.
 
 ``timing.csv`` holds a hash of each image's lines beside its seconds, so that a number which was
-edited before the cell was finished is found when the run goes on.
+edited before the cell was finished is found when the run continues.
 """
 
 from __future__ import annotations

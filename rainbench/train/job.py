@@ -137,7 +137,7 @@ def claim_folder(job: Job, out: Path) -> None:
         raise RainbenchError(
             f"{file} is damaged, or of an earlier version of rainbench: it does not say what "
             "this folder was trained for",
-            hint="Give another --out, or remove the folder to train anew.",
+            hint="Give another --out, or remove the folder to train from the start.",
         )
     if found is None:
         with writing(out):

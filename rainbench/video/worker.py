@@ -57,7 +57,7 @@ class PictureSource(Protocol):
 class Watch:
     """Ends this process when it hangs, even within a library, and nobody is left to kill it.
 
-    It is set anew at most once a second: each time costs a thread.
+    It is set again at most once a second: each time costs a thread.
     """
 
     def __init__(self, seconds: int) -> None:

@@ -137,7 +137,7 @@ def test_no_two_networks_share_mark_and_colour():
 
 def row(entry, **values):
     plain = dict(  # noqa: C408
-        dataset="toy", variant="", entry=entry, protocol="prenet-y", customary=True,
+        dataset="toy", variant="", entry=entry, protocol="prenet-y", is_default=True,
         trained_for=True, images=3, psnr=30.0, ssim=0.9, published=None, state="measured",
         note="", parameters=1000, seconds_per_image=0.5, macs_per_pixel=10,
     )  # fmt: skip

@@ -105,7 +105,7 @@ def run_folder(tmp_path):
         folder.mkdir(parents=True)
         (folder / "images.csv").write_text(format_rows(scores))
         row = dataclasses.replace(ROW, entry=name, psnr=30 + gain, images=20)
-        rows += [row, dataclasses.replace(row, protocol="rescan-rgb", customary=False, psnr=None)]
+        rows += [row, dataclasses.replace(row, protocol="rescan-rgb", is_default=False, psnr=None)]
     return tmp_path, rows
 
 
@@ -129,7 +129,7 @@ def test_entries_scored_on_other_images_get_no_letter(run_folder):
     file = RunResults(out).cell("rain100l", "net.c").folder / "images.csv"
     kept = [line for line in file.read_text().splitlines(True) if not line.startswith("7,")]
     file.write_text("".join(kept))
-    letters = {row.entry: row.group for row in add_statistics(rows, out) if row.customary}
+    letters = {row.entry: row.group for row in add_statistics(rows, out) if row.is_default}
     assert letters == {"net.a": "a", "net.b": "a", "net.c": ""}
 
 

@@ -87,7 +87,7 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("old", [False, True])
-def test_a_finished_cell_whose_scores_were_changed_is_computed_anew(tmp_path, damage, old):
+def test_a_finished_cell_whose_scores_were_changed_is_computed_again(tmp_path, damage, old):
     fill(tmp_path / "cell")
     file, made = tmp_path / "cell/images.csv", DAMAGES[damage]
     before = file.read_bytes()

@@ -54,7 +54,7 @@ class Panel:
         name: What stands under it.
         image: ``(H, W, 3)`` uint8.
         psnr: In dB; None for none.
-        ssim: Likewise.
+        ssim: None for none.
     """
 
     name: str

@@ -40,8 +40,8 @@ def page_content(run: Path, registry: Registry) -> dict[str, Any]:
         registry: The cards.
     """
     rows = build_rows(run, registry)
-    customary = add_statistics([row for row in rows if row.customary], run)
-    rows = customary + [row for row in rows if not row.customary]
+    defaults = add_statistics([row for row in rows if row.is_default], run)
+    rows = defaults + [row for row in rows if not row.is_default]
     rows.sort(key=lambda row: (row.dataset, row.entry))
     comparison = compare_run(run, registry)
     return {
@@ -83,7 +83,7 @@ def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> d
         "title": card.title,
         "variant": next((row.variant for row in rows if row.variant), ""),
         "licence": card.licence,
-        "customary": card.protocol,
+        "default_protocol": card.protocol,
         "images": max(row.images for row in rows),
         "cells": [_cell(row) for row in rows],
         "distributions": {
@@ -112,7 +112,7 @@ def _images_table(cell: CellResult) -> pd.DataFrame | None:
 
 def _cell(row: Row) -> dict[str, Any]:
     interval = None
-    if row.customary:
+    if row.is_default:
         interval = [
             [plain(ends.low), plain(ends.high)] if ends else None
             for ends in (row.psnr_interval, row.ssim_interval)

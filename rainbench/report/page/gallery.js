@@ -8,7 +8,7 @@ function gallery(dataset) {
   }
   const root = el("div", { class: "gallery" });
   const state = { item: 0, left: "rainy", right: null, error: false, split: 50, zoom: { x: 0.4, y: 0.4, size: 0.2 } };
-  const means = new Map(dataset.cells.filter((cell) => cell.protocol === dataset.customary)
+  const means = new Map(dataset.cells.filter((cell) => cell.protocol === dataset.default_protocol)
     .map((cell) => [cell.entry, value(cell.psnr) ?? cell.ssim]));
 
   // From the rainy picture to the clean one, in order of the means over all images.

@@ -155,7 +155,7 @@ def error_map(restored: Image, clean: Image) -> Image:
 
     Args:
         restored: ``(H, W, 3)`` uint8.
-        clean: Likewise.
+        clean: The true image, of the same shape and type.
 
     Returns:
         ``(H, W, 3)`` uint8: black for none, the brightest colour for `ERROR_RANGE` and more.

@@ -15,7 +15,7 @@ function provenance(dataset) {
 }
 
 function datasetSection(dataset) {
-  const state = { protocol: dataset.customary, view: "paper", metric: "psnr", cost: "seconds", sort: 1, descending: true };
+  const state = { protocol: dataset.default_protocol, view: "paper", metric: "psnr", cost: "seconds", sort: 1, descending: true };
   const own = dataset.cells.some((cell) => cell.own || cell.reported);
   if (!own) state.view = "cross";
   const table = el("div"), shapes = el("div"), costs = el("div");
@@ -31,7 +31,7 @@ function datasetSection(dataset) {
   const extremes = dataset.extremes;
   const section = el("section", { id: dataset.anchor, "aria-labelledby": `${dataset.anchor}-title` },
     el("h2", { id: `${dataset.anchor}-title` }, dataset.title),
-    el("p", { class: "about" }, `${dataset.images} images${dataset.variant ? `, the ${dataset.variant} copy` : ""}. Customary protocol ${dataset.customary}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
+    el("p", { class: "about" }, `${dataset.images} images${dataset.variant ? `, the ${dataset.variant} copy` : ""}. Default protocol ${dataset.default_protocol}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
     el("div", { class: "tools" },
       choice("protocol", Object.entries(report.protocols).map(([name, about]) => [name, `${name}: ${about.title}`]), state.protocol, set("protocol")),
       choice("rows", [["paper", "trained for it or reported"], ["cross", "every entry"]], state.view, set("view"))),

@@ -85,9 +85,9 @@ function datasetTable(dataset, state, redraw) {
 }
 
 function crossTable(state, redraw) {
-  const customary = report.datasets.map((dataset) => new Map(dataset.cells
-    .filter((cell) => cell.protocol === dataset.customary).map((cell) => [cell.entry, cell])));
-  const rank = customary.map((cells) => ({ psnr: ranks([...cells.values()], "psnr"), ssim: ranks([...cells.values()], "ssim") }));
+  const defaults = report.datasets.map((dataset) => new Map(dataset.cells
+    .filter((cell) => cell.protocol === dataset.default_protocol).map((cell) => [cell.entry, cell])));
+  const rank = defaults.map((cells) => ({ psnr: ranks([...cells.values()], "psnr"), ssim: ranks([...cells.values()], "ssim") }));
   const title = (name, index) => el("th", {
     scope: "col", "aria-sort": index !== state.sort ? "none" : state.descending ? "descending" : "ascending",
   }, el("button", { type: "button", onclick: () => redraw({
@@ -96,13 +96,13 @@ function crossTable(state, redraw) {
   const head = [title("entry", 0), ...report.datasets.map((dataset, index) => title(dataset.title, index + 1))];
   const key = (entry) => {
     if (state.sort === 0) return entry;
-    const cell = customary[state.sort - 1].get(entry);
+    const cell = defaults[state.sort - 1].get(entry);
     return cell ? value(cell.psnr) ?? cell.ssim : null;
   };
   const entries = sorted(Object.keys(report.entries), key, state.descending);
   const rows = entries.map((entry) => el("tr", {},
     el("th", { scope: "row", title: entry }, nameOf(entry)),
-    customary.map((cells, index) => {
+    defaults.map((cells, index) => {
       const cell = cells.get(entry);
       if (!cell) return el("td", { class: "soft", title: "not in this run" }, "–");
       if (cell.psnr === null && cell.ssim === null) return el("td", { title: cell.note, class: "soft" }, cell.state);
