@@ -200,7 +200,7 @@ def _line(row: SummaryRow) -> str:
     if row.state in ("failed", "duplicate"):
         return f"{row.state}: {where}: {row.reason}"
     judged = f"{row.estimated_psnr:.1f} dB" if row.estimated_psnr is not None else "not judged"
-    detail = f"{count_of(row.frames, 'frame')}, {judged}" + (
+    detail = f"{row.frames} frames, {judged}" + (
         f", {count_of(row.pairs, 'pair')}" if row.pairs else ""
     )
     return f"{row.state}: {where}: {detail}" + (f": {row.reason}" if row.reason else "")

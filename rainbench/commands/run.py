@@ -45,7 +45,7 @@ Examples:
   rainbench run -b identity -d rain100h --data DIR --json""",
 )
 @click.option(
-    "--all", "everything", is_flag=True, help="Every entry on every data set that is found."
+    "--all", "everything", is_flag=True, help="Every entry on every data set found."
 )
 @click.option(
     "-b",

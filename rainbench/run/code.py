@@ -1,10 +1,10 @@
 """The fingerprint of code: the bytes of the source files that a number is computed by.
 
 From a module on, everything that it imports is followed, file by file. For a changed comment a
-cell is computed again, which costs a while; a change in what a number passes through is never missed, wherever
-in these files it lies. What is not followed are the packages of others, PyTorch and NumPy among
-them: their versions stand in each cell's provenance, since a run may be begun on one machine and
-reported on another.
+cell is computed again, which costs a while; a change in what a number passes through is never
+missed, wherever in these files it lies. What is not followed are the packages of others, PyTorch
+and NumPy among them: their versions stand in each cell's provenance, since a run may be begun on
+one machine and reported on another.
 """
 
 from __future__ import annotations
