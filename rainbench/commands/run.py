@@ -44,9 +44,7 @@ Examples:
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
   rainbench run -b identity -d rain100h --data DIR --json""",
 )
-@click.option(
-    "--all", "everything", is_flag=True, help="Every entry on every data set found."
-)
+@click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
 @click.option(
     "-b",
     "--baseline",
