@@ -101,7 +101,8 @@ def cli(verbose: int, quiet: bool) -> None:
 
     class Said(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            say(f"{record.levelname}: {record.getMessage()}")
+            trace = record.exc_info and logging.Formatter().formatException(record.exc_info)
+            say(f"{record.levelname}: {record.getMessage()}" + (f"\n{trace}" if trace else ""))
 
     handler = Said()
     logger.handlers = [handler]

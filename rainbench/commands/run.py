@@ -108,7 +108,7 @@ def command(
     """Score entries on data sets and write tables, each cell beside the papers'."""
     from rainbench.catalog.folders import readable_folders
     from rainbench.run.options import resolve_options
-    from rainbench.run.plan import make_plan
+    from rainbench.run.plan import choose, make_plan
     from rainbench.run.results import lock_run
 
     if not (everything or baselines or datasets):
@@ -120,9 +120,8 @@ def command(
     for problem in registry.problems:
         say(f"Left out: {problem}")
     # Before the run's folder is made: a slip of the pen leaves nothing behind.
-    registry.entries(baselines)
-    for name in datasets:
-        registry.dataset(name)
+    choose(baselines, registry.entries)
+    choose(datasets, registry.datasets_of)
     readable_folders((*data_roots, *weight_roots))
     with nullcontext() if dry_run else lock_run(out):
         plan = make_plan(

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, Generic, Self, TypeVar
 
 from rainbench.core.errors import RainbenchError
@@ -96,7 +96,7 @@ def _spread(
     """Run some tasks on fresh processes; return those whose process died."""
     queue = deque(indices)
     died: list[int] = []
-    with _Crew(work, folder) as crew:
+    with _first_interrupt_alone(), _Crew(work, folder) as crew:
         while queue or crew.busy:
             while queue and len(crew.busy) < workers and (worker := crew.free()) is not None:
                 crew.give(worker, queue.popleft(), tasks)
@@ -171,13 +171,8 @@ class _Crew(Generic[Task, Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
+        with _interrupts_put_off():
             self._end(list(self._processes), told=kind is not None)
-        finally:
-            for process in self._processes.values():  # only where an interrupt came before `_end`
-                process.kill()
-                process.join()
-                self._dead.append(process.pid or 0)
             self._remove_unfinished()
 
     def _end(self, pipes: Iterable[Connection], *, told: bool = True) -> None:
@@ -205,6 +200,30 @@ class _Crew(Generic[Task, Result]):
         for pid in self._dead:
             for unfinished in list(self._folder.rglob(f".*.{pid}.part")):
                 unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _first_interrupt_alone() -> Iterator[None]:
+    """Let only the first Ctrl-C be raised: one that follows it would keep workers from being ended.
+
+    It could not be caught at another moment: it may come before the first line of a clean-up.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    came: list[int] = []
+
+    def raise_first(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        if len(came) == 1:
+            before(number, frame)
+
+    signal.signal(signal.SIGINT, raise_first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

@@ -90,10 +90,10 @@ def make_plan(
         RainbenchError: A name is unknown, a root is not a folder, or none can be read.
     """
     data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
-    cards = _chosen(datasets, registry.datasets_of) or [
+    cards = choose(datasets, registry.datasets_of) or [
         card for card in registry.datasets.values() if card.split == "test"
     ]
-    entries = _chosen(baselines, registry.entries) or [
+    entries = choose(baselines, registry.entries) or [
         entry for entry in registry.entries() if not entry.untrained
     ]
     found_weights = {entry.name: find_weights(entry, weight_roots) for entry in entries}
@@ -130,10 +130,16 @@ def make_plan(
 Chosen = TypeVar("Chosen")
 
 
-def _chosen(
-    words: Sequence[str], find: Callable[[Sequence[str]], Sequence[Chosen]]
-) -> list[Chosen]:
-    """Return what the words name; of a card that is left out only where it was all there is."""
+def choose(words: Sequence[str], find: Callable[[Sequence[str]], Sequence[Chosen]]) -> list[Chosen]:
+    """Return what words name, passing over cards that are left out.
+
+    Args:
+        words: Names or patterns.
+        find: Such as `rainbench.catalog.registry.Registry.entries`.
+
+    Raises:
+        RainbenchError: A word names nothing, or all that the words name are cards left out.
+    """
     broken: list[CardError] = []
     chosen: list[Chosen] = []
     for word in words:

@@ -89,6 +89,8 @@ class Validation:
                         f"the network returned values that are not finite (NaN) on {pair.name}",
                         hint="The training diverged: see the log, and lower --learning-rate.",
                     )
+                # A training that goes astray is told by its numbers, not ended by their range.
+                image = image.clamp(0, 1)
                 restored.append(image[0].permute(1, 2, 0).contiguous().cpu().numpy())
         network.train(was_training)
         scored = self._mean(

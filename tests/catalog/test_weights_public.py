@@ -154,7 +154,8 @@ def test_the_choice_is_on_the_card_and_in_the_key_of_the_results(tmp_path, cards
     from rainbench.run.results import RunResults
 
     shift = {"shift": torch.zeros(3)}
-    torch.save({"params": shift, "params_ema": other(shift)}, tmp_path / "w.pth")
+    brighter = {"shift": torch.full((3,), 0.1)}
+    torch.save({"params": shift, "params_ema": brighter}, tmp_path / "w.pth")
     table = f'[[weights]]\ntag = "t"\nsha256 = "{file_hash(tmp_path / "w.pth")}"\n'
     table += 'files = ["w.pth"]\nsource = "s"\nlicence = "l"\ntrained_on = []\n'
     notes, psnr = [], []
@@ -170,8 +171,8 @@ def test_the_choice_is_on_the_card_and_in_the_key_of_the_results(tmp_path, cards
             summary = RunResults(tmp_path / "out").cell("toy", "net.t").summary
             psnr.append(summary["means"]["rgb"]["psnr"])
     assert notes[0][0] == "failed" and "params and params_ema" in notes[0][1]
-    assert [state for state, _ in notes[1:]] == ["done", "done"]
-    assert psnr[0] > 15 > psnr[1]
+    assert [state for state, _ in notes[1:]] == ["done", "done"], notes
+    assert psnr[0] > psnr[1] + 1
 
 
 def test_a_class_without_a_converter_has_its_own_keys(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 from pool_work import die_in_the_second, raise_error
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.pool import run_all
+from rainbench.core.pool import _first_interrupt_alone, run_all
 
 HELPERS = Path(__file__).parents[1] / "helpers"
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals as Unix has them")
@@ -66,6 +66,18 @@ def test_ctrl_c_twice(start, tmp_path, work, pause):
     assert said.count("Traceback") <= 2, "one of the parent for each Ctrl-C, none of the workers"
     assert not any_left(process)
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_second_ctrl_c_does_not_end_the_clean_up():
+    before, steps = signal.getsignal(signal.SIGINT), []
+    with pytest.raises(KeyboardInterrupt), _first_interrupt_alone():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            steps.append("begun")
+            signal.raise_signal(signal.SIGINT)
+            steps.append("done")
+    assert steps == ["begun", "done"] and signal.getsignal(signal.SIGINT) is before
 
 
 def test_workers_end_with_a_parent_that_is_killed(start, tmp_path):

@@ -112,7 +112,7 @@ class CardKind(Kind):
         return outcome
 
     def confirms(self, data, found):
-        table = tomllib.loads(data.decode("utf-8"))
+        table = tomllib.loads(data.decode("utf-8-sig"))
         return all(
             plain(getattr(found, key)) == plain(value)
             for key, value in table.items()

@@ -26,14 +26,14 @@ from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
 from rainbench.run.results import FOLDER_KIND, RunResults
-from rainbench.run.scores import format_rows
+from rainbench.run.scores import format_rows, means_of, read_images_csv
 
 HOSTILE = "</script><script>window.hacked = 1</script>"
 HOSTILE_IMAGE = "<img src=x onerror='window.hacked = 2'> \"quoted\" & ünï"
 HOSTILE_IMAGES = (
     "a",
     "=cmd|' calc'!a0",
-    "line\nbreak \u2028 \u202e {{ 7 * 7 }} ${window.hacked = 3} ..\\..",
+    "{{ 7 * 7 }} ${window.hacked = 3} ..\\..",
     HOSTILE_IMAGE,
 )
 HOSTILE_ENTRY = "<svg onload='window.hacked = 4'>.javascript:hacked=5"
@@ -152,7 +152,7 @@ def test_pictures_are_made_once_and_have_to_be_the_runs(made, tmp_path, monkeypa
     (problem,) = [row for row in build_rows(tmp_path / "run", registry) if row.state == "failed"]
     assert "mapped/images.csv: is not what cell.json was written for" in problem.note
     summary = json.loads(scores.with_name("cell.json").read_text())
-    summary["images_sha256"] = file_hash(scores)
+    summary |= {"images_sha256": file_hash(scores), "means": means_of(read_images_csv(scores))}
     scores.with_name("cell.json").write_text(json.dumps(summary))
     report = make_report(tmp_path / "run", registry, data_roots=[root / "data"])
     (problem,) = report.problems

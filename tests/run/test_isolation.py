@@ -37,7 +37,7 @@ HARMS = {
     "bytes ": "of torch.uint8",
     "infinite": "not finite",
     "trains": "sets itself into training mode",
-    "constructor": "cannot be built: SystemExit",
+    "constructor": "does not take these arguments: SystemExit",
 }
 
 
