@@ -30,8 +30,7 @@ def isolated() -> Iterator[None]:
     folder = _folder()
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     gradients, threads = torch.is_grad_enabled(), torch.get_num_threads()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    only_warn = torch.is_deterministic_algorithms_warn_only_enabled()
+    deterministic, only_warn = _determinism()
     backends = _backends()
     chance = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
@@ -46,11 +45,17 @@ def isolated() -> Iterator[None]:
         torch.set_grad_enabled(gradients)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic, warn_only=only_warn)
+        if _determinism() != (deterministic, only_warn):  # the call loads PyTorch's compiler
+            torch.use_deterministic_algorithms(deterministic, warn_only=only_warn)
         _set_backends(backends)
         torch.set_rng_state(chance[0])
         np.random.set_state(chance[1])  # noqa: NPY002
         random.setstate(chance[2])
+
+
+def _determinism() -> tuple[bool, bool]:
+    enabled = torch.are_deterministic_algorithms_enabled()
+    return enabled, torch.is_deterministic_algorithms_warn_only_enabled()
 
 
 def _folder() -> str:
