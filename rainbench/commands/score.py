@@ -73,6 +73,11 @@ def command(
     registry = open_registry(card_folders)
     card = registry.dataset(dataset)
     entry = entry_name(name if name is not None else folder.resolve().name)
+    if name is not None and name != entry:  # another could become the same, and take its place
+        raise RainbenchError(
+            f"--name {name}: a name is made of a-z, 0-9, ., _ and -, and has 64 letters at most",
+            hint=f"For example {entry}.",
+        )
     if entry in {each.name for each in registry.entries()}:
         raise RainbenchError(f"{entry} is an entry of ours", hint="Give another name with --name.")
     copies = copies_of(card, list(data_roots), only=True)

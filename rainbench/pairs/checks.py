@@ -81,11 +81,16 @@ def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspect
     )
 
 
-def problems_between(inspections: Sequence[Inspection]) -> dict[str, str]:
+def problems_between(inspections: Sequence[Inspection], *, listed: bool) -> dict[str, str]:
     """Return what is wrong with pairs in the light of the others: a sentence by the pair's id.
 
     A clean image that serves several rainy ones is right, whether it is one file or several, as
     long as it shows the scene of each.
+
+    Args:
+        inspections: Of all pairs.
+        listed: Whether a list says which files are pairs. There one clean file may stand twice by
+            mistake; where a pattern gives it to several rainy ones, it is meant to.
     """
     by_rainy: dict[str, list[Inspection]] = defaultdict(list)
     by_clean: dict[str, list[Inspection]] = defaultdict(list)
@@ -114,13 +119,15 @@ def problems_between(inspections: Sequence[Inspection]) -> dict[str, str]:
                     f"{each.pair.rainy.path}, which should be rainy"
                 )
     problems |= _foreign_clean(
-        [each for each in inspections if each.outlines and each.pair.id not in problems], by_clean
+        [each for each in inspections if each.outlines and each.pair.id not in problems],
+        by_clean,
+        listed=listed,
     )
     return problems
 
 
 def _foreign_clean(
-    strange: Sequence[Inspection], by_clean: Mapping[str, Sequence[Inspection]]
+    strange: Sequence[Inspection], by_clean: Mapping[str, Sequence[Inspection]], *, listed: bool
 ) -> dict[str, str]:
     """Return which clean images that look like another scene are proved to be wrong.
 
@@ -132,7 +139,11 @@ def _foreign_clean(
     cleans = np.array([each.outlines[1] for each in compared if each.outlines], np.float32)
     for each in strange:
         pair, why = each.pair, ""
-        fitting = [one.pair for one in by_clean[each.clean_sha256] if one.outlines is None]
+        fitting = [
+            one.pair
+            for one in by_clean[each.clean_sha256]
+            if one.outlines is None and (listed or one.pair.clean != pair.clean)
+        ]
         if fitting and fitting[0].clean == pair.clean:
             why = f": it is also the partner of {fitting[0].rainy.path}"
         elif fitting:

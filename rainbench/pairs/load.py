@@ -132,7 +132,7 @@ def load_pairs(
     problems += [result for result in results if isinstance(result, str)]
     if streaks and card.origin == "synthetic":
         check_order(card, match.layout, inspected)
-    between = problems_between(inspected)
+    between = problems_between(inspected, listed=bool(match.layout.list_file))
     problems += between.values()
     good = [each for each in inspected if each.pair.id not in between]
     if problems and not allow_partial:

@@ -322,7 +322,16 @@ def _by_pattern(pattern: str) -> Callable[[Path, Sequence[Path], Ways], list[Rea
         expression += re.escape(_composed(pattern[position : found.start()]))
         expression += _HOLE if found[1] else rf"[^/{_HOLE}]*"
         position = found.end()
-    fits = re.compile(expression + re.escape(_composed(pattern[position:])), re.IGNORECASE)
+    expression += re.escape(_composed(pattern[position:]))
+    fits = re.compile(expression, re.IGNORECASE)
+    whole = re.compile(expression.replace(_HOLE, "(.+)"), re.IGNORECASE | re.DOTALL)
+
+    def claims(path: str, suffix: str, names: Mapping[Words, str]) -> Iterator[str]:
+        if "*" in pattern:
+            found = _claims(path, names)
+            yield from (pair for pair, rest in found if fits.fullmatch(rest + suffix))
+        elif match := whole.fullmatch(path + suffix):  # the pattern alone decides where a name ends
+            yield from filter(None, [names.get(_words(match[1]))])
 
     def search(folder: Path, files: Sequence[Path], ways: Ways) -> list[Reading]:
         by_pair: dict[str, tuple[Path, ...]] = {}
@@ -331,8 +340,7 @@ def _by_pattern(pattern: str) -> Callable[[Path, Sequence[Path], Ways], list[Rea
                 pair
                 for way, names in ways.items()
                 if field in ("id", way)
-                for pair, rest in _claims(_inside(folder, file), names)
-                if fits.fullmatch(rest + file.suffix)
+                for pair in claims(_inside(folder, file), file.suffix, names)
             }
             if len(claimed) > 1:
                 raise RainbenchError(

@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rainbench.core.errors import ImageError, RainbenchError
 from rainbench.core.images import pixel_hash, read_image
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
+from rainbench.pairs.likeness import LEAST, Outline, best_fit, likeness, outline
 from rainbench.pairs.load import CHANGED, PairInfo, PairSet, load_image
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.run.key import code_of_folder, protocol_settings
@@ -97,9 +100,15 @@ def score_folder(
     with ThreadPoolExecutor(workers) as pool:
         chosen = [pair for pair in pairs.pairs if pair.id in matched.files]
         checks = pool.map(lambda pair: _check(pair, matched.files[pair.id]), chosen)
-        for pair, found in zip(chosen, checks, strict=True):
-            problems += [found[1]] if found[1] else []
-            usable += [(pair, found[0])] if not found[1] else []
+        strange: list[tuple[Path, Path, Outline, Outline]] = []
+        for pair, (sha256, problem, outlines) in zip(chosen, checks, strict=True):
+            if problem:
+                problems.append(problem)
+                continue
+            usable.append((pair, sha256))
+            if outlines:
+                strange.append((matched.files[pair.id], pair.clean.path, *outlines))
+    _check_scenes(strange, matched.pattern)
     if problems and (not allow_partial or not usable):
         shown = "\n".join(f"  - {problem}" for problem in problems[:SHOWN])
         more = f"\n  - and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
@@ -120,20 +129,44 @@ def score_folder(
     return ScoredFolder(matched, tuple(problems), copies)
 
 
-def _check(pair: Pair, file: Path) -> tuple[str, str]:
-    """Return the hash of a restored image's file and what is wrong with it."""
+def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], pattern: str) -> None:
+    """Refuse restored images that show the scenes of other images, as shifted numbers do.
+
+    Args:
+        strange: Of each that does not look like its clean image: both files and outlines.
+        pattern: By which they were matched.
+    """
+    if not strange:
+        return
+    cleans = np.array([clean for *_, clean in strange])
+    for file, clean, restored, _ in strange:
+        if (found := best_fit(restored, cleans)) is not None:
+            raise RainbenchError(
+                f"{file} does not show the scene of {clean}, but that of {strange[found][1]}",
+                hint=f'By the pattern "{pattern}" it stands for the first: are the images numbered '
+                "in another way? Rename them as the rainy ones.",
+            )
+
+
+def _check(pair: Pair, file: Path) -> tuple[str, str, tuple[Outline, Outline] | None]:
+    """Return the hash of a restored image, what is wrong with it, and outlines that differ."""
     try:
         restored, clean = read_image(file), load_image(pair.clean)
     except ImageError as error:
-        return "", str(error)
+        return "", str(error), None
     if restored.shape == clean.shape:
-        return pixel_hash(restored), ""
+        outlines = outline(restored), outline(clean)
+        alike = likeness(*outlines) >= LEAST
+        return pixel_hash(restored), "", None if alike else outlines
     (height, width), (wanted_height, wanted_width) = restored.shape[:2], clean.shape[:2]
     across, down = width / wanted_width, height / wanted_height
     several = across * down > 1 and across.is_integer() and down.is_integer()
     what = f", {across * down:.0f} pictures in one?" if several else ""
-    return "", (
-        f"{file} is {width}x{height}{what}, but {pair.clean.path} is {wanted_width}x{wanted_height}"
+    return (
+        "",
+        f"{file} is {width}x{height}{what}, but {pair.clean.path} is "
+        f"{wanted_width}x{wanted_height}",
+        None,
     )
 
 

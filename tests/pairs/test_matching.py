@@ -182,3 +182,20 @@ def test_the_rainy_and_the_clean_name_are_told_apart(folder):
         match_outputs(made, shifted)
     assert list(match_outputs(made, shifted, "{clean}.png").files) == ["p1", "p2"]
     assert list(match_outputs(made, shifted, "{rainy}.png").files) == ["p3", "p4"]
+
+
+def test_a_pattern_alone_decides_where_a_name_ends(tmp_path):
+    """Without one, ``out_out`` may be the image ``out`` or ``out_out``, ``012`` one or two."""
+    for names, pattern in (
+        (("out", "out_out", "gt"), "{id}_out.png"),
+        (("2020-01-01", "2020-01-02", "2020-01-012"), "{id}2.png"),
+    ):
+        made = tmp_path / names[0]
+        made.mkdir()
+        for name in names:
+            (made / pattern.format(id=name)).touch()
+        pairs = [Pair(name, Source(made / f"a/{name}.png"), Source(made / "b")) for name in names]
+        matched = match_outputs(made, pairs, pattern)
+        assert {key: file.name for key, file in matched.files.items()} == {
+            name: pattern.format(id=name) for name in names
+        }

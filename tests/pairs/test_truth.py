@@ -173,3 +173,18 @@ def test_two_sizes_are_named(folder):
     with pytest.raises(PairError, match=r"rainy/2\.png is 32x24 but .*clean/2\.png is 32x20"):
         load_pairs(card(), folder)
     assert left(folder) == ["1", "3", "4"]
+
+
+def test_one_file_that_a_pattern_gives_to_several_is_never_suspected(tmp_path):
+    """Heavy rain of three strengths may hide a smooth scene in one version and not in another."""
+    (tmp_path / "rainy").mkdir()
+    (tmp_path / "clean").mkdir()
+    for scene in (1, 2):
+        truth = picture(scene) // 8 + 100
+        write_png(tmp_path / f"clean/{scene}.png", truth)
+        for copy, strength in enumerate((2, 100, 155)):
+            noise = np.random.default_rng(copy).random(truth.shape[:2]) < 0.5
+            rainy = np.minimum(truth + strength * noise[..., None], 255).astype(np.uint8)
+            write_png(tmp_path / f"rainy/{scene}_{copy}.png", rainy)
+    layout = Layout(name="y", rainy="rainy/{id}_{copy:d}.png", clean="clean/{id}.png")
+    assert len(load_pairs(card(layout), tmp_path).pairs) == 6

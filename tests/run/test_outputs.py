@@ -107,7 +107,10 @@ def test_a_scored_folder_is_a_row_like_any_other(rainbench, toy, cards, outputs,
     run = rainbench("run", "-b", "identity", "-d", "toy", "--data", toy, "--out", out)
     assert run.returncode == 0, run.stderr
     hostile = '<script>alert("x")</script>\n../|'
-    done = rainbench("score", outputs, "-d", "toy", "--data", toy, "--out", out, "--name", hostile)
+    call = ("score", outputs, "-d", "toy", "--data", toy, "--out", out, "--name")
+    refused = rainbench(*call, hostile)
+    assert refused.returncode == 2 and "For example script-alert-x-script." in refused.stderr
+    done = rainbench(*call, "script-alert-x-script")
     assert done.returncode == 0, done.stderr
     assert '5 images matched by "rain-{id}_out.png"' in done.stderr
     found = rows(out)
@@ -248,3 +251,17 @@ def test_a_set_without_a_count_of_tiny_pictures(outputs, toy, cards, tmp_path):
     score_folder(outputs, pairs, "theirs", out)
     row = next(row for row in build_rows(out, registry) if row.protocol == "prenet-y")
     assert row.comparable and "not known" not in row.note
+
+
+@pytest.mark.parametrize("partial", [(), ("--allow-partial",)])
+def test_images_of_other_scenes_are_refused(rainbench, toy, outputs, tmp_path, partial):
+    """Numbers that begin at another one than those of the data set."""
+    files = sorted(outputs.iterdir())
+    images = [file.read_bytes() for file in files]
+    for file, image in zip(files, images[1:] + images[:1], strict=True):
+        file.write_bytes(image)
+    done = rainbench(
+        "score", outputs, "-d", "toy", "--data", toy, "--out", tmp_path / "o", *partial
+    )
+    assert done.returncode == 2 and "does not show the scene of" in done.stderr
+    assert not list((tmp_path / "o").glob("cells/*/*/cell.json"))
