@@ -85,7 +85,9 @@ class RunResults:
     def cells(self) -> list[CellResult]:
         """Return every cell that was begun, by data set and entry."""
         folders = sorted(self.folder.glob("cells/*/*"))
-        return [CellResult(folder) for folder in folders if folder.is_dir()]
+        return [
+            CellResult(folder) for folder in folders if any(map(os.path.lexists, _begun(folder)))
+        ]
 
     def missing(self) -> list[tuple[str, str, str]]:
         """Return data set, entry and reason of what the last run could not start."""
@@ -126,6 +128,11 @@ class RunResults:
             for pairs in {cell.pairs.card.name: cell.pairs for cell in cells}.values():
                 text = manifest_csv(pairs.manifest)
                 write_atomically(manifests / f"{pairs.card.name}.csv", text.encode())
+
+
+def _begun(folder: Path) -> Iterator[Path]:
+    """Yield the files of which a cell's folder has one at least once it is begun."""
+    return (folder / name for name in ("key.json", "images.csv", "cell.json", "failed.json"))
 
 
 class CellResult:
@@ -175,6 +182,9 @@ class CellResult:
             return f"{place}/cell.json: {DAMAGED}"
         if wrong := wrong_in_summary(self.claim):
             return f"{place}/cell.json: {wrong}: run again"
+        of = self.claim.get("dataset", self.dataset), self.claim.get("entry", self.entry)
+        if of != (self.dataset, self.entry):
+            return f"{place}/cell.json: is of {of[1]} on {of[0]}, not of its folder: run again"
         if not self._is_borne_out(self.claim):
             return f"{place}/images.csv: is not what cell.json was written for: run again"
         wrong = disagreement(self.claim, self.scores)
@@ -251,7 +261,9 @@ class CellResult:
         summary = self.summary
         wanted = key_of({**parts, "images": list(images)})
         return (
-            summary is not None and summary["key"] == wanted and summary["complete_set"] == complete
+            summary is not None
+            and summary["key"] == wanted == key_of(self.parts)
+            and summary["complete_set"] == complete
         )
 
     def _is_borne_out(self, claim: Mapping[str, Any]) -> bool:

@@ -246,3 +246,13 @@ def test_two_files_of_golden_numbers_end_one_cell_only(run, golden, tmp_path):
     assert golden_file("mini-streaks", "identity").is_file()
     compared = compare_run(run, load_registry([tmp_path / "own"]))
     assert compared.guarded and [cell for cell, _ in compared.broken] == ["mini-streaks / identity"]
+
+
+def test_a_renamed_cell_is_not_another_entrys(run, golden, tmp_path):
+    """Else its numbers would become golden ones of an entry that was never run."""
+    (run / CELL).rename((run / CELL).with_name("prenet.rain100l"))
+    (run / CELL).mkdir()  # nothing was begun in it
+    cells = {cell.entry: cell.problem for cell in RunResults(run).cells()}
+    assert "identity" not in cells and "is of identity on mini-streaks" in cells["prenet.rain100l"]
+    assert call("accept", run, "--golden", tmp_path / "own") and call("compare", run)
+    assert not list((tmp_path / "own").rglob("*.csv"))

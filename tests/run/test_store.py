@@ -227,3 +227,14 @@ def test_two_runs_do_not_mix(tmp_path):
 def test_key_depends_on_content_not_order():
     assert key_of({"a": [1, 2], "b": "x"}) == key_of({"b": "x", "a": (1, 2)})
     assert key_of({"a": 1}) != key_of({"a": 2})
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}"])
+def test_a_cell_that_does_not_say_what_it_depends_on_is_not_kept(tmp_path, text):
+    """`compare` calls it stale, so `run` has to make it again."""
+    fill(tmp_path)
+    (tmp_path / "key.json").unlink()
+    if text is not None:
+        (tmp_path / "key.json").write_text(text)
+    assert not CellResult(tmp_path).fits(PARTS, IMAGES)
+    assert fill(tmp_path) == 0 and CellResult(tmp_path).fits(PARTS, IMAGES)
