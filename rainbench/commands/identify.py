@@ -116,6 +116,14 @@ def _given(name: str, psnr: str | None, ssim: str | None) -> Published:
         numbers = [None if text is None else float(text) for text in (psnr, ssim)]
     except ValueError:
         raise RainbenchError("--psnr and --ssim take numbers such as 26.90 and 0.838") from None
+    if not all(
+        number is None or low < number <= high
+        for number, low, high in zip(numbers, (0, -1), (200, 1), strict=True)
+    ):
+        raise RainbenchError(
+            "--psnr is in dB, more than 0; --ssim is 1 at most",
+            hint="Divide an SSIM in percent by 100.",
+        )
     return Published(name, numbers[0], numbers[1], _step(psnr or ""), _step(ssim or ""))
 
 

@@ -199,9 +199,10 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
             f"no copy found of {count_of(len(plan.absent), 'data set')} (`rainbench list datasets`)"
         )
     seconds = estimate_seconds(plan, options)
-    threads = f", {options.threads} threads" if options.device == "cpu" else ""
+    threads = f", {count_of(options.threads, 'thread')}" if options.device == "cpu" else ""
+    cells = count_of(len(plan.runnable), "cell")
     say(
-        f"{len(plan.runnable)} cells into {out} on {options.device} in {options.precision}"
+        f"{cells} into {out} on {options.device} in {options.precision}"
         f"{threads}: about {duration(seconds)}"
     )
 

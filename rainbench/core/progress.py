@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,7 +34,17 @@ def show(text: str) -> None:
 
 def show_json(content: object) -> None:
     """Print a command's result for machines."""
-    click.echo(visible_json(json.dumps(content, indent=1, ensure_ascii=False, default=str)))
+    text = json.dumps(_plain(content), indent=1, ensure_ascii=False, default=str)
+    click.echo(visible_json(text))
+
+
+def _plain(content: object) -> object:
+    """Return the same with null for numbers that JSON has not: NaN and infinities."""
+    if isinstance(content, dict):
+        return {key: _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 @contextlib.contextmanager
@@ -45,7 +56,7 @@ def progress(title: str, total: int, *, quiet: bool = False) -> Iterator[Advance
     """
     if quiet or total <= 0:
         yield unseen
-    elif sys.stderr.isatty():
+    elif sys.stderr is not None and sys.stderr.isatty():  # None: closed, as for a daemon
         with _bar(title, total) as advance:
             yield advance
     else:

@@ -89,7 +89,7 @@ def write_record(
     }
     record = Record(key, dict(sorted(hashes.items())), dict(facts or {}))
     content = {"key": record.key, "files": record.files, "facts": record.facts}
-    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+    text = json.dumps(content, indent=1, sort_keys=True)  # ASCII: names may be no UTF-8
     write_atomically(file, text.encode() + b"\n")
     return record
 

@@ -82,7 +82,8 @@ def _fitted(
             own = dict(convert(spelt))
             wrong = _differences(network, own)
         except KeyError as error:
-            wrong = f"has no key {error.args[0] if error.args else ''}"
+            said = str(error.args[0]) if error.args else ""
+            wrong = said if " " in said else f"has no key {said}"
         except Exception as error:  # a converter meets another network's tensors
             wrong = f"cannot be converted: {type(error).__name__}: {error}".splitlines()[0][:300]
         if not wrong:

@@ -27,7 +27,7 @@ def isolated() -> Iterator[None]:
         >>> torch.get_default_dtype()
         torch.float32
     """
-    folder = _folder()
+    folder, places = _folder(), list(sys.path)
     dtype, device = torch.get_default_dtype(), torch.get_default_device()
     gradients, threads = torch.is_grad_enabled(), torch.get_num_threads()
     deterministic, only_warn = _determinism()
@@ -37,6 +37,7 @@ def isolated() -> Iterator[None]:
         with contextlib.redirect_stdout(sys.stderr):  # `--json` is for machines
             yield
     finally:
+        sys.path[:] = [*places, *(place for place in sys.path if place not in places)]
         if folder != _folder() and folder:
             os.chdir(folder)
         torch.set_default_dtype(dtype)

@@ -69,7 +69,9 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
             raise RainbenchError(f"{target}: the result would replace its own input")
         return [DerainTask(path, target, kind)]
     if not path.is_dir():
-        raise RainbenchError(f"{path}: there is no such file or folder")
+        what = "is a pipe, a device or a link to nothing"
+        there = os.path.lexists(path)
+        raise RainbenchError(f"{path}: {what if there else 'there is no such file or folder'}")
     if out.resolve().is_relative_to(path.resolve()):
         raise RainbenchError(
             f"{out}: lies in the input folder {path}", hint="Give an --out outside of it."

@@ -1,8 +1,11 @@
 """The last words: one line, the place of the log, an exit code; never a traceback."""
 
 import errno
+import json
+import math
 import os
 import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import pytest
 
 from rainbench.core.crash import BUG, explain, write_crash_log
 from rainbench.core.errors import RainbenchError, failing_alone
+from rainbench.core.progress import show_json
 
 
 class Speechless(Exception):  # noqa: N818
@@ -116,3 +120,17 @@ def test_ctrl_c_is_one_line(tmp_path):
     os.killpg(process.pid, signal.SIGINT)
     told = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and "Traceback" not in told and "Interrupted." in told
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell of POSIX")
+def test_without_any_stream(tmp_path):
+    """As a daemon has none."""
+    call = [sys.executable, "-m", "rainbench", "run", "-b", "identity", "-d", "mini-spa"]
+    words = " ".join(map(shlex.quote, [*call, "--limit", "1", "--out", str(tmp_path / "o")]))
+    assert subprocess.run(["sh", "-c", f"exec {words} <&- >&- 2>&-"]).returncode == 0
+    assert (tmp_path / "o/table.csv").exists()
+
+
+def test_numbers_that_json_has_not_are_null(capsys):
+    show_json({"a": [1.5, math.nan], "b": {"c": math.inf}})
+    assert json.loads(capsys.readouterr().out) == {"a": [1.5, None], "b": {"c": None}}

@@ -144,3 +144,11 @@ def test_luma_is_singled_out_for_sians_input_rows(rainbench, shared):
     assert min(off for name, off in answer["nearest"].items() if name != answer["family"]) > 1
     assert all(each["family"] == answer["family"] for each in answer["ranked"][:8])
     assert answer["ranked"][0]["chance"] < 1e-4
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--psnr", "nan"], ["--psnr", "-5"], ["--psnr", "22", "--ssim", "84.5"]]
+)
+def test_numbers_that_no_paper_prints_are_refused(wrong):
+    with pytest.raises(RainbenchError, match="--ssim is 1 at most"):
+        cli.main(["identify", "-d", "mini-streaks", *wrong], standalone_mode=False)
