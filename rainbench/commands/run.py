@@ -107,6 +107,7 @@ def command(
 ) -> None:
     """Score entries on data sets and write tables, each cell beside the papers'."""
     from rainbench.catalog.folders import readable_folders
+    from rainbench.run.cost import estimate_seconds
     from rainbench.run.options import resolve_options
     from rainbench.run.plan import choose, make_plan
     from rainbench.run.results import lock_run
@@ -122,22 +123,23 @@ def command(
     # Before the run's folder is made: a slip of the pen leaves nothing behind.
     choose(baselines, registry.entries)
     choose(datasets, registry.datasets_of)
-    readable_folders((*data_roots, *weight_roots))
+    data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
     with nullcontext() if dry_run else lock_run(out):
         plan = make_plan(
             registry,
             datasets=datasets,
             baselines=baselines,
-            data_roots=data_roots,
-            weight_roots=weight_roots,
+            data_roots=data_folders,
+            weight_roots=weight_folders,
             layout=layout,
             limit=limit,
             allow_partial=allow_partial,
         )
-        _print_plan(plan, options, out, named=bool(datasets))
+        seconds = estimate_seconds(plan, options)
+        _print_plan(plan, options, out, seconds, named=bool(datasets))
         if dry_run:
             if as_json:
-                show_json(_plan_dict(plan, options))
+                show_json(_plan_dict(plan, options, seconds))
             return
         outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
     _print_summary(outcomes, rows, out, as_json=as_json)
@@ -174,8 +176,7 @@ def _execute(
     return outcomes, write_tables(out, registry)
 
 
-def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> None:
-    from rainbench.run.cost import estimate_seconds
+def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, named: bool) -> None:
     from rainbench.run.plan import how_to_get_dataset
 
     sets = {cell.pairs.label: len(cell.pairs.pairs) for cell in plan.cells}
@@ -198,7 +199,6 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
         say(
             f"no copy found of {count_of(len(plan.absent), 'data set')} (`rainbench list datasets`)"
         )
-    seconds = estimate_seconds(plan, options)
     threads = f", {count_of(options.threads, 'thread')}" if options.device == "cpu" else ""
     cells = count_of(len(plan.runnable), "cell")
     say(
@@ -207,9 +207,7 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, *, named: bool) -> N
     )
 
 
-def _plan_dict(plan: Plan, options: RunOptions) -> dict[str, object]:
-    from rainbench.run.cost import estimate_seconds
-
+def _plan_dict(plan: Plan, options: RunOptions, seconds: float) -> dict[str, object]:
     return {
         "cells": [
             {
@@ -223,7 +221,7 @@ def _plan_dict(plan: Plan, options: RunOptions) -> dict[str, object]:
         "unusable": [{"dataset": card.name, "reason": reason} for card, reason in plan.unusable],
         "absent": [card.name for card in plan.absent],
         "options": options.key_parts(),
-        "seconds": round(estimate_seconds(plan, options), 1),
+        "seconds": round(seconds, 1),
     }
 
 
