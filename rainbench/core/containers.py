@@ -57,6 +57,15 @@ def check_container(data: bytes, path: Path, *, deep: bool = False) -> None:
         _check_levels(data, path)
 
 
+def too_deep(path: Path, bits: int) -> ImageError:
+    """Return the error of an image that has more bits a channel than eight."""
+    return ImageError(
+        path,
+        f"has {bits} bits a channel",
+        hint="Convert it to 8 bits a channel; of a pair, both images.",
+    )
+
+
 _SEVERAL = "holds several images, such as an animation or pages"
 _ONE_EACH = "Save the one that is meant as PNG."
 
@@ -134,11 +143,7 @@ def _check_netpbm(data: bytes, path: Path, *, deep: bool) -> None:
     kind, width, height, white = (int(number) for number in header.groups())
     _check_size(width, height, path)
     if white == 65535 and not deep:
-        raise ImageError(
-            path,
-            "has 16 bits a channel",
-            hint="Convert it to 8 bits a channel; of a pair, both images.",
-        )
+        raise too_deep(path, 16)
     if white not in (255, 65535):
         raise ImageError(path, f"has levels up to {white}, not 255", hint="Convert it to PNG.")
     wanted = width * height * (3 if kind in (3, 6) else 1) * (1 if white == 255 else 2)
@@ -166,11 +171,7 @@ def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
             width, height, depth, colours = struct.unpack(">IIBB", body[:10])
             _check_size(width, height, path)
             if depth == 16 and not deep:
-                raise ImageError(
-                    path,
-                    "has 16 bits a channel",
-                    hint="Convert it to 8 bits a channel; of a pair, both images.",
-                )
+                raise too_deep(path, 16)
         if kind == b"acTL":
             raise ImageError(path, _SEVERAL, hint=_ONE_EACH)
         if kind == b"tRNS" and colours == 0 and not deep:  # OpenCV does not heed it

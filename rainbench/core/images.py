@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.containers import check_container
+from rainbench.core.containers import check_container, too_deep
 from rainbench.core.errors import ImageError
 from rainbench.core.files import read_regular_file, write_atomically
 
@@ -91,11 +91,7 @@ def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
     if decoded is None:
         raise ImageError(path, "is not an image that can be decoded; the file is corrupt")
     if decoded.dtype != np.uint8:
-        raise ImageError(
-            path,
-            f"has {8 * decoded.dtype.itemsize} bits a channel",
-            hint="Convert it to 8 bits a channel; of a pair, both images.",
-        )
+        raise too_deep(path, 8 * decoded.dtype.itemsize)
     channels = 1 if decoded.ndim == 2 else decoded.shape[2]
     if channels == 1:
         _note_gray()
