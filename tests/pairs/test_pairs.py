@@ -8,8 +8,9 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import small_pairs
 
-from rainbench.catalog.cards import DatasetCard, Layout, Variant
+from rainbench.catalog.cards import Layout, Variant
 from rainbench.catalog.folders import readable_folders
 from rainbench.core.errors import PairError, RainbenchError
 from rainbench.core.images import read_image, write_png
@@ -18,21 +19,7 @@ from rainbench.pairs.leaks import find_leaks, fingerprint
 from rainbench.pairs.load import load_first_copy, load_image, load_pairs, manifest_csv
 
 PLAIN = Layout(name="plain", rainy="input/{id:d}.png", clean="target/{id:d}.png")
-CARD = DatasetCard(
-    name="toy",
-    title="Toy",
-    revision="1",
-    degradation=("streaks",),
-    origin="synthetic",
-    split="test",
-    count=5,
-    protocol="prenet-y",
-    licence="",
-    sources=("x",),
-    citation="",
-    layouts=(PLAIN,),
-    sizes=((64, 48),),
-)
+CARD = dataclasses.replace(small_pairs.CARD, count=5, layouts=(PLAIN,), sizes=((64, 48),))
 
 
 def card(*layouts, **changes):
