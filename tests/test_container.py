@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import tomllib
 from pathlib import Path
@@ -55,16 +56,19 @@ SEALED = """
 set -e
 mount --make-rprivate /
 mount -t tmpfs -o size=1m,mode=755 tmpfs /dev/shm && mount -o remount,ro /dev/shm
-mkdir -p "$W/package" "$W/home" "$W/work" "$W/tmp"
+mkdir -p "$W/package" "$W/packages" "$W/home" "$W/work" "$W/tmp"
 mount --bind "$ROOT" "$W/package" && mount -o remount,ro,bind "$W/package"
+mount --bind "$PACKAGES" "$W/packages" && mount -o remount,ro,bind "$W/packages"
 mount -t tmpfs -o size=4k tmpfs "$W/home" && mount -o remount,ro "$W/home"
 chmod 777 "$W/work" "$W/tmp"
 cd "$W/work"
-export HOME="$W/home" TMPDIR="$W/tmp" PYTHONPATH="$W/package" PYTHONDONTWRITEBYTECODE=1
+export HOME="$W/home" TMPDIR="$W/tmp" PYTHONPATH="$W/package:$W/packages" PYTHONDONTWRITEBYTECODE=1
 export XDG_CACHE_HOME="$W/home/.cache" OMP_NUM_THREADS=1
 exec setpriv --reuid 10001 --regid 10001 --clear-groups "$PYTHON" -m rainbench "$@"
 """
-"""Read-only package, home and shared memory, and a user who owns nothing else."""
+"""Read-only packages, home and shared memory, and a user who owns nothing else."""
+PYTHON = os.path.realpath(sys.executable)
+"""Not that of the virtual environment, whose folder another user may be unable to enter."""
 
 
 def can_seal():
@@ -72,7 +76,7 @@ def can_seal():
     if sys.platform != "linux" or not tools or os.getuid() != 0:
         return False
     probe = "mount --make-rprivate / && setpriv --reuid 10001 --clear-groups $0 -c ''"
-    return subprocess.run(["unshare", "-m", "bash", "-c", probe, sys.executable]).returncode == 0
+    return subprocess.run(["unshare", "-m", "bash", "-c", probe, PYTHON]).returncode == 0
 
 
 @pytest.mark.slow
@@ -93,7 +97,8 @@ def test_commands_run_sealed_in(words, photographs):
         shutil.copytree(photographs, folder / "work" / "clean")
         for each in (folder, folder / "work" / "clean"):
             each.chmod(0o755)
-        variables = {"W": name, "ROOT": str(ROOT), "PYTHON": sys.executable}
+        packages = sysconfig.get_path("platlib")
+        variables = {"W": name, "ROOT": str(ROOT), "PACKAGES": packages, "PYTHON": PYTHON}
         done = subprocess.run(
             ["unshare", "-m", "bash", "-c", SEALED, "sealed", *words.split()],
             env={**os.environ, **variables}, capture_output=True, text=True, timeout=300,
