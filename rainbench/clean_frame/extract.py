@@ -66,6 +66,9 @@ class CleanFrame:
             scene; below .5 the scene moved, drifted or is heavily compressed.
         exposure: ``(N,)`` float64, the brightness of each frame relative to the clean frame, where
             it was corrected: frame n shows the clean frame times ``exposure[n]``.
+        uncertain: ``(H, W)`` bool, where ``robust`` saw two things for as long as each other, and
+            either may be the scene; ``None`` for other methods.
+        other: ``(H, W, 3)`` float32, what the scene is there if it is not ``levels``.
     """
 
     image: Image
@@ -76,6 +79,8 @@ class CleanFrame:
     vote_curve: NDArray[np.int64] | None = None
     vote_share: float | None = None
     exposure: NDArray[np.float64] | None = None
+    uncertain: NDArray[np.bool_] | None = None
+    other: NDArray[np.float32] | None = None
 
     def rain_mask(
         self, frame: Image, threshold: float = RAIN_LEVELS, exposure: float = 1.0
@@ -278,8 +283,17 @@ def _of_hundredths(
 def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
     mean = average_rain_free(source, exposure, **reading)
     image = np.floor(mean.levels + np.float32(0.5)).astype(np.uint8)
-    curve, share = mean.votes.curve, mean.votes.share
-    return CleanFrame(image, mean.levels, "robust", source.shape[0], None, curve, share, exposure)
+    return CleanFrame(
+        image,
+        mean.levels,
+        "robust",
+        source.shape[0],
+        vote_curve=mean.votes.curve,
+        vote_share=mean.votes.share,
+        exposure=exposure,
+        uncertain=mean.modes.uncertain,
+        other=mean.modes.other,
+    )
 
 
 def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:

@@ -26,17 +26,17 @@ PERCENTILES_BLENDED = 1.0
 
 
 def local_curves(
-    votes: Votes, frames: int, hidden: NDArray[np.uint16] | None = None
+    votes: Votes, frames: int, changing: NDArray[np.bool_] | None = None
 ) -> NDArray[np.int64]:
     """Count the votes of each block.
 
     A pixel whose mode is its very largest value, but not its only one, does not vote: it is more
-    likely clipped than dry most of the time. Nor does one in front of which something passes.
+    likely clipped than dry most of the time. Nor does one at which more than rain is seen.
 
     Args:
         votes: A count that kept its ranges.
         frames: Number of frames, N.
-        hidden: ``(H, W, 3)``, from `rainbench.clean_frame.passers.count_hidden`.
+        changing: ``(H, W)``, from `rainbench.clean_frame.modes.find_changing`.
 
     Returns:
         ``(block rows, block columns, 101)`` int64.
@@ -60,8 +60,8 @@ def local_curves(
         begin, end = low[first].astype(np.int64), high[last].astype(np.int64)
         at_the_top = (first > 0) & (last == frames - 1)
         voting = (begin <= end) & ~at_the_top
-        if hidden is not None:
-            voting &= ~hidden[top:bottom].any(axis=-1)
+        if changing is not None:
+            voting &= ~changing[top:bottom]
         changes = np.bincount((block * 102 + begin)[voting], minlength=size)
         changes -= np.bincount((block * 102 + end + 1)[voting], minlength=size)
         curves.append(np.cumsum(changes.reshape(-1, 102), axis=-1)[:, :101])
@@ -130,7 +130,6 @@ def between_blocks(
 def select_local_percentile(
     source: FrameSource,
     percentiles: NDArray[np.float32],
-    hidden: NDArray[np.uint16] | None = None,
     *,
     threads: int = 1,
     band_rows: int | None = None,
@@ -140,7 +139,6 @@ def select_local_percentile(
     Args:
         source: The sequence.
         percentiles: ``(H, W)`` float32, 0 to 100.
-        hidden: ``(H, W, 3)``, how many of the darkest samples of each channel to leave out.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -161,9 +159,8 @@ def select_local_percentile(
 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
-        darkest = np.zeros(channels) if hidden is None else hidden[top:bottom].astype(np.float64)
-        shares = percentiles[top:bottom, :, None].astype(np.float64) / 100
-        own = (shares * (count - 1 - darkest) + darkest).astype(np.float32).ravel()
+        shares = np.repeat(percentiles[top:bottom].ravel().astype(np.float64) / 100, channels)
+        own = (shares * (count - 1)).astype(np.float32)
         lowest, highest = int(own.min()), min(int(own.max()) + 1, count - 1)
         network = sorting_network(count, tuple(range(lowest, highest + 1)))
         kernels.select_own_ranks(

@@ -2,11 +2,11 @@
 
 1. Start from the percentile that each part of the picture votes for (`local_vote`).
 2. Bring the frames to one brightness (`exposure`).
-3. Find what passes in front of the scene (`passers`), and start again without it.
+3. Find where more than rain is seen, people or cars, and what the scene is there (`modes`).
 4. Measure the noise below the estimate, where there is no rain, block by block.
 5. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
-   deviations, or far darker; average the others of each pixel; repeat with the new estimate, the
-   noise as it was.
+   deviations, or far darker, or of another colour; average the others of each pixel; repeat with
+   the new estimate, the noise as it was. Where light or leaves move, the estimate stays.
 
 The noise is measured once and the threshold is not lower than three: with less, or with a noise
 estimate that shrinks from pass to pass, the picture drifts darker each time.
@@ -26,10 +26,11 @@ from rainbench.clean_frame.local_vote import (
     percentile_map,
     select_local_percentile,
 )
-from rainbench.clean_frame.passers import count_hidden, fill_gaps
-from rainbench.clean_frame.voting import Votes, choose_percentile, count_votes
+from rainbench.clean_frame.modes import Modes, find_scene
+from rainbench.clean_frame.stretches import find_changing, usual_colours
+from rainbench.clean_frame.voting import Votes, count_votes
 from rainbench.frames.bands import contiguous_bytes, over_bands
-from rainbench.frames.exposure import normalise, sample_grid
+from rainbench.frames.exposure import normalise
 from rainbench.frames.sources import FrameSource, rows_within
 
 PASSES = 3
@@ -42,6 +43,10 @@ by 3 dB from the third to the fifth pass."""
 DARKEST = 4.0 / 3.0
 """How much farther below the estimate than above it a sample may lie: four deviations, since rain
 only brightens."""
+
+COLOURED = 2.4
+"""Limits within which three times a channel's residual must agree with that of all channels: 4.2
+standard deviations of it. What has the scene's brightness, but not its colour, is not the scene."""
 
 LEAST_LIMIT = 0.15
 """Residual (sum of R, G and B, in levels) that is never rain; matters only without any noise."""
@@ -59,12 +64,6 @@ _BAND_ROWS, _FEWEST_ROWS, _BAND_BYTES = 64, 8, 64 << 20
 """Rows of a band, at most and at least, and its bytes; every band reads a row beyond each edge, so
 that very low ones would mostly read twice."""
 
-_MEDIAN_TO_DEVIATION = 1.4826
-"""Standard deviation of a normal distribution over the median of its absolute deviations."""
-
-_NOISE_STEP = 7
-"""Every seventh pixel of the grid gives the first guess at the noise: a median needs no more."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InlierMean:
@@ -74,13 +73,13 @@ class InlierMean:
         levels: ``(H, W, 3)`` float32, in levels at the median brightness of the sequence.
         votes: The vote it started from.
         noise: Standard deviation of the noise of one channel, in levels, over the whole picture.
-        hidden: ``(H, W, 3)`` uint16, from `rainbench.clean_frame.passers.count_hidden`.
+        modes: Where more than rain was seen, and what the scene was taken to be there.
     """
 
     levels: NDArray[np.float32]
     votes: Votes
     noise: float
-    hidden: NDArray[np.uint16]
+    modes: Modes
 
 
 def average_rain_free(
@@ -115,50 +114,49 @@ def average_rain_free(
     rows = band_rows or min(_BAND_ROWS, max(_FEWEST_ROWS, rows_within(source.shape, _BAND_BYTES)))
     passes = _Passes(source, (1 / exposure).astype(np.float32), threads, rows)
 
-    def start(hidden: NDArray[np.uint16]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        percentiles = percentile_map(local_curves(votes, count, hidden), height, width)
-        levels = select_local_percentile(
-            steady, percentiles, hidden, threads=threads, band_rows=band_rows
-        )
-        estimate = np.ascontiguousarray(levels.transpose(2, 0, 1))
-        return estimate, passes.measure_noise(estimate, _undisturbed(hidden))
-
-    estimate, noise = start(np.zeros((height, width, 3), np.uint16))
-    hidden = count_hidden(
-        steady,
-        _channel_noise(steady, choose_percentile(votes.curve)),
-        clipped=steady is not source,
-        threads=threads,
-        band_rows=band_rows,
-    )
-    if hidden.any():
-        hidden = fill_gaps(hidden)
-        estimate, noise = start(hidden)
+    percentiles = percentile_map(local_curves(votes, count), height, width)
+    usual = usual_colours(steady, percentiles, threads=threads, band_rows=band_rows)
+    changing = find_changing(usual, count)
+    if changing.any():
+        percentiles = percentile_map(local_curves(votes, count, changing), height, width)
+    start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
+    estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
+    noise = passes.measure_noise(estimate, _undisturbed(changing))
     limits = _limits(noise, height, width)
+    deviations = limits[0] / np.float32(DEVIATIONS * 3**0.5)
+    modes = find_scene(
+        steady, usual, changing, start, deviations, threads=threads, band_rows=band_rows
+    )
+    estimate[:, changing] = modes.levels[changing].T
+    improved = estimate
     for _ in range(PASSES):
-        estimate = passes.improve(estimate, limits)
-    levels = np.ascontiguousarray(estimate.transpose(1, 2, 0)).clip(0, 255)
-    return InlierMean(levels, votes, _deviation(noise) / 3**0.5, hidden)
+        improved = passes.improve(improved, limits)
+    improved = _kept_near(improved, estimate, deviations, modes)
+    levels = np.ascontiguousarray(improved.transpose(1, 2, 0)).clip(0, 255)
+    return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes)
 
 
-def _undisturbed(hidden: NDArray[np.uint16]) -> NDArray[np.bool_]:
-    """Return the pixels before which, and next to which, nothing passes."""
+def _kept_near(
+    improved: NDArray[np.float32],
+    start: NDArray[np.float32],
+    deviations: NDArray[np.float32],
+    modes: Modes,
+) -> NDArray[np.float32]:
+    """Keep the estimate near its start where more than rain is seen, and at it in unsteady parts.
+
+    Where an edge sways, means of what is alike wander off to one side of it.
+    """
+    far = np.where(modes.faint, np.maximum(1, deviations), np.float32(255))
+    far[modes.unsteady] = 0
+    return np.clip(improved, start - far, start + far)
+
+
+def _undisturbed(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels at which, and next to which, nothing but rain is seen; else all."""
     from scipy.ndimage import maximum_filter
 
-    near: NDArray[np.bool_] = maximum_filter(hidden.any(axis=-1), 3, mode="nearest")
-    return ~near
-
-
-def _channel_noise(source: FrameSource, percentile: int) -> float:
-    """Return the standard deviation of the noise of one channel, in levels.
-
-    It is taken from the median of what lies below the percentile, in which passers-by and the
-    leaves of a few trees count for little.
-    """
-    samples = sample_grid(source)[:, ::_NOISE_STEP].astype(np.float32)
-    below = np.percentile(samples, percentile, axis=0) - samples
-    below = below[below > 0]
-    return _MEDIAN_TO_DEVIATION * float(np.median(below)) if below.size else 0.0
+    near: NDArray[np.bool_] = maximum_filter(changing, 3, mode="nearest")
+    return np.ones_like(near) if near.all() else ~near
 
 
 def _deviation(noise: NDArray[np.int64]) -> float:
@@ -220,7 +218,8 @@ class _Passes:
             robust_kernels.average_inliers(
                 samples, first_row, self.inverse_exposure,
                 estimate[:, top - above : bottom + below], above, below,
-                limits[:, top:bottom], np.float32(DARKEST), improved[:, top:bottom],
+                limits[:, top:bottom], np.float32(DARKEST), np.float32(COLOURED),
+                improved[:, top:bottom],
             )  # fmt: skip
 
         over_bands(self.source, work, self.threads, self.band_rows)

@@ -140,9 +140,10 @@ def average_inliers(
     below: int,
     limits: _Floats,
     darkest: np.float32,
+    coloured: np.float32,
     improved: _Floats,
 ) -> None:
-    """Move the estimate to the mean of the samples that are neither rainy nor far too dark.
+    """Move the estimate to the mean of the samples that are not rainy, far too dark, or coloured.
 
     Args:
         samples: ``(N, bytes)``; for the rest see `residual_rows`.
@@ -153,6 +154,8 @@ def average_inliers(
         below: See `residual_rows`.
         limits: ``(2, rows, W)``: largest residual of a dry sample, alone and as a 3x3 sum.
         darkest: A residual below minus this many limits is left out too.
+        coloured: A channel whose residual, three times, is farther than so many limits from that
+            of all channels has another colour, and is left out too.
         improved: Receives ``(3, rows, W)``; where nothing is dry, the estimate stays.
     """
     _, rows, width = limits.shape
@@ -174,10 +177,15 @@ def average_inliers(
                 kept &= (around <= nine[x]) & (around >= -darkest * nine[x])
                 dry[x] = np.float32(kept)
             count = number[row]
-            for x in range(width):
-                count[x] += dry[x]
             begin = 3 * width * (first_row + row)
             source = samples[n, begin : begin + 3 * width]
+            for channel in range(3):
+                old = estimate[channel, row + above]
+                for x in range(width):
+                    own = np.float32(source[3 * x + channel]) * scale - old[x]
+                    dry[x] *= abs(3 * own - line[x]) <= coloured * single[x]
+            for x in range(width):
+                count[x] += dry[x]
             for channel in range(3):
                 total, old = improved[channel, row], estimate[channel, row + above]
                 for x in range(width):

@@ -1,0 +1,308 @@
+"""What each pixel shows over time, and which of it is the scene.
+
+A pixel is a vector and a picture is a field. What a pixel shows falls into few modes, colours that
+many frames agree on in all three channels: the scene, a car that stands before it for a while, a
+person in dark clothes. Rain forms none: it falls on other places in every frame.
+
+1. Where all stretches of the sequence agree (`stretches`), there is one mode, and nothing is done.
+2. Elsewhere the colours of the stretches, and those of some frames, are labels. A label counts the
+   frames that show what it shows; the counts are averaged over the pixels around, label by label,
+   so that noise decides nowhere (the cost volume of Hosni et al., TPAMI 2013).
+3. The best label and the best of those that show something else are the two modes. A frame that
+   rain hides belongs to the mode seen last; the mode that is there longer is the scene. Where the
+   two are there for nearly as long, the pixels around decide together; what is seen, goes, and
+   comes back while the other comes only once is the scene; else the pixel is uncertain.
+4. Where there are no two modes, light or leaves move. If much is darker than the percentile of
+   the vote, the median over time is taken, else that percentile: rain only brightens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.frames.bands import contiguous_bytes, over_bands
+from rainbench.frames.sources import FrameSource, read_band, rows_within
+
+PICKED = 20
+"""Frames, spread over the sequence, that are labels besides the stretches: where people pass all
+the time, no stretch may show the scene."""
+
+DEVIATIONS = 3.0
+"""Standard deviations of the noise within which a sample shows the same as another."""
+
+NARROWEST = 2.0
+"""Levels within which samples are the same, however little noise there is; chosen."""
+
+AROUND = 5
+"""Side in pixels of the surroundings over which counts are averaged; chosen."""
+
+REGION = 15
+"""Side in pixels of the regions in which what moves is told from what stands; chosen."""
+
+RIVAL = 0.2
+"""Share of the dry frames that a second mode must show to be a rival of the first; chosen."""
+
+DISTINCT = 4.0
+"""How far two rivals' colours must lie apart, in units within which samples are the same: what
+differs by less may be an edge that sways."""
+
+DOUBT = 0.06
+"""How far from one half the share of a mode must lie for its pixel to decide alone, and that of the
+pixels around for them to decide; chosen: what stands there for less than 44 % is gone."""
+
+MODE, BOTH = 0.45, 0.8
+"""Share of the dry frames that one mode, or two together, must show: less is none; chosen between
+what stands for half of the time and a lamp that swings."""
+
+NEAR, STEADY, FAR = 3.0, 0.85, 6.0
+"""What lies so near to the median of the stretches, in units within which samples are the same, and
+is seen in less than this share of the dry frames, sways if no stretch is farther off than this, as
+where a person stood; chosen."""
+
+DARKER, FILLED = 0.22, 0.5
+"""Share of the frames darker than the percentile of the vote from which light swings, and share of
+a region that must do so; streaks that hardly move leave less; chosen between the two."""
+
+SEEN = 0.45
+"""Share of the dry frames that must show a mode for it to stay in a region that sways."""
+
+_ROWS = 16
+"""Rows that are looked at for the share of the dry frames."""
+
+_MARGIN = 2 * (AROUND // 2) + 2 * (REGION // 2)
+"""Rows above and below a band that its averages, and averages of those, reach to."""
+
+_BAND_BYTES = 32 << 20
+"""Bytes of the frames of a band; its labels take half of that again."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Modes:
+    """The result of `find_scene`.
+
+    Attributes:
+        changing: ``(H, W)`` bool, where more than rain is seen.
+        levels: ``(H, W, 3)`` float32, the scene there; elsewhere 0.
+        uncertain: ``(H, W)`` bool, where two modes are there for as long as each other.
+        other: ``(H, W, 3)`` float32, the other mode; equal to ``levels`` where there is none.
+        unsteady: ``(H, W)`` bool, where light swings.
+        faint: ``(H, W)`` bool, where what changes is little, or nothing lasts.
+    """
+
+    changing: NDArray[np.bool_]
+    levels: NDArray[np.float32]
+    uncertain: NDArray[np.bool_]
+    other: NDArray[np.float32]
+    unsteady: NDArray[np.bool_]
+    faint: NDArray[np.bool_]
+
+
+def find_scene(
+    source: FrameSource,
+    usual: NDArray[np.uint8],
+    changing: NDArray[np.bool_],
+    voted: NDArray[np.float32],
+    noise: NDArray[np.float32],
+    *,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> Modes:
+    """Find what the scene is where more than rain is seen.
+
+    Args:
+        source: The sequence in steady light, its frames in the order in which they were filmed.
+        usual: ``(K, H, W, 3)``, from `rainbench.clean_frame.stretches.usual_colours`.
+        changing: ``(H, W)``, from `rainbench.clean_frame.stretches.find_changing`.
+        voted: ``(H, W, 3)`` float32, the percentile that is voted for, in levels.
+        noise: ``(H, W)`` float32, standard deviation of the noise of one channel, in levels.
+        threads: Number of threads.
+        band_rows: Rows read at a time; never changes the result.
+
+    Example:
+        >>> from rainbench.clean_frame.stretches import find_changing, usual_colours
+        >>> from rainbench.frames.sources import as_source
+        >>> video = np.full((30, 6, 8, 3), 120, np.uint8)
+        >>> video[::3, 0] += 60  # rain
+        >>> video[5:17, 2:4, 2:4] = 30, 200, 90  # something stands here for a while
+        >>> source, one = as_source(video), np.ones((6, 8), np.float32)
+        >>> usual = usual_colours(source, 40 * one)
+        >>> changing, voted = find_changing(usual, 30), np.percentile(video, 40, axis=0)
+        >>> modes = find_scene(source, usual, changing, voted.astype(np.float32), one)
+        >>> int(changing.sum()), np.unique(modes.levels[2:4, 2:4]).tolist()
+        (4, [120.0])
+    """
+    _, height, width, _ = source.shape
+    levels, other = (np.zeros((height, width, 3), np.float32) for _ in range(2))
+    uncertain, unsteady, faint = (np.zeros((height, width), np.bool_) for _ in range(3))
+    modes = Modes(changing, levels, uncertain, other, unsteady, faint)
+    if not changing.any():
+        return modes
+    dry = _dry_share(source, usual, noise, changing)
+    rows = band_rows or max(2 * _MARGIN, rows_within(source.shape, _BAND_BYTES))
+
+    def decide(top: int, bottom: int) -> None:
+        if changing[top:bottom].any():
+            above, below = max(0, top - _MARGIN), min(height, bottom + _MARGIN)
+            wide, out = np.s_[above:below], np.s_[top:bottom]
+            samples, start, _ = contiguous_bytes(source, above, below)
+            band = _Band(samples, 3 * start, usual[:, wide], changing[wide], noise[wide], dry)
+            pair = _rank(band)
+            chosen = _choose(band, pair)
+            sways = _sways(band, chosen)
+            swings = _settle(band, chosen, sways, voted[wide])
+            inside = np.s_[top - above : bottom - above]
+            levels[out] = np.where(band.changing[..., None], chosen.levels, 0)[inside]
+            other[out] = chosen.other[inside]
+            uncertain[out] = (chosen.doubtful & ~sways)[inside]
+            unsteady[out] = swings[inside]
+            faint[out] = ((chosen.near | sways) & ~swings)[inside]
+
+    over_bands(source, decide, threads, rows)
+    return modes
+
+
+def _dry_share(
+    source: FrameSource,
+    usual: NDArray[np.uint8],
+    noise: NDArray[np.float32],
+    changing: NDArray[np.bool_],
+) -> float:
+    """Return the share of the frames that show the scene where nothing but rain is seen."""
+    height = source.shape[1]
+    shares = []
+    for row in np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int)).tolist():
+        middle = np.median(usual[:, row], axis=0).astype(np.float32)
+        away = np.abs(read_band(source, row, row + 1)[:, 0] - middle).max(axis=-1)
+        dry = (away <= np.maximum(NARROWEST, DEVIATIONS * noise[row])).mean(axis=0)
+        shares.append(dry[~changing[row]])
+    still = np.concatenate(shares)
+    return float(np.median(still)) if still.size else 0.5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Band:
+    """Some rows of a sequence: bytes of all frames, of which the first pixel is at ``start``."""
+
+    samples: NDArray[np.uint8]
+    start: int
+    usual: NDArray[np.uint8]
+    changing: NDArray[np.bool_]
+    noise: NDArray[np.float32]
+    dry: float
+
+    @property
+    def dry_frames(self) -> float:
+        """How many frames show the scene where nothing but rain is seen."""
+        return self.dry * len(self.samples)
+
+    @property
+    def reach(self) -> NDArray[np.float32]:
+        """``(rows, W)``, within how many levels samples show the same."""
+        reach: NDArray[np.float32] = np.maximum(NARROWEST, DEVIATIONS * self.noise)
+        return reach.astype(np.float32)
+
+
+def _average(values: NDArray[np.floating], side: int = AROUND) -> NDArray[np.float64]:
+    """Average over the pixels around; of whole numbers, so that no order of sums matters."""
+    from scipy.ndimage import uniform_filter
+
+    return np.asarray(uniform_filter(values.astype(np.float64), side, mode="nearest"))
+
+
+def _over(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Divide; 0 where there is nothing to divide by."""
+    return np.divide(values, weights, out=np.zeros_like(values), where=weights > 1e-9)
+
+
+def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the two modes of each pixel and the facts of `mode_kernels.describe_modes`."""
+    from rainbench.clean_frame import mode_kernels
+
+    count, (rows, width) = len(band.samples), band.changing.shape
+    flags, reach = np.ascontiguousarray(band.changing.ravel()), band.reach.ravel()
+    colours = np.ascontiguousarray(band.usual.reshape(len(band.usual), -1, 3))
+    picked = np.unique(np.linspace(0, count - 1, min(count, PICKED)).astype(np.int64))
+    counts = np.empty((len(colours) + len(picked), flags.size), np.uint16)
+    mode_kernels.count_alike(band.samples, band.start, flags, colours, picked, reach, counts)
+    known = _average(band.changing.astype(np.float32))
+    scores = np.empty(counts.shape, np.float32)
+    for score, number in zip(scores, counts, strict=True):
+        around = _average(number.reshape(rows, width).astype(np.float32))
+        score[:] = _over(around, known).ravel()
+    pair = np.zeros((2, flags.size, 3), np.float32)
+    facts = np.zeros((5, flags.size), np.float32)
+    mode_kernels.describe_modes(
+        band.samples, band.start, flags, colours, picked, reach, scores, pair, facts
+    )
+    return pair.reshape(2, rows, width, 3), facts.reshape(5, rows, width)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Choice:
+    """Which mode is the scene, ``(rows, W, ...)``; ``shown`` frames show it, ``both`` either."""
+
+    levels: NDArray[np.float32]
+    other: NDArray[np.float32]
+    doubtful: NDArray[np.bool_]
+    near: NDArray[np.bool_]
+    shown: NDArray[np.float32]
+    both: NDArray[np.float32]
+
+
+def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]) -> _Choice:
+    """Choose between the two modes: by time, and where that is close, with the pixels around."""
+    (first, second), (frames, *visits, one, two) = ranked
+    count, reach = len(band.samples), band.reach
+    distinct = np.abs(first - second).max(axis=-1) > DISTINCT * reach
+    rivals = band.changing & distinct & (np.minimum(one, two) >= RIVAL * band.dry_frames)
+    own = frames / np.float32(count)
+    around = _over(_average(np.where(rivals, frames, 0)), _average(rivals.astype(np.float32)))
+    share = np.where(np.abs(own - 0.5) < DOUBT, around / count, own)
+    close = rivals & (np.abs(share - 0.5) < DOUBT)
+    returns = (visits[0] > 1) & (visits[1] == 1)
+    swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
+    levels = np.where(swapped[..., None], second, first)
+    middle = np.median(band.usual, axis=0).astype(np.float32)
+    near = band.changing & ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
+    near &= np.abs(band.usual - levels).max(axis=(0, -1)) <= FAR * reach
+    return _Choice(
+        np.where(near[..., None], middle, levels),
+        np.where(swapped[..., None], first, second),
+        close & ~returns,
+        near,
+        np.where(swapped, two, one),
+        one + two,
+    )
+
+
+def _sways(band: _Band, chosen: _Choice) -> NDArray[np.bool_]:
+    """Return where what changes has no modes, in most of what changes in the region."""
+    least = band.dry_frames
+    none = band.changing & (chosen.shown < MODE * least) & (chosen.both < BOTH * least)
+    none |= chosen.near & (chosen.shown < STEADY * least)
+    most = _average(none.astype(np.float32), REGION)
+    most -= _average(band.changing.astype(np.float32), REGION) / 2
+    sways: NDArray[np.bool_] = band.changing & (most > 1e-9)
+    return sways
+
+
+def _settle(
+    band: _Band, chosen: _Choice, sways: NDArray[np.bool_], voted: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Fill in what sways: the median where light swings, which is returned, else what is voted."""
+    swings = np.zeros_like(sways)
+    if sways.any():
+        places = band.start + 3 * np.flatnonzero(sways)[:, None] + np.arange(3)
+        seen, low = band.samples[:, places], voted[sways]
+        darker = np.zeros(sways.shape)
+        darker[sways] = (seen < low - band.reach[sways][:, None]).any(axis=-1).sum(axis=0)
+        filled = _average(sways.astype(np.float32), REGION)
+        most = _average(darker, REGION) > DARKER * len(band.samples) * filled
+        swings = sways & most & (filled > FILLED)
+        few = sways & (chosen.shown < SEEN * band.dry_frames)
+        chosen.levels[few] = voted[few]
+        chosen.levels[swings] = np.median(seen[:, swings[sways]], axis=0)
+    return swings

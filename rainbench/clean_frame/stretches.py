@@ -1,0 +1,136 @@
+"""A sequence cut into stretches, and what each pixel usually shows in each of them.
+
+Rain falls on other places in every frame, so that each stretch of ten frames or so shows the scene.
+Where the stretches show different colours, more than rain is seen: somebody stands there for a
+while, a lamp flickers, leaves sway.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.clean_frame.sorting_network import sorting_network
+from rainbench.frames.bands import contiguous_bytes, over_bands, tile_block, tile_width
+from rainbench.frames.sources import FrameSource
+
+STRETCH = 10
+"""Frames of a stretch, where there are enough: so many that rain seldom covers all of them."""
+
+FEWEST_STRETCHES, MOST_STRETCHES = 5, 12
+"""Stretches of a sequence; more would only cost time."""
+
+APART = 4.0
+"""Standard deviations of the stretches' own noise by which two of them must differ."""
+
+MOST_BRIGHT = 0.25
+"""Share of the frames that may be brighter than the scene without more ado: no percentile that is
+voted for lies so high."""
+
+_NARROWEST = 3
+"""Levels within which two stretches always show the same; chosen."""
+
+_LOOKED_AT = 20000
+"""Pixels, spread over the picture, on which the stretches' own noise is measured."""
+
+_MEAN_TO_DEVIATION = 1.2533
+"""Standard deviation of a normal distribution over the mean of its absolute deviations."""
+
+
+def stretches(frames: int) -> list[slice]:
+    """Cut a sequence into stretches of frames that follow one another.
+
+    Example:
+        >>> [part.stop for part in stretches(20)]
+        [4, 8, 12, 16, 20]
+    """
+    number = min(max(round(frames / STRETCH), FEWEST_STRETCHES), MOST_STRETCHES, frames)
+    ends = [round(k * frames / number) for k in range(number + 1)]
+    return [slice(*pair) for pair in itertools.pairwise(ends)]
+
+
+def usual_colours(
+    source: FrameSource,
+    percentiles: NDArray[np.float32],
+    *,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> NDArray[np.uint8]:
+    """Return each pixel's own percentile over each stretch, channel by channel.
+
+    Args:
+        source: The sequence in steady light.
+        percentiles: ``(H, W)`` float32, 0 to 100.
+        threads: Number of threads.
+        band_rows: Rows read at a time; never changes the result.
+
+    Returns:
+        ``(K, H, W, 3)`` uint8.
+
+    Example:
+        >>> from rainbench.frames.sources import as_source
+        >>> video = np.repeat(np.arange(30, dtype=np.uint8), 3).reshape(30, 1, 1, 3)
+        >>> middle = np.full((1, 1), 50, np.float32)
+        >>> usual_colours(as_source(video), middle)[:, 0, 0, 0].tolist()
+        [3, 9, 15, 21, 27]
+    """
+    from rainbench.clean_frame import vote_kernels as kernels
+
+    count, height, width, channels = source.shape
+    parts = stretches(count)
+    colours = np.empty((len(parts), height * width * channels), np.uint8)
+
+    def select(top: int, bottom: int) -> None:
+        samples, start, stop = contiguous_bytes(source, top, bottom)
+        shares = np.repeat(percentiles[top:bottom].ravel() / np.float32(100), channels)
+        out = np.empty(shares.size, np.float32)
+        for number, part in enumerate(parts):
+            frames = part.stop - part.start
+            ranks = shares * np.float32(frames - 1)
+            lanes = tile_width(frames)
+            kernels.select_own_ranks(
+                samples[part], channels * start, channels * stop, sorting_network(frames), ranks,
+                tile_block(frames, lanes), lanes, out,
+            )  # fmt: skip
+            colours[number, channels * width * top : channels * width * bottom] = out + 0.5
+
+    over_bands(source, select, threads, band_rows)
+    return colours.reshape(-1, height, width, channels)
+
+
+def find_changing(usual: NDArray[np.uint8], frames: int) -> NDArray[np.bool_]:
+    """Return where the stretches show more than one colour and some rain, ``(H, W)``.
+
+    Args:
+        usual: ``(K, H, W, 3)``, from `usual_colours`.
+        frames: Number of frames.
+
+    Example:
+        >>> usual = np.full((5, 1, 3, 3), 90, np.uint8)
+        >>> usual[0, 0, 1] = 200  # rain, or something bright for a quarter of the time
+        >>> usual[0, 0, 2] = 90, 60, 90  # of another colour
+        >>> find_changing(usual, 50).tolist()
+        [[False, False, True]]
+    """
+    from rainbench.clean_frame import mode_kernels
+
+    number, height, width, _ = usual.shape
+    changing = np.zeros(height * width, np.bool_)
+    if number < FEWEST_STRETCHES:
+        return changing.reshape(height, width)
+    lengths = [part.stop - part.start for part in stretches(frames)]
+    weights = (np.array(lengths) / frames).astype(np.float32)
+    mode_kernels.find_changing(
+        usual.reshape(number, -1, 3), _tolerance(usual), MOST_BRIGHT, weights, changing
+    )
+    return changing.reshape(height, width)
+
+
+def _tolerance(usual: NDArray[np.uint8]) -> int:
+    """Return how far the colours of two stretches lie apart by their noise alone, in levels."""
+    step = max(1, int((usual[0].size / 3 / _LOOKED_AT) ** 0.5))
+    few = usual[:, ::step, ::step].astype(np.float32)
+    away = np.abs(few - np.median(few, axis=0)).mean(axis=(0, 3))
+    return max(_NARROWEST, int(np.ceil(APART * _MEAN_TO_DEVIATION * float(np.median(away)))))
