@@ -7,6 +7,7 @@ would let rounding hide errors.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -139,7 +140,7 @@ def fit_photo(photo: NDArray[np.uint8], height: int, width: int) -> NDArray[np.f
 
 
 @dataclass(frozen=True, slots=True)
-class _Depth:
+class Depth:
     """Streaks of one depth: number per 10,000 pixels, size and speed in pixels, brightness."""
 
     number: float
@@ -149,17 +150,17 @@ class _Depth:
     brightness: float
 
 
-_DEPTHS = (
-    _Depth(1.2, 42.0, 1.5, 61.0, 150.0),
-    _Depth(6.0, 22.0, 0.9, 37.0, 90.0),
-    _Depth(16.0, 11.0, 0.6, 19.0, 45.0),
+DEPTHS = (
+    Depth(1.2, 42.0, 1.5, 61.0, 150.0),
+    Depth(6.0, 22.0, 0.9, 37.0, 90.0),
+    Depth(16.0, 11.0, 0.6, 19.0, 45.0),
 )
 
 
-def _streak_layer(
-    rng: np.random.Generator, depth: _Depth, spec: Spec, height: int, width: int
-) -> list[NDArray[np.float64]]:
-    """The brightening of one depth in every frame, ``(H, W)`` in levels."""
+def streak_layer(
+    rng: np.random.Generator, depth: Depth, spec: Spec, height: int, width: int
+) -> Iterator[NDArray[np.float64]]:
+    """The brightening of one depth, frame by frame, ``(H, W)`` in levels."""
     reach = int(depth.length) + 8
     tall, wide = height + 2 * reach, width + 2 * reach
     count = max(1, round(depth.number * spec.rain * tall * wide / 1e4))
@@ -172,7 +173,6 @@ def _streak_layer(
     taper = np.cos(np.pi * steps) ** 0.5
     # Bring a blurred line of unit weight per pixel of length to a peak of one.
     peak = np.sqrt(2 * np.pi) * depth.blur
-    layers = []
     for _ in range(spec.frames):
         y += speeds * np.cos(angles)
         x += speeds * np.sin(angles)
@@ -185,8 +185,7 @@ def _streak_layer(
         py = (y[:, None] + np.outer(lengths * np.cos(angles), steps)).ravel()
         layer = _splat(px, py, weight.ravel(), tall, wide)
         layer = cv2.GaussianBlur(layer, (0, 0), depth.blur)
-        layers.append(layer[reach : reach + height, reach : reach + width])
-    return layers
+        yield layer[reach : reach + height, reach : reach + width]
 
 
 def _splat(px, py, weight, tall, wide):
@@ -230,7 +229,7 @@ def make_sequence(
     exposure = exposure * (1 + rng.normal(0, spec.flicker, spec.frames))
     shifts = rng.normal(0, spec.shake, (spec.frames, 2))
     shifts -= shifts.mean(axis=0)
-    depths = [_streak_layer(rng, depth, spec, height, width) for depth in _DEPTHS]
+    depths = [list(streak_layer(rng, depth, spec, height, width)) for depth in DEPTHS]
     frames = np.empty((spec.frames, height, width, 3), np.uint8)
     rainy = np.empty((spec.frames, height, width), np.bool_)
     for n in range(spec.frames):
