@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame import spanet_reference
+from rainbench.clean_frame.lowrank import recover_background
 from rainbench.clean_frame.robust import average_rain_free
 from rainbench.clean_frame.voting import (
     TieRule,
@@ -38,7 +39,15 @@ from rainbench.frames.exposure import estimate_exposure, normalise
 from rainbench.frames.sources import Frames, FrameSource, as_source
 
 Method = Literal[
-    "exact", "robust", "spanet-reference", "mode", "median", "percentile", "mean", "min"
+    "exact",
+    "robust",
+    "spanet-reference",
+    "lowrank",
+    "mode",
+    "median",
+    "percentile",
+    "mean",
+    "min",
 ]
 """How to choose a value among the frames; see `extract_clean_frame`."""
 
@@ -134,6 +143,7 @@ def extract_clean_frame(
         method: ``robust``, the default, starts from local votes, corrects the light and averages
             the rain-free samples: the closest to the truth. ``exact`` is SPANet's vote (Eqs. 2 to
             4) in integers. ``spanet-reference`` is the code published with it, bit by bit.
+            ``lowrank`` is a low-rank background, see `rainbench.clean_frame.lowrank`.
             References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
             fixed one given), ``mean``, ``min``.
         votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
@@ -214,6 +224,9 @@ def _at_once(
     """Apply a method that looks at every pixel by itself."""
     if method in ("exact", "spanet-reference"):
         return _voted(source, method, votes, ties, reading)
+    if method == "lowrank":
+        levels = recover_background(source, threads=reading["threads"])
+        return CleanFrame(_rounded(levels), levels, method, source.shape[0])
     if method == "mode":
         image = select_mode(source, **reading)
         return CleanFrame(image, image.astype(np.float32), method, source.shape[0])
@@ -282,9 +295,8 @@ def _of_hundredths(
 
 def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
     mean = average_rain_free(source, exposure, **reading)
-    image = np.floor(mean.levels + np.float32(0.5)).astype(np.uint8)
     return CleanFrame(
-        image,
+        _rounded(mean.levels),
         mean.levels,
         "robust",
         source.shape[0],
@@ -294,6 +306,11 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
         uncertain=mean.modes.uncertain,
         other=mean.modes.other,
     )
+
+
+def _rounded(levels: NDArray[np.float32]) -> Image:
+    image: Image = np.floor(levels + np.float32(0.5)).astype(np.uint8)
+    return image
 
 
 def _mean(source: FrameSource, reading: _Reading) -> CleanFrame:

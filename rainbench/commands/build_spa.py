@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rainbench.spa.summary import SummaryRow
 
 
-METHODS = ("robust", "exact", "spanet-reference", "mode", "median", "mean", "min")
+METHODS = ("robust", "exact", "spanet-reference", "lowrank", "mode", "median", "mean", "min")
 
 
 @click.command(
