@@ -105,7 +105,7 @@ def _write_page(
             weight_roots=weight_roots,
             pictures=pictures,
             options=resolve_options(),
-            on_picture=lambda entry: advance(1, entry),
+            advance=advance,
         )
     for problem in report.problems:
         say(f"No picture: {problem}")

@@ -125,16 +125,18 @@ def command(
     choose(datasets, registry.datasets_of)
     data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
     with nullcontext() if dry_run else lock_run(out):
-        plan = make_plan(
-            registry,
-            datasets=datasets,
-            baselines=baselines,
-            data_roots=data_folders,
-            weight_roots=weight_folders,
-            layout=layout,
-            limit=limit,
-            allow_partial=allow_partial,
-        )
+        with progress("pairs checked", None, quiet=as_json) as advance:
+            plan = make_plan(
+                registry,
+                datasets=datasets,
+                baselines=baselines,
+                data_roots=data_folders,
+                weight_roots=weight_folders,
+                layout=layout,
+                limit=limit,
+                allow_partial=allow_partial,
+                advance=advance,
+            )
         seconds = estimate_seconds(plan, options)
         _print_plan(plan, options, out, seconds, named=bool(datasets))
         if dry_run:
