@@ -116,7 +116,8 @@ def load_pairs(
             stands twice, the halves are swapped, or nothing matches at all.
 
     Example:
-        >>> from rainbench.catalog.registry import content_root, load_registry
+        >>> from rainbench.catalog.folders import content_root
+        >>> from rainbench.catalog.registry import load_registry
         >>> card = load_registry().dataset("mini-streaks")
         >>> mini = load_pairs(card, content_root() / "datasets" / card.embedded)
         >>> len(mini.pairs), mini.layout
