@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from embedded import mini_pairs
 from hypothesis import settings
+from webdriver import Browser
 
 from rainbench.core.images import write_png
 
@@ -127,6 +128,14 @@ schedule = "cosine"
 flip = true
 rotate = true
 """
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """A browser window, for tests that are left out where there is none."""
+    opened = Browser(tmp_path_factory.mktemp("profile"))
+    yield opened
+    opened.quit()
 
 
 @pytest.fixture(scope="session")

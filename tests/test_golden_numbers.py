@@ -24,7 +24,7 @@ IMAGES = 2
 AGAIN = """
 Were weights or their arithmetic changed on purpose? Then accept the new numbers, all at once:
   rainbench run --all --device cpu --out runs/golden
-  rainbench accept --out runs/golden --golden reports/golden --replace
+  rainbench accept runs/golden --golden reports/golden --replace
 """
 
 

@@ -1,4 +1,4 @@
-"""The folders that a user gives to look for data sets, weights and cards in."""
+"""Where content lies: the folders that come with the package, and those that a user gives."""
 
 from __future__ import annotations
 
@@ -7,12 +7,51 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+import rainbench
 from rainbench.core.errors import CardError, RainbenchError
 
 _LOG = logging.getLogger(__name__)
 
 _NO_CARDS = ("reasons.toml", "layouts.toml")
-"""What may lie beside cards in a folder of the user's own, see `registry.report_files`."""
+"""What may lie beside cards in a folder of the user's own, see `report_files`."""
+
+
+def content_root() -> Path:
+    """Return the folder that holds ``datasets/``, ``baselines/`` and ``reports/``.
+
+    In an installed wheel they lie inside the package, in a checkout beside it.
+    """
+    package = Path(rainbench.__file__).resolve().parent
+    return package if (package / "datasets").is_dir() else package.parent
+
+
+def is_installed(file: Path) -> bool:
+    """Return whether a file came with an installed package, so that nothing may be written there.
+
+    In a checkout the cards lie beside the package and are there to be worked on.
+    """
+    return file.resolve().is_relative_to(Path(rainbench.__file__).resolve().parent)
+
+
+def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
+    """Return files of what is known: those of the package, then those of the user's folders.
+
+    Args:
+        pattern: Such as ``papers/*.csv`` or ``reasons.toml``.
+        folders: Each holds them directly or in ``reports/``, see
+            `rainbench.catalog.registry.Registry.folders`.
+
+    Example:
+        >>> [file.name for file in report_files("reasons.toml")]
+        ['reasons.toml']
+    """
+    roots = [content_root() / "reports"]
+    roots += [place for folder in folders for place in (folder / "reports", folder)]
+    found: dict[Path, Path] = {}
+    for root in roots:
+        for file in sorted(root.glob(pattern)):
+            found.setdefault(file.resolve(), file)
+    return list(found.values())
 
 
 def readable_folders(roots: Sequence[Path]) -> list[Path]:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.catalog.registry import Entry, report_files
+from rainbench.catalog.folders import report_files
+from rainbench.catalog.registry import Entry
 from rainbench.catalog.tables import read_toml, record_from_table
 from rainbench.core.errors import CardError
 
@@ -161,7 +162,7 @@ def read_tables(
     """Return the tables ``[[key]]`` of all TOML files of a name, each with its file.
 
     Args:
-        pattern: See `rainbench.catalog.registry.report_files`.
+        pattern: See `rainbench.catalog.folders.report_files`.
         key: The tables' name.
         folders: See `rainbench.catalog.registry.Registry.folders`.
 

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import rainbench
 from rainbench.catalog.cards import BaselineCard, DatasetCard, WeightsCard
-from rainbench.catalog.folders import card_files
+from rainbench.catalog.folders import card_files, content_root
 from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean, fitting, named, shortened
@@ -62,7 +61,8 @@ class Registry:
         baselines: Baseline cards by name.
         problems: One error for each unreadable card; the others are not affected.
         folders: The folders of the user's own that were looked in; what they hold of published
-            tables, reasons and golden numbers counts, see `report_files`.
+            tables, reasons and golden numbers counts, see
+            `rainbench.catalog.folders.report_files`.
     """
 
     datasets: Mapping[str, DatasetCard]
@@ -233,50 +233,13 @@ class Registry:
         raise RainbenchError(what, hint=hint)
 
 
-def content_root() -> Path:
-    """Return the folder that holds ``datasets/``, ``baselines/`` and ``reports/``.
-
-    In an installed wheel they lie inside the package, in a checkout beside it.
-    """
-    package = Path(rainbench.__file__).resolve().parent
-    return package if (package / "datasets").is_dir() else package.parent
-
-
-def is_installed(file: Path) -> bool:
-    """Return whether a file came with an installed package, so that nothing may be written there.
-
-    In a checkout the cards lie beside the package and are there to be worked on.
-    """
-    return file.resolve().is_relative_to(Path(rainbench.__file__).resolve().parent)
-
-
-def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
-    """Return files of what is known: those of the package, then those of the user's folders.
-
-    Args:
-        pattern: Such as ``papers/*.csv`` or ``reasons.toml``.
-        folders: Each holds them directly or in ``reports/``, see `Registry.folders`.
-
-    Example:
-        >>> [file.name for file in report_files("reasons.toml")]
-        ['reasons.toml']
-    """
-    roots = [content_root() / "reports"]
-    roots += [place for folder in folders for place in (folder / "reports", folder)]
-    found: dict[Path, Path] = {}
-    for root in roots:
-        for file in sorted(root.glob(pattern)):
-            found.setdefault(file.resolve(), file)
-    return list(found.values())
-
-
 def load_registry(extra: Sequence[Path] = (), *, trusted: bool = False) -> Registry:
     """Read every card on the search path.
 
     Args:
         extra: Folders given with ``--cards``. Each, like each folder of ``RAINBENCH_PATH``, holds
             cards directly or in ``datasets/`` and ``baselines/``, and may hold published tables,
-            reasons and golden numbers, see `report_files`.
+            reasons and golden numbers, see `rainbench.catalog.folders.report_files`.
         trusted: Whether networks that cards name may be any importable code, see
             `rainbench.networks.load.network_class`.
 

@@ -11,7 +11,7 @@ import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from rainbench.catalog.registry import content_root
+from rainbench.catalog.folders import content_root
 from rainbench.claims import by_training, on_tables, on_weights
 from rainbench.claims.measured import Comparison, summary
 from rainbench.claims.printed import Part, Tables

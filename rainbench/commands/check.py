@@ -96,10 +96,9 @@ def _check_dataset(
     for folder in copies:
         try:
             check_protocol(card)
-            with failing_alone(str(folder)), progress(card.name, card.count) as advance:
-                pairs = load_pairs(
-                    card, folder, layout=layout, progress=lambda: advance(1, "pairs")
-                )
+            bar = progress("pairs checked", card.count or None)
+            with failing_alone(str(folder)), bar as advance:
+                pairs = load_pairs(card, folder, layout=layout, advance=advance)
             variant = f", {pairs.variant.name} copy: {pairs.variant.note}" if pairs.variant else ""
             about = f'{len(pairs.pairs)} pairs, layout "{pairs.layout}"{variant} ({folder})'
             findings.append({"name": card.name, "state": "good", "about": about})

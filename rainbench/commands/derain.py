@@ -21,7 +21,7 @@ from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
-    from rainbench.run.derain_file import Derained, DerainTask
+    from rainbench.run.derain_file import Derained
 
 SHOWN = 10
 
@@ -105,21 +105,8 @@ def command(
         tasks = find_tasks(path, out, style)
     weights = find_weights(entry, weight_roots)
     predictor = Predictor(entry, weights, options)
-    results: list[Derained] = []
-    frames = 0
     with progress("files", len(tasks), quiet=as_json) as advance:
-
-        def count(task: DerainTask, total: int) -> None:
-            nonlocal frames
-            frames += 1
-            if task.kind == "video":
-                of = f" of {total}" if total else ""
-                advance(0, f"{task.source.name}, frame {frames}{of}")
-
-        for result in derain(tasks, predictor, style, overwrite=overwrite, on_frame=count):
-            results.append(result)
-            advance(1, result.task.source.name)
-            frames = 0
+        results = list(derain(tasks, predictor, style, overwrite=overwrite, advance=advance))
     if as_json:
         show_json(_summary(entry, predictor.overlap, results))
     else:

@@ -171,9 +171,7 @@ def _draw_pictures(
 
     image = image or typical_image(run, rows, rows[0].protocol)
     with progress("pictures", len(cells)) as advance:
-        panels, clean = make_panels(
-            run, cells, image, resolve_options(), on_picture=lambda entry: advance(1, entry)
-        )
+        panels, clean = make_panels(run, cells, image, resolve_options(), advance=advance)
     height, width = clean.shape[:2]
     for box in boxes:
         if box.left + box.side > width or box.top + box.side > height:

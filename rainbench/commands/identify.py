@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -198,8 +197,7 @@ def _measure(
                 tail = "" if other.count else " (its card has no count)"
                 partial.append(f"{revision}: ranked by {total} {of}images{tail}")
             with progress("images", total, quiet=quiet) as advance:
-                step = functools.partial(advance, 1, pairs.label)
-                known[revision] = score_images(pairs, restored, on_image=step)
+                known[revision] = score_images(pairs, restored, advance=advance)
         found[revision] = known[revision]
     if name not in found:
         raise RainbenchError(f"{name}: {how_to_get_dataset(card)}")

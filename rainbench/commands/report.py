@@ -105,7 +105,7 @@ def _write_page(
             weight_roots=weight_roots,
             pictures=pictures,
             options=resolve_options(),
-            on_picture=lambda entry: advance(1, entry),
+            advance=advance,
         )
     for problem in report.problems:
         say(f"No picture: {problem}")
@@ -121,7 +121,8 @@ def _show_paper_table(
     registry: Registry,
     run: Path | None,
 ) -> None:
-    from rainbench.report.paper_tables import paper_table, tables_of
+    from rainbench.report.paper_tables import paper_table
+    from rainbench.report.table_layouts import tables_of
     from rainbench.report.writers import write_grid
 
     if table is None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rainbench.report.rows import Row
     from rainbench.run.evaluate import Outcome
     from rainbench.run.options import RunOptions
-    from rainbench.run.plan import Plan, PlannedCell
+    from rainbench.run.plan import Plan
 
 SHOWN_MISSING = 6
 
@@ -125,16 +125,18 @@ def command(
     choose(datasets, registry.datasets_of)
     data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
     with nullcontext() if dry_run else lock_run(out):
-        plan = make_plan(
-            registry,
-            datasets=datasets,
-            baselines=baselines,
-            data_roots=data_folders,
-            weight_roots=weight_folders,
-            layout=layout,
-            limit=limit,
-            allow_partial=allow_partial,
-        )
+        with progress("pairs checked", None, quiet=as_json) as advance:
+            plan = make_plan(
+                registry,
+                datasets=datasets,
+                baselines=baselines,
+                data_roots=data_folders,
+                weight_roots=weight_folders,
+                layout=layout,
+                limit=limit,
+                allow_partial=allow_partial,
+                advance=advance,
+            )
         seconds = estimate_seconds(plan, options)
         _print_plan(plan, options, out, seconds, named=bool(datasets))
         if dry_run:
@@ -159,20 +161,14 @@ def _execute(
 
     RunResults(out).write_plan(plan)
     total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
-    what, due = "", 0.0
+    outcomes, due = [], 0.0
     with progress("images", total, quiet=quiet) as advance:
-
-        def started(cell: PlannedCell) -> None:
-            nonlocal what, due
-            what = f"{cell.entry.name} on {cell.pairs.label}"
+        for outcome in run_plan(plan, out, options, advance=advance):
+            outcomes.append(outcome)
             if (before := time.monotonic()) >= due:
                 write_tables(out, registry, final=False)
                 now = time.monotonic()
                 due = now + TABLES_REST * (now - before)
-
-        outcomes = run_plan(
-            plan, out, options, on_cell=started, on_image=lambda n: advance(n, what)
-        )
     return outcomes, write_tables(out, registry)
 
 

@@ -88,7 +88,7 @@ def command(
         with progress("images", len(pairs.pairs), quiet=as_json) as advance:
             scored = score_folder(
                 folder, pairs, entry, out, pattern=pattern,
-                allow_partial=allow_partial, on_image=lambda count: advance(count, entry),
+                allow_partial=allow_partial, advance=advance,
             )  # fmt: skip
         rows = [
             row

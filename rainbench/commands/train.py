@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.registry import Registry, is_installed
+from rainbench.catalog.folders import is_installed
+from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
     AT_ONCE,
     cards_option,

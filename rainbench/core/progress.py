@@ -48,13 +48,18 @@ def _plain(content: object) -> object:
 
 
 @contextlib.contextmanager
-def progress(title: str, total: int, *, quiet: bool = False) -> Iterator[Advance]:
+def progress(title: str, total: int | None, *, quiet: bool = False) -> Iterator[Advance]:
     """Show how far long work is: a bar on a terminal, a line now and then elsewhere.
+
+    Args:
+        title: What is counted.
+        total: How much there is to do; None where that is not known yet.
+        quiet: Show nothing.
 
     Yields:
         The function to call, see `Advance`.
     """
-    if quiet or total <= 0:
+    if quiet or (total is not None and total <= 0):
         yield unseen
     elif sys.stderr is not None and sys.stderr.isatty():  # None: closed, as for a daemon
         with _bar(title, total) as advance:
@@ -64,7 +69,7 @@ def progress(title: str, total: int, *, quiet: bool = False) -> Iterator[Advance
 
 
 @contextlib.contextmanager
-def _bar(title: str, total: int) -> Iterator[Advance]:
+def _bar(title: str, total: int | None) -> Iterator[Advance]:
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -83,14 +88,15 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
         yield lambda amount, what: bar.update(task, advance=amount, what=visible(what or title))
 
 
-def _lines(title: str, total: int, every: float = 15.0) -> Advance:
+def _lines(title: str, total: int | None, every: float = 15.0) -> Advance:
     done, last = 0, time.monotonic()
+    of = "" if total is None else f" of {total}"
 
     def advance(amount: int, what: str) -> None:
         nonlocal done, last
         done += amount
         if time.monotonic() - last >= every:
             last = time.monotonic()
-            say(f"{title}: {done} of {total} {what}".rstrip())
+            say(f"{title}: {done}{of} {what}".rstrip())
 
     return advance

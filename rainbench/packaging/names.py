@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rainbench.catalog.registry import content_root
+from rainbench.catalog.folders import content_root
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import safe_name
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
+from rainbench.catalog.folders import content_root
 from rainbench.catalog.patterns import Fields, Pattern, parse_pattern
-from rainbench.catalog.registry import content_root
 from rainbench.core.errors import PairError
 from rainbench.core.text import natural_key
 from rainbench.pairs.files import Files, files_below, name_problem, shown

@@ -18,6 +18,7 @@ from rainbench.catalog.cards import DatasetCard, Variant
 from rainbench.core.errors import ImageError, PairError, RainbenchError
 from rainbench.core.escape import escape_formula
 from rainbench.core.images import Image, pixel_hash, read_image
+from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.checks import (
     Inspection,
     check_order,
@@ -97,7 +98,7 @@ def load_pairs(
     limit: int | None = None,
     allow_partial: bool = False,
     workers: int = 2,
-    progress: Callable[[], None] = lambda: None,
+    advance: Advance = unseen,
 ) -> PairSet:
     """Find, decode and check the pairs of a data set.
 
@@ -108,14 +109,15 @@ def load_pairs(
         limit: Look at the first so many pairs only; the count is still that of the whole copy.
         allow_partial: Leave out and list what is wrong, instead of raising an error.
         workers: Threads that decode.
-        progress: Called once per decoded pair.
+        advance: Called after each decoded pair with 1 and the data set's name.
 
     Raises:
         PairError: A partner is missing, the count or sizes are wrong, a file cannot be read or
             stands twice, the halves are swapped, or nothing matches at all.
 
     Example:
-        >>> from rainbench.catalog.registry import content_root, load_registry
+        >>> from rainbench.catalog.folders import content_root
+        >>> from rainbench.catalog.registry import load_registry
         >>> card = load_registry().dataset("mini-streaks")
         >>> mini = load_pairs(card, content_root() / "datasets" / card.embedded)
         >>> len(mini.pairs), mini.layout
@@ -124,10 +126,11 @@ def load_pairs(
     match = choose_layout(card, folder, layout)
     problems = list(match.problems) + count_problems(card, match)
     streaks = "streaks" in card.degradation
+    results = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        results = list(
-            pool.map(lambda pair: _inspect(pair, progress, streaks=streaks), match.pairs[:limit])
-        )
+        for result in pool.map(lambda pair: _inspect(pair, streaks=streaks), match.pairs[:limit]):
+            results.append(result)
+            advance(1, card.name)
     inspected = [result for result in results if isinstance(result, Inspection)]
     problems += [result for result in results if isinstance(result, str)]
     if streaks and card.origin == "synthetic":
@@ -165,7 +168,7 @@ def load_first_copy(
     limit: int | None = None,
     allow_partial: bool = False,
     workers: int = 2,
-    progress: Callable[[], None] = lambda: None,
+    advance: Advance = unseen,
 ) -> PairSet:
     """Load the first of several copies that is what the card promises.
 
@@ -179,7 +182,7 @@ def load_first_copy(
         limit: The first so many pairs only.
         allow_partial: Whether incomplete copies will do.
         workers: Threads that decode.
-        progress: Called once per decoded pair.
+        advance: Called after each decoded pair with 1 and the data set's name.
 
     Raises:
         PairError: No copy can be used; what is wrong with each of them.
@@ -193,7 +196,7 @@ def load_first_copy(
             limit=limit,
             allow_partial=partial,
             workers=workers,
-            progress=progress,
+            advance=advance,
         )
 
     several = len(copies) > 1
@@ -295,14 +298,12 @@ def manifest_csv(manifest: Iterable[PairInfo]) -> str:
     return text.getvalue()
 
 
-def _inspect(pair: Pair, progress: Callable[[], None], *, streaks: bool) -> Inspection | str:
+def _inspect(pair: Pair, *, streaks: bool) -> Inspection | str:
     try:
         rainy, clean = load_pair(pair)
         return inspect(pair, rainy, clean, streaks=streaks)
     except ImageError as error:
         return str(error)
-    finally:
-        progress()
 
 
 def _info(each: Inspection, folder: Path) -> PairInfo:

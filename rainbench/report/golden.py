@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.catalog.registry import content_root, report_files
+from rainbench.catalog.folders import content_root, report_files
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import escape_formula, unescape_formula
 from rainbench.core.files import read_regular_file, write_atomically

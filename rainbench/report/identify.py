@@ -7,12 +7,13 @@ under every protocol; the protocols are ranked by how far they land from the pri
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.images import read_image
+from rainbench.core.progress import Advance, unseen
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet, load_image, load_pair
@@ -86,7 +87,7 @@ def score_images(
     files: Mapping[str, Path] | None = None,
     *,
     workers: int = 2,
-    on_image: Callable[[], None] = lambda: None,
+    advance: Advance = unseen,
 ) -> dict[str, MeanScore]:
     """Return the means of a data set's rainy images, or of restored ones, under every protocol.
 
@@ -95,7 +96,7 @@ def score_images(
         files: The restored image of each pair by id; pairs without one are passed over. None
             scores the rainy images.
         workers: Threads.
-        on_image: Called once per image.
+        advance: Called after each image with 1 and the data set's label.
     """
 
     def score(pair: Pair) -> dict[str, Score]:
@@ -103,13 +104,14 @@ def score_images(
             image, clean = load_pair(pair)
         else:
             image, clean = read_image(files[pair.id]), load_image(pair.clean)
-        scores = score_all(image, clean)
-        on_image()
-        return scores
+        return score_all(image, clean)
 
     chosen = [pair for pair in pairs.pairs if files is None or pair.id in files]
+    scored = []
     with ThreadPoolExecutor(workers) as pool:
-        scored = list(pool.map(score, chosen))
+        for scores in pool.map(score, chosen):
+            scored.append(scores)
+            advance(1, pairs.label)
     return {name: mean_score(each[name] for each in scored) for name in PROTOCOLS}
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from rainbench.core.errors import RainbenchError, StoreError, failing_alone, told
 from rainbench.core.files import is_file, sweep
 from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.progress import Advance, unseen
 from rainbench.run.derain_file import (
     Derained,
     DerainTask,
     Kind,
-    OnFrame,
     Style,
     kept,
     made,
@@ -102,7 +102,7 @@ def derain(
     style: Style,
     *,
     overwrite: bool = False,
-    on_frame: OnFrame = lambda _task, _total: None,
+    advance: Advance = unseen,
 ) -> Iterator[Derained]:
     """Derain file after file; whatever is wrong with one is its result.
 
@@ -112,8 +112,8 @@ def derain(
         style: How results are written.
         overwrite: Make all results again; otherwise those that were made of the same source in the
             same way are kept.
-        on_frame: Called after each image or frame with the task and how many frames it is said to
-            have, 0 for unknown.
+        advance: Called with 1 and a file's name when it is done, and with 0 in between, to say
+            which file or frame it is.
 
     Raises:
         RainbenchError: Results that are there were made with another entry or other options.
@@ -125,10 +125,11 @@ def derain(
     for folder in {task.target.parent for task in tasks}:
         sweep(folder, ".*.part")
     for task in tasks:
+        advance(0, task.source.name)
         try:
             with failing_alone(str(task.source)), _writing(task.target):
                 result = kept(task, how, overwrite=overwrite) or made(
-                    task, predictor, style, how, on_frame
+                    task, predictor, style, how, advance
                 )
         except StoreError:
             raise
@@ -136,6 +137,7 @@ def derain(
             note = told(error)
             named = str(task.source) in note
             result = Derained(task, "failed", note=note if named else f"{task.source}: {note}")
+        advance(1, task.source.name)
         yield result
 
 

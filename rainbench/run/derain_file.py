@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import is_file
 from rainbench.core.images import Image, quantise, read_image, write_png
+from rainbench.core.progress import Advance
 from rainbench.core.resume import file_hash, key_of, read_claim, read_record, write_record
 from rainbench.run.predict import Predictor
 from rainbench.video.read import decode
@@ -51,9 +52,6 @@ class DerainTask:
     def record(self) -> Path:
         """Where the record of the result lies."""
         return self.target.with_name(f".{self.target.name}.json")
-
-
-OnFrame = Callable[[DerainTask, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +147,7 @@ def made(
     predictor: Predictor,
     style: Style,
     how: Mapping[str, object],
-    on_frame: OnFrame,
+    advance: Advance,
 ) -> Derained:
     """Make a result and record it."""
     key = _key(how, _source_hash(task))
@@ -158,8 +156,10 @@ def made(
     # So that a result is known as this program's own even if a kill comes before its record.
     write_record(task.record, key, facts=facts)
     try:
-        work = _derain_image if task.kind == "image" else _derain_video
-        result = work(task, predictor, style, on_frame)
+        if task.kind == "image":
+            result = _derain_image(task, predictor, style)
+        else:
+            result = _derain_video(task, predictor, style, advance)
     except Exception:
         if not is_file(task.target):
             task.record.unlink(missing_ok=True)
@@ -178,32 +178,24 @@ def _source_hash(task: DerainTask) -> str:
         raise RainbenchError(f"{task.source}: cannot be read: {error.strerror}") from None
 
 
-def _derain_image(
-    task: DerainTask,
-    predictor: Predictor,
-    style: Style,
-    on_frame: OnFrame,
-) -> Derained:
+def _derain_image(task: DerainTask, predictor: Predictor, style: Style) -> Derained:
     rainy = read_image(task.source, upright=True)
     started = time.perf_counter()
     restored = quantise(predictor(rainy), "round")
     seconds = time.perf_counter() - started
     write_png(task.target, _composed(rainy, restored, style))
-    on_frame(task, 1)
     return Derained(task, "done", 1, seconds)
 
 
 def _derain_video(
-    task: DerainTask,
-    predictor: Predictor,
-    style: Style,
-    on_frame: OnFrame,
+    task: DerainTask, predictor: Predictor, style: Style, advance: Advance
 ) -> Derained:
     written, seconds = 0, 0.0
     with decode(task.source, allow_truncated=True) as stream:
         info = stream.info
         width = info.width * 2 if style.side_by_side else info.width
         rate = info.rate or DEFAULT_RATE
+        of = f" of {info.frames}" if info.frames else ""
         with VideoWriter(task.target, width, info.height, rate, lossless=style.lossless) as video:
             for frame in stream:
                 started = time.perf_counter()
@@ -211,7 +203,7 @@ def _derain_video(
                 seconds += time.perf_counter() - started
                 video.write(_composed(frame.image, restored, style), frame.time)
                 written += 1
-                on_frame(task, info.frames or 0)
+                advance(0, f"{task.source.name}, frame {written}{of}")
         if stream.damage:
             return Derained(task, "cut short", written, seconds, f"{task.source}: {stream.damage}")
     return Derained(task, "done", written, seconds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rainbench.core.errors import RainbenchError, StoreError, failing_alone
 from rainbench.core.images import Image
 from rainbench.core.machine import device_kind, usable_cores
+from rainbench.core.progress import Advance, unseen
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairInfo, load_pair
@@ -59,35 +60,31 @@ def run_plan(
     out: Path,
     options: RunOptions,
     *,
-    on_cell: Callable[[PlannedCell], None] = lambda _: None,
-    on_image: Callable[[int], None] = lambda _: None,
-) -> list[Outcome]:
-    """Run every cell of a plan; one that fails becomes an outcome with its reason.
+    advance: Advance = unseen,
+) -> Iterator[Outcome]:
+    """Run cell after cell of a plan; one that fails becomes an outcome with its reason.
 
     Args:
         plan: What to do.
         out: The run's folder.
         options: How to compute.
-        on_cell: Called before each cell.
-        on_image: Called with how many images have just been finished.
+        advance: Called with how many images have just been finished, and of which cell.
 
     Raises:
         StoreError: The run's folder cannot be written at all: everything else would fail too.
     """
-    outcomes = []
     for cell in plan.cells:
-        on_cell(cell)
         if cell.missing:
-            outcomes.append(Outcome(cell, "missing", cell.missing))
+            yield Outcome(cell, "missing", cell.missing)
             continue
         try:
             with failing_alone(f"{cell.entry.name} on {cell.pairs.label}"):
-                outcomes.append(run_cell(cell, out, options, on_image=on_image))
+                outcome = run_cell(cell, out, options, advance=advance)
         except StoreError:
             raise
         except RainbenchError as error:
-            outcomes.append(Outcome(cell, "failed", error.message, error.hint))
-    return outcomes
+            outcome = Outcome(cell, "failed", error.message, error.hint)
+        yield outcome
 
 
 def run_cell(
@@ -95,7 +92,7 @@ def run_cell(
     out: Path,
     options: RunOptions,
     *,
-    on_image: Callable[[int], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> Outcome:
     """Score one entry on one data set, continuing where an earlier run stopped.
 
@@ -103,23 +100,23 @@ def run_cell(
         RainbenchError: The network cannot be built, an image cannot be read or predicted, or the
             result cannot be written. What was scored before is on disk.
     """
+    what = f"{cell.entry.name} on {cell.pairs.label}"
     result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
     parts = key_parts(cell, options)
     images = [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
     if result.fits(parts, images, is_complete(cell.pairs, len(images))):
-        on_image(len(images))
+        advance(len(images), what)
         return Outcome(cell, "kept")
     protocols = tuple(PROTOCOLS)
-    what = f"{cell.entry.name} on {cell.pairs.label}"
     # Inside of the store, which notes why a cell is not complete.
     with CellStore(result.folder, parts, protocols, images) as store, failing_alone(what):
-        on_image(len(store.done))
+        advance(len(store.done), what)
         predictor = Predictor(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
         remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
         for image, scores, seconds in _scored(remaining, predictor, protocols):
             store.append(image, scores, seconds)
-            on_image(1)
+            advance(1, what)
         scored = read_images_csv(result.folder / "images.csv")
         store.complete(
             {

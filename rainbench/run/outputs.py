@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ import numpy as np
 
 from rainbench.core.errors import ImageError, RainbenchError
 from rainbench.core.images import pixel_hash, read_image
+from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
@@ -74,7 +75,7 @@ def score_folder(
     pattern: str = "",
     allow_partial: bool = False,
     workers: int = 2,
-    on_image: Callable[[int], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> ScoredFolder:
     """Score a folder of restored images as a cell of a run.
 
@@ -86,7 +87,7 @@ def score_folder(
         pattern: Which files count, see `match_outputs`.
         allow_partial: Leave out and list what is missing or unusable, instead of raising.
         workers: Threads that read and score.
-        on_image: Called with how many images have just been finished.
+        advance: Called with how many images have just been finished, and the entry's name.
 
     Raises:
         RainbenchError: An image is missing, cannot be read or has another size; the names can be
@@ -125,7 +126,7 @@ def score_folder(
             f"{beside}",
             hint="Say which are meant with --pattern.",
         )
-    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers, on_image)
+    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers, advance)
     return ScoredFolder(matched, tuple(problems), copies)
 
 
@@ -194,7 +195,7 @@ def _fill_cell(
     problems: Sequence[str],
     copies: str,
     workers: int,
-    on_image: Callable[[int], None],
+    advance: Advance,
 ) -> None:
     infos = {info.id: info for info in pairs.manifest}
     images = [
@@ -210,10 +211,10 @@ def _fill_cell(
     }
     cell = RunResults(out).cell(pairs.card.name, name)
     if cell.fits(parts, images, is_complete(pairs, len(images))):
-        on_image(len(images))
+        advance(len(images), name)
         return
     with CellStore(cell.folder, parts, tuple(PROTOCOLS), images) as store:
-        on_image(len(store.done))
+        advance(len(store.done), name)
         rest = [
             _Restored(pair, infos[pair.id].clean_sha256, matched.files[pair.id], sha256)
             for pair, sha256 in usable
@@ -221,7 +222,7 @@ def _fill_cell(
         ]
         for image, scores in _scores(rest, workers):
             store.append(image, scores, None)
-            on_image(1)
+            advance(1, name)
         scored = read_images_csv(cell.folder / "images.csv")
         store.complete(
             {

@@ -14,6 +14,7 @@ from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash, find_weights, how_to_get_weights
 from rainbench.core.errors import CardError, RainbenchError, failing_alone
 from rainbench.core.machine import device_kind
+from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import did_you_mean, shortened
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
@@ -70,7 +71,7 @@ def make_plan(
     limit: int | None = None,
     allow_partial: bool = False,
     workers: int = 2,
-    progress: Callable[[str], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> Plan:
     """Find the data sets and weights that a run asks for.
 
@@ -84,7 +85,7 @@ def make_plan(
         limit: Only the first so many pairs of each data set.
         allow_partial: Leave out unusable pairs instead of refusing the data set.
         workers: Threads that decode.
-        progress: Called with the data set's name for each pair that was checked.
+        advance: Called after each pair that was checked with 1 and the data set's name.
 
     Raises:
         RainbenchError: A name is unknown, a root is not a folder, or none can be read.
@@ -115,7 +116,7 @@ def make_plan(
                     limit=limit,
                     allow_partial=allow_partial,
                     workers=workers,
-                    progress=lambda name=card.name: progress(name),  # type: ignore[misc]
+                    advance=advance,
                 )
         except RainbenchError as error:
             unusable.append((card, str(error)))

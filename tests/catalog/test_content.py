@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rainbench.catalog.folders import content_root
 from rainbench.catalog.published import COLUMNS, load_published, preferred
-from rainbench.catalog.registry import Registry, content_root, load_registry
+from rainbench.catalog.registry import Registry, load_registry
 from rainbench.catalog.weights import file_hash
 from rainbench.commands.train import command
 from rainbench.core.images import IMAGE_SUFFIXES

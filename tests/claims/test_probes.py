@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from embedded import mini_pairs
 
-from rainbench.catalog.registry import content_root, load_registry
+from rainbench.catalog.folders import content_root
+from rainbench.catalog.registry import load_registry
 from rainbench.catalog.weights import shipped_weights
 from rainbench.claims.document import _weights_grid
 from rainbench.claims.measured import Quantity, order

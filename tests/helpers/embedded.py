@@ -1,6 +1,7 @@
 """The embedded pairs as arrays."""
 
-from rainbench.catalog.registry import content_root, load_registry
+from rainbench.catalog.folders import content_root
+from rainbench.catalog.registry import load_registry
 from rainbench.core.images import read_image
 from rainbench.pairs.load import load_pairs
 

@@ -9,7 +9,8 @@ from embedded import mini_pairs
 from small_pairs import card, picture, put, rained
 
 from rainbench.catalog.cards import Layout
-from rainbench.catalog.registry import content_root, load_registry
+from rainbench.catalog.folders import content_root
+from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import PairError
 from rainbench.core.images import read_image, write_png
 from rainbench.pairs.checks import inspect

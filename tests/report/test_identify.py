@@ -6,7 +6,8 @@ import click
 import numpy as np
 import pytest
 
-from rainbench.catalog.registry import content_root, load_registry
+from rainbench.catalog.folders import content_root
+from rainbench.catalog.registry import load_registry
 from rainbench.cli import cli
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import toynets
 from embedded import mini_pairs
-from webdriver import Browser, find_browser
+from webdriver import find_browser
 
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
@@ -169,13 +169,6 @@ def test_missing_data_leaves_out_pictures_only(made, tmp_path):
 def test_folder_without_results_is_refused(tmp_path):
     with pytest.raises(RainbenchError, match="no results"):
         make_report(tmp_path, load_registry())
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = Browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture

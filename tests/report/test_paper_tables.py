@@ -9,7 +9,8 @@ from rainbench.catalog.published import load_published
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.metrics import PROTOCOLS, Score
-from rainbench.report.paper_tables import NONE, find_table, load_layouts, paper_table
+from rainbench.report.paper_tables import NONE, paper_table
+from rainbench.report.table_layouts import find_table, load_layouts
 from rainbench.report.writers import write_grid
 from rainbench.run.results import RunResults
 from rainbench.run.scores import format_rows

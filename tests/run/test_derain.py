@@ -13,6 +13,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.cli import COMMANDS, cli
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
+from rainbench.core.resume import write_record
 from rainbench.run.derain import Style, derain, find_tasks
 from rainbench.run.options import RunOptions
 from rainbench.run.predict import Predictor
@@ -140,6 +141,18 @@ def test_frames_shown_at_odd_times_stay_so(tmp_path, median):
     assert shown.frames.shape[1:] == (39, 55, 3)
 
 
+def test_every_file_counts_once_and_every_frame_is_told(clip, tmp_path, median):
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in/a.png", RAINY)
+    (tmp_path / "in/b.png").write_bytes(b"no picture")
+    clip.rename(tmp_path / "in/rain.mkv")
+    told = []
+    run(tmp_path / "in", tmp_path / "out", median, advance=lambda *step: told.append(step))
+    assert [what for amount, what in told if amount] == ["a.png", "b.png", "rain.mkv"]
+    frames = [what for amount, what in told if "frame" in what]
+    assert len(frames) == 5 and frames[-1].startswith("rain.mkv, frame 5")
+
+
 def test_a_damaged_video_is_derained_up_to_the_damage(clip, tmp_path, median):
     clip.write_bytes(clip.read_bytes()[: -clip.stat().st_size // 3])
     (result,) = run(clip, tmp_path / "out", median)
@@ -235,16 +248,21 @@ def test_a_file_of_somebody_else_is_neither_kept_nor_replaced(photos, tmp_path, 
     assert (out / "more/c.png").read_bytes() == b"mine"
 
 
-def test_a_result_whose_record_a_kill_prevented_is_made_again(photos, tmp_path, median):
+def test_a_result_whose_record_a_kill_prevented_is_made_again(
+    photos, tmp_path, median, monkeypatch
+):
     class Killed(BaseException):
         pass
 
-    def kill(_task, _total):  # after the picture, before its record
-        raise Killed
+    def killed(record, key, results=(), facts=None):
+        if results:  # after the picture, before its record
+            raise Killed
+        write_record(record, key, results, facts)
 
     out = tmp_path / "out"
-    with pytest.raises(Killed):
-        run(photos / "a.png", out, median, on_frame=kill)
+    with monkeypatch.context() as during, pytest.raises(Killed):
+        during.setattr("rainbench.run.derain_file.write_record", killed)
+        run(photos / "a.png", out, median)
     assert (out / "a.png").exists()
     assert [r.state for r in run(photos / "a.png", out, median)] == ["done"]
 

@@ -1,5 +1,7 @@
 """The engine: in order, each image once, whatever the scoring path."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import toynets
@@ -17,11 +19,17 @@ from rainbench.run.scores import read_images_csv
 def test_each_image_is_predicted_once_and_scored_under_every_protocol(cards, add_network, tmp_path):
     add_network("net", "Remember")
     toynets.Remember.seen.clear()
-    plan = make_plan(load_registry([cards]), datasets=["mini-streaks"], baselines=["net"])
-    counted = []
-    outcomes = run_plan(plan, tmp_path, RunOptions(), on_image=counted.append)
-    assert [outcome.state for outcome in outcomes] == ["done"]
-    assert len(toynets.Remember.seen) == 8 and sum(counted) == 8
+    counted = Counter()
+
+    def advance(amount, what):
+        counted[what] += amount
+
+    plan = make_plan(
+        load_registry([cards]), datasets=["mini-streaks"], baselines=["net"], advance=advance
+    )
+    (outcome,) = run_plan(plan, tmp_path, RunOptions(), advance=advance)
+    assert outcome.state == "done" and len(toynets.Remember.seen) == 8
+    assert counted == {"mini-streaks": 8, "net on mini-streaks": 8}
     scores = read_images_csv(tmp_path / "cells/mini-streaks/net/images.csv")
     assert list(scores)[3] == "4-table_1" and len(scores) == 8
     assert all(list(per_image) == list(PROTOCOLS) for per_image in scores.values())

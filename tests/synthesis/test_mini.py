@@ -8,7 +8,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from rainbench.catalog.registry import content_root, load_registry
+from rainbench.catalog.folders import content_root
+from rainbench.catalog.registry import load_registry
 from rainbench.core.images import decode_image, pixel_hash
 from rainbench.pairs.load import load_pairs
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from rainbench.catalog.registry import content_root, load_registry
+from rainbench.catalog.folders import content_root
+from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.rain.transform import Synthesis

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
+from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.load import load_pair
 from rainbench.report.figures.draw import Box, Panel
 from rainbench.report.figures.plots import Cost
@@ -88,7 +89,7 @@ def make_panels(
     image: str,
     options: RunOptions,
     *,
-    on_picture: Callable[[str], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> tuple[list[Panel], Image]:
     """Return the rainy image and what each entry made of it, and the clean image.
 
@@ -99,7 +100,7 @@ def make_panels(
         cells: The entries on one data set.
         image: The image's id.
         options: How to compute.
-        on_picture: Called with the entry's name after each picture.
+        advance: Called after each picture with 1 and the entry's name.
 
     Raises:
         RainbenchError: There is no such image, or it cannot be restored.
@@ -118,7 +119,7 @@ def make_panels(
         restore = Restorer(run, cell, options)
         restored, _ = restore(pair, rainy, clean)
         panels.append(Panel(cell.entry.name, restored, *restore.score(image)))
-        on_picture(cell.entry.name)
+        advance(1, cell.entry.name)
     return panels, clean
 
 

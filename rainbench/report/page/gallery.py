@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.images import Image, write_png
+from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairInfo, load_pair
 from rainbench.report.page.numbers import plain
@@ -58,7 +59,7 @@ def draw_pictures(
     wanted: Sequence[Wanted],
     options: RunOptions,
     *,
-    on_picture: Callable[[str], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """Restore images and write them, their error maps and the networks' maps below a run.
 
@@ -69,7 +70,7 @@ def draw_pictures(
         plan: The cells to show; one whose weights are missing is left out.
         wanted: The images of each data set.
         options: How to compute.
-        on_picture: Called with the entry's name after each image.
+        advance: Called after each picture with 1 and the entry's name.
 
     Returns:
         Per data set the pictures as the page wants them, and what could not be drawn and why.
@@ -98,7 +99,7 @@ def draw_pictures(
                     restore = Restorer(run, cell, options)
                     for item in items:
                         item.draw(cell.entry.name, restore, index)
-                        on_picture(cell.entry.name)
+                        advance(1, cell.entry.name)
             except RainbenchError as error:
                 problems.append(f"{cell.entry.name} on {choice.dataset}: {error.message}")
         shown[choice.dataset] = [item.content() for item in items]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Registry
 from rainbench.core.files import writing
+from rainbench.core.progress import Advance, unseen
 from rainbench.report.page.content import page_content
 from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictures
 from rainbench.report.page.render import write_page
@@ -41,7 +42,7 @@ def make_report(
     weight_roots: Sequence[Path] = (),
     pictures: int = 4,
     options: RunOptions | None = None,
-    on_picture: Callable[[str], None] = lambda _: None,
+    advance: Advance = unseen,
 ) -> Report:
     """Write the page of a run into its folder.
 
@@ -52,7 +53,7 @@ def make_report(
         weight_roots: Where weights lie, likewise.
         pictures: How many images of each data set are shown.
         options: How they are computed.
-        on_picture: Called with the entry's name after each picture.
+        advance: Called after each picture with 1 and the entry's name.
 
     Raises:
         RainbenchError: The folder holds no results, or cannot be written.
@@ -62,9 +63,7 @@ def make_report(
     wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
     plan = _plan(content, registry, data_roots, weight_roots) if pictures else Plan(())
     with writing(run):
-        drawn, problems = draw_pictures(
-            run, plan, wanted, options or RunOptions(), on_picture=on_picture
-        )
+        drawn, problems = draw_pictures(run, plan, wanted, options or RunOptions(), advance=advance)
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
     content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
     file = write_page(run, content)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 from example_runs import HOSTILE_NAMES, add_sequence
-from webdriver import Browser, find_browser
+from webdriver import find_browser
 
 pytestmark = pytest.mark.skipif(
     find_browser() is None, reason="no chromium with chromedriver is installed"
@@ -13,13 +13,6 @@ pytestmark = pytest.mark.skipif(
 
 NAME = "document.querySelector('h2')?.innerText"
 PATCHES = "document.querySelectorAll('.patch').length"
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    opened = Browser(tmp_path_factory.mktemp("profile"))
-    yield opened
-    opened.quit()
 
 
 @pytest.fixture
