@@ -36,6 +36,7 @@ class Inspection:
         outlines: Of a pair whose two pictures do not look like one scene: both outlines.
         clean_has_detail: Whether the clean picture has more fine detail than the rainy one.
         swapped: Whether the clean picture is the rainy one with bright streaks added.
+        turned: Whether both were turned, as their files ask for.
     """
 
     pair: Pair
@@ -46,9 +47,12 @@ class Inspection:
     outlines: tuple[Outline, Outline] | None
     clean_has_detail: bool
     swapped: bool
+    turned: bool = False
 
 
-def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspection | str:
+def inspect(
+    pair: Pair, rainy: Image, clean: Image, *, streaks: bool, turned: bool = False
+) -> Inspection | str:
     """Return what is known of a pair, or what is wrong with it.
 
     Args:
@@ -56,6 +60,7 @@ def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspect
         rainy: Its rainy image.
         clean: Its clean image.
         streaks: Whether there are streaks in the rainy images, which only add light.
+        turned: Whether both were turned, as their files ask for.
     """
     if rainy.shape != clean.shape:
         return (
@@ -78,6 +83,7 @@ def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspect
         outlines if likeness(*outlines) < LEAST else None,
         more_detail,
         streaks and more_detail and _only_adds_light(rainy, clean),
+        turned,
     )
 
 
@@ -188,6 +194,18 @@ def note_small(inspections: Sequence[Inspection]) -> str:
         f"{count_of(len(small), 'pair')} with a side below SSIM's window of {SSIM_SIDE} pixels, "
         f"such as {first.pair.rainy.path} ({first.width}x{first.height}): "
         "SSIM is not defined there and stays empty"
+    )
+
+
+def note_turned(inspections: Sequence[Inspection]) -> str:
+    """Return a sentence about pairs that were turned; empty if there are none."""
+    found = [each for each in inspections if each.turned]
+    if not found:
+        return ""
+    return (
+        f"{count_of(len(found), 'pair')} with an orientation flag (EXIF), "
+        f"such as {found[0].pair.rainy.path}: turned upright, as cv2.imread does; "
+        "programs that read with PIL.Image.open get other numbers"
     )
 
 

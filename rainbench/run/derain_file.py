@@ -184,7 +184,7 @@ def _derain_image(
     style: Style,
     on_frame: OnFrame,
 ) -> Derained:
-    rainy = read_image(task.source, upright=True)
+    rainy = read_image(task.source)
     started = time.perf_counter()
     restored = quantise(predictor(rainy), "round")
     seconds = time.perf_counter() - started
