@@ -13,12 +13,11 @@ from rainbench.core.errors import PairError
 from rainbench.core.images import Image, pixel_hash
 from rainbench.core.text import count_of
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, best_fit, likeness, outline
+from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline
 
 SSIM_SIDE = 11
 """Side of SSIM's window (Wang 2004): a smaller picture has no SSIM under most protocols."""
 
-_MOST_COMPARED = 1000
 _FEWEST_VOTES = 3
 _SWAPPED_SHARE = 0.75
 
@@ -141,9 +140,8 @@ def _foreign_clean(
     or that another of these images fits.
     """
     problems: dict[str, str] = {}
-    compared = strange[:_MOST_COMPARED]
-    cleans = np.array([each.outlines[1] for each in compared if each.outlines], np.float32)
-    for each in strange:
+    scenes = find_scenes([each.outlines for each in strange if each.outlines])
+    for number, each in enumerate(strange):
         pair, why = each.pair, ""
         fitting = [
             one.pair
@@ -154,8 +152,8 @@ def _foreign_clean(
             why = f": it is also the partner of {fitting[0].rainy.path}"
         elif fitting:
             why = f": it is a copy of {fitting[0].clean.path}"
-        elif each.outlines and (found := best_fit(each.outlines[0], cleans)) is not None:
-            why = f", but {compared[found].pair.clean.path} does"
+        elif number in scenes:
+            why = f", but {strange[scenes[number]].pair.clean.path} does"
         if why:
             what = f"{pair.clean.path} does not show the scene of {pair.rainy.path}"
             problems[pair.id] = what + why

@@ -17,7 +17,7 @@ from rainbench.core.orientation import as_stored
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, best_fit, likeness, outline
+from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
@@ -140,11 +140,9 @@ def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], patter
         strange: Of each that does not look like its clean image: both files and outlines.
         pattern: By which they were matched.
     """
-    if not strange:
-        return
-    cleans = np.array([clean for *_, clean in strange])
-    for file, clean, restored, _ in strange:
-        if (found := best_fit(restored, cleans)) is not None:
+    for number, found in find_scenes([each[2:] for each in strange]).items():
+        file, clean = strange[number][:2]
+        if strange[found][1] != clean:
             raise RainbenchError(
                 f"{file} does not show the scene of {clean}, but that of {strange[found][1]}",
                 hint=f'By the pattern "{pattern}" it stands for the first: are the images numbered '
