@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.core.errors import CardError
+from rainbench.core.errors import CardError, told
 from rainbench.core.text import did_you_mean
 
 OURS = "rainbench.networks"
@@ -34,10 +34,10 @@ def construct(card: BaselineCard, arguments: Mapping[str, object]) -> nn.Module:
         return network(**arguments)
     except CardError:
         raise
-    except (Exception, SystemExit) as error:  # what a class makes of a value it does not expect
+    except (Exception, SystemExit) as error:  # their names fit: it is the class that failed
         raise CardError(
-            f"{card.file}: {card.network} does not take these arguments: "
-            f"{type(error).__name__}: {error}"
+            f"{card.file}: {card.network} cannot be made with the arguments of its card: "
+            f"{told(error)}"
         ) from None
 
 

@@ -21,7 +21,13 @@ from rainbench.pairs.checks import (
     note_turned,
     problems_between,
 )
-from rainbench.pairs.choose import choose_layout, count_problems, problem_text, variant_of
+from rainbench.pairs.choose import (
+    choose_layout,
+    count_problems,
+    notes_on_unused,
+    problem_text,
+    variant_of,
+)
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_oriented_pair
@@ -114,7 +120,7 @@ def load_pairs(
         )
     if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")
-    for note in (note_small(good), note_turned(good)):
+    for note in (*notes_on_unused(card, match), note_small(good), note_turned(good)):
         if note:
             _LOG.warning("%s: %s", card.name, note)
     manifest = tuple(_info(each, folder) for each in good)

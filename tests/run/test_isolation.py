@@ -41,7 +41,7 @@ HARMS = {
     "bytes ": "of torch.uint8",
     "infinite": "not finite",
     "trains": "sets itself into training mode",
-    "constructor": "does not take these arguments: SystemExit",
+    "constructor": "cannot be made with the arguments of its card: SystemExit",
 }
 
 
