@@ -34,11 +34,11 @@ def construct(card: BaselineCard, arguments: Mapping[str, object]) -> nn.Module:
         return network(**arguments)
     except CardError:
         raise
-    except (Exception, SystemExit) as error:  # their names fit: it is the class that failed
-        raise CardError(
-            f"{card.file}: {card.network} cannot be made with the arguments of its card: "
-            f"{told(error)}"
-        ) from None
+    except (Exception, SystemExit) as error:  # mostly of what happens inside of the class
+        what = "cannot be made with the arguments of its card"
+        if isinstance(error, TypeError) and str(error).startswith(f"{network.__name__}.__init__()"):
+            what = "does not take these arguments"  # said of the call itself
+        raise CardError(f"{card.file}: {card.network} {what}: {told(error)}") from None
 
 
 def network_class(card: BaselineCard) -> type[nn.Module]:
