@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from rainbench.catalog.registry import load_registry
-from rainbench.pairs.load import load_image
+from rainbench.pairs.pictures import load_image
 from rainbench.run.evaluate import run_cell
 from rainbench.run.options import resolve_options
 from rainbench.run.plan import make_plan

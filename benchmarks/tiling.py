@@ -14,7 +14,8 @@ from rainbench.catalog.registry import load_registry
 from rainbench.catalog.weights import find_weights
 from rainbench.metrics import score_all
 from rainbench.pairs.layouts import copies_of
-from rainbench.pairs.load import load_image, load_pairs
+from rainbench.pairs.load import load_pairs
+from rainbench.pairs.pictures import load_image
 from rainbench.run.options import RunOptions
 from rainbench.run.predict import Predictor
 

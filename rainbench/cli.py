@@ -110,6 +110,9 @@ def cli(verbose: int, quiet: bool) -> None:
 
 def main() -> None:
     """Run the command line; a user's error is one message and exit code 2, a bug of ours 70."""
+    from rainbench.core.progress import keep_stdout
+
+    keep_stdout()
     try:
         status = cli.main(standalone_mode=False)
     except RainbenchError as error:

@@ -22,7 +22,8 @@ from rainbench.networks.base import Restoration
 from rainbench.networks.conventions import Conventions
 from rainbench.networks.load import build_network
 from rainbench.pairs.layouts import Pair, copies_of
-from rainbench.pairs.load import PairSet, load_image, load_pair, load_pairs
+from rainbench.pairs.load import PairSet, load_pairs
+from rainbench.pairs.pictures import load_image, load_pair
 from rainbench.rain.transform import Synthesis, SynthesisKind
 
 PERFECT = 99.0

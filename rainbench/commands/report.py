@@ -76,7 +76,7 @@ def command(
     from rainbench.report.tables import write_tables
     from rainbench.run.results import RunResults
 
-    problems = [cell.problem for cell in RunResults.open(run).cells() if cell.problem]
+    problems = RunResults.open(run).problems
     for problem in problems:
         say(f"failed: {problem}")
     write_tables(run, registry)

@@ -159,6 +159,8 @@ def writing(folder: Path) -> Iterator[None]:
             hint = ALL_KEPT
         elif error.errno in (errno.EEXIST, errno.ENOTDIR):
             hint = "There is a file where a folder is needed: give another --out."
+        elif error.errno == errno.EISDIR:
+            hint = "There is a folder where a file is needed: move it away, or give another --out."
         elif error.errno == errno.ENAMETOOLONG:
             hint = "Give a shorter --out."
         raise StoreError(

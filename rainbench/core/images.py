@@ -1,6 +1,6 @@
 """Image files and bytes: the only place that knows file formats, BGR and quantising.
 
-Everywhere else an image is RGB, ``uint8`` of shape ``(H, W, 3)``.
+Everywhere else an image is RGB, ``uint8`` of shape ``(H, W, 3)``, upright.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rainbench.core.containers import check_container, too_deep
 from rainbench.core.errors import ImageError
 from rainbench.core.files import read_regular_file, write_atomically
+from rainbench.core.orientation import find_orientation, turned, without_orientation
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,15 +40,15 @@ LARGEST_FILE = 1 << 30
 """Bytes beyond which a file is not read: four times an uncompressed image of the largest size."""
 
 
-def read_image(path: Path, *, upright: bool = False) -> Image:
-    """Read an image file as 8-bit RGB, or say why it cannot be used.
+def read_image(path: Path) -> Image:
+    """Read an image file as upright 8-bit RGB, or say why it cannot be used.
 
     Args:
         path: A PNG, JPEG or other common image file of 8 bits a channel, in colour or gray: a
             gray one gives three equal channels, as the field's scripts (`cv2.imread`) take it, and
-            that is said once. An alpha channel is accepted when it is opaque throughout.
-        upright: Turn a photograph as its EXIF data ask for; otherwise pixels come as stored, which
-            is what a pair's two images have in common.
+            that is said once. An alpha channel is accepted when it is opaque throughout. A file
+            of any format with an orientation flag (EXIF) is turned as the flag asks, as
+            ``cv2.imread`` and every viewer do; ``PIL.Image.open`` does not.
 
     Returns:
         ``(H, W, 3)`` uint8, channels R, G, B.
@@ -63,7 +64,13 @@ def read_image(path: Path, *, upright: bool = False) -> Image:
         >>> read_image(file)[0, 0].tolist()
         [90, 100, 120]
     """
-    return decode_image(read_image_bytes(path), path, upright=upright)
+    return read_oriented(path)[0]
+
+
+def read_oriented(path: Path) -> tuple[Image, int]:
+    """Read an image as `read_image` does; return its orientation flag, too, 1 if it has none."""
+    data = read_image_bytes(path)
+    return decode_image(data, path), find_orientation(data)
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -82,10 +89,8 @@ def read_image_bytes(path: Path) -> bytes:
         raise ImageError(path, f"cannot be read: {error.strerror}") from None
 
 
-def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
+def decode_image(data: bytes, path: Path) -> Image:
     """Decode the bytes of an image file; ``path`` is named in errors. See `read_image`."""
-    import cv2
-
     check_container(data, path)
     decoded = _decode(data, path)
     if decoded is None:
@@ -103,9 +108,6 @@ def decode_image(data: bytes, path: Path, *, upright: bool = False) -> Image:
         raise ImageError(
             path, f"is {kind}, not RGB", hint="Convert it to an 8-bit RGB image; of a pair, both."
         )
-    if upright:  # only this flag makes OpenCV heed EXIF, and it converts as well
-        turned = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        decoded = decoded if turned is None else turned
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
@@ -116,7 +118,14 @@ def _note_gray() -> None:
 
 
 def _decode(data: bytes, path: Path) -> NDArray[np.generic] | None:
-    """Return the pixels as OpenCV has them: gray, BGR or BGRA; None if they cannot be decoded."""
+    """Return the pixels upright, as OpenCV has them: gray, BGR or BGRA; None if they are none."""
+    decoded = _decode_as_stored(without_orientation(data), path)
+    return (
+        None if decoded is None else np.ascontiguousarray(turned(decoded, find_orientation(data)))
+    )
+
+
+def _decode_as_stored(data: bytes, path: Path) -> NDArray[np.generic] | None:
     import cv2
 
     decoded = None

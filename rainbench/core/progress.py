@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +21,26 @@ one, under the name ``advance``, and knows nothing of how it is shown."""
 
 def unseen(_amount: int, _what: str) -> None:
     """Show nothing: the `Advance` of work that nobody watches."""
+
+
+def keep_stdout() -> None:
+    """Keep standard output for `show` alone: whatever else is written to it goes to standard error.
+
+    Libraries written in C, child processes and ``os.write(1, ...)`` know the stream by its number,
+    and would write into the middle of a table or of JSON. To be called once, by the program.
+    """
+    if sys.stdout is None or sys.stderr is None:  # closed, as for a daemon
+        return
+    try:
+        sys.stdout.flush()
+        own, error = os.dup(sys.stdout.fileno()), sys.stderr.fileno()
+        os.dup2(error, sys.stdout.fileno())
+    except (OSError, ValueError):  # no streams of the system, as in a notebook
+        return
+    sys.stdout = os.fdopen(  # for the rest of the process
+        own, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors,
+        buffering=1 if sys.stdout.line_buffering else -1,
+    )  # fmt: skip
 
 
 def say(text: str = "") -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.core.errors import CardError
+from rainbench.core.errors import CardError, told
 from rainbench.core.text import did_you_mean
 
 OURS = "rainbench.networks"
@@ -34,11 +34,11 @@ def construct(card: BaselineCard, arguments: Mapping[str, object]) -> nn.Module:
         return network(**arguments)
     except CardError:
         raise
-    except (Exception, SystemExit) as error:  # what a class makes of a value it does not expect
-        raise CardError(
-            f"{card.file}: {card.network} does not take these arguments: "
-            f"{type(error).__name__}: {error}"
-        ) from None
+    except (Exception, SystemExit) as error:  # mostly of what happens inside of the class
+        what = "cannot be made with the arguments of its card"
+        if isinstance(error, TypeError) and str(error).startswith(f"{network.__name__}.__init__()"):
+            what = "does not take these arguments"  # said of the call itself
+        raise CardError(f"{card.file}: {card.network} {what}: {told(error)}") from None
 
 
 def network_class(card: BaselineCard) -> type[nn.Module]:

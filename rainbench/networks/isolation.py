@@ -10,8 +10,9 @@ import contextlib
 import os
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ import torch
 @contextlib.contextmanager
 def isolated() -> Iterator[None]:
     """Put back the state of the process afterwards; what is printed goes to standard error.
+
+    ``os._exit``, which would end a run as if it were done, raises `SystemExit` instead.
 
     Example:
         >>> with isolated():
@@ -33,10 +36,15 @@ def isolated() -> Iterator[None]:
     deterministic, only_warn = _determinism()
     backends = _backends()
     chance = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    ends = [(module, module._exit) for module in (os, sys.modules[os.name])]
     try:
+        for module, end in ends:
+            module._exit = _refused(end)  # type: ignore[attr-defined]
         with contextlib.redirect_stdout(sys.stderr):  # `--json` is for machines
             yield
     finally:
+        for module, end in ends:
+            module._exit = end  # type: ignore[attr-defined]
         sys.path[:] = [*places, *(place for place in sys.path if place not in places)]
         if folder != _folder() and folder:
             os.chdir(folder)
@@ -52,6 +60,18 @@ def isolated() -> Iterator[None]:
         torch.set_rng_state(chance[0])
         np.random.set_state(chance[1])  # noqa: NPY002
         random.setstate(chance[2])
+
+
+def _refused(end: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
+    """Return what stands for ``os._exit`` in this process; a child that it forks may end itself."""
+    process = os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != process:
+            end(status)
+        raise SystemExit(f"os._exit({status})")
+
+    return refuse
 
 
 def _determinism() -> tuple[bool, bool]:

@@ -13,12 +13,11 @@ from rainbench.core.errors import PairError
 from rainbench.core.images import Image, pixel_hash
 from rainbench.core.text import count_of
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, best_fit, likeness, outline
+from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline
 
 SSIM_SIDE = 11
 """Side of SSIM's window (Wang 2004): a smaller picture has no SSIM under most protocols."""
 
-_MOST_COMPARED = 1000
 _FEWEST_VOTES = 3
 _SWAPPED_SHARE = 0.75
 
@@ -36,6 +35,7 @@ class Inspection:
         outlines: Of a pair whose two pictures do not look like one scene: both outlines.
         clean_has_detail: Whether the clean picture has more fine detail than the rainy one.
         swapped: Whether the clean picture is the rainy one with bright streaks added.
+        turned: Whether both were turned, as their files ask for.
     """
 
     pair: Pair
@@ -46,9 +46,12 @@ class Inspection:
     outlines: tuple[Outline, Outline] | None
     clean_has_detail: bool
     swapped: bool
+    turned: bool = False
 
 
-def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspection | str:
+def inspect(
+    pair: Pair, rainy: Image, clean: Image, *, streaks: bool, turned: bool = False
+) -> Inspection | str:
     """Return what is known of a pair, or what is wrong with it.
 
     Args:
@@ -56,6 +59,7 @@ def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspect
         rainy: Its rainy image.
         clean: Its clean image.
         streaks: Whether there are streaks in the rainy images, which only add light.
+        turned: Whether both were turned, as their files ask for.
     """
     if rainy.shape != clean.shape:
         return (
@@ -78,6 +82,7 @@ def inspect(pair: Pair, rainy: Image, clean: Image, *, streaks: bool) -> Inspect
         outlines if likeness(*outlines) < LEAST else None,
         more_detail,
         streaks and more_detail and _only_adds_light(rainy, clean),
+        turned,
     )
 
 
@@ -135,9 +140,8 @@ def _foreign_clean(
     or that another of these images fits.
     """
     problems: dict[str, str] = {}
-    compared = strange[:_MOST_COMPARED]
-    cleans = np.array([each.outlines[1] for each in compared if each.outlines], np.float32)
-    for each in strange:
+    scenes = find_scenes([each.outlines for each in strange if each.outlines])
+    for number, each in enumerate(strange):
         pair, why = each.pair, ""
         fitting = [
             one.pair
@@ -148,8 +152,8 @@ def _foreign_clean(
             why = f": it is also the partner of {fitting[0].rainy.path}"
         elif fitting:
             why = f": it is a copy of {fitting[0].clean.path}"
-        elif each.outlines and (found := best_fit(each.outlines[0], cleans)) is not None:
-            why = f", but {compared[found].pair.clean.path} does"
+        elif number in scenes:
+            why = f", but {strange[scenes[number]].pair.clean.path} does"
         if why:
             what = f"{pair.clean.path} does not show the scene of {pair.rainy.path}"
             problems[pair.id] = what + why
@@ -188,6 +192,18 @@ def note_small(inspections: Sequence[Inspection]) -> str:
         f"{count_of(len(small), 'pair')} with a side below SSIM's window of {SSIM_SIDE} pixels, "
         f"such as {first.pair.rainy.path} ({first.width}x{first.height}): "
         "SSIM is not defined there and stays empty"
+    )
+
+
+def note_turned(inspections: Sequence[Inspection]) -> str:
+    """Return a sentence about pairs that were turned; empty if there are none."""
+    found = [each for each in inspections if each.turned]
+    if not found:
+        return ""
+    return (
+        f"{count_of(len(found), 'pair')} with an orientation flag (EXIF), "
+        f"such as {found[0].pair.rainy.path}: turned upright, as cv2.imread does; "
+        "programs that read with PIL.Image.open get other numbers"
     )
 
 

@@ -74,6 +74,27 @@ def count_problems(card: DatasetCard, match: Match) -> list[str]:
     return [f"{found} pairs instead of {card.count}{absent}{unused}"]
 
 
+def notes_on_unused(card: DatasetCard, match: Match) -> list[str]:
+    """Return what has to be said of files that are part of no pair, though they seem to be meant.
+
+    A wrong count is a problem already; where a card has none, nothing else would tell.
+    """
+    notes = []
+    if match.aside:
+        layout = match.layout
+        patterns = [text for text in (layout.combined, layout.rainy, layout.clean) if text]
+        notes.append(
+            f"{count_of(len(match.aside), 'image')} not used, such as {match.aside[0]}: the layout "
+            f'"{layout.name}" has names such as {" and ".join(patterns)}, with these endings'
+        )
+    if match.unused_clean and not card.count:
+        notes.append(
+            f"{count_of(len(match.unused_clean), 'clean image')} not used, such as "
+            f"{match.unused_clean[0]}: no rainy partner"
+        )
+    return notes
+
+
 def variant_of(card: DatasetCard, found: Set[tuple[int, int]]) -> Variant | None:
     """Return the altered copy that has these sizes, widths first; None for an original."""
     if not card.sizes or found <= set(card.sizes):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.catalog.folders import content_root
 from rainbench.catalog.patterns import Fields, Pattern, parse_pattern
 from rainbench.core.errors import PairError
+from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.text import natural_key
 from rainbench.pairs.files import Files, files_below, name_problem, shown
 from rainbench.pairs.lists import read_list
@@ -52,12 +53,14 @@ class Match:
         pairs: The complete pairs, in natural order of their ids.
         problems: What keeps other files from being pairs, a sentence each.
         unused_clean: Clean files that no rainy file asks for.
+        aside: Images that would be members but for their endings.
     """
 
     layout: Layout
     pairs: tuple[Pair, ...]
     problems: tuple[str, ...] = ()
     unused_clean: tuple[str, ...] = ()
+    aside: tuple[Path, ...] = ()
 
 
 def find_copies(
@@ -170,7 +173,7 @@ def _match_combined(layout: Layout, files: Files) -> Match:
         Pair(name, Source(path, halves["rainy"]), Source(path, halves["clean"]))
         for name, (_, path) in zip(_ids(single), single, strict=True)
     )
-    return Match(layout, pairs, tuple(found.problems))
+    return Match(layout, pairs, tuple(found.problems), aside=tuple(found.aside))
 
 
 def _match_two(layout: Layout, files: Files) -> Match:
@@ -210,7 +213,9 @@ def _match_two(layout: Layout, files: Files) -> Match:
         for name, (_, path, partner) in zip(names, found, strict=True)
     )
     unused = tuple(str(m.paths[0]) for m in clean.members if m.paths[0] not in used)
-    return Match(layout, pairs, tuple(problems), unused)
+    members = {path for member in rainy.members for path in member.paths} | clean_paths
+    aside = [path for path in (*rainy.aside, *clean.aside) if path not in members]
+    return Match(layout, pairs, tuple(problems), unused, tuple(dict.fromkeys(aside)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,7 @@ class _Found:
     pattern: Pattern
     members: list[_Member]
     problems: list[str]
+    aside: list[Path]
 
 
 def _find(text: str, files: Files) -> _Found:
@@ -233,12 +239,16 @@ def _find(text: str, files: Files) -> _Found:
     pattern = parse_pattern(text)
     members: dict[Fields, _Member] = {}
     problems = [why for folder, why in files.unreadable if pattern.may_lie_in(folder)]
+    suffix = PurePosixPath(text).suffix
+    aside = []
     for name in files.by_name:
         readings = pattern.read(name)
         if not readings:
             if not name.isascii() and pattern.read(_with_plain_digits(name)):
                 where = shown(files.by_name[name])
                 problems.append(f"{where}: its number has characters that are no digits: rename it")
+            elif _is_image(name) and pattern.read(f"{name.rpartition('.')[0]}{suffix}"):
+                aside += files.called(name)
             continue
         for path in files.called(name):
             if problem := name_problem(path, name):
@@ -250,7 +260,11 @@ def _find(text: str, files: Files) -> _Found:
         for member in members.values()
         if len(member.paths) > 1
     ]
-    return _Found(pattern, list(members.values()), problems)
+    return _Found(pattern, list(members.values()), problems, aside)
+
+
+def _is_image(name: str) -> bool:
+    return PurePosixPath(name).suffix in IMAGE_SUFFIXES
 
 
 def _with_plain_digits(name: str) -> str:

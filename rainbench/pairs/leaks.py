@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rainbench.core.images import Image
 from rainbench.pairs.layouts import Source
-from rainbench.pairs.load import PairSet, load_image
+from rainbench.pairs.load import PairSet
+from rainbench.pairs.pictures import load_image
 
 HASH_SIDE = 16
 """Side of the grid that a picture's fingerprint is taken on."""

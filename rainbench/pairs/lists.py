@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ LARGEST_LIST = 256 << 20
 _LONGEST_LINE = 8192
 """Two paths as long as any system allows."""
 
-_SEPARATOR = re.compile(r"[ \t,;|]")
+_BLANKS = " \t\u00a0\u2002\u2003\u2007\u2009\u202f\u3000\u200b"
+"""What looks like a blank in an editor, those that web pages and word processors put included."""
+
+_SEPARATOR = re.compile(f"[{_BLANKS},;|]")
 _MOST_SEPARATORS = 64
 _SHOWN = 100
 
@@ -57,10 +61,11 @@ def read_list(name: str, files: Files) -> Listed:
     """Return the pairs of a list file of a data set; nothing if there is no such file.
 
     Two paths stand in a line, with blanks, a tab, a comma, a semicolon or a bar between them, in
-    quotes or not, relative to the data set's folder (a leading slash means that folder), with
-    slashes or backslashes. Where a path has blanks or commas itself, the line is divided where both
-    parts are files; where that can be done in two ways the line is a problem. Empty lines and lines
-    that begin with ``#`` are passed over.
+    quotes or not, relative to the data set's folder (a leading slash means that folder) or absolute
+    and inside of it, with slashes or backslashes. Where a path has blanks or commas itself, the
+    line is divided where both parts are files; where that can be done in two ways the line is a
+    problem. Empty lines and lines that begin with ``#`` are passed over, and so is a first line
+    that names columns.
 
     Args:
         name: Of the list, relative to the data set's folder.
@@ -80,11 +85,15 @@ def read_list(name: str, files: Files) -> Listed:
         return listed
     called = shown(listing)
     rainy_lines: dict[Path, tuple[int, str]] = {}
-    for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
+    lines = re.split(r"\r\n|\r|\n", text)
+    first = next((number for number, line in enumerate(lines, start=1) if line.strip()), 0)
+    for number, line in enumerate(lines, start=1):
         where = f"{called}, line {number}"
         try:
             divided = _divide(line, files)
         except PairError as error:
+            if number == first and _is_header(line, files):
+                continue
             listed.problems.append(f"{where}: {error}")
             continue
         if divided is None:
@@ -95,6 +104,8 @@ def read_list(name: str, files: Files) -> Listed:
             continue
         rainy_lines[rainy] = number, rainy_name
         listed.pairs[rainy_name] = rainy, clean
+    if not listed.pairs and not listed.problems:
+        listed.problems.append(f"{called}: names no pair; a line holds a rainy and a clean path")
     return listed
 
 
@@ -125,7 +136,8 @@ def _divide(line: str, files: Files) -> tuple[_Named, _Named] | None:
     if len(line) > _LONGEST_LINE or len(_SEPARATOR.findall(line)) > _MOST_SEPARATORS:
         raise PairError(f"expected a rainy and a clean path, found {_short(line)}")
     divisions: dict[tuple[Path, Path], tuple[_Named, _Named]] = {}
-    for rainy, clean in _halves(line):
+    for halves in _halves(line):
+        rainy, clean = (_inside(name, files) for name in halves)
         rainy_files = files.find(rainy)
         clean_files = files.find(clean) if rainy_files else []
         if not clean_files:
@@ -160,7 +172,7 @@ def _halves(line: str) -> Iterator[tuple[str, str]]:
 
 
 def _plain(path: str) -> str:
-    path = path.strip(" \t,;|")
+    path = path.strip(f"{_BLANKS},;|")
     for quote in ('"', "'"):
         if len(path) > 1 and path[0] == path[-1] == quote:
             path = path[1:-1].strip()
@@ -170,9 +182,33 @@ def _plain(path: str) -> str:
     return path.removeprefix("./").lstrip("/")
 
 
+def _inside(name: str, files: Files) -> str:
+    """Return a path relative to the folder: of an absolute one that leads into it, the rest."""
+    for start in _absolute(files.folder):
+        if name.startswith(start):
+            return name[len(start) :]
+    return name
+
+
+@functools.cache
+def _absolute(folder: Path) -> tuple[str, ...]:
+    places = dict.fromkeys((folder.absolute().as_posix(), folder.resolve().as_posix()))
+    return tuple(f"{place.strip('/')}/" for place in places)
+
+
+def _words(line: str) -> list[str]:
+    return [word for word in re.split(f"[{_BLANKS}\\s,;|]+", line) if _plain(word)]
+
+
+def _is_header(line: str, files: Files) -> bool:
+    """Return whether a line names columns: words without a folder and an ending."""
+    words = [_plain(word) for word in _words(line)]
+    return len(words) > 1 and not any(set(word) & set("./") or files.find(word) for word in words)
+
+
 def _why_not(line: str, files: Files) -> str:
-    words = [word for word in re.split(r"[\s,;|]+", line) if _plain(word)]
-    missing = [word for word in words if not files.find(_plain(word))]
+    words = _words(line)
+    missing = [word for word in words if not files.find(_inside(_plain(word), files))]
     if len(words) != 2 or not missing:
         return f"expected a rainy and a clean path, found {_short(line)} ({len(words)} words)"
     name = _plain(missing[0])

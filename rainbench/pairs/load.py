@@ -2,62 +2,40 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
-
 from rainbench.catalog.cards import DatasetCard, Variant
 from rainbench.core.errors import ImageError, PairError, RainbenchError
-from rainbench.core.escape import escape_formula
-from rainbench.core.images import Image, pixel_hash, read_image
+from rainbench.core.orientation import AS_STORED
 from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.checks import (
     Inspection,
     check_order,
     inspect,
     note_small,
+    note_turned,
     problems_between,
 )
-from rainbench.pairs.choose import choose_layout, count_problems, problem_text, variant_of
-from rainbench.pairs.layouts import Pair, Source
+from rainbench.pairs.choose import (
+    choose_layout,
+    count_problems,
+    notes_on_unused,
+    problem_text,
+    variant_of,
+)
+from rainbench.pairs.layouts import Pair
+from rainbench.pairs.manifest import PairInfo
+from rainbench.pairs.pictures import load_oriented_pair
 
 _LOG = logging.getLogger(__name__)
 
 Opened = TypeVar("Opened")
-
-CHANGED = "changed while the run was going on"
-"""What is said of a file that is not any more what it was when it was checked."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairInfo:
-    """One line of a manifest: a pair as it was found on disk.
-
-    Attributes:
-        id: The pair's id.
-        rainy: Path of the rainy file, relative to the copy's folder.
-        clean: Path of the clean file, likewise.
-        width: Width in pixels.
-        height: Height in pixels.
-        rainy_sha256: `rainbench.core.images.pixel_hash` of the rainy image.
-        clean_sha256: The same of the clean image.
-    """
-
-    id: str
-    rainy: str
-    clean: str
-    width: int
-    height: int
-    rainy_sha256: str
-    clean_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +123,9 @@ def load_pairs(
         )
     if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")
-    if note := note_small(good):
-        _LOG.warning("%s: %s", card.name, note)
+    for note in (*notes_on_unused(card, match), note_small(good), note_turned(good)):
+        if note:
+            _LOG.warning("%s: %s", card.name, note)
     manifest = tuple(_info(each, folder) for each in good)
     return PairSet(
         card=card,
@@ -234,74 +213,10 @@ def first_that_fits(
     raise PairError("\n".join(every), hint=problems[0].hint)
 
 
-def load_pair(pair: Pair, info: PairInfo | None = None) -> tuple[Image, Image]:
-    """Read the rainy and the clean picture of a pair; a file that holds both is decoded once.
-
-    Args:
-        pair: The pair.
-        info: What it was when it was checked: the pictures have to be the same still.
-
-    Raises:
-        ImageError: A file cannot be used, or changed since it was checked.
-    """
-    rainy_sha256, clean_sha256 = (info.rainy_sha256, info.clean_sha256) if info else ("", "")
-    if pair.rainy.path != pair.clean.path:
-        return load_image(pair.rainy, rainy_sha256), load_image(pair.clean, clean_sha256)
-    both = read_image(pair.rainy.path)
-    return (
-        _checked(pair.rainy, _part(pair.rainy, both), rainy_sha256),
-        _checked(pair.clean, _part(pair.clean, both), clean_sha256),
-    )
-
-
-def load_image(source: Source, sha256: str = "") -> Image:
-    """Read an image of a pair, a half of a file included.
-
-    Args:
-        source: Where it is.
-        sha256: `rainbench.core.images.pixel_hash` that it had when it was checked; empty for any.
-
-    Raises:
-        ImageError: The file cannot be used, cannot be cut into halves, or changed since it was
-            checked.
-    """
-    return _checked(source, _part(source, read_image(source.path)), sha256)
-
-
-def _checked(source: Source, image: Image, sha256: str) -> Image:
-    if sha256 and pixel_hash(image) != sha256:
-        raise ImageError(source.path, CHANGED, hint="Run again.")
-    return image
-
-
-def _part(source: Source, image: Image) -> Image:
-    if not source.half:
-        return image
-    width = image.shape[1]
-    if width % 2:
-        raise ImageError(
-            source.path, f"should hold two images side by side, but its width {width} is odd"
-        )
-    half = image[:, : width // 2] if source.half == "left" else image[:, width // 2 :]
-    return np.ascontiguousarray(half)
-
-
-def manifest_csv(manifest: Iterable[PairInfo]) -> str:
-    """Return a manifest as CSV text with a header line."""
-    text = io.StringIO()
-    names = [field.name for field in fields(PairInfo)]
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(
-        [escape_formula(str(getattr(info, name))) for name in names] for info in manifest
-    )
-    return text.getvalue()
-
-
 def _inspect(pair: Pair, *, streaks: bool) -> Inspection | str:
     try:
-        rainy, clean = load_pair(pair)
-        return inspect(pair, rainy, clean, streaks=streaks)
+        rainy, clean, orientation = load_oriented_pair(pair)
+        return inspect(pair, rainy, clean, streaks=streaks, turned=orientation != AS_STORED)
     except ImageError as error:
         return str(error)
 

@@ -16,7 +16,8 @@ from rainbench.core.images import read_image
 from rainbench.core.progress import Advance, unseen
 from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import PairSet, load_image, load_pair
+from rainbench.pairs.load import PairSet
+from rainbench.pairs.pictures import load_image, load_pair
 from rainbench.report.rows import PUBLISHED_PSNR_TOLERANCE, PUBLISHED_SSIM_TOLERANCE
 
 FAMILIES: Mapping[str, str] = {

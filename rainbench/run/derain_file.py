@@ -179,7 +179,7 @@ def _source_hash(task: DerainTask) -> str:
 
 
 def _derain_image(task: DerainTask, predictor: Predictor, style: Style) -> Derained:
-    rainy = read_image(task.source, upright=True)
+    rainy = read_image(task.source)
     started = time.perf_counter()
     restored = quantise(predictor(rainy), "round")
     seconds = time.perf_counter() - started

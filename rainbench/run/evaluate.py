@@ -22,7 +22,8 @@ from rainbench.core.machine import device_kind, usable_cores
 from rainbench.core.progress import Advance, unseen
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import PairInfo, load_pair
+from rainbench.pairs.manifest import PairInfo
+from rainbench.pairs.pictures import load_pair
 from rainbench.run.cost import peak_bytes
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance

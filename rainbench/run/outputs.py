@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,14 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from rainbench.core.errors import ImageError, RainbenchError
-from rainbench.core.images import pixel_hash, read_image
+from rainbench.core.images import Image, pixel_hash, read_image, read_oriented
+from rainbench.core.orientation import as_stored
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, best_fit, likeness, outline
-from rainbench.pairs.load import CHANGED, PairInfo, PairSet, load_image
+from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline
+from rainbench.pairs.load import PairSet
+from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
+from rainbench.pairs.pictures import CHANGED, load_image, load_oriented
 from rainbench.run.key import code_of_folder, protocol_settings
 from rainbench.run.results import FOLDER_KIND, RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
@@ -137,11 +141,9 @@ def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], patter
         strange: Of each that does not look like its clean image: both files and outlines.
         pattern: By which they were matched.
     """
-    if not strange:
-        return
-    cleans = np.array([clean for *_, clean in strange])
-    for file, clean, restored, _ in strange:
-        if (found := best_fit(restored, cleans)) is not None:
+    for number, found in find_scenes([each[2:] for each in strange]).items():
+        file, clean = strange[number][:2]
+        if strange[found][1] != clean:
             raise RainbenchError(
                 f"{file} does not show the scene of {clean}, but that of {strange[found][1]}",
                 hint=f'By the pattern "{pattern}" it stands for the first: are the images numbered '
@@ -152,9 +154,20 @@ def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], patter
 def _check(pair: Pair, file: Path) -> tuple[str, str, tuple[Outline, Outline] | None]:
     """Return the hash of a restored image, what is wrong with it, and outlines that differ."""
     try:
-        restored, clean = read_image(file), load_image(pair.clean)
+        restored, flag = read_oriented(file)
+        clean, flag_of_clean = load_oriented(pair.clean)
     except ImageError as error:
         return "", str(error), None
+    if flag != flag_of_clean and (
+        _apart(as_stored(restored, flag), clean) * 2 < _apart(restored, clean)
+        or _apart(restored, as_stored(clean, flag_of_clean)) * 2 < _apart(restored, clean)
+    ):
+        problem = (
+            f"{file} (orientation flag {flag}) shows the scene another way up than "
+            f"{pair.clean.path} (flag {flag_of_clean}): it was turned once too often, or not at "
+            "all; turn it as the flags ask (EXIF) and save it without one"
+        )
+        return "", problem, None
     if restored.shape == clean.shape:
         outlines = outline(restored), outline(clean)
         alike = likeness(*outlines) >= LEAST
@@ -169,6 +182,13 @@ def _check(pair: Pair, file: Path) -> tuple[str, str, tuple[Outline, Outline] | 
         f"{wanted_width}x{wanted_height}",
         None,
     )
+
+
+def _apart(one: Image, other: Image) -> float:
+    """Return the mean absolute difference of two pictures; without an end for two sizes."""
+    if one.shape != other.shape:
+        return math.inf
+    return float(np.abs(one.astype(np.int16) - other).mean())
 
 
 def _copies(images: Sequence[tuple[PairInfo, str]]) -> str:

@@ -172,7 +172,7 @@ def check_protocol(card: DatasetCard) -> None:
 
 def how_to_get_dataset(card: DatasetCard) -> str:
     """Return the sentence that tells where a data set comes from."""
-    return f"no copy found: {card.sources[0]}; give the folder that holds it with --data"
+    return f"no copy found; it comes from {card.sources[0]}: give its folder with --data"
 
 
 def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:

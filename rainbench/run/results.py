@@ -34,7 +34,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.files import lock_folder, read_regular_file, write_atomically, writing
 from rainbench.core.resume import key_of
 from rainbench.metrics import PROTOCOLS
-from rainbench.pairs.load import manifest_csv
+from rainbench.pairs.manifest import manifest_csv
 from rainbench.run.key import stale_reason
 from rainbench.run.scores import (
     LARGEST_FILE,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rainbench.core.errors import ImageError, RainbenchError, StoreError, failing_alone
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, decode_image, encode_png, pixel_hash
+from rainbench.core.orientation import AS_STORED, find_orientation
 from rainbench.core.resume import file_hash, key_of, read_record, write_record
 from rainbench.packaging.package import FileFacts, Parameter
 from rainbench.rain.depth import read_depth
@@ -268,8 +269,8 @@ class _Maker:
         }
 
     def _copy(self, path: str, image: Image, data: bytes) -> str:
-        """Write a picture of the input: its own bytes where it is a PNG."""
-        if not data.startswith(b"\x89PNG"):
+        """Write a picture of the input: its own bytes where it is a PNG that lies upright."""
+        if not data.startswith(b"\x89PNG") or find_orientation(data) != AS_STORED:
             return self._write(path, image)
         return self._store(path, image, data)
 

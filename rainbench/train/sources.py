@@ -19,7 +19,8 @@ from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image
 from rainbench.core.random import philox
 from rainbench.core.text import count_of, natural_key
 from rainbench.pairs.layouts import Pair, match_layouts
-from rainbench.pairs.load import load_first_copy, load_image, load_pair
+from rainbench.pairs.load import load_first_copy
+from rainbench.pairs.pictures import load_image, load_pair
 from rainbench.rain.transform import Synthesis
 
 _LOG = logging.getLogger(__name__)

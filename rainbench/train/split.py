@@ -15,7 +15,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.text import count_of
 from rainbench.pairs.layouts import copies_of, match_layouts
 from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
-from rainbench.pairs.load import load_image
+from rainbench.pairs.pictures import load_image
 from rainbench.train.sources import LOOKED_AT, TrainingPairs, Window, shuffled
 
 _LOG = logging.getLogger(__name__)

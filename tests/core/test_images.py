@@ -108,18 +108,3 @@ def test_pixel_hash_sees_pixels_and_shape_only(png):
     assert pixel_hash(image) == pixel_hash(np.asfortranarray(image))
     assert pixel_hash(image) != pixel_hash(image.reshape(34, 21, 3))
     assert pixel_hash(image) != pixel_hash(image[..., ::-1])
-
-
-def test_a_photograph_is_turned_upright_on_request_only(tmp_path):
-    """An EXIF segment that says: turn by 90 degrees clockwise to show."""
-    stored = np.zeros((16, 32, 3), np.uint8)
-    stored[:, :8] = 255
-    jpeg = cv2.imencode(".jpg", stored)[1].tobytes()
-    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
-    segment = b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif
-    file = tmp_path / "photo.jpg"
-    file.write_bytes(jpeg[:2] + segment + jpeg[2:])
-    assert read_image(file).shape == (16, 32, 3)
-    upright = read_image(file, upright=True)
-    assert upright.shape == (32, 16, 3)
-    assert upright[:6].min() > 200 and upright[12:].max() < 50

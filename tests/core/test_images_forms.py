@@ -186,3 +186,12 @@ def test_what_cannot_be_read_exactly_is_refused(name, tmp_path):
 def test_read_gray_knows_the_same_forms(tmp_path):
     (tmp_path / "x.tga").write_bytes(encoded(GRAY, "TGA"))
     assert np.array_equal(read_gray(tmp_path / "x.tga"), GRAY.astype(np.uint16) * 257)
+
+
+@pytest.mark.parametrize("number", [1, 5, 8, 32773], ids=["raw", "lzw", "deflate", "packbits"])
+def test_compressed_tiffs_of_opencv_are_whole(tmp_path, number):
+    """It writes an orientation and a sample format into each, which says nothing of damage."""
+    image = np.random.default_rng(number).integers(0, 256, (30, 41, 3), np.uint8)
+    file = tmp_path / "a.tif"
+    assert cv2.imwrite(str(file), image, [cv2.IMWRITE_TIFF_COMPRESSION, number])
+    assert np.array_equal(read_image(file), image[..., ::-1])

@@ -1,5 +1,8 @@
 """Networks of the tests: right, wrong and slow ones."""
 
+import os
+import subprocess
+import sys
 import time
 
 import torch
@@ -138,6 +141,27 @@ class Harm(nn.Module):
 
     def exits(self, rainy):
         raise SystemExit(0)
+
+    def ends(self, rainy):
+        os._exit(0)
+
+    def ends_by_posix(self, rainy):
+        sys.modules[os.name]._exit(0)
+
+    def forks(self, rainy):
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+        return rainy
+
+    def writes(self, rainy):
+        os.write(1, b"raw\n")
+        print("by print")
+        sys.__stdout__.write("by name\n")
+        sys.__stdout__.flush()
+        subprocess.run(["echo", "by a child"], check=True)
+        return rainy
 
     def recursion(self, rainy):
         return self.recursion(rainy)

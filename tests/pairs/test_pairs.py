@@ -16,7 +16,9 @@ from rainbench.core.errors import PairError, RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.pairs.layouts import copies_of, find_copies, match_layouts
 from rainbench.pairs.leaks import find_leaks, fingerprint
-from rainbench.pairs.load import load_first_copy, load_image, load_pairs, manifest_csv
+from rainbench.pairs.load import load_first_copy, load_pairs
+from rainbench.pairs.manifest import manifest_csv
+from rainbench.pairs.pictures import load_image
 
 PLAIN = Layout(name="plain", rainy="input/{id:d}.png", clean="target/{id:d}.png")
 CARD = dataclasses.replace(small_pairs.CARD, count=5, layouts=(PLAIN,), sizes=((64, 48),))

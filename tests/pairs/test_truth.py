@@ -3,6 +3,7 @@
 import logging
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from embedded import mini_pairs
@@ -189,3 +190,84 @@ def test_one_file_that_a_pattern_gives_to_several_is_never_suspected(tmp_path):
             write_png(tmp_path / f"rainy/{scene}_{copy}.png", rainy)
     layout = Layout(name="y", rainy="rainy/{id}_{copy:d}.png", clean="clean/{id}.png")
     assert len(load_pairs(card(layout), tmp_path).pairs) == 6
+
+
+def smooth(number, cells=3, strength=110.0):
+    """A picture without an edge: a few random colours and what lies between them."""
+    few = np.random.default_rng(number).random((cells, cells, 3)).astype(np.float32)
+    large = cv2.resize(few, (128, 96), interpolation=cv2.INTER_CUBIC)
+    return np.clip(large * strength + 60, 0, 255).astype(np.uint8)
+
+
+def streaked(clean, number, share=0.01):
+    """Streaks that hide every edge of a smooth picture."""
+    drops = np.random.default_rng(1000 + number).random(clean.shape[:2]) < share
+    streaks = np.minimum(cv2.filter2D(drops.astype(np.float32), -1, np.eye(11)), 1)
+    return np.clip(clean + 100 * streaks[..., None], 0, 255).astype(np.uint8)
+
+
+def foggy(clean, number):
+    top, bottom = np.random.default_rng(number).uniform((0.3, 0.6), (0.4, 0.9))
+    seen = np.linspace(top, bottom, len(clean))[:, None, None]
+    return (clean * seen + 220 * (1 - seen)).astype(np.uint8)
+
+
+def frames(number):
+    """A picture that changes from frame to frame by almost nothing."""
+    return np.roll(smooth(0), number, axis=1)
+
+
+def smooth_set(folder, order, scene=smooth, rain=streaked):
+    """Write eight pairs, the clean images in another order; -1 leaves a pair out."""
+    for half in ("rainy", "clean"):
+        (folder / half).mkdir(parents=True)
+    for number, other in enumerate(order):
+        if other >= 0:
+            write_png(folder / f"rainy/{number}.png", rain(scene(number), number))
+            write_png(folder / f"clean/{number}.png", scene(other))
+    return folder
+
+
+ORDERS = {
+    "by one": (1, 2, 3, 4, 5, 6, 7, 0),
+    "a line is missing": (1, 2, 3, 4, 5, 6, 7, -1),
+    "from the middle on": (0, 1, 2, 3, 5, 6, 7, -1),
+    "back": (-1, 0, 1, 2, 3, 4, 5, 6),
+    "by three": (3, 4, 5, 6, 7, 0, 1, 2),
+    "reversed": (7, 6, 5, 4, 3, 2, 1, 0),
+    "two exchanged": (1, 0, 2, 3, 4, 5, 6, 7),
+    "as sorted as text": (0, 1, 5, 2, 6, 3, 7, 4),
+}
+
+
+@pytest.mark.parametrize("share", [0.003, 0.02])
+@pytest.mark.parametrize("order", ORDERS.values(), ids=ORDERS)
+def test_smooth_pictures_in_another_order(tmp_path, order, share):
+    def rain(clean, number):
+        return streaked(clean, number, share)
+
+    folder = smooth_set(tmp_path / "toy", order, rain=rain)
+    with pytest.raises(
+        PairError, match=r"clean/\d\.png does not show the scene of .*, but .*clean/"
+    ):
+        load_pairs(card(), folder)
+
+
+RIGHT = {
+    "light rain": (smooth, lambda clean, number: streaked(clean, number, 0.002)),
+    "heavy rain": (smooth, lambda clean, number: streaked(clean, number, 0.05)),
+    "fog": (smooth, foggy),
+    "fog and rain": (smooth, lambda clean, number: streaked(foggy(clean, number), number)),
+    "almost no contrast": (lambda number: smooth(number, strength=12), streaked),
+    "gradients": (lambda number: smooth(number, cells=2), streaked),
+    "gradients in fog": (lambda number: smooth(number, cells=2), foggy),
+    "frames of a video": (frames, streaked),
+    "one colour": (lambda number: np.full((96, 128, 3), 90 + number, np.uint8), streaked),
+}
+
+
+@pytest.mark.parametrize(("scene", "rain"), RIGHT.values(), ids=RIGHT)
+def test_smooth_pictures_in_the_right_order(tmp_path, scene, rain):
+    folder = smooth_set(tmp_path / "toy", range(8), scene, rain)
+    degradation = ("mist",) if rain is foggy else ("streaks",)  # which do not add detail
+    assert len(load_pairs(card(degradation=degradation), folder).pairs) == 8

@@ -256,3 +256,9 @@ def test_a_renamed_cell_is_not_another_entrys(run, golden, tmp_path):
     assert "identity" not in cells and "is of identity on mini-streaks" in cells["prenet.rain100l"]
     assert call("accept", run, "--golden", tmp_path / "own") and call("compare", run)
     assert not list((tmp_path / "own").rglob("*.csv"))
+
+
+def test_report_says_that_the_plan_of_a_run_is_damaged(run, rainbench):
+    (run / "run.json").write_text("{")
+    done = rainbench("report", run)
+    assert done.returncode == 1 and "run.json: is damaged" in done.stderr

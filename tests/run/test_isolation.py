@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,8 @@ RAINY = np.random.default_rng(1).integers(0, 256, (40, 56, 3), dtype=np.uint8)
 HARMS = {
     "raises": "ZeroDivisionError: nothing",
     "exits": "failed on an image of 64x48: SystemExit",
+    "ends": "failed on an image of 64x48: SystemExit: os._exit(0)",
+    "ends by posix": "failed on an image of 64x48: SystemExit: os._exit(0)",
     "recursion": "RecursionError",
     "unspeakable": "Unspeakable",
     "cancelled": "GeneratorExit",
@@ -37,7 +41,7 @@ HARMS = {
     "bytes ": "of torch.uint8",
     "infinite": "not finite",
     "trains": "sets itself into training mode",
-    "constructor": "does not take these arguments: SystemExit",
+    "constructor": "cannot be made with the arguments of its card: SystemExit",
 }
 
 
@@ -212,3 +216,32 @@ def test_the_commands_say_what_failed_and_in_their_exit_code(rainbench, toy, tmp
     )
     assert again.returncode == 1 and "failed: raiser on toy: " in again.stderr
     assert "Traceback" in again.stderr  # where somebody looks for a mistake of his network
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_of_a_network_may_end_itself(cards, harmful):
+    harmful("forks")
+    end = os._exit
+    assert (predictor(cards)(RAINY) == np.float32(RAINY / np.float32(255))).all()
+    assert os._exit is end
+
+
+def test_nothing_but_json_is_on_standard_output(rainbench, toy, harmful):
+    harmful("writes")
+    done = rainbench(
+        "run", "-b", "net", "-d", "toy", "--data", toy, "--out", "o", "--device", "cpu", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["cells"] == {"done": 1}
+    for words in ("raw", "by print", "by name", "by a child"):
+        assert words in done.stderr
+
+
+def test_output_without_a_stream_or_a_reader(rainbench):
+    """As for a daemon, and for ``| head``."""
+    listing = f"{sys.executable} -m rainbench list protocols"
+    for end in (">&-", "2>&-", "| true"):
+        call = ["bash", "-c", f"{listing} {end}"]
+        done = subprocess.run(call, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "Traceback" not in done.stderr
+        assert ("prenet-y" in done.stdout) is (end == "2>&-")

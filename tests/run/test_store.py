@@ -238,3 +238,11 @@ def test_a_cell_that_does_not_say_what_it_depends_on_is_not_kept(tmp_path, text)
         (tmp_path / "key.json").write_text(text)
     assert not CellResult(tmp_path).fits(PARTS, IMAGES)
     assert fill(tmp_path) == 0 and CellResult(tmp_path).fits(PARTS, IMAGES)
+
+
+def test_a_folder_in_the_place_of_a_file(tmp_path):
+    (tmp_path / "cell/images.csv/x").mkdir(parents=True)
+    with pytest.raises(
+        StoreError, match=r"images\.csv.*\n  There is a folder where a file is needed"
+    ):
+        fill(tmp_path / "cell")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.core.progress import Advance, unseen
-from rainbench.pairs.load import load_pair
+from rainbench.pairs.pictures import load_pair
 from rainbench.report.figures.draw import Box, Panel
 from rainbench.report.figures.plots import Cost
 from rainbench.report.restored import Restorer

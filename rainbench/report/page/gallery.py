@@ -15,7 +15,8 @@ from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.images import Image, write_png
 from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.load import PairInfo, load_pair
+from rainbench.pairs.manifest import PairInfo
+from rainbench.pairs.pictures import load_pair
 from rainbench.report.page.numbers import plain
 from rainbench.report.restored import Restorer
 from rainbench.run.options import RunOptions
