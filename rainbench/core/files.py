@@ -19,13 +19,18 @@ _UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` under a temporary name beside ``path``, then rename it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = unfinished(path)
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     except BaseException:  # an interrupt as well: nothing half written stays
         temporary.unlink(missing_ok=True)
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """Return the name beside ``path`` under which it is written, which `sweep` knows."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def read_regular_file(path: Path, most: int) -> bytes:
