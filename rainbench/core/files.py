@@ -8,11 +8,11 @@ import importlib
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rainbench.core.errors import StoreError
+from rainbench.core.errors import RainbenchError, StoreError
 
 _UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
@@ -57,6 +57,25 @@ def read_regular_file(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
+
+
+def refuse_inside(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write into a folder that is read: results would be inputs of the next call.
+
+    Args:
+        out: The folder to be written.
+        inputs: What is read; only folders count.
+
+    Raises:
+        RainbenchError: ``out`` is one of the folders, or lies in one at any depth.
+    """
+    target = out.resolve()
+    for folder in inputs:
+        if folder.is_dir() and target.is_relative_to(folder.resolve()):
+            raise RainbenchError(
+                f"--out {out}: lies in the input folder {folder}",
+                hint="Give an --out outside of it: what is written there would be an input, too.",
+            )
 
 
 def is_file(path: Path) -> bool:
