@@ -102,8 +102,8 @@ def _write_page(
     from rainbench.run.options import resolve_options
     from rainbench.run.results import RunResults
 
-    complete = sum(cell.summary is not None for cell in RunResults(run).cells())
-    with progress("pictures", pictures * complete) as advance:
+    complete = [cell.summary["images"] for cell in RunResults(run).cells() if cell.summary]
+    with progress("pictures", sum(min(pictures, images) for images in complete)) as advance:
         report = make_report(
             run,
             registry,

@@ -169,7 +169,8 @@ def _lock(file: IO[bytes]) -> None:
 
 
 ALL_KEPT = "The disk is full: free some space and run again; what is there is kept."
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a disk that has no room for more."""
 
 
 @contextlib.contextmanager
@@ -179,7 +180,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "Give another --out, or change the folder's permissions."
-        if error.errno in _FULL:
+        if error.errno in FULL:
             hint = ALL_KEPT
         elif error.errno in (errno.EEXIST, errno.ENOTDIR):
             hint = "There is a file where a folder is needed: give another --out."
