@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import importlib
+import io
 import os
 import re
 import stat
@@ -57,6 +59,43 @@ def read_regular_file(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
+
+
+def read_csv(file: Path, most: int) -> list[tuple[int, list[str]]]:
+    """Return the rows of a CSV file, which an editor or a spreadsheet may have saved.
+
+    Args:
+        file: UTF-8 with or without a mark; blank lines are passed over.
+        most: Bytes beyond which it is refused unread.
+
+    Returns:
+        Each row with the number of the line where it ends.
+
+    Raises:
+        RainbenchError: The file cannot be read, or is no CSV file.
+    """
+    number = 1
+    try:
+        text = read_regular_file(file, most).decode("utf-8-sig")
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        found = []
+        for row in rows:
+            number = rows.line_num
+            if any(field.strip() for field in row):
+                found.append((number, row))
+    except OSError as error:
+        raise RainbenchError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise RainbenchError(
+            f"{file}: line {line} is not UTF-8 text", hint="Save the file as UTF-8."
+        ) from None
+    except csv.Error as error:
+        raise RainbenchError(
+            f"{file}: is no CSV file: {error} (after line {number})",
+            hint="Fields with commas or quotes stand in double quotes.",
+        ) from None
+    return found
 
 
 def refuse_inside(out: Path, inputs: Iterable[Path]) -> None:
