@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from rainbench.catalog.published import PublishedCell, load_published, load_reasons, read_tables
+from rainbench.catalog.published import PublishedCell, load_reasons
 from rainbench.catalog.registry import Registry
-from rainbench.catalog.tables import record_from_table
-from rainbench.core.errors import RainbenchError
-from rainbench.core.text import did_you_mean
 from rainbench.report.grid import Cell, Column, Grid, Mark, mark_best, number, transpose
+from rainbench.report.paper_layouts import Layout, Metric, find_table
 from rainbench.report.rows import Row, build_rows, set_beside
 
-Metric = Literal["PSNR", "SSIM"]
 NONE = "–"
 """What stands where there is no number."""
 
@@ -25,126 +20,6 @@ STACKED = 2
 
 _DIGITS: Mapping[str, int] = {"PSNR": 2, "SSIM": 4}
 _MARKS: Mapping[str, Mark] = {"bold": "best", "colour": "best", "underline": "second"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feature:
-    """A row of check marks.
-
-    Attributes:
-        name: What it says.
-        has: The methods, as printed, that have it.
-    """
-
-    name: str
-    has: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How a paper prints one table; the keys are explained in ``reports/layouts.toml``."""
-
-    paper: str
-    table: str
-    title: str = ""
-    methods: Literal["rows", "columns"] = "rows"
-    numbers: tuple[Metric, ...] = ("PSNR", "SSIM")
-    joined: str = ""
-    bracketed: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    features: tuple[Feature, ...] = ()
-
-    def label(self, cell: PublishedCell, methods: Sequence[tuple[str, str]]) -> str:
-        """Return a method's name as the paper prints it.
-
-        Args:
-            cell: The cell.
-            methods: Method and variant of every cell of the table.
-        """
-        names = (f"{cell.method}|{cell.variant}", cell.method)
-        printed = next((self.labels[name] for name in names if name in self.labels), "")
-        if printed:
-            return printed
-        variants = {variant for method, variant in methods if method == cell.method}
-        plain = len(variants - set(self.bracketed)) == 1
-        return cell.method if plain or not cell.variant else f"{cell.method} ({cell.variant})"
-
-
-def find_table(
-    paper: str, table: str, folders: Sequence[Path] = ()
-) -> tuple[Layout, list[PublishedCell]]:
-    """Return a paper's table and how it is printed.
-
-    Args:
-        paper: The paper's name, in any case: ``spanet``.
-        table: Its number, ``2`` or ``T2``, or a name such as ``README 1``.
-        folders: Where else to look, see `rainbench.catalog.registry.Registry.folders`.
-
-    Raises:
-        RainbenchError: There is no such paper or table, or it holds no PSNR and SSIM.
-
-    Example:
-        >>> layout, cells = find_table("spanet", "2")
-        >>> layout.table, len(cells)
-        ('T2', 14)
-    """
-    published = _tables_by_paper(paper, folders)
-    tables = list(dict.fromkeys(cell.table for cell in published))
-    name = published[0].paper
-    wanted = table.strip().casefold()
-    found = [each for each in tables if each.casefold() in (wanted, f"t{wanted}")]
-    if not found:
-        raise RainbenchError(
-            f"{name} has no table {table} of PSNR and SSIM",
-            hint=f"Its tables are: {', '.join(tables)}.",
-        )
-    cells = [cell for cell in published if cell.table == found[0]]
-    layouts = [
-        each for each in load_layouts(folders) if (each.paper, each.table) == (name, found[0])
-    ]
-    return (layouts[0] if layouts else Layout(paper=name, table=found[0])), cells
-
-
-def tables_of(paper: str, folders: Sequence[Path] = ()) -> list[tuple[str, str]]:
-    """Return the name and title of every table of a paper that holds PSNR and SSIM.
-
-    Raises:
-        RainbenchError: There is no such paper.
-
-    Example:
-        >>> tables_of("rranet")
-        [('T1', 'Synthetic data sets'), ('T2', 'SPA-Data')]
-    """
-    cells = _tables_by_paper(paper, folders)
-    titles = {(layout.paper, layout.table): layout.title for layout in load_layouts(folders)}
-    names = dict.fromkeys((cell.paper, cell.table) for cell in cells)
-    return [(name[1], titles.get(name, "")) for name in names]
-
-
-def _tables_by_paper(paper: str, folders: Sequence[Path]) -> list[PublishedCell]:
-    published = load_published(folders)
-    cells = [cell for cell in published if cell.paper.casefold() == paper.casefold()]
-    if not cells:
-        papers = sorted({cell.paper for cell in published})
-        raise RainbenchError(
-            f"no published tables of {paper}",
-            hint=f"{did_you_mean(paper, papers)} Papers: {', '.join(papers)}.",
-        )
-    return cells
-
-
-def load_layouts(folders: Sequence[Path] = ()) -> list[Layout]:
-    """Read every ``layouts.toml``, the package's and those of the user's folders."""
-    layouts: dict[tuple[str, str], tuple[Layout, Path]] = {}
-    for file, table in read_tables("layouts.toml", "tables", folders):
-        layout = record_from_table(Layout, table, file)
-        known = layouts.setdefault((layout.paper, layout.table), (layout, file))
-        if known[1] != file:
-            raise RainbenchError(
-                f"{file}: {layout.table} of {layout.paper} stands in {known[1]} already",
-                hint="Remove one of the two.",
-            )
-    return [layout for layout, _ in layouts.values()]
 
 
 def paper_table(paper: str, table: str, registry: Registry, out: Path | None = None) -> Grid:
@@ -160,6 +35,8 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         RainbenchError: See `find_table`.
     """
     layout, cells = find_table(paper, table, registry.folders)
+    if layout.parameters:
+        return _parameters_table(layout, registry)
     rows = build_rows(out, registry) if out is not None else []
     measured = _Measured(rows, registry)
     methods = [(cell.method, cell.variant) for cell in cells]
@@ -191,9 +68,8 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
             group = f"{name}, {side}" if len(datasets) > 1 else side
             columns += [Column(head, group) for head in heads]
             fields += lists
-    what = f"Table {layout.table[1:]}" if layout.table.startswith("T") else layout.table
     grid = Grid(
-        title=": ".join(part for part in (f"{layout.paper}, {what}", layout.title) if part),
+        title=_caption(layout),
         columns=tuple(columns),
         rows=tuple(zip(*fields, strict=True)),
         remarks=(
@@ -202,6 +78,28 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         ),
     )
     return grid if layout.methods == "rows" else _with_features(transpose(grid, "Methods"), layout)
+
+
+def _caption(layout: Layout) -> str:
+    what = f"Table {layout.table[1:]}" if layout.table.startswith("T") else layout.table
+    return ": ".join(part for part in (f"{layout.paper}, {what}", layout.title) if part)
+
+
+def _parameters_table(layout: Layout, registry: Registry) -> Grid:
+    """Return a table of printed numbers of parameters beside those of our networks."""
+    ours = {card.title: card.parameters for card in registry.baselines.values()}
+    rows = tuple(
+        (
+            Cell(label),
+            Cell(f"{printed:,}", printed),
+            Cell(f"{ours[label]:,}", ours[label])
+            if label in ours
+            else Cell(NONE, note="no entry here for this network"),
+        )
+        for label, printed in layout.parameters.items()
+    )
+    columns = (Column("Methods", numeric=False), Column("published"), Column("here"))
+    return Grid(title=_caption(layout), columns=columns, rows=rows)
 
 
 def _stack(upper: Sequence[Cell], lower: Sequence[Cell], stacked: bool) -> list[Cell]:
