@@ -86,7 +86,7 @@ def can_seal():
     [
         "run -b identity -d mini-streaks --limit 2 --device cpu --out out",
         "synth streaks clean --workers 1 --out out",
-        "train prenet_r --clean clean --steps 1 --short --width 4 --name x --workers 0 --out out",
+        "train prenet_r --clean clean --steps 1 --short --width 4 --name x --workers 1 --out out",
         "derain median clean --out out",
     ],
     ids=lambda words: words.split()[0],

@@ -1,5 +1,6 @@
 """Errors that nobody foresaw, and how much is said."""
 
+import os
 import subprocess
 import sys
 
@@ -53,3 +54,41 @@ def test_help_imports_nothing_slow():
     )
     done = subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, text=True)
     assert done.stderr.strip() == "[]" and "--verbose" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+@pytest.mark.parametrize(
+    "call",
+    [
+        "--help", "--version", "list", "list --json", "show prenet", "show rgb --json",
+        "report --paper nasnet", "run -b identity -d toy --data {data} --out {out} --threads 1",
+        "derain median {data}/toy/input --out {out}", "build-mini --help",
+    ],
+)  # fmt: skip
+def test_a_full_disk_behind_standard_output_is_one_line(toy, cards, tmp_path, call):
+    home = tmp_path / "home"
+    words = call.format(data=toy, out=tmp_path / "out").split()
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "rainbench", "-q", *words], stdout=full, stderr=subprocess.PIPE,
+            text=True, cwd=tmp_path,
+            env={**os.environ, "HOME": str(home), "RAINBENCH_PATH": str(cards)},
+        )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("Error: ")]
+    assert line.startswith("Error: standard output")
+    assert line.endswith("cannot be written: No space left on device")
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+    assert not list(home.rglob("crash-*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/dev/full")
+def test_work_goes_on_where_messages_cannot_be_written(toy, cards, tmp_path):
+    call = ["run", "-b", "identity", "-d", "toy", "--threads", "1", "--out", "out", "--data"]
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-m", "rainbench", *call, toy], stdout=subprocess.PIPE, stderr=full,
+            cwd=tmp_path, env={**os.environ, "RAINBENCH_PATH": str(cards)},
+        )  # fmt: skip
+    assert done.returncode == 0 and b"identity" in done.stdout
+    assert (tmp_path / "out" / "table.csv").exists()

@@ -180,6 +180,32 @@ def _tensors(mapping: Mapping[object, object]) -> dict[str, Tensor]:
     }
 
 
+def overlapping(tensors: Mapping[str, Tensor]) -> str:
+    """Return the name of a tensor whose values share memory as no program lays them out, or "".
+
+    The old file format has no checksums, and a damaged stride reads other values without a word. A
+    stride of zero is right: one value that is repeated.
+
+    Example:
+        >>> import torch
+        >>> value = torch.arange(6.0)
+        >>> good = {"whole": value.view(2, 3).T, "repeated": value[:1].expand(3)}
+        >>> overlapping(good | {"bad": value.as_strided((2, 3), (1, 1))})
+        'bad'
+    """
+    import torch
+
+    for name, tensor in tensors.items():
+        if tensor.layout == torch.strided:
+            reach = 0
+            for step, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
+                if length > 1 and step:
+                    if step <= reach:
+                        return name
+                    reach += step * (length - 1)
+    return ""
+
+
 def _generators(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
     """Return the parts of a flat state dict that bear a network's name, where there are others."""
     parts: dict[str, dict[str, Tensor]] = {}

@@ -2,31 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
-import shutil
+import socket
+import ssl
 import stat
-import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.registry import Entry
-from rainbench.catalog.weights import file_hash, how_to_get_weights, shipped_weights
-from rainbench.core.errors import WeightsError
+from rainbench.catalog.weights import how_to_get_weights, shipped_weights
+from rainbench.core.errors import WeightsError, told
+from rainbench.core.files import sweep, unfinished
+from rainbench.core.resume import file_hash
 from rainbench.core.text import duration, shortened
 
 BY_HAND = "Get the file by hand and give it with --from FILE."
 
-_PART = ".fetch-"
 _CHUNK = 1 << 18
 _SILENCE = 60.0
 """Seconds without a byte after which a server is given up."""
+
+
+_IN_WORDS: dict[type[Exception], str] = {
+    http.client.InvalidURL: "it is no valid address",
+    UnicodeError: "it is no valid address",
+    socket.gaierror: "the server's name is not known: is there a connection to the net?",
+    TimeoutError: "the server does not answer in time",
+    ConnectionRefusedError: "the server refuses the connection",
+    ConnectionError: "the connection broke off",
+    http.client.IncompleteRead: "the connection broke off",
+    http.client.HTTPException: "the server's answer cannot be understood",
+    ValueError: "it is no valid address",
+}
+"""What is said of errors of the network, those of a kind before the kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +92,12 @@ def fetch_weights(
             raise WeightsError(f"{entry.name}: {target} lies outside of {folder}")
         if source is None and target.is_file() and file_hash(target) == card.sha256:
             return target
-        with _beside(target, limits) as arrived:
+        with _beside(target) as arrived:
             if source is not None:
                 _copy(source, arrived, limits)
             else:
                 _download(entry.name, card.source, arrived, limits)
-            _check(entry.name, card, arrived, source)
+            _check(entry, card, arrived, source)
             arrived.replace(target)
     except OSError as error:
         where = error.filename or target
@@ -90,20 +105,35 @@ def fetch_weights(
     return target
 
 
-@contextmanager
-def _beside(target: Path, limits: FetchLimits) -> Iterator[Path]:
-    """Yield a path on the target's disk that is gone afterwards; so are those of killed fetches."""
+@contextlib.contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Yield a path on the target's disk that is gone afterwards; so are those of killed fetches.
+
+    Folders that are made for it stay only where something lies in them at the end.
+    """
+    made = [each for each in (target.parent, *target.parent.parents) if not each.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f"{_PART}*"):
-        if time.time() - left.lstat().st_mtime > limits.seconds:  # nobody is at work there
-            shutil.rmtree(left, ignore_errors=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_PART) as temporary:
-        yield Path(temporary) / "file"
+    sweep(target.parent, ".*.part")
+    temporary = unfinished(target)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+        for folder in made:
+            with contextlib.suppress(OSError):  # it holds the weights, or somebody else's files
+                folder.rmdir()
 
 
 def _copy(source: Path, file: Path, limits: FetchLimits) -> None:
+    if not source.exists():
+        raise WeightsError(
+            f"{source}: there is no such file", hint="Check the path given with --from."
+        )
     if not stat.S_ISREG(source.stat().st_mode):  # a pipe or a device may have no end
-        raise WeightsError(f"{source}: is a folder, a pipe or a device, not a file of weights")
+        raise WeightsError(
+            f"{source}: is a folder, a pipe or a device, not a file of weights",
+            hint="Give the file itself with --from.",
+        )
     with source.open("rb") as content:
         _stream(content.read, file, str(source), limits)
 
@@ -156,15 +186,26 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _failed(name: str, address: str, error: Exception) -> WeightsError:
+    reason = shortened(_reason(error), 200)
+    return WeightsError(f"{name}: {address} cannot be downloaded: {reason}", hint=BY_HAND)
+
+
+def _reason(error: Exception) -> str:
+    """Return in words what the libraries say in numbers and names of their own."""
     if isinstance(error, urllib.error.HTTPError):
-        reason = f"the server answers {error.code} {error.reason}"
-    elif isinstance(error, urllib.error.URLError):
-        reason = str(error.reason)
-    else:
-        reason = f"{type(error).__name__}: {error}"
-    return WeightsError(
-        f"{name}: {address} cannot be downloaded: {shortened(reason, 200)}", hint=BY_HAND
-    )
+        phrase = http.client.responses.get(error.code, "")
+        refused = " with an address that is not followed" if error.code // 100 == 3 else ""
+        return f"the server answers {error.code} {phrase}".rstrip() + refused
+    if isinstance(error, urllib.error.URLError) and isinstance(error.reason, Exception):
+        error = error.reason
+    if isinstance(error, ssl.SSLCertVerificationError):  # a ValueError as well
+        return f"the server's certificate is not trusted: {error.verify_message}"
+    for kind, words in _IN_WORDS.items():
+        if isinstance(error, kind):
+            return words
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(getattr(error, "reason", "")) or told(error)
 
 
 def _stream(read: Callable[[int], bytes], file: Path, where: str, limits: FetchLimits) -> int:
@@ -191,15 +232,18 @@ def _too_large(where: str, limits: FetchLimits) -> WeightsError:
     )
 
 
-def _check(name: str, card: WeightsCard, file: Path, source: Path | None) -> None:
+def _check(entry: Entry, card: WeightsCard, file: Path, source: Path | None) -> None:
     found = file_hash(file)
     if found == card.sha256:
         return
     with file.open("rb") as content:
         is_page = content.read(64).lstrip()[:1] == b"<"
     what = "an HTML page" if is_page else f"another file (sha256 {found[:12]}...)"
+    hint = "Open the address in a browser, save the file, and give it with --from FILE."
+    if source is not None:
+        hint = f"What is wanted is {Path(card.files[0]).name} from {card.source}."
     raise WeightsError(
-        f"{source or card.source}: is {what}, not the weights of {name} "
+        f"{source or card.source}: is {what}, not the weights of {entry.name} "
         f"(sha256 {card.sha256[:12]}...)",
-        hint="Open the address in a browser, save the file, and give it with --from FILE.",
+        hint=hint,
     )

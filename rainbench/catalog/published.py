@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,16 @@ from pathlib import Path
 from rainbench.catalog.folders import report_files
 from rainbench.catalog.registry import Entry
 from rainbench.catalog.tables import read_toml, record_from_table
-from rainbench.core.errors import CardError
+from rainbench.core.errors import CardError, RainbenchError
+from rainbench.core.files import read_csv
+from rainbench.core.text import count_of, shortened
 
 COLUMNS = (
     "paper", "table", "dataset", "method", "variant", "entry", "protocol", "evidence",
     "psnr", "ssim", "retrained", "mark", "note",
 )  # fmt: skip
+
+_MOST_BYTES = 1 << 24
 
 _TEXTS = frozenset(COLUMNS) - {"psnr", "ssim", "retrained"}
 
@@ -106,15 +110,25 @@ def load_published(folders: Sequence[Path] = ()) -> list[PublishedCell]:
 
 def _read_table(file: Path) -> list[PublishedCell]:
     try:
-        rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise CardError(f"{file}: cannot be read: {error}") from None
-    if rows and tuple(rows[0]) != COLUMNS:
-        raise CardError(f"{file}: the columns must be {', '.join(COLUMNS)}")
-    try:
-        return [_cell(row) for row in rows]
-    except ValueError as error:
-        raise CardError(f"{file}: {error}") from None
+        (first, header), *rows = read_csv(file, _MOST_BYTES) or [(1, [])]
+    except RainbenchError as error:
+        raise CardError(error.message, hint=error.hint, file=file) from None
+    if tuple(header) != COLUMNS:
+        raise CardError(
+            f"{file}: line {first}: the columns must be {', '.join(COLUMNS)}", file=file
+        )
+    cells = []
+    for line, row in rows:
+        try:
+            cells.append(_cell(dict(zip(COLUMNS, row, strict=True))))
+        except ValueError as error:
+            what = (
+                str(error)
+                if len(row) == len(COLUMNS)
+                else (f"has {count_of(len(row), 'field')}, not {len(COLUMNS)}")
+            )
+            raise CardError(f"{file}: line {line}: {what}", file=file) from None
+    return cells
 
 
 def _cell(row: dict[str, str]) -> PublishedCell:
@@ -129,7 +143,15 @@ def _cell(row: dict[str, str]) -> PublishedCell:
 
 
 def _number(text: str) -> float | None:
-    return float(text) if text else None
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{shortened(text, 60)} is no number")
+    return value
 
 
 def load_reasons(folders: Sequence[Path] = ()) -> list[Reason]:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rainbench.catalog.checkpoints import find_state_dicts, load_checkpoint, spellings
+from rainbench.catalog.checkpoints import find_state_dicts, load_checkpoint, overlapping, spellings
 from rainbench.catalog.file_kinds import what_is_wrong
 from rainbench.catalog.registry import Entry
 from rainbench.core import resume
@@ -150,6 +150,11 @@ def read_state_dicts(path: Path, sha256: str = "") -> dict[str, dict[str, Tensor
             f"{path}: holds no state dict: no names with tensors",
             hint="Save one with torch.save(network.state_dict(), FILE).",
         )
+    for state in state_dicts.values():
+        if name := overlapping(state):
+            raise WeightsError(
+                f"{path}: is damaged: values of {name} lie over each other", hint="Fetch it again."
+            )
     return state_dicts
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.commands.options import run_argument
+from rainbench.commands.options import PLACE, run_argument
 from rainbench.core.progress import say, show
 from rainbench.core.text import count_of
 
@@ -21,7 +21,7 @@ Examples:
 @run_argument
 @click.option(
     "--golden",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     required=True,
     help="Folder of golden numbers to write into.",
 )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.commands.options import workers_option
+from rainbench.commands.options import PLACE, workers_option
 from rainbench.core.progress import progress, show
 
 
@@ -18,7 +18,7 @@ Example:
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     required=True,
     help="Where the sets are written; those of the same names in it are replaced.",
 )

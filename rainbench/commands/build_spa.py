@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from rainbench.commands.options import (
+    PLACE,
     also_option,
     device_option,
     dry_run_option,
@@ -37,12 +38,10 @@ Examples:
   rainbench build-spa videos/ --out runs/rain --dry-run
   rainbench run -b prenet -d spa-rain --cards runs/rain/dataset --data runs/rain/dataset""",
 )
-@click.argument(
-    "paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path)
-)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PLACE)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     required=True,
     help="Folder of the results; an interrupted build continues in it.",
 )

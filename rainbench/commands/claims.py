@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rainbench.commands.options import cards_option, json_option, open_registry
+from rainbench.commands.options import PLACE, cards_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, did_you_mean
@@ -36,12 +36,12 @@ Examples:
 @click.option("--run", "trained", is_flag=True, help="Try the claims of kind S by small trainings.")
 @click.option(
     "--clean",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="The clean images that the trainings rain upon.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Folder of claims.md and claims.csv, and of the trainings, which continue there.",
 )
 @click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True)
@@ -82,6 +82,7 @@ def command(
     from rainbench.claims.printed import Tables, spreads
     from rainbench.claims.sentences import Finding, load_claims
     from rainbench.claims.trainings import BUDGET
+    from rainbench.core.files import refuse_inside
 
     if out is not None and not trained and (out / BUDGET).exists():
         raise RainbenchError(
@@ -102,6 +103,7 @@ def command(
     if trained:
         if clean is None or out is None:
             raise RainbenchError("--run needs --clean, the images to rain upon, and --out")
+        refuse_inside(out, [clean])
         changes = {"steps": steps, "batch": batch, "patch": patch}
         # Everything known so far is written each time: an interrupted call has its tables too.
         for found in _try(  # noqa: B020 (the findings grow)

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from rainbench.commands.options import cards_option, json_option, open_registry, run_argument
+from rainbench.commands.options import (
+    PLACE,
+    PlacePath,
+    cards_option,
+    json_option,
+    open_registry,
+    run_argument,
+)
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import say, show, show_json
 from rainbench.core.text import count_of
@@ -23,7 +30,7 @@ Examples:
 @run_argument
 @click.option(
     "--golden",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Folder of golden numbers. [default: those of the package]",
 )
 @click.option(
@@ -36,7 +43,7 @@ Examples:
 )
 @click.option(
     "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PlacePath(path_type=Path, dir_okay=False),
     metavar="FILE",
     help='Append a summary in Markdown; in GitHub Actions "$GITHUB_STEP_SUMMARY".',
 )

@@ -10,6 +10,7 @@ import click
 
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.commands.options import (
+    PLACE,
     arithmetic_options,
     cards_option,
     json_option,
@@ -36,10 +37,10 @@ Examples:
   rainbench derain prenet_r.rain100h huge.tif --weights DIR --out derained --tile 512""",
 )
 @click.argument("entry_name", metavar="ENTRY")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=PLACE)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     required=True,
     help="Folder of the results; for a single file also the file to write.",
 )

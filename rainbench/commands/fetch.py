@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.cards import DatasetCard
-from rainbench.commands.options import cards_option, open_registry
+from rainbench.commands.options import PLACE, cards_option, open_registry
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.progress import progress, say, show
 from rainbench.core.text import count_of, parse_size
@@ -22,12 +22,8 @@ Examples:
   rainbench fetch sian.rain100l --from ~/Downloads/rain100l.pth --to weights""",
 )
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--to", "folder", type=click.Path(path_type=Path), default=Path("weights"), show_default=True
-)
-@click.option(
-    "--from", "source", type=click.Path(path_type=Path), help="A file downloaded by hand."
-)
+@click.option("--to", "folder", type=PLACE, default=Path("weights"), show_default=True)
+@click.option("--from", "source", type=PLACE, help="A file downloaded by hand.")
 @click.option("--max-size", default="4GB", show_default=True, help="Refuse larger files.")
 @click.option(
     "--max-time",

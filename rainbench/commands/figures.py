@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from rainbench.catalog.registry import Registry
-from rainbench.commands.options import cards_option, data_option, open_registry, weights_option
+from rainbench.commands.options import (
+    PLACE,
+    cards_option,
+    data_option,
+    open_registry,
+    weights_option,
+)
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show
 from rainbench.core.text import count_of
@@ -31,7 +37,7 @@ Examples:
   rainbench figures runs/full -d rain100l -b 'prenet*' -b sian --image 5 --crop 100,60,80 \\
       --data DIR --weights DIR --out paper/figures""",
 )
-@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/latest"))
+@click.argument("run", type=PLACE, default=Path("runs/latest"))
 @click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Only this one.")
 @click.option(
     "-b", "--baseline", "baselines", multiple=True, metavar="NAME[.TAG]", help="Only these entries."
@@ -50,9 +56,7 @@ Examples:
     metavar="X,Y,SIDE",
     help="What to enlarge, at most two. [default: where the entries differ most]",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Where to. [default: figures in the run]"
-)
+@click.option("--out", type=PLACE, help="Where to. [default: figures in the run]")
 @data_option
 @weights_option
 @cards_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rainbench.catalog.registry import Registry
-from rainbench.commands.options import cards_option, data_option, json_option, open_registry
+from rainbench.commands.options import PLACE, cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
@@ -46,7 +46,7 @@ Examples:
 @click.option("--ssim", help="The published SSIM, instead of a paper's.")
 @click.option(
     "--outputs",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Folder of the images that the number is about. [default: the rainy images]",
 )
 @click.option(

@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 _OLD_RUN = "rainbench.run-as-out"
 _TRUSTED = "rainbench.trust-cards"
 
+
+class PlacePath(click.Path):
+    """A file or folder; an empty text, which would mean the current folder, is refused."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """Read the text."""
+        if value == "":
+            self.fail("it is empty: is a variable of the shell not set?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PLACE = PlacePath(path_type=Path)
+"""Any file or folder."""
+
 AT_ONCE = click.IntRange(1, MOST_AT_ONCE)
 """How many threads or processes work at once."""
 
@@ -32,15 +51,13 @@ def run_argument(function: Function) -> Function:
     """Add the folder of a run, RUN; its old spelling ``--out`` works with a warning."""
     old = click.option(
         "--out",
-        type=click.Path(path_type=Path),
+        type=PLACE,
         hidden=True,
         expose_value=False,
         is_eager=True,
         callback=_old_run,
     )
-    given = click.argument(
-        "run", type=click.Path(path_type=Path), default=Path("runs/latest"), callback=_chosen_run
-    )
+    given = click.argument("run", type=PLACE, default=Path("runs/latest"), callback=_chosen_run)
     return with_options((given, old), function)
 
 
@@ -77,7 +94,7 @@ def _roots_option(flag: str, name: str, what: str, variable: str) -> Callable[[F
         flag,
         name,
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=PLACE,
         callback=_with_environment(variable),
         help=f"Folder that holds {what}; may be repeated. Also {variable} (a path list).",
     )
@@ -90,7 +107,7 @@ def cards_option(function: Function) -> Function:
             "--cards",
             "card_folders",
             multiple=True,
-            type=click.Path(path_type=Path),
+            type=PLACE,
             help="Folder of further cards; may be repeated. Also RAINBENCH_PATH (a path list).",
         ),
         click.option(

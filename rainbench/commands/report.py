@@ -8,7 +8,13 @@ from typing import Literal
 import click
 
 from rainbench.catalog.registry import Registry
-from rainbench.commands.options import cards_option, data_option, open_registry, weights_option
+from rainbench.commands.options import (
+    PLACE,
+    cards_option,
+    data_option,
+    open_registry,
+    weights_option,
+)
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
@@ -24,7 +30,7 @@ Examples:
   rainbench report --paper spanet --table 2
   rainbench report runs/full --paper sian --table 3 --format latex > table3.tex""",
 )
-@click.argument("run", type=click.Path(path_type=Path), default=Path("runs/latest"))
+@click.argument("run", type=PLACE, default=Path("runs/latest"))
 @click.option("--paper", help="Print a table of this paper (`rainbench report --paper sian`).")
 @click.option("--table", help="Which table of it.")
 @click.option(
@@ -96,8 +102,8 @@ def _write_page(
     from rainbench.run.options import resolve_options
     from rainbench.run.results import RunResults
 
-    complete = sum(cell.summary is not None for cell in RunResults(run).cells())
-    with progress("pictures", pictures * complete) as advance:
+    complete = [cell.summary["images"] for cell in RunResults(run).cells() if cell.summary]
+    with progress("pictures", sum(min(pictures, images) for images in complete)) as advance:
         report = make_report(
             run,
             registry,

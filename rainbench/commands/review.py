@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from rainbench.commands.options import PLACE
 from rainbench.core.progress import say, show
 
 
@@ -21,7 +22,7 @@ Examples:
   rainbench review runs/spa
   rainbench review runs/spa --no-browser --port 8000""",
 )
-@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("run", type=PLACE)
 @click.option(
     "--port", default=0, type=click.IntRange(0, 65535), help="Where to listen; 0 takes a free port."
 )

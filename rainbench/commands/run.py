@@ -12,6 +12,7 @@ import click
 
 from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
+    PLACE,
     arithmetic_options,
     cards_option,
     data_option,
@@ -66,7 +67,7 @@ Examples:
 @cards_option
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     default=Path("runs/latest"),
     show_default=True,
     help="Folder of the results; an interrupted run continues in it.",

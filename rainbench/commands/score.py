@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from rainbench.commands.options import cards_option, data_option, json_option, open_registry
+from rainbench.commands.options import PLACE, cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 
@@ -18,12 +18,12 @@ Examples:
   rainbench score results/rain100l -d rain100l --data DIR --name my-net
   rainbench score results -d rain100l --data DIR --out runs/full --json""",
 )
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=PLACE)
 @click.option("-d", "--dataset", required=True, metavar="NAME", help="The data set they belong to.")
 @click.option("--name", help="How the entry is called. [default: the folder's name]")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     default=Path("runs/latest"),
     show_default=True,
     help="The run to add them to.",
@@ -61,6 +61,7 @@ def command(
     refused, and --pattern says which are meant. Files are 8-bit, so how a program rounded when it
     saved them is part of what is scored.
     """
+    from rainbench.core.files import refuse_inside
     from rainbench.core.text import count_of
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_first_copy
@@ -70,6 +71,7 @@ def command(
     from rainbench.run.plan import how_to_get_dataset
     from rainbench.run.results import lock_run
 
+    refuse_inside(out, [folder])
     registry = open_registry(card_folders)
     card = registry.dataset(dataset)
     entry = entry_name(name if name is not None else folder.resolve().name)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rainbench.commands.options import Function
+from rainbench.commands.options import PLACE, Function
 from rainbench.commands.synth_common import SynthChoice, build_options, rain_options
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Examples:
   rainbench synth joint photos/ --order physical --out sets/joint --test-share 1""",
 )
 @click.argument("kind", type=click.Choice(["streaks", "drops", "mist", "joint"]))
-@click.argument("clean", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("clean", metavar="DIR", type=PLACE)
 @click.option(
     "--versions",
     type=click.IntRange(min=1),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rainbench.commands.options import (
+    PLACE,
     Function,
     also_option,
     dry_run_option,
@@ -111,13 +112,13 @@ def build_options(make_plan: Callable[..., SynthPlan]) -> Callable[..., None]:
     options = (
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=PLACE,
             required=True,
             help="Folder of the data set; an interrupted build continues in it.",
         ),
         click.option(
             "--depth",
-            type=click.Path(path_type=Path),
+            type=PLACE,
             help="Depth maps for --mist, named like the images. [default: made up]",
         ),
         click.option(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from rainbench.commands.options import PLACE
 from rainbench.commands.synth_common import SynthChoice, build_options, rain_options
 
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ Examples:
 )
 @click.option(
     "--raindrop",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="A copy of the Raindrop set: 861 training pairs and the 58 of test set A.",
 )
 @click.option(
     "--clean",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Without such a copy: clean images for --drops lens.",
 )
 @click.option("--drops", type=click.Choice(["lens"]), help="Render the drops.")

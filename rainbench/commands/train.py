@@ -16,6 +16,7 @@ from rainbench.catalog.folders import is_installed
 from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
     AT_ONCE,
+    PLACE,
     cards_option,
     data_option,
     device_option,
@@ -75,7 +76,7 @@ Examples:
 @data_option
 @click.option(
     "--clean",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Train on the clean images of this folder, rained upon on the fly.",
 )
 @click.option(
@@ -117,7 +118,7 @@ Examples:
 @click.option("--fused/--no-fused", default=True, show_default=True, help="One optimiser kernel.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Folder of checkpoints and logs; an interrupted training goes on in it. "
     "[default: runs/train/ENTRY.NAME]",
 )
@@ -125,7 +126,7 @@ Examples:
 @click.option(
     "--export",
     "target",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     help="Write the best weights to this .safetensors file and their table beside it.",
 )
 @click.option("--add-to-card", is_flag=True, help="Put the table on the baseline's card.")
@@ -179,7 +180,7 @@ def command(
 
     A training that was interrupted goes on when the same command is run again.
     """
-    from rainbench.core.files import lock_folder
+    from rainbench.core.files import lock_folder, refuse_inside
     from rainbench.train.assemble import make_job, make_options, open_source
     from rainbench.train.engine import process_rank
     from rainbench.train.export import append_to_card
@@ -217,6 +218,7 @@ def command(
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
         raise RainbenchError(f'--name "{tag}" has characters beyond a-z 0-9 _ -')
     out = out or Path("runs/train") / f"{card.name}.{tag}"
+    refuse_inside(out, [clean] if clean else [])
     # Of several processes the first one writes and speaks.
     first = process_rank() == 0
     _speak(first)

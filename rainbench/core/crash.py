@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rainbench import __version__
 from rainbench.core.errors import told
+from rainbench.core.files import FULL
 
 BUG = 70
 """The exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""
@@ -23,6 +24,9 @@ def explain(error: Exception) -> tuple[str, int]:
 
     What the system refuses, a name that is too long or a disk that is full, is no bug of ours.
     """
+    if isinstance(error, OSError) and error.errno in FULL:
+        place = error.filename or "standard output or a file"
+        return f"{place}: cannot be written: {error.strerror}", 2
     log = write_crash_log(error)
     where = f"; the details are in {log}" if log else ""
     if isinstance(error, OSError) and error.strerror:

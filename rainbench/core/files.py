@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import errno
 import importlib
+import io
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rainbench.core.errors import StoreError
+from rainbench.core.errors import RainbenchError, StoreError
 
 _UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write ``data`` under a temporary name beside ``path``, then rename it into place."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = unfinished(path)
     try:
         temporary.write_bytes(data)
         temporary.replace(path)
     except BaseException:  # an interrupt as well: nothing half written stays
         temporary.unlink(missing_ok=True)
         raise
+
+
+def unfinished(path: Path) -> Path:
+    """Return the name beside ``path`` under which it is written, which `sweep` knows."""
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
 def read_regular_file(path: Path, most: int) -> bytes:
@@ -52,6 +59,62 @@ def read_regular_file(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
+
+
+def read_csv(file: Path, most: int) -> list[tuple[int, list[str]]]:
+    """Return the rows of a CSV file, which an editor or a spreadsheet may have saved.
+
+    Args:
+        file: UTF-8 with or without a mark; blank lines are passed over.
+        most: Bytes beyond which it is refused unread.
+
+    Returns:
+        Each row with the number of the line where it ends.
+
+    Raises:
+        RainbenchError: The file cannot be read, or is no CSV file.
+    """
+    number = 1
+    try:
+        text = read_regular_file(file, most).decode("utf-8-sig")
+        rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+        found = []
+        for row in rows:
+            number = rows.line_num
+            if any(field.strip() for field in row):
+                found.append((number, row))
+    except OSError as error:
+        raise RainbenchError(f"{file}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise RainbenchError(
+            f"{file}: line {line} is not UTF-8 text", hint="Save the file as UTF-8."
+        ) from None
+    except csv.Error as error:
+        raise RainbenchError(
+            f"{file}: is no CSV file: {error} (after line {number})",
+            hint="Fields with commas or quotes stand in double quotes.",
+        ) from None
+    return found
+
+
+def refuse_inside(out: Path, inputs: Iterable[Path]) -> None:
+    """Refuse to write into a folder that is read: results would be inputs of the next call.
+
+    Args:
+        out: The folder to be written.
+        inputs: What is read; only folders count.
+
+    Raises:
+        RainbenchError: ``out`` is one of the folders, or lies in one at any depth.
+    """
+    target = out.resolve()
+    for folder in inputs:
+        if folder.is_dir() and target.is_relative_to(folder.resolve()):
+            raise RainbenchError(
+                f"--out {out}: lies in the input folder {folder}",
+                hint="Give an --out outside of it: what is written there would be an input, too.",
+            )
 
 
 def is_file(path: Path) -> bool:
@@ -145,7 +208,8 @@ def _lock(file: IO[bytes]) -> None:
 
 
 ALL_KEPT = "The disk is full: free some space and run again; what is there is kept."
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of a disk that has no room for more."""
 
 
 @contextlib.contextmanager
@@ -155,7 +219,7 @@ def writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         hint = "Give another --out, or change the folder's permissions."
-        if error.errno in _FULL:
+        if error.errno in FULL:
             hint = ALL_KEPT
         elif error.errno in (errno.EEXIST, errno.ENOTDIR):
             hint = "There is a file where a folder is needed: give another --out."

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from rainbench.core.errors import StoreError
 from rainbench.core.escape import visible, visible_json
 
 Advance = Callable[[int, str], None]
@@ -44,19 +45,39 @@ def keep_stdout() -> None:
 
 
 def say(text: str = "") -> None:
-    """Print a line on standard error, where it does not mix with a command's result."""
-    click.echo(visible(text), err=True)
+    """Print a line on standard error, where it does not mix with a command's result.
+
+    Where it cannot be written, as on a full disk, the work goes on without.
+    """
+    try:
+        click.echo(visible(text), err=True)
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def show(text: str) -> None:
-    """Print a command's result on standard output."""
-    click.echo(visible(text))
+    """Print a command's result on standard output.
+
+    Raises:
+        StoreError: It cannot be written: it goes to a full disk.
+    """
+    try:
+        click.echo(visible(text))
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise StoreError(
+            f"standard output: cannot be written: {error.strerror}",
+            hint="Write it to a place with free space; what lies in folders is kept.",
+        ) from None
 
 
 def show_json(content: object) -> None:
     """Print a command's result for machines."""
     text = json.dumps(_plain(content), indent=1, ensure_ascii=False, default=str)
-    click.echo(visible_json(text))
+    show(visible_json(text))
 
 
 def _plain(content: object) -> object:

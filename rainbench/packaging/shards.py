@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
+
+from rainbench.core.files import unfinished
 
 PAIRS_PER_SHARD = 1000
 """Chosen: with crops of 256x256 a shard then has a few hundred megabytes."""
@@ -41,7 +42,7 @@ def write_shards(
     written = []
     for number, batch in enumerate(_batches(samples, pairs_per_shard)):
         path = folder / f"{name}-{number:05d}.tar"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+        temporary = unfinished(path)
         try:
             with tarfile.open(temporary, "w", format=tarfile.PAX_FORMAT) as shard:
                 for key, files in batch:

@@ -13,7 +13,7 @@ from pathlib import Path
 from rainbench.catalog.folders import content_root, report_files
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import escape_formula, unescape_formula
-from rainbench.core.files import read_regular_file, write_atomically
+from rainbench.core.files import read_csv, write_atomically
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.results import CellResult, RunResults
@@ -189,25 +189,21 @@ def read_golden(file: Path) -> Golden:
     Raises:
         RainbenchError: The file cannot be read, or is not what `rainbench accept` writes.
     """
-    try:
-        text = read_regular_file(file, LARGEST_FILE).decode()
-        header, *lines = list(csv.reader(io.StringIO(text))) or [[]]
-    except OSError as error:
-        raise RainbenchError(f"{file}: cannot be read: {error.strerror}") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise _unusable(file, "is no CSV file") from None
+    (first, header), *lines = read_csv(file, LARGEST_FILE) or [(1, [])]
     pairs = [tuple(column.split(":")) for column in header[1:]]
     heads = list(zip(pairs[::2], pairs[1::2], strict=False))
     wanted = [((*one[:2], "psnr"), (*one[:2], "ssim")) for one, _ in heads]
     names = [one[0] for one, _ in heads]
     sound = heads == wanted and all(len(one) == 3 and one[1].isdecimal() for one, _ in heads)
     if header[:1] != ["image"] or len(pairs) % 2 or not sound or len(set(names)) < len(names):
-        raise _unusable(file, "has other columns than image and NAME:VERSION:psnr, :ssim")
+        raise _unusable(
+            file, f"line {first} has other columns than image and NAME:VERSION:psnr, :ssim"
+        )
     if not lines or not names:
         raise _unusable(file, "holds no numbers")
     values: dict[str, dict[str, tuple[float | None, float | None]]] = {}
-    for number, line in enumerate(lines, 2):
-        image = unescape_formula(line[0]) if line else ""
+    for number, line in lines:
+        image = unescape_formula(line[0])
         if len(line) != len(header) or image in values:
             what = "is there twice" if image in values else "has another length"
             raise _unusable(file, f"line {number} {what}")

@@ -35,6 +35,8 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         RainbenchError: There is no such paper or table, or it holds no PSNR and SSIM.
     """
     layout, cells = find_table(paper, table, registry.folders)
+    if layout.parameters:
+        return _parameters_table(layout, registry)
     rows = build_rows(out, registry) if out is not None else []
     measured = _Measured(rows, registry)
     methods = [(cell.method, cell.variant) for cell in cells]
@@ -66,9 +68,8 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
             group = f"{name}, {side}" if len(datasets) > 1 else side
             columns += [Column(head, group) for head in heads]
             fields += lists
-    what = f"Table {layout.table[1:]}" if layout.table.startswith("T") else layout.table
     grid = Grid(
-        title=": ".join(part for part in (f"{layout.paper}, {what}", layout.title) if part),
+        title=_caption(layout),
         columns=tuple(columns),
         rows=tuple(zip(*fields, strict=True)),
         remarks=(
@@ -77,6 +78,28 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         ),
     )
     return grid if layout.methods == "rows" else _with_features(transpose(grid, "Methods"), layout)
+
+
+def _caption(layout: TableLayout) -> str:
+    what = f"Table {layout.table[1:]}" if layout.table.startswith("T") else layout.table
+    return ": ".join(part for part in (f"{layout.paper}, {what}", layout.title) if part)
+
+
+def _parameters_table(layout: TableLayout, registry: Registry) -> Grid:
+    """Return a table of printed numbers of parameters beside those of our networks."""
+    ours = {card.title: card.parameters for card in registry.baselines.values()}
+    rows = tuple(
+        (
+            Cell(label),
+            Cell(f"{printed:,}", printed),
+            Cell(f"{ours[label]:,}", ours[label])
+            if label in ours
+            else Cell(NONE, note="no entry here for this network"),
+        )
+        for label, printed in layout.parameters.items()
+    )
+    columns = (Column("Methods", numeric=False), Column("published"), Column("here"))
+    return Grid(title=_caption(layout), columns=columns, rows=rows)
 
 
 def _stack(upper: Sequence[Cell], lower: Sequence[Cell], stacked: bool) -> list[Cell]:

@@ -1,4 +1,4 @@
-"""Which tables a paper has, and how it prints them."""
+"""Which tables the papers have, and how they print them: ``reports/layouts.toml``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 from rainbench.catalog.published import PublishedCell, load_published, read_tables
 from rainbench.catalog.tables import record_from_table
 from rainbench.core.errors import RainbenchError
-from rainbench.core.text import did_you_mean
+from rainbench.core.text import did_you_mean, natural_key
 
 Metric = Literal["PSNR", "SSIM"]
 
@@ -41,6 +41,7 @@ class TableLayout:
     bracketed: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     features: tuple[Feature, ...] = ()
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
     def label(self, cell: PublishedCell, methods: Sequence[tuple[str, str]]) -> str:
         """Return a method's name as the paper prints it.
@@ -77,13 +78,13 @@ def find_table(
         ('T2', 14)
     """
     published = _tables_by_paper(paper, folders)
-    tables = list(dict.fromkeys(cell.table for cell in published))
+    tables = [name for name, _ in tables_of(paper, folders)]
     name = published[0].paper
     wanted = table.strip().casefold()
     found = [each for each in tables if each.casefold() in (wanted, f"t{wanted}")]
     if not found:
         raise RainbenchError(
-            f"{name} has no table {table} of PSNR and SSIM",
+            f"{name} has no table {table} of PSNR and SSIM, or of parameters",
             hint=f"Its tables are: {', '.join(tables)}.",
         )
     cells = [cell for cell in published if cell.table == found[0]]
@@ -94,7 +95,7 @@ def find_table(
 
 
 def tables_of(paper: str, folders: Sequence[Path] = ()) -> list[tuple[str, str]]:
-    """Return the name and title of every table of a paper that holds PSNR and SSIM.
+    """Return the name and title of every table of a paper that `paper_table` prints.
 
     Raises:
         RainbenchError: There is no such paper.
@@ -106,7 +107,13 @@ def tables_of(paper: str, folders: Sequence[Path] = ()) -> list[tuple[str, str]]
     cells = _tables_by_paper(paper, folders)
     titles = {(layout.paper, layout.table): layout.title for layout in load_layouts(folders)}
     names = dict.fromkeys((cell.paper, cell.table) for cell in cells)
-    return [(name[1], titles.get(name, "")) for name in names]
+    counted = {
+        (layout.paper, layout.table): None
+        for layout in load_layouts(folders)
+        if layout.parameters and layout.paper == cells[0].paper
+    }
+    ordered = sorted(names | counted, key=lambda name: natural_key(name[1])) if counted else names
+    return [(name[1], titles.get(name, "")) for name in ordered]
 
 
 def _tables_by_paper(paper: str, folders: Sequence[Path]) -> list[PublishedCell]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, StoreError, failing_alone, told
-from rainbench.core.files import is_file, sweep
+from rainbench.core.files import is_file, refuse_inside, sweep
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.progress import Advance, unseen
 from rainbench.run.derain_file import (
@@ -72,10 +72,7 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
         what = "is a pipe, a device or a link to nothing"
         there = os.path.lexists(path)
         raise RainbenchError(f"{path}: {what if there else 'there is no such file or folder'}")
-    if out.resolve().is_relative_to(path.resolve()):
-        raise RainbenchError(
-            f"{out}: lies in the input folder {path}", hint="Give an --out outside of it."
-        )
+    refuse_inside(out, [path])
     if out.is_file():
         raise RainbenchError(f"{out}: is a file", hint="Give a folder with --out.")
     sources = [
@@ -88,12 +85,16 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
             f"{path}: holds no images or videos",
             hint=_ENDINGS,
         )
-    return _apart(
+    tasks = _apart(
         [
             DerainTask(file, out / file.relative_to(path).parent / _name(file, kind, style), kind)
             for file, kind in sources
         ]
     )
+    if path.resolve().is_relative_to(out.resolve()):  # a/a/1.png with --out . goes to a/1.png
+        for folder in {task.target.parent for task in tasks}:
+            refuse_inside(folder, [path])
+    return tasks
 
 
 def derain(

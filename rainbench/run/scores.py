@@ -168,6 +168,9 @@ def disagreement(summary: Mapping[str, Any], scores: Mapping[str, Scores]) -> st
     """Return in what a ``cell.json`` and the ``images.csv`` beside it differ; empty for nothing."""
     if "images_sha256" in summary and summary["images"] != len(scores):
         return f"counts {summary['images']} images, images.csv {len(scores)}"
+    scored = {name: None for each in scores.values() for name in each}
+    if lost := [name for name in scored if name not in summary["means"]]:
+        return f"there is no mean of {lost[0]}, which images.csv has"
     wrong = [name for name, mean in summary["means"].items() if not _same(mean, scores, name)]
     return f"the mean of {wrong[0]} is not that of images.csv" if wrong else ""
 

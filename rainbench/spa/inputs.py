@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.files import refuse_inside
 from rainbench.core.resume import file_hash
 from rainbench.core.text import natural_key, safe_name
 from rainbench.video.read import VIDEO_SUFFIXES
@@ -45,27 +46,23 @@ def find_inputs(paths: Sequence[Path], out: Path) -> list[VideoInput]:
     """Find every video in files and folders, in natural order, each once.
 
     Folders are searched to any depth. A folder that holds images and no videos is one sequence.
-    Hidden files, and everything that a build wrote (this one or another), are ignored.
+    Hidden files, and everything that a build wrote, are ignored.
 
     Args:
         paths: Files and folders as given.
-        out: Where the build will write; must not be an input or lie in a folder of images that
-            is one.
+        out: Where the build will write; must not be an input folder or lie in one.
 
     Raises:
-        RainbenchError: A path does not exist, ``out`` would be written into an input, or there is
+        RainbenchError: A path does not exist, ``out`` lies in an input, or there is
             no video at all.
     """
+    refuse_inside(out, paths)
     found: dict[Path, VideoInput] = {}
     for path in paths:
         if not path.exists():
             raise RainbenchError(f"{path}: there is no such file or folder", hint="Check the path.")
-        _refuse_inside(path, out)
-        for item in _walk(path, out) if path.is_dir() else [_file(path, path.name)]:
+        for item in _walk(path) if path.is_dir() else [_file(path, path.name)]:
             found.setdefault(item.path.resolve(), item)
-    for item in found.values():
-        if item.kind == "images":
-            _refuse_sequence(item.path, out)
     if not found:
         given = ", ".join(map(str, paths))
         raise RainbenchError(
@@ -104,11 +101,10 @@ def video_id(item: VideoInput, sha256: str) -> str:
     return f"{safe_name(stem)[:_LONGEST_SLUG].strip('-_') or 'video'}-{sha256[:8]}"
 
 
-def _walk(root: Path, out: Path) -> Iterator[VideoInput]:
-    own = out.resolve()
+def _walk(root: Path) -> Iterator[VideoInput]:
     for folder, subfolders, files in os.walk(root):
         here = Path(folder)
-        if here.resolve() == own or MARKER in files:
+        if MARKER in files:
             subfolders.clear()
             continue
         subfolders[:] = [name for name in subfolders if not name.startswith(".")]
@@ -128,19 +124,3 @@ def _file(path: Path, label: str) -> VideoInput:
 
 def _relative(path: Path, root: Path) -> str:
     return root.name if path == root else path.relative_to(root).as_posix()
-
-
-def _refuse_inside(path: Path, out: Path) -> None:
-    if path.resolve() == out.resolve():
-        raise RainbenchError(
-            f"{out}: is an input, so nothing is written there",
-            hint="Give another --out; a new folder inside it will do.",
-        )
-
-
-def _refuse_sequence(folder: Path, out: Path) -> None:
-    if out.resolve().is_relative_to(folder.resolve()):
-        raise RainbenchError(
-            f"{out}: lies in {folder}, which is an input itself: a folder of images",
-            hint="Give an --out elsewhere.",
-        )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
 from rainbench.core.errors import StoreError
+from rainbench.core.files import unfinished
 from rainbench.core.images import Image
 
 _TICKS = 90_000
@@ -55,7 +55,7 @@ class VideoWriter:
         import av
 
         self._path = path
-        self._part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._part = unfinished(path)
         self._written = 0
         self._last = -1
         even = width % 2 == 0 and height % 2 == 0

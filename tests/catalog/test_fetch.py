@@ -4,8 +4,12 @@ import contextlib
 import hashlib
 import http.server
 import os
+import socket
+import ssl
+import subprocess
 import threading
 import time
+from urllib.error import URLError
 
 import pytest
 
@@ -104,17 +108,57 @@ def test_download_check_rename(tmp_path, address):
         ("/none.pth", "cannot be downloaded: the server answers 404"),
         ("/truncated.pth", r"broke off after 17 of 1,000 bytes"),
         ("/huge.pth", "is larger than 4,294,967,296 bytes"),
-        ("/local.pth", "cannot be downloaded"),
-        ("/round.pth", "cannot be downloaded: the server answers 302"),
-        ("/rubbish.pth", "cannot be downloaded: BadStatusLine"),
+        ("/local.pth", "the server answers 302 Found with an address that is not followed"),
+        ("/round.pth", "cannot be downloaded: the server answers 302 Found with an address"),
+        ("/rubbish.pth", "cannot be downloaded: the server's answer cannot be understood"),
         ("/a b\u00fc.pth", "the server answers 404"),
-        (":99999999/x", "cannot be downloaded"),
+        (":99999999/x", "cannot be downloaded: the server's name is not known"),
     ],
 )
 def test_nothing_is_left_of_a_bad_download(tmp_path, address, path, message):
     with pytest.raises(WeightsError, match=message):
         fetch_weights(entry(address + path), tmp_path / "w")
-    assert list((tmp_path / "w" / "net").iterdir()) == []
+    assert not (tmp_path / "w").exists()
+
+
+def test_folders_that_were_there_stay_after_a_bad_download(tmp_path, address):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "v" / "net").mkdir(parents=True)
+    for folder in ("w", "v"):
+        with pytest.raises(WeightsError):
+            fetch_weights(entry(f"{address}/none.pth"), tmp_path / folder)
+    assert list((tmp_path / "w").iterdir()) == []
+    assert list((tmp_path / "v").rglob("*")) == [tmp_path / "v" / "net"]
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (URLError(socket.gaierror(-2, "Name or service not known")), "name is not known"),
+        (URLError(ConnectionRefusedError(111, "refused")), "the server refuses the connection"),
+        (URLError(OSError(113, "No route to host")), "No route to host"),
+        (TimeoutError("timed out"), "the server does not answer in time"),
+        (ConnectionResetError(104, "reset"), "the connection broke off"),
+        (http.client.RemoteDisconnected("Remote end closed"), "the connection broke off"),
+        (http.client.IncompleteRead(b"x"), "the connection broke off"),
+        (http.client.LineTooLong("header line"), "the server's answer cannot be understood"),
+        (UnicodeError("label too long"), "it is no valid address"),
+        (ssl.SSLCertVerificationError(1, "[SSL: X] (_ssl.c:1)"), "certificate is not trusted"),
+    ],
+)
+def test_errors_of_the_net_are_told_in_words(tmp_path, monkeypatch, error, words):
+    class Broken:
+        def open(self, *_arguments, **_options):
+            raise error
+
+    if isinstance(error, ssl.SSLCertVerificationError):
+        error.verify_message = "self-signed certificate"
+    monkeypatch.setattr("rainbench.catalog.fetch._opener", Broken)
+    with pytest.raises(WeightsError, match=words) as caught:
+        fetch_weights(entry("https://example.org/x.pth"), tmp_path / "w")
+    assert not any(raw in str(caught.value) for raw in ("Errno", "_ssl.c", "Error", "<"))
+    assert "give it with --from FILE" in str(caught.value)
+    assert not (tmp_path / "w").exists()
 
 
 def test_a_redirect_is_followed(tmp_path, address):
@@ -133,7 +177,7 @@ def test_a_download_has_limits(tmp_path, address, path, limits, message):
     with pytest.raises(WeightsError, match=message):
         fetch_weights(entry(address + path), tmp_path / "w", limits=limits)
     assert time.monotonic() - started < 4
-    assert list((tmp_path / "w" / "net").iterdir()) == []
+    assert not (tmp_path / "w").exists()
 
 
 @pytest.mark.parametrize(
@@ -159,13 +203,14 @@ def test_nothing_is_written_outside_of_the_folder(tmp_path, file):
 
 def test_what_a_killed_fetch_left_is_removed_and_one_at_work_is_not(tmp_path):
     (tmp_path / "mine").write_bytes(CONTENT)
-    old, young = tmp_path / "w/net/.fetch-old", tmp_path / "w/net/.fetch-young"
-    for left in (old, young):
-        left.mkdir(parents=True)
-        (left / "file").touch()
-    os.utime(old, (0, 0))
-    fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine")
-    assert young.exists() and not old.exists()
+    with subprocess.Popen(["true"]) as ended:
+        pass
+    at_work = tmp_path / f"w/net/.good.pth.{os.getppid()}.part"
+    at_work.parent.mkdir(parents=True)
+    at_work.touch()
+    (tmp_path / f"w/net/.good.pth.{ended.pid}.part").touch()
+    file = fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine")
+    assert set(file.parent.iterdir()) == {file, at_work}
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
@@ -183,11 +228,12 @@ def test_by_hand(tmp_path):
     file = fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")
     assert file.read_bytes() == CONTENT
     (tmp_path / "other.pth").write_bytes(b"other")
-    with pytest.raises(WeightsError, match=r"other\.pth: is another file"):
+    with pytest.raises(WeightsError, match=r"other\.pth: is another file") as caught:
         fetch_weights(entry("a drive"), tmp_path / "w2", source=tmp_path / "other.pth")
+    assert caught.value.hint == "What is wanted is good.pth from a drive."
     with pytest.raises(WeightsError, match="no address to download from"):
         fetch_weights(entry("a drive"), tmp_path / "w2")
-    with pytest.raises(WeightsError, match="No such file"):
+    with pytest.raises(WeightsError, match=r"gone\.pth: there is no such file\n.*--from"):
         fetch_weights(entry("a drive"), tmp_path / "w2", source=tmp_path / "gone.pth")
 
 
@@ -197,4 +243,13 @@ def test_a_wrong_file_by_hand_is_told_even_where_the_right_one_is_there(tmp_path
     (tmp_path / "other.pth").write_bytes(b"other")
     with pytest.raises(WeightsError, match=r"other\.pth: is another file"):
         fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "other.pth")
+    assert file.read_bytes() == CONTENT
+
+
+def test_one_process_may_fetch_a_file_again(tmp_path):
+    (tmp_path / "mine.pth").write_bytes(b"other")
+    with pytest.raises(WeightsError, match="another file"):
+        fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")
+    (tmp_path / "mine.pth").write_bytes(CONTENT)
+    file = fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")
     assert file.read_bytes() == CONTENT

@@ -277,6 +277,18 @@ def test_a_flipped_bit_among_the_numbers_is_found(tmp_path, state):
         load_checkpoint(file)
 
 
+def test_a_damaged_stride_is_found(tmp_path, state):
+    """The old format has no checksums: the file as it is, with one stride that is too short."""
+    damaged = dict(state)
+    weight = state["conv.weight"]
+    stride = (weight.stride(0) - 1, *weight.stride()[1:])
+    damaged["conv.weight"] = weight.as_strided(weight.shape, stride)
+    file = tmp_path / "w.pth"
+    torch.save({"params": damaged}, file, _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match=r"w\.pth: is damaged: values of conv\.weight lie over"):
+        load_weights(Net(), file)
+
+
 @pytest.mark.parametrize("name", FOREIGN)
 def test_other_files_are_called_what_they_are(tmp_path, name):
     content, message = FOREIGN[name]

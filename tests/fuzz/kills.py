@@ -8,6 +8,9 @@ lie there that the undisturbed run has not left. Ctrl-C twice has to end a comma
 """
 
 import argparse
+import contextlib
+import hashlib
+import http.server
 import os
 import random
 import shutil
@@ -15,6 +18,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -36,18 +40,49 @@ COMMANDS = {
     "synth-jrsrd": "synth-jrsrd --clean {inputs}/clean --drops lens --out {out} --workers 2",
     "build-spa": "build-spa {inputs}/rain.mp4 {inputs}/more.mp4 --out {out} --workers 2",
     "build-mini": "build-mini --out {out}",
+    "package": "synth streaks {inputs}/clean --out {out} --workers 2 --also hugging-face"
+    " --also webdataset --test-share 1",
+    "fetch": "fetch served --cards {inputs}/cards --to {out}",
+    "fetch-from": "fetch served --cards {inputs}/cards --to {out} --from {inputs}/served.pth",
     "train": "train prenet_r --clean {inputs}/clean --steps 8 --short --width 4 --name x"
     " --device cpu --workers 1 --out {out}",
 }
 """Small calls of every command that writes a folder."""
 
+SERVED = bytes(range(256)) * (1 << 17)
+"""The file that is fetched, 32 MB."""
+
 STARTS_FROM_A_RUN = ("report", "figures")
 WITH_WORKERS = ("run", "synth", "synth-jrsrd", "build-spa", "train")
 
 
-def make_inputs(inputs):
-    """Write clean photographs, restored images and two videos of rain."""
+@contextlib.contextmanager
+def server():
+    """Hand out `SERVED` at the address that this yields, for a second."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(SERVED)))
+            self.end_headers()
+            with contextlib.suppress(ConnectionError):
+                for start in range(0, len(SERVED), 1 << 20):
+                    self.wfile.write(SERVED[start : start + (1 << 20)])
+                    time.sleep(0.03)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}/served.pth"
+        serving.shutdown()
+
+
+def make_inputs(inputs, address):
+    """Write clean photographs, restored images, two videos of rain, and weights with their card."""
     import numpy as np
+    import toynets
     from embedded import mini_pairs
     from rain_clips import rain, write_clip
 
@@ -59,6 +94,13 @@ def make_inputs(inputs):
     shutil.copytree(ROOT / "datasets" / "mini" / "streaks" / "rainy", inputs / "restored")
     write_clip(inputs / "rain.mp4", rain("chelsea", 24).frames)
     write_clip(inputs / "more.mp4", rain("coffee", 24).frames)
+    (inputs / "served.pth").write_bytes(SERVED)
+    (inputs / "cards").mkdir()
+    (inputs / "cards" / "served.toml").write_text(
+        toynets.card("served", "Shift", parameters=3)
+        + f'[[weights]]\ntag = "x"\nsha256 = "{hashlib.sha256(SERVED).hexdigest()}"\n'
+        + f'files = ["net/served.pth"]\nsource = "{address}"\nlicence = ""\ntrained_on = []\n'
+    )
     wait(start("run", inputs, inputs / "run"))
 
 
@@ -177,9 +219,9 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     chance, bad, hits = random.Random(given.seed), [], 0
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, server() as address:
         folder = Path(place)
-        make_inputs(folder / "inputs")
+        make_inputs(folder / "inputs", address)
         for number, name in enumerate(given.commands):
             share = (given.kills - hits) // (len(given.commands) - number)
             hit, wrong = kill_often(name, folder / name, folder / "inputs", share, chance)

@@ -1,5 +1,6 @@
 """The page of a run: in a real browser where there is one, with names that try to break it."""
 
+import contextlib
 import json
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from embedded import mini_pairs
 from webdriver import find_browser
 
 from rainbench.catalog.registry import load_registry
+from rainbench.commands.report import _write_page
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.core.resume import file_hash
@@ -117,6 +119,20 @@ def test_pictures_are_the_entries_own(made):
         assert np.array_equal(rainy, same)
         assert [map_["name"] for map_ in item["entries"]["mapped"]["maps"]] == ["brightness"]
     assert {item["image"] for item in data["pictures"]["toy"]} == set(HOSTILE_IMAGES)
+
+
+def test_the_progress_counts_images_that_there_are(made, tmp_path, monkeypatch):
+    root, registry, _ = made
+    shutil.copytree(root / "run", tmp_path / "run")
+    totals = []
+
+    def progress(_title, total):
+        totals.append(total)
+        return contextlib.nullcontext(lambda _amount, _what: None)
+
+    monkeypatch.setattr("rainbench.commands.report.progress", progress)
+    _write_page(tmp_path / "run", registry, 99999999999, (root / "data",), ())
+    assert totals == [4 * len(HOSTILE_IMAGES)]
 
 
 def test_error_maps_share_one_scale():

@@ -151,6 +151,15 @@ def test_a_mean_that_was_edited_is_a_problem(tmp_path):
     assert problem.endswith("the mean of prenet-y is not that of images.csv: run again")
 
 
+def test_a_mean_that_is_missing_is_a_problem(tmp_path):
+    """One byte of a protocol's name changed: its row would be missing from every table."""
+    fill(tmp_path / "cell")
+    file = tmp_path / "cell/cell.json"
+    file.write_text(file.read_text().replace('"prenet-y"', '"prenet-x"', 1))
+    problem = CellResult(tmp_path / "cell").problem
+    assert problem.endswith("there is no mean of prenet-y, which images.csv has: run again")
+
+
 @pytest.mark.parametrize("place", ["timing.csv", "images.csv"])
 def test_a_number_edited_before_the_end_is_found_on_resume(tmp_path, place):
     """An unfinished cell has no cell.json: each image's lines have a hash of their own."""

@@ -27,7 +27,7 @@ def videos(tmp_path):
 
 
 def test_a_build_can_be_run_on_at_once(rainbench, videos, tmp_path):
-    out = videos / "out"
+    out = videos.parent / "out"
     done = rainbench(*COMMAND, videos, "--out", out, "--name", "toyrain", "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -46,7 +46,9 @@ def test_a_build_can_be_run_on_at_once(rainbench, videos, tmp_path):
 
 def test_bad_files_are_lines_and_the_others_go_on(rainbench, videos):
     write_bad(videos / "bad", videos / "Straße.mp4")
-    done = rainbench(*COMMAND, videos / "Straße.mp4", videos / "bad", "--out", videos / "out")
+    done = rainbench(
+        *COMMAND, videos / "Straße.mp4", videos / "bad", "--out", videos.parent / "out"
+    )
     assert done.returncode == 1 and "Traceback" not in done.stderr
     lines = done.stdout.splitlines()
     assert sum(line.startswith("failed: ") for line in lines) == 5
@@ -56,7 +58,7 @@ def test_bad_files_are_lines_and_the_others_go_on(rainbench, videos):
 
 def test_the_plan_alone_writes_nothing(rainbench, videos):
     before = tree(videos)
-    done = rainbench("build-spa", videos, "--out", videos / "out", "--dry-run", "--json")
+    done = rainbench("build-spa", videos, "--out", videos.parent / "out", "--dry-run", "--json")
     assert done.returncode == 0, done.stderr
     plan = json.loads(done.stdout)
     assert [video["video"] for video in plan["videos"]] == ["Straße.mp4", "two.mkv"]
@@ -67,7 +69,8 @@ def test_the_plan_alone_writes_nothing(rainbench, videos):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--out", "my videos"], "is an input"),
+        (["--out", "my videos"], "lies in the input folder"),
+        (["--out", "my videos/out"], "lies in the input folder"),
         (["--out", "o", "--frames", "few"], "neither a number nor auto"),
         (["--out", "o", "--memory", "much"], "not a size"),
         (["--out", "o", "--name", "Rain 1"], "rain-1"),
@@ -85,7 +88,7 @@ def test_wrong_calls(rainbench, videos, arguments, message):
 
 
 def test_review_waits_for_decisions_and_goes_on_with_them(rainbench, videos):
-    out = videos / "out"
+    out = videos.parent / "out"
     call = [*COMMAND, videos, "--out", out, "--review", "--frames", "20", "--density", "sparse"]
     done = rainbench(*call)
     assert done.returncode == 0, done.stderr

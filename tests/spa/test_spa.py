@@ -61,35 +61,34 @@ def test_inputs_are_found_at_any_depth_in_natural_order(tmp_path):
 
 def test_inputs_never_include_what_a_build_wrote(tmp_path):
     videos = tmp_path / "videos"
-    touch(videos / "a.mp4", videos / "out/sequences/x/rainy/000.png", videos / "out/odd.mp4")
+    touch(videos / "a.mp4", videos / "new/odd.mp4", videos / "new/x/rainy/000.png")
+    touch(videos / "new" / MARKER)
     touch(videos / "old/dataset/x.png", videos / "old" / MARKER)
-    assert labels([videos], videos / "out") == ["a.mp4"]
+    assert labels([videos], tmp_path / "out") == ["a.mp4"]
 
 
-@pytest.mark.parametrize(("given", "out"), [("videos", "videos"), ("frames", "frames/out")])
-def test_out_must_not_be_an_input(tmp_path, given, out):
-    touch(tmp_path / "videos/a.mp4", tmp_path / "frames/0.png")
-    with pytest.raises(RainbenchError, match="is an input"):
-        find_inputs([tmp_path / given], tmp_path / out)
-
-
-def test_a_folder_of_images_found_below_is_protected_too(tmp_path):
-    touch(tmp_path / "videos/frames/0.png")
-    with pytest.raises(RainbenchError, match="folder of images"):
-        find_inputs([tmp_path / "videos"], tmp_path / "videos/frames/out")
+@pytest.mark.parametrize(
+    "out", ["videos", "videos/out", "videos/frames/out", "away/../videos/x", "link/out"]
+)
+def test_out_must_not_lie_in_an_input(tmp_path, out):
+    touch(tmp_path / "videos/a.mp4", tmp_path / "videos/frames/0.png", tmp_path / "away/b.mp4")
+    (tmp_path / "link").symlink_to(tmp_path / "videos")
+    with pytest.raises(RainbenchError, match="lies in the input folder"):
+        find_inputs([tmp_path / "away/b.mp4", tmp_path / "videos"], tmp_path / out)
+    assert labels([tmp_path / "away/b.mp4"], tmp_path / "away/out") == ["b.mp4"]
 
 
 def test_missing_and_empty_inputs(tmp_path):
     with pytest.raises(RainbenchError, match="no such file"):
-        find_inputs([tmp_path / "nowhere"], tmp_path / "out")
+        find_inputs([tmp_path / "nowhere"], tmp_path.parent / "out")
     with pytest.raises(RainbenchError, match="no videos found"):
-        find_inputs([tmp_path], tmp_path / "out")
+        find_inputs([tmp_path], tmp_path.parent / "out")
 
 
 def test_ids_differ_for_one_name_and_not_for_one_content(tmp_path):
     touch(tmp_path / "a/v.mp4", tmp_path / "b/v.mp4", tmp_path / "f/0.png")
     (tmp_path / "b/v.mp4").write_bytes(b"other")
-    first, second, frames = find_inputs([tmp_path], tmp_path / "out")
+    first, second, frames = find_inputs([tmp_path], tmp_path.parent / "out")
     ids = [video_id(item, content_hash(item)) for item in (first, second, frames)]
     assert len(set(ids)) == 3
     assert all(re.fullmatch(r"[a-z0-9_-]+-[0-9a-f]{8}", name) for name in ids)
@@ -283,7 +282,7 @@ def build(paths, out, **how):
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A folder of videos of all kinds, built into a folder inside it."""
+    """A folder of videos of all kinds, built into a folder beside it."""
     videos = tmp_path_factory.mktemp("spa") / "videos"
     good = write_clip(videos / "Hof im Regen 雨.mp4", rain("chelsea").frames)
     write_clip(videos / "a/v.mp4", rain("coffee").frames)
@@ -300,7 +299,7 @@ def built(tmp_path_factory):
         write_png(videos / f"bad/sizes/{number}.png", np.full((32, side, 3), 9, np.uint8))
     stack = np.moveaxis(rain("brick").frames[..., 1], 0, 2)
     scipy.io.savemat(videos / "stack.mat", {"input": stack})
-    report = build([videos], videos / "out")
+    report = build([videos], videos.parent / "out")
     return videos, report, {row.sequence or row.video: row for row in report.rows}
 
 
@@ -319,7 +318,7 @@ def test_a_static_video_is_accepted_and_its_clean_frame_close(built, video, scen
     videos, _, _ = built
     (row,) = row_of(built, video)
     assert (row.state, row.scene) == ("accepted", "1/1")
-    clean = read_image(videos / "out/sequences" / row.sequence / "clean.png")
+    clean = read_image(videos.parent / "out/sequences" / row.sequence / "clean.png")
     truth = rain(scene).truth
     assert psnr(clean, truth) > max(45, psnr(rain(scene).frames[3], truth) + 15)
     assert abs(row.estimated_psnr - psnr(clean, truth)) < 6
@@ -331,10 +330,10 @@ def test_a_cut_makes_two_sequences(built):
     assert [row.scene for row in rows] == ["1/2", "2/2"]
     for row, scene in zip(rows, ("coins", "cup"), strict=True):
         content = json.loads(
-            (videos / "out/sequences" / row.sequence / "candidate.json").read_text("utf-8")
+            (videos.parent / "out/sequences" / row.sequence / "candidate.json").read_text("utf-8")
         )
         assert content["scene"] == ([0, 40] if scene == "coins" else [40, 80])
-        clean = read_image(videos / "out/sequences" / row.sequence / "clean.png")
+        clean = read_image(videos.parent / "out/sequences" / row.sequence / "clean.png")
         assert psnr(clean, rain(scene).truth) > 44
 
 
@@ -366,7 +365,7 @@ def test_folders_of_images_and_stacks_are_videos(built):
     for name, truth in truths.items():
         (row,) = row_of(built, name)
         assert row.state == "accepted", row
-        clean = read_image(videos / "out/sequences" / row.sequence / "clean.png")
+        clean = read_image(videos.parent / "out/sequences" / row.sequence / "clean.png")
         assert psnr(clean, truth) > 42
 
 
@@ -383,7 +382,7 @@ def test_equal_files_are_taken_once(built):
 
 def test_candidates_keep_the_contract_of_the_review(built):
     videos, report, _ = built
-    sequences = load_sequences(videos / "out")
+    sequences = load_sequences(videos.parent / "out")
     assert {sequence.name for sequence in sequences} == {
         row.sequence for row in report.rows if row.sequence
     }
@@ -398,7 +397,7 @@ def test_candidates_keep_the_contract_of_the_review(built):
 
 def test_the_set_loads_and_splits_by_video(built):
     videos, report, _ = built
-    root = videos / "out/dataset"
+    root = videos.parent / "out/dataset"
     sources = {}
     for card in report.cards:
         read = read_card(root / f"{card.name}.toml")
@@ -423,17 +422,17 @@ def test_the_set_loads_and_splits_by_video(built):
 
 def test_summaries_hold_every_row(built):
     videos, report, _ = built
-    with (videos / "out/summary.csv").open(encoding="utf-8", newline="") as file:
+    with (videos.parent / "out/summary.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["video"] for row in rows] == [row.video for row in report.rows]
     assert sum(int(row["pairs"]) for row in rows) == sum(card.count for card in report.cards)
-    text = (videos / "out/summary.md").read_text(encoding="utf-8")
+    text = (videos.parent / "out/summary.md").read_text(encoding="utf-8")
     assert all(row.video in text for row in report.rows)
 
 
 def test_run_again_changes_nothing_and_decodes_nothing(built, monkeypatch):
     videos, report, _ = built
-    before = tree(videos / "out")
+    before = tree(videos.parent / "out")
 
     def frames_of_bad_files(path, options, scratch):
         assert path.parent.name == "bad"
@@ -441,9 +440,9 @@ def test_run_again_changes_nothing_and_decodes_nothing(built, monkeypatch):
 
     monkeypatch.setattr("rainbench.spa.video.VideoFrames", frames_of_bad_files)
     monkeypatch.setattr("rainbench.spa.video_pairs.decode", None)
-    again = build([videos], videos / "out")
+    again = build([videos], videos.parent / "out")
     assert again.rows == report.rows
-    assert tree(videos / "out") == before
+    assert tree(videos.parent / "out") == before
 
 
 def test_memory_never_changes_the_result(tmp_path):
