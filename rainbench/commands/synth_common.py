@@ -24,6 +24,7 @@ from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
     from rainbench.packaging.package import Extras
+    from rainbench.rain.ranges import Look
     from rainbench.rain.transform import Blend, Order, StreakModel, Synthesis, SynthesisKind
     from rainbench.synthesis.dataset import SynthPlan, SynthReport
 
@@ -36,6 +37,7 @@ class SynthChoice:
     exaggerate: float | None
     order: Order
     blend: Blend
+    look: Look
     mist: bool
     out: Path
     depth: Path | None
@@ -59,6 +61,7 @@ class SynthChoice:
             mist=self.mist,
             order=self.order,
             blend=self.blend,
+            look=self.look,
             **ranges,
         )
 
@@ -94,6 +97,14 @@ def rain_options(function: Function) -> Function:
             default="screen",
             show_default=True,
             help="How streaks are blended with the image.",
+        ),
+        click.option(
+            "--look",
+            type=click.Choice(["natural", "painted"]),
+            default="natural",
+            show_default=True,
+            help="Streaks and rendered drops as films and photographs show them, or as in the "
+            "published sets: painted streaks reach pure white.",
         ),
         click.option(
             "--mist",

@@ -287,3 +287,24 @@ def test_a_scene_of_which_nothing_can_be_made_does_not_spoil_the_estimate(call, 
                    "--allow-partial")  # fmt: skip
     announced, written = sizes(said)
     assert written / 1.5 < announced < written * 1.5
+
+
+# --- looks --------------------------------------------------------------------------------------
+
+
+def test_the_default_look_is_natural_and_the_published_one_can_be_had(call, tmp_path):
+    (tmp_path / "in").mkdir()
+    write_png(tmp_path / "in/x.png", picture(1, 96, 144))
+    layers = {}
+    for look in ((), ("--look", "natural"), ("--look", "painted")):
+        out = tmp_path / f"out{len(layers)}"
+        code, _ = call("synth-jrsrd", "--clean", tmp_path / "in", "--drops", "lens", "--out", out,
+                       "--levels", "0.6", "--test-share", 1, *look)  # fmt: skip
+        assert code == 0
+        layers[look] = read_image(out / "jrsrd-lens/streaks/x_1.png").max()
+        table = (out / "jrsrd-lens/metadata.csv").read_text().splitlines()[0].split(",")
+        assert ("look" in table) == (look != ("--look", "painted"))
+        softened = "softened to what films of rain show" in (out / "jrsrd-lens.toml").read_text()
+        assert softened == (look != ("--look", "painted"))
+    assert layers[()] == layers["--look", "natural"] < 190
+    assert layers["--look", "painted"] == 217  # 0.85 of white
