@@ -56,8 +56,8 @@ Examples:
 @_range("--rate", "10 100", "Physical: rain rate in mm/h.")
 @_range("--wind", "-2.5 2.5", "Physical: wind across the view in m/s.")
 @_range("--exposure", "0.002 0.0167", "Physical: how long the shutter is open, in seconds.")
-@_range("--drop-count", "500 1200", "Drops on 720x480 pixels.", int)
-@_range("--defocus", "5 9", "Blur of the glass in pixels at 480 rows.")
+@_range("--drop-count", "435 1040", "Drops on 720x480 pixels; painted: 500 1200.", int)
+@_range("--defocus", "3.8 5.9", "Blur of the glass in pixels at 480 rows; painted: 5 9.")
 @_range("--sky", "0.85 1", "Share of sky in the light from above.")
 @_range("--beta", "0.2 0.8", "Density of the mist.")
 @_range("--light", "0.75 0.95", "Brightness of the mist, 0 to 1.")
@@ -108,7 +108,7 @@ def _synthesis(
     from dataclasses import replace
 
     from rainbench.core.errors import RainbenchError
-    from rainbench.rain.drops import DropRanges
+    from rainbench.rain.drops import DROP_RANGES
     from rainbench.rain.mist import MistRanges
     from rainbench.rain.physical_streaks import PhysicalRanges
     from rainbench.rain.streaks import StreakRanges
@@ -125,7 +125,7 @@ def _synthesis(
         kind,
         streak_ranges=replace(StreakRanges(), **painted),
         physical_ranges=replace(PhysicalRanges(), **physical),
-        drop_ranges=replace(DropRanges(), **drops),
+        drop_ranges=replace(DROP_RANGES[choice.look], **drops),
         mist_ranges=replace(MistRanges(), **mist),
     )
     for used, what, values in (

@@ -24,6 +24,8 @@ from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
+    from rainbench.packaging.package import Extras
+    from rainbench.rain.ranges import Look
     from rainbench.rain.transform import Blend, Order, StreakModel, Synthesis, SynthesisKind
     from rainbench.synthesis.dataset import SynthPlan, SynthReport
 
@@ -36,6 +38,7 @@ class SynthChoice:
     exaggerate: float | None
     order: Order
     blend: Blend
+    look: Look
     mist: bool
     out: Path
     depth: Path | None
@@ -59,6 +62,7 @@ class SynthChoice:
             mist=self.mist,
             order=self.order,
             blend=self.blend,
+            look=self.look,
             **ranges,
         )
 
@@ -94,6 +98,14 @@ def rain_options(function: Function) -> Function:
             default="screen",
             show_default=True,
             help="How streaks are blended with the image.",
+        ),
+        click.option(
+            "--look",
+            type=click.Choice(["natural", "painted"]),
+            default="natural",
+            show_default=True,
+            help="Streaks and rendered drops as films and photographs show them, or as in the "
+            "published sets: painted streaks reach pure white.",
         ),
         click.option(
             "--mist",
@@ -163,7 +175,8 @@ def _build(plan: SynthPlan, choice: SynthChoice) -> int:
     from rainbench.synthesis.options import check_apart
 
     check_apart(plan.inputs, plan.out)
-    _print_plan(plan)
+    extras = Extras.of(choice.also)
+    _print_plan(plan, extras)
     if choice.dry_run:
         if choice.as_json:
             show_json(plan.as_table())
@@ -173,7 +186,7 @@ def _build(plan: SynthPlan, choice: SynthChoice) -> int:
     with lock_run(plan.out), bar as advance:
         report = build_set(
             plan,
-            extras=Extras.of(choice.also),
+            extras=extras,
             allow_partial=choice.allow_partial,
             advance=advance,
         )
@@ -186,16 +199,23 @@ def _build(plan: SynthPlan, choice: SynthChoice) -> int:
     return 1 if report.left_out else 0
 
 
-def _print_plan(plan: SynthPlan) -> None:
+def _print_plan(plan: SynthPlan, extras: Extras) -> None:
+    from rainbench.synthesis.estimate import estimate_build
+
     for note in plan.notes:
         say(f"note: {note}")
     counts = ", ".join(
         f"{count_of(count, 'pair')} in {name}" for name, count in plan.counts().items()
     )
     say(f"{count_of(len(plan.sources), 'scene')}: {counts}, in {plan.out}")
-    size, seconds = plan.estimate()
+    estimate = estimate_build(plan, shards=extras.webdataset)
     workers = count_of(plan.options.workers, "worker")
-    say(f"about {size / 1e6:.0f} MB and {duration(seconds)} with {workers}")
+    say(f"about {_megabytes(estimate.bytes)} and {duration(estimate.seconds)} with {workers}")
+
+
+def _megabytes(size: float) -> str:
+    """Return a size with two digits at least: ``0.034 MB``, ``2.3 MB``, ``517 MB``."""
+    return f"{size / 1e6:.{0 if size >= 1e7 else 1 if size >= 1e6 else 3}f} MB"
 
 
 _FACTS = (
@@ -227,6 +247,6 @@ def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
         show(f"version {row['version']}: {', '.join(facts)} (medians)")
     kept = sum(result.kept for result in report.results)
     before = f", {kept} of the scenes were there before" if kept else ""
-    size = sum(size for result in report.results for size in result.bytes.values())
-    say(f"{size / 1e6:.1f} MB in {duration(seconds)}{before}; {plan.out / 'contact_sheet.png'}")
+    size = _megabytes(sum(path.stat().st_size for path in plan.out.rglob("*") if path.is_file()))
+    say(f"{size} in {duration(seconds)}{before}; {plan.out / 'contact_sheet.png'}")
     print_data_sets(report.cards, plan.out)

@@ -286,7 +286,7 @@ def lay_over(
         to_srgb: Byte of every linear light.
         image: ``(H, W, 3)``, filled with the result.
         alpha: ``(H, W)``, filled with the share of the glass.
-        light: ``(H, W, 3)``, filled with the premultiplied light of the glass.
+        light: ``(H, W, 3)``, filled with the premultiplied light of the glass, white at most.
     """
     height, width = alpha.shape
     columns = glass.shape[2]
@@ -311,5 +311,5 @@ def lay_over(
                 else:
                     own = (3 * rows[c, middle] + rows[c, side] + 8) >> 4
                     behind = (np.int32(to_linear[clean[i, j, c]]) * (255 - covered) + 127) // 255
-                    light[i, j, c] = own
+                    light[i, j, c] = min(own, 65535)
                     image[i, j, c] = to_srgb[min(own + behind, 65535)]

@@ -8,6 +8,7 @@ in pixels at 480 rows.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import cos, pi
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.random import philox, uniform, words16
-from rainbench.rain.ranges import check_drawn, check_ranges
+from rainbench.rain.ranges import Look, check_drawn, check_ranges
 
 REFERENCE_ROWS = 480
 """Rows of the images for which lengths are given; they scale with the rows."""
@@ -152,6 +153,16 @@ class DropRanges:
         return DropParameters(
             count, defocus, sky, smallest, largest, flattest=flattest, steepest=steepest
         )
+
+
+DROP_RANGES: Mapping[Look, DropRanges] = {
+    "painted": DropRanges(),
+    "natural": DropRanges(
+        count=(435, 1040), defocus=(3.8, 5.9), radius=(3.6, 19.0), contact=(12.0, 46.0)
+    ),
+}
+"""What the panes of each look are drawn from. Photographs have flat drops, faint disks, beside
+steep ones with a highlight, and a glass that is less out of focus than was first thought."""
 
 
 def draw_drop_parameters(*key: object, ranges: DropRanges = DropRanges()) -> DropParameters:

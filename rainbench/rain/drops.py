@@ -11,6 +11,7 @@ As the pane is out of focus by more than two pixels, it is rendered at half the 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
@@ -28,6 +29,7 @@ from rainbench.rain.drop_kernels import (
     smooth,
 )
 from rainbench.rain.drop_table import (
+    DROP_RANGES,
     REFERENCE_ROWS,
     DropParameters,
     DropRanges,
@@ -36,8 +38,10 @@ from rainbench.rain.drop_table import (
     draw_drops,
 )
 from rainbench.rain.linear_light import LINEAR_ONE, linear_table, srgb_table
+from rainbench.rain.ranges import Look
 
 __all__ = [
+    "DROP_RANGES",
     "DropParameters",
     "DropRanges",
     "DropTable",
@@ -59,12 +63,35 @@ its view lies beyond the frame, sky above all, and drops over a road are bright 
 photographs. In a field of one width they are dark there.
 """
 
-SKY_BEGINS, SKY_FULL = 0.5, -0.25
-"""Where the light begins to be sky, and where it is nothing else, in heights of the image below its
-top edge. Fitted to photographs: what surrounds a picture is not known."""
 
-SKY_OVER_MEAN = 3.0
-"""Brightness of the sky over that of the image's mean, up to white; fitted to photographs."""
+@dataclass(frozen=True, slots=True)
+class _Light:
+    """The light that drops gather; what surrounds a picture is not known, so it is fitted.
+
+    Attributes:
+        sky_begins: Where it begins to be sky, in heights of the image below its top edge.
+        sky_full: Where it is nothing else, in the same measure.
+        sky_over_mean: Brightness of the sky over that of the image's mean.
+        brightest: Its limit, white being 1. A sky is far beyond white where a camera exposes for
+            what stands before it; only so does a crescent stay white and sharp when the glass is
+            out of focus.
+        reflected: Share of the mean light that comes in place of the light reflected away.
+        weight_bits: Bits of the weights of the blur: times the brightest light, in 16 bits for
+            white, all sums fit into 32.
+    """
+
+    sky_begins: float
+    sky_full: float
+    sky_over_mean: float
+    brightest: float
+    reflected: float
+    weight_bits: int
+
+
+_LIGHTS: Mapping[Look, _Light] = {
+    "painted": _Light(0.5, -0.25, 3.0, 1.0, 0.35, 14),
+    "natural": _Light(-0.15, -0.5, 6.2, 6.0, 1.0, 11),
+}
 
 SKY_COLOUR = (0.88, 0.96, 1.0)
 """Colour of the sky in linear light: slightly blue, chosen by eye."""
@@ -75,15 +102,9 @@ _BLOCK = 10
 _BEYOND = 0.6
 """How far the border is replicated outwards, in sizes of the image; chosen."""
 
-_REFLECTED = 0.35
-"""Share of the mean light that comes in place of the light reflected away; chosen by eye."""
-
 _CREASE = 0.8
 """Standard deviation, in pixels at 480 rows, of the blur that closes the creases between drops that
 touch, so that they flow together; chosen by eye."""
-
-_WEIGHT_BITS = 14
-"""Bits of the weights of the blur: times light of 16 bits, all sums fit into 32."""
 
 _DISK_PARTS = 16
 """Parts of a cell, each way, that are counted in or out of the disk."""
@@ -133,7 +154,11 @@ class WetGlass:
 
 
 def render_drops(
-    clean: Image, parameters: DropParameters, *key: object, rows: int | None = None
+    clean: Image,
+    parameters: DropParameters,
+    *key: object,
+    rows: int | None = None,
+    look: Look = "painted",
 ) -> WetGlass:
     """Look at an image through a wet pane.
 
@@ -142,6 +167,7 @@ def render_drops(
         parameters: What lies on the pane.
         key: Source, seed, split: the same key gives the same bytes.
         rows: Rows of the whole image of which this is a patch; None if it is the whole.
+        look: How bright the light around is; see `rainbench.rain.ranges.Look`.
 
     Returns:
         The picture; and alpha, light and table of the drops.
@@ -160,7 +186,8 @@ def render_drops(
     height, width = clean.shape[:2]
     scale = (rows or height) / REFERENCE_ROWS
     table = draw_drops(height, width, parameters, *key, rows=rows)
-    weights = _disk(parameters.defocus * scale / STEP)
+    lit = _LIGHTS[look]
+    weights = _disk(parameters.defocus * scale / STEP, lit.weight_bits)
     around = 1 + len(weights) // 2
     margin = float(around * STEP)
     shape = (ceil(height / STEP) + 2 * around, ceil(width / STEP) + 2 * around)
@@ -170,9 +197,9 @@ def render_drops(
     passes = ceil(variance / 0.5)
     smooth(heights, passes, variance / (2 * passes))
     block = max(1, round(_BLOCK * scale))
-    surroundings, origin = _surroundings(clean, block, parameters.sky)
-    total = surroundings.sum(axis=(0, 1), dtype=np.int64)
-    mean = np.rint(_REFLECTED * (total / surroundings[..., 0].size)).astype(np.int32)
+    surroundings, origin = _surroundings(clean, block, parameters.sky, lit)
+    total = np.minimum(surroundings, LINEAR_ONE).sum(axis=(0, 1), dtype=np.int64)
+    mean = np.rint(lit.reflected * (total / surroundings[..., 0].size)).astype(np.int32)
     focal = FIELD * max(width, 1.5 * (rows or 0))
     frame = np.array([width / 2, height / 2, focal])
     sharp = refract(
@@ -181,7 +208,7 @@ def render_drops(
     image = np.empty_like(clean)
     alpha = np.empty((height, width), np.uint8)
     light = np.empty((height, width, 3), np.uint16)
-    glass = convolve(sharp, weights, _WEIGHT_BITS)
+    glass = convolve(sharp, weights, lit.weight_bits)
     lay_over(clean, glass, linear_table(), srgb_table(), image, alpha, light)
     return WetGlass(image, alpha, light, table, parameters)
 
@@ -223,8 +250,8 @@ def _rows(table: DropTable) -> NDArray[np.float64]:
 
 
 @functools.lru_cache(maxsize=64)
-def _disk(diameter: float) -> NDArray[np.int32]:
-    """Return the weights of a disk of a diameter in cells, of sum ``1 << _WEIGHT_BITS``."""
+def _disk(diameter: float, bits: int) -> NDArray[np.int32]:
+    """Return the weights of a disk of a diameter in cells, of sum ``1 << bits``."""
     reach = max(0, ceil(diameter / 2 - 0.5))
     parts = _DISK_PARTS
     offsets = (np.arange((2 * reach + 1) * parts) + 0.5) / parts - (reach + 0.5)
@@ -232,14 +259,14 @@ def _disk(diameter: float) -> NDArray[np.int32]:
     counts = inside.reshape(2 * reach + 1, parts, 2 * reach + 1, parts).sum(axis=(1, 3))
     if not counts.sum():
         counts[reach, reach] = 1
-    weights = (counts << _WEIGHT_BITS) // counts.sum()
-    weights[reach, reach] += (1 << _WEIGHT_BITS) - weights.sum()
+    weights = (counts << bits) // counts.sum()
+    weights[reach, reach] += (1 << bits) - weights.sum()
     disk: NDArray[np.int32] = weights.astype(np.int32)
     return disk
 
 
 def _surroundings(
-    clean: Image, block: int, sky: float
+    clean: Image, block: int, sky: float, lit: _Light
 ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
     """Return the light around the camera by blocks of pixels, and its first corner in pixels.
 
@@ -253,9 +280,10 @@ def _surroundings(
     blurred = (wide[:-2] + 2 * wide[1:-1] + wide[2:]) // 4
     blurred = (blurred[:, :-2] + 2 * blurred[:, 1:-1] + blurred[:, 2:]) // 4
     height = (np.arange(blurred.shape[0]) + 1.5 - beyond[0]) / rows
-    share = (sky * np.clip((SKY_BEGINS - height) / (SKY_BEGINS - SKY_FULL), 0, 1))[:, None, None]
+    fades = lit.sky_begins - lit.sky_full
+    share = (sky * np.clip((lit.sky_begins - height) / fades, 0, 1))[:, None, None]
     mean = int(means.sum(dtype=np.int64)) / means.size
-    colour = min(float(LINEAR_ONE), SKY_OVER_MEAN * mean) * np.array(SKY_COLOUR)
-    lit = blurred * (1 - share) + colour * share
+    bright = min(lit.brightest * LINEAR_ONE, lit.sky_over_mean * mean)
+    light = blurred * (1 - share) + bright * np.array(SKY_COLOUR) * share
     origin = -np.array([beyond[1] - 1, beyond[0] - 1], np.float64) * block
-    return np.rint(lit).astype(np.int32), origin
+    return np.rint(light).astype(np.int32), origin

@@ -1,10 +1,16 @@
-"""Say which number, or which range of numbers, of a record is out of bounds."""
+"""The looks of rain, and which number, or range of numbers, of a record is out of bounds."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from rainbench.core.errors import RainbenchError
+
+Look = Literal["painted", "natural"]
+"""``painted``: streaks as in the published sets, up to pure white, and drops as first fitted; what
+the shipped sets were made with. ``natural``: streaks as faint as in films of heavy rain, and drops
+whose rims and highlights, too, are those of photographs."""
 
 
 def check_ranges(what: str, record: object, ranges: Mapping[str, tuple[float, float]]) -> None:

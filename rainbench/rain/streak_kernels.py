@@ -70,6 +70,7 @@ def shade(
     black: float,
     slope: float,
     full: float,
+    softness: float,
     layer: _Bytes,
 ) -> None:
     """Enlarge a blurred grid to pixels, each row shifted along the fall, and apply Levels.
@@ -81,6 +82,8 @@ def shade(
         black: The sum, times 65536, that becomes black.
         slope: Share of a full streak per unit above black.
         full: Grey level of a full streak.
+        softness: 0 cuts off at a full streak, as Levels does. Otherwise a curve rises with the
+            square of the share times this, and bends towards a full streak without reaching it.
         layer: ``(H, W)`` uint8; filled.
     """
     height, width = layer.shape
@@ -94,7 +97,11 @@ def shade(
             place = x * step + shifts[y]
             column, part = place >> 8, place & 255
             value = line[column] * (256 - part) + line[column + 1] * part
-            share = min(max((value - black) * slope, 0.0), 1.0)
+            share = max((value - black) * slope, 0.0)
+            if softness > 0:
+                share = softness * share * share
+                share /= 1 + share
+            share = min(share, 1.0)
             layer[y, x] = np.uint8(np.rint(share * full))
 
 

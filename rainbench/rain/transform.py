@@ -16,7 +16,13 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
-from rainbench.rain.drops import DropParameters, DropRanges, draw_drop_parameters, render_drops
+from rainbench.rain.drops import (
+    DROP_RANGES,
+    DropParameters,
+    DropRanges,
+    draw_drop_parameters,
+    render_drops,
+)
 from rainbench.rain.masks import SoftMask, exact_soft_mask
 from rainbench.rain.mist import MistRanges, add_mist, draw_mist_parameters, pseudo_depth
 from rainbench.rain.physical_streaks import (
@@ -25,6 +31,7 @@ from rainbench.rain.physical_streaks import (
     drop_light,
     make_physical_streaks,
 )
+from rainbench.rain.ranges import Look
 from rainbench.rain.streaks import (
     StreakLayer,
     StreakRanges,
@@ -84,11 +91,13 @@ class Synthesis:
         order: ``paper``: streaks over the drops, as JRSRD was made. ``physical``: streaks behind
             the wet glass, which refracts them.
         blend: How streaks are blended with the image. ``add`` is that of NASNet's Eq. 3.
+        look: Of painted streaks and of rendered drops. The default makes what was made before;
+            the commands' default is ``natural``.
         rows: Rows of the whole images of which patches are given, so that rain has the size it has
             in them; None if whole images are given.
         streak_ranges: What the parameters of painted streaks are drawn from.
         physical_ranges: What those of physical streaks are drawn from.
-        drop_ranges: What those of drops are drawn from.
+        drop_ranges: What those of drops are drawn from; None for those of the look.
         mist_ranges: What those of mist are drawn from.
 
     Example:
@@ -105,10 +114,11 @@ class Synthesis:
     mist: bool = False
     order: Order = "paper"
     blend: Blend = "screen"
+    look: Look = "painted"
     rows: int | None = None
     streak_ranges: StreakRanges = field(default_factory=StreakRanges)
     physical_ranges: PhysicalRanges = field(default_factory=PhysicalRanges)
-    drop_ranges: DropRanges = field(default_factory=DropRanges)
+    drop_ranges: DropRanges | None = None
     mist_ranges: MistRanges = field(default_factory=MistRanges)
 
     def __post_init__(self) -> None:
@@ -117,6 +127,7 @@ class Synthesis:
             ("model", StreakModel),
             ("order", Order),
             ("blend", Blend),
+            ("look", Look),
         ):
             if getattr(self, name) not in get_args(known):
                 raise RainbenchError(
@@ -170,6 +181,8 @@ class Synthesis:
         """
         key = (REVISION, self.seed, *key)
         parameters: dict[str, Parameter] = {"kind": self.kind}
+        if self.look != "painted":  # the tables of painted sets stay as they were
+            parameters["look"] = self.look
         misted, transmission = clean, None
         if photograph is not None:
             if self.order == "physical" or self.has_mist:
@@ -191,8 +204,9 @@ class Synthesis:
             dropped = photograph
             parameters["drops"] = "photographed"
         elif self.has_drops:
-            wetness = draw_drop_parameters(*key, ranges=self.drop_ranges)
-            wet = render_drops(misted, wetness, *key, rows=self.rows)
+            ranges = self.drop_ranges or DROP_RANGES[self.look]
+            wetness = draw_drop_parameters(*key, ranges=ranges)
+            wet = render_drops(misted, wetness, *key, rows=self.rows, look=self.look)
             dropped, alpha = wet.image, wet.alpha
             parameters |= {"drops": "rendered", **_named("drop", wet.as_record())}
         return PreparedScene(
@@ -279,7 +293,7 @@ class PreparedScene:
         synthesis, size, key = self.synthesis, self.clean.shape[:2], (*self.key, version)
         if synthesis.model == "photoshop":
             drawn = draw_parameters(strength, *key, ranges=synthesis.streak_ranges)
-            return make_streaks(*size, drawn, *key, rows=synthesis.rows)
+            return make_streaks(*size, drawn, *key, rows=synthesis.rows, look=synthesis.look)
         rain = draw_physical_parameters(
             strength, *key, ranges=synthesis.physical_ranges, light=drop_light(self.misted)
         )
@@ -290,7 +304,10 @@ class PreparedScene:
         if self.wetness is None or self.synthesis.order == "paper":
             return blend(self.dropped, layer)
         behind = blend(self.misted, layer)
-        return render_drops(behind, self.wetness, *self.key, rows=self.synthesis.rows).image
+        synthesis = self.synthesis
+        return render_drops(
+            behind, self.wetness, *self.key, rows=synthesis.rows, look=synthesis.look
+        ).image
 
     def _clipped_share(self, layer: NDArray[np.uint8]) -> float:
         """Return the share of samples that adding a layer takes beyond white."""

@@ -29,6 +29,8 @@ def synth_cards(options: SynthOptions) -> tuple[DatasetCard, DatasetCard]:
 
 def _model(options: SynthOptions) -> str:
     synthesis = options.synthesis
+    if synthesis.look == "natural" and synthesis.model == "photoshop" and synthesis.has_streaks:
+        return " The streaks are as faint as in films of rain (look natural)."
     if not synthesis.has_streaks or synthesis.model == "photoshop":
         return ""
     factor = synthesis.physical_ranges.exaggerate

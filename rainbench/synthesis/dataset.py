@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
-from rainbench.core.errors import RainbenchError, failing_alone
+from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, read_gray, read_image
 from rainbench.core.pool import run_all
@@ -34,7 +34,6 @@ from rainbench.synthesis.scene import (
     SceneTask,
     SceneVersion,
     make_scene,
-    measure_scene,
 )
 from rainbench.synthesis.sources import SceneSource
 
@@ -86,21 +85,6 @@ class SynthPlan:
             for source in self.sources
         ]
 
-    def estimate(self) -> tuple[float, float]:
-        """Return roughly how many bytes will be written, and how many seconds it takes.
-
-        Measured on the first scene that can be used; zero where there is none.
-        """
-        for task in self.tasks():
-            try:
-                with failing_alone(task.source.label):
-                    size, seconds = measure_scene(task)
-            except RainbenchError:
-                continue
-            count = len(self.sources)
-            return float(size * count), seconds * count / min(self.options.workers, count)
-        return 0.0, 0.0
-
     def as_table(self) -> dict[str, object]:
         """Return the plan as plain types."""
         return {
@@ -120,11 +104,13 @@ class SynthReport:
         cards: The cards as written; empty when scenes failed and that was not allowed.
         results: A result per scene, in the order of the plan.
         left_out: Scenes that are not in the data set, a sentence each.
+        notes: What the plan said of its input, a sentence each.
     """
 
     cards: tuple[DatasetCard, ...]
     results: Sequence[SceneResult]
     left_out: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def build_set(
@@ -160,7 +146,7 @@ def build_set(
         leftover.unlink(missing_ok=True)
     failed = tuple(f"{result.label}: {result.problem}" for result in results if result.problem)
     if (failed and not allow_partial) or len(failed) == len(results):
-        return SynthReport(cards=(), results=results, left_out=failed)
+        return SynthReport(cards=(), results=results, left_out=failed, notes=plan.notes)
     notes = [*plan.notes, *(f"left out {line}" for line in failed)]
     cards = write_package(
         plan.out,
@@ -169,7 +155,7 @@ def build_set(
         extras=extras,
         workers=plan.options.workers,
     )
-    report = SynthReport(cards=tuple(cards), results=results, left_out=failed)
+    report = SynthReport(cards=tuple(cards), results=results, left_out=failed, notes=plan.notes)
     with writing(plan.out):
         summary = json.dumps(summarise(report), ensure_ascii=False, indent=1) + "\n"
         write_atomically(plan.out / "summary.json", summary.encode())
@@ -185,6 +171,7 @@ def summarise(report: SynthReport) -> dict[str, object]:
     return {
         "data_sets": {card.name: card.count for card in report.cards},
         "left_out": list(report.left_out),
+        "notes": list(report.notes),
         "versions": [
             {
                 "version": number,

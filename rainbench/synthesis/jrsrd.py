@@ -161,7 +161,9 @@ def _card(
 
 def _strengths(options: SynthOptions) -> str:
     if options.synthesis.model == "photoshop":
-        return "noise of " + ", ".join(f"{100 * level:.3g}" for level in options.levels) + " %"
+        noise = "noise of " + ", ".join(f"{100 * level:.3g}" for level in options.levels) + " %"
+        natural = options.synthesis.look == "natural"
+        return f"{noise}, softened to what films of rain show" if natural else noise
     rates = ", ".join(f"{level:g}" for level in options.levels)
     factor = options.synthesis.physical_ranges.exaggerate
     exaggerated = f", opacity exaggerated {factor:g} times" if factor != 1 else ""

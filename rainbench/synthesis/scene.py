@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import ImageError, RainbenchError, StoreError, failing_alone
+from rainbench.core.errors import RainbenchError, StoreError, failing_alone
 from rainbench.core.files import write_atomically, writing
-from rainbench.core.images import Image, decode_image, encode_png, pixel_hash
-from rainbench.core.orientation import AS_STORED, find_orientation
-from rainbench.core.resume import file_hash, key_of, read_record, write_record
+from rainbench.core.images import Image, encode_png, pixel_hash
+from rainbench.core.resume import read_record, write_record
 from rainbench.packaging.package import FileFacts, Parameter
 from rainbench.rain.depth import read_depth
 from rainbench.rain.masks import as_levels
 from rainbench.rain.strength import input_psnr
 from rainbench.rain.transform import PreparedScene, SyntheticPair
+from rainbench.synthesis.inputs import SceneInputs, is_plain_png
 from rainbench.synthesis.options import SynthOptions
 from rainbench.synthesis.sources import SceneSource
 
@@ -107,7 +107,7 @@ def make_scene(task: SceneTask) -> SceneResult:
     """
     try:
         with failing_alone(task.source.label):
-            inputs = _Inputs.read(task.source)
+            inputs = SceneInputs.read(task.source)
             done = _read_record(task, inputs)
             if done is not None:
                 return done
@@ -122,8 +122,8 @@ def make_scene(task: SceneTask) -> SceneResult:
     return result
 
 
-def measure_scene(task: SceneTask) -> tuple[int, float]:
-    """Make a scene without writing it; return the bytes of its files and the seconds it took.
+def rehearse_scene(task: SceneTask) -> tuple[SceneResult, float]:
+    """Make a scene without writing it; return what would be written and the seconds it took.
 
     Raises:
         RainbenchError: A picture cannot be used.
@@ -131,44 +131,9 @@ def measure_scene(task: SceneTask) -> tuple[int, float]:
     small = np.zeros((32, 48, 3), np.uint8)  # any image will do
     task.options.synthesis(small, "compiles what is compiled at the first use")
     begin = time.perf_counter()
-    result = _Maker(task, _Inputs.read(task.source), rehearsal=True).make()
-    return sum(result.bytes.values()), time.perf_counter() - begin
-
-
-@dataclass(frozen=True, slots=True)
-class _Inputs:
-    """The bytes of a scene's pictures: what is hashed is what is used."""
-
-    clean: bytes
-    photograph: bytes
-    depth_sha256: str
-
-    @classmethod
-    def read(cls, source: SceneSource) -> _Inputs:
-        """Read the input files of a scene.
-
-        Raises:
-            ImageError: One cannot be read.
-        """
-        path = source.clean
-        try:
-            clean = path.read_bytes()
-            photograph = b""
-            if source.photograph is not None:
-                path = source.photograph
-                photograph = path.read_bytes()
-            depth = ""
-            if source.depth is not None:
-                path = source.depth
-                depth = file_hash(path)
-        except OSError as error:
-            raise ImageError(path, f"cannot be read: {error.strerror}") from None
-        return cls(clean, photograph, depth)
-
-    def key(self, task: SceneTask) -> str:
-        """Return the hash of all that the scene's files depend on."""
-        pictures = [hashlib.sha256(data).hexdigest() for data in (self.clean, self.photograph)]
-        return key_of([task.options.key, task.source.label, *pictures, self.depth_sha256])
+    with failing_alone(task.source.label):
+        result = _Maker(task, SceneInputs.read(task.source), rehearsal=True).make()
+    return result, time.perf_counter() - begin
 
 
 class _Maker:
@@ -180,7 +145,7 @@ class _Maker:
         rehearsal: Write nothing.
     """
 
-    def __init__(self, task: SceneTask, inputs: _Inputs, *, rehearsal: bool = False) -> None:
+    def __init__(self, task: SceneTask, inputs: SceneInputs, *, rehearsal: bool = False) -> None:
         self._task = task
         self._inputs = inputs
         self._rehearsal = rehearsal
@@ -190,16 +155,7 @@ class _Maker:
 
     def make(self) -> SceneResult:
         source, options = self._task.source, self._task.options
-        clean = decode_image(self._inputs.clean, source.clean)
-        photograph = None
-        if source.photograph is not None:
-            photograph = decode_image(self._inputs.photograph, source.photograph)
-            if photograph.shape != clean.shape:
-                raise ImageError(
-                    source.photograph,
-                    f"is {_size(photograph)} but {source.clean} is {_size(clean)}",
-                    hint="One of the two was cropped or resized: fetch the pair again.",
-                )
+        clean, photograph = self._inputs.pictures()
         depth = read_depth(source.depth, clean.shape[:2]) if source.depth else None
         # The picture itself is the key: however files are called, the same rain falls on it.
         key = pixel_hash(clean if photograph is None else photograph)
@@ -269,10 +225,10 @@ class _Maker:
         }
 
     def _copy(self, path: str, image: Image, data: bytes) -> str:
-        """Write a picture of the input: its own bytes where it is a PNG that lies upright."""
-        if not data.startswith(b"\x89PNG") or find_orientation(data) != AS_STORED:
-            return self._write(path, image)
-        return self._store(path, image, data)
+        """Write a picture of the input: its own bytes where nobody can read them otherwise."""
+        if is_plain_png(data):
+            return self._store(path, image, data)
+        return self._write(path, image)
 
     def _write(self, path: str, picture: NDArray[np.uint8]) -> str:
         return self._store(path, picture, encode_png(self._folder / path, picture))
@@ -290,11 +246,7 @@ class _Maker:
         return path
 
 
-def _size(image: Image) -> str:
-    return f"{image.shape[1]}x{image.shape[0]}"
-
-
-def _write_record(task: SceneTask, inputs: _Inputs, result: SceneResult) -> None:
+def _write_record(task: SceneTask, inputs: SceneInputs, result: SceneResult) -> None:
     folder = task.root / task.card
     facts: dict[str, object] = {
         "clean_pixels": result.clean_pixels,
@@ -307,12 +259,12 @@ def _write_record(task: SceneTask, inputs: _Inputs, result: SceneResult) -> None
         "bytes": dict(result.bytes),
     }
     files = {folder / path: known.sha256 for path, known in result.facts.items()}
-    write_record(task.record, inputs.key(task), files, facts)
+    write_record(task.record, inputs.key(task.options.key), files, facts)
 
 
-def _read_record(task: SceneTask, inputs: _Inputs) -> SceneResult | None:
+def _read_record(task: SceneTask, inputs: SceneInputs) -> SceneResult | None:
     """Return the result of a scene that was made of the same input in the same way."""
-    record = read_record(task.record, inputs.key(task))
+    record = read_record(task.record, inputs.key(task.options.key))
     if record is None:
         return None
     values: Any = record.facts

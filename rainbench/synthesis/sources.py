@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.resume import file_hash
-from rainbench.core.text import natural_key, safe_name
+from rainbench.core.text import count_of, natural_key, safe_name
 from rainbench.packaging.split import SplitName, choose_test_videos
+from rainbench.pairs.files import shown
 
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
@@ -51,23 +53,27 @@ def clean_scenes(
         depth: Folder of depth maps, named like the images, with an ending of their own.
 
     Returns:
-        The scenes in natural order, and what was left out, a sentence each.
+        The scenes in natural order, and what was left out or passed over, a sentence each.
 
     Raises:
         RainbenchError: There is no image, or an image has no depth map.
     """
     if not folder.is_dir():
         raise RainbenchError(f"{folder}: there is no such folder")
-    paths = sorted(
-        (path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES),
+    files = sorted(
+        (path for path in folder.rglob("*") if not path.is_dir()),
         key=lambda path: natural_key(path.relative_to(folder).as_posix()),
     )
-    paths = [
-        path for path in paths if not _is_hidden(path.relative_to(folder)) and not path.is_dir()
-    ]
+    files = [path for path in files if not _is_hidden(path.relative_to(folder))]
+    paths = [path for path in files if path.suffix.lower() in IMAGE_SUFFIXES]
+    others = _others([path for path in files if path.suffix.lower() not in IMAGE_SUFFIXES])
     if not paths:
-        raise RainbenchError(f"{folder}: holds no images", hint="Give a folder of clean images.")
+        found = f": {others[0]}" if others else ""
+        raise RainbenchError(
+            f"{folder}: holds no images{found}", hint="Give a folder of clean images."
+        )
     paths, notes = _distinct(paths, folder)
+    notes = others + notes
     labels = [path.relative_to(folder).as_posix() for path in paths]
     test = choose_test_videos(labels, test_share, seed)
     scenes = [
@@ -85,6 +91,15 @@ def clean_scenes(
 
 def _is_hidden(name: Path) -> bool:
     return any(part.startswith(".") for part in name.parts)
+
+
+def _others(files: Sequence[Path]) -> list[str]:
+    """Return a sentence about files that are not taken for images; none if there are none."""
+    endings = Counter(shown(path.suffix.lower()) or "no ending" for path in files)
+    if not endings:
+        return []
+    each = ", ".join(f"{ending} ({count})" for ending, count in sorted(endings.items()))
+    return [f"passed over {count_of(len(files), 'file')} of other kinds: {each}"]
 
 
 def _distinct(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[str]]:

@@ -283,7 +283,7 @@ class _Cache:
     def __call__(self, path: Path) -> Image:
         image = self.images.pop(path, None)
         if image is None:
-            image = read_image(path)
+            image = read_image(path)  # rain falls downwards
             self.pixels += image.shape[0] * image.shape[1]
         self.images[path] = image  # behind all others: used last
         while self.pixels > CACHED_PIXELS and len(self.images) > 1:

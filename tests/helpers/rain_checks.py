@@ -116,3 +116,85 @@ def drop_statistics(wet, clean):
     return np.array(
         [len(radii), np.median(radii), np.percentile(radii, 90), edges, brighter, seen.mean()]
     )
+
+
+HIGHLIGHT_STATISTICS = ("rim sharpness", "highlights")
+"""The statistics of `rims_and_highlights`."""
+
+DROP_PARTS = {
+    "case1.jpg": np.s_[20:120, 0:300],
+    "case2.jpg": np.s_[30:150, 0:250],
+    "case3.jpg": np.s_[60:150, 560:720],
+    "case4.jpg": np.s_[0:190, 140:300],
+    "case5.jpg": np.s_[100:200, 130:420],
+}
+"""Where dark trees stand behind the drops of the photographs that have no clean image: there a
+large median tells the drops from the scene."""
+
+_LUMA = np.float32([0.299, 0.587, 0.114])
+
+
+def scene_behind(photograph):
+    """An estimate of what is behind drops: their number is small in so large a window."""
+    return cv2.medianBlur(photograph, 45)
+
+
+def bright_drops(wet, behind):
+    """The change of the luma, smoothed by a pixel, and the bright blobs in it, one by one.
+
+    Blobs are where it exceeds 30 grey levels; those of 12 pixels and a peak of 60 count.
+    """
+    change = cv2.GaussianBlur(wet @ _LUMA - behind @ _LUMA, (0, 0), 1)
+    count, labels, blobs, _ = cv2.connectedComponentsWithStats(
+        (change > 30).astype(np.uint8), connectivity=8
+    )
+    found = []
+    for number in range(1, count):
+        left, top, width, height, area = blobs[number]
+        part = np.s_[top : top + height, left : left + width]
+        blob = labels[part] == number
+        if area >= 12 and change[part][blob].max() >= 60:
+            found.append((part, blob))
+    return change, found
+
+
+def rims_and_highlights(pictures):
+    """How sharp the edges of bright drops are, and which share of their area is highlight.
+
+    The steepest slope of a drop over its peak, per pixel (the median of all drops): the brightness
+    of drops cancels out. A pixel is highlight where the drop adds more than 0.6 of what the scene
+    lacks to white.
+
+    Args:
+        pictures: Pictures with drops, each with the part of it that is looked at.
+    """
+    rims, area, highlights = [], 0, 0
+    for wet, part in pictures:
+        behind = scene_behind(wet)[part]
+        change, found = bright_drops(wet[part], behind)
+        slope = np.hypot(*np.gradient(change))
+        gained = change / np.maximum(255 - behind @ _LUMA, 1)
+        for place, blob in found:
+            rims.append(slope[place][blob].max() / change[place][blob].max())
+            area += blob.sum()
+            highlights += (gained[place][blob] > 0.6).sum()
+    return np.array([np.median(rims), highlights / area])
+
+
+def without_drops(photograph):
+    """The scene of a photograph with its texture, the drops replaced by texture from beside them.
+
+    Rendered drops are laid over it, so that the texture counts for both in the same way.
+    """
+    behind = scene_behind(photograph)
+    texture = photograph.astype(int) - behind
+    drops = np.zeros(photograph.shape[:2], np.uint8)
+    for part, blob in bright_drops(photograph, behind)[1]:
+        drops[part] |= blob
+    left = cv2.dilate(drops, np.ones((7, 7), np.uint8)).astype(bool)
+    for shift in ((0, 40), (30, 0), (0, -40), (-30, 0), (20, 20)):
+        free = left & ~np.roll(left, shift, (0, 1))
+        texture[free] = np.roll(texture, shift, (0, 1))[free]
+        left &= ~free
+    texture[left] = 0
+    return np.clip(behind + texture, 0, 255).astype(np.uint8)

@@ -11,7 +11,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.core.random import NORMAL_ONE, normal_table
 from rainbench.rain import streak_kernels
-from rainbench.rain.drops import DropRanges
+from rainbench.rain.drops import DROP_RANGES
 from rainbench.rain.mist import MistRanges
 from rainbench.rain.physical_streaks import (
     THINNEST,
@@ -293,7 +293,7 @@ def test_options_of_the_other_model_are_refused(tmp_path, arguments, text):
 def test_help_names_the_ranges_that_are_drawn_from():
     shown = " ".join(CliRunner().invoke(synth.command, ["--help"]).output.split())
     checked = []
-    for ranges in (StreakRanges(), PhysicalRanges(), DropRanges(), MistRanges()):
+    for ranges in (StreakRanges(), PhysicalRanges(), DROP_RANGES["natural"], MistRanges()):
         for name in ranges.__dataclass_fields__:
             flag = "--drop-count" if name == "count" else f"--{name}"
             if f"{flag} LOW HIGH" in shown:
