@@ -9,8 +9,11 @@ clean frame explains is no object either.
 
 from __future__ import annotations
 
+import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +22,7 @@ from rainbench.core.images import Image
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Item = TypeVar("Item")
 
 LARGEST_SIDE = 360
 """Pixels of the shorter side, beyond which pictures are shrunk first: objects are large."""
@@ -56,7 +60,10 @@ THICKEST_VEIL = 0.5
 """Share of the light of the scene that a veil lets through at least: one that hides more would
 explain whatever is there."""
 
-RIM = 1 / 40
+MEMORY = 2
+"""Frames before and after in which an object seen counts, too: it is somewhere near in between."""
+
+RIM = 1 / 25
 """Share of the shorter side by which what was found is widened: parts of a person look like the
 scene behind them."""
 
@@ -83,7 +90,7 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
 
     Args:
         frames: ``(H, W, 3)`` uint8 each, as filmed one after the other, each as it matches the
-            clean frame; read one ahead.
+            clean frame; a few are read ahead.
         clean: ``(H, W, 3)`` uint8, the clean frame.
 
     Yields:
@@ -104,15 +111,30 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
     factor = -(-min(height, width) // LARGEST_SIDE)
     scene = _colours(clean, factor)
     slack = EDGE_REACH * _slope(scene[0])
-    before: _Evidence | None = None
-    now: _Evidence | None = None
-    for frame in frames:
-        after = _look(_colours(frame, factor), scene, slack)
-        if now is not None:
-            yield _full_size(_join(before, now, after), height, width)
-        before, now = now, after
-    if now is not None:
-        yield _full_size(_join(before, now, None), height, width)
+    looked = (_look(_colours(frame, factor), scene, slack) for frame in frames)
+    found = (_join(*three) for three in _around(looked, 1))
+    for near in _around(found, MEMORY):
+        yield _full_size(_union(near), height, width)
+
+
+def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
+    """Yield each item amid as many before and after it; None stands where there are none.
+
+    Example:
+        >>> list(_around("ab", 1))
+        [[None, 'a', 'b'], ['a', 'b', None]]
+    """
+    nothing: list[Item | None] = [None] * reach
+    window: deque[Item | None] = deque(nothing, maxlen=2 * reach + 1)
+    for item in itertools.chain(items, nothing):
+        window.append(item)
+        if len(window) == 2 * reach + 1:
+            yield list(window)
+
+
+def _union(masks: Iterable[Mask | None]) -> Mask:
+    union: Mask = np.logical_or.reduce([mask for mask in masks if mask is not None])
+    return union
 
 
 def _colours(image: Image, factor: int) -> tuple[Plane, ...]:
@@ -139,8 +161,9 @@ def _look(seen: tuple[Plane, ...], scene: tuple[Plane, ...], slack: Plane) -> _E
     return _Evidence(_opened(dark | hued, 3), excess)
 
 
-def _join(before: _Evidence | None, now: _Evidence, after: _Evidence | None) -> Mask:
+def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | None) -> Mask:
     """Return the objects of a frame, in the shrunk size."""
+    assert now is not None
     very = max(LEAST_VERY_THICK, round(VERY_THICK * min(now.excess.shape)))
     found = now.sure | _opened(now.excess > LEAST_BRIGHTNESS, very)
     lasting = [np.minimum(each.excess, now.excess) for each in (before, after) if each is not None]

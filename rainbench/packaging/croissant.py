@@ -55,7 +55,7 @@ _INTEGERS = frozenset({"width", "height"})
 _MEANINGS = {
     "objects": "Mask: 255 where neither scene nor rain is seen, or the clean frame is in doubt.",
     "object_share": "Share of the pixels of objects that are 255.",
-    "as_filmed": "Whether the rainy pixels are those of the video; if not, see corrections.",
+    "as_filmed": "no where the rainy pixels are not those of the video; see corrections.",
     "corrections": "shake: moved to one place by interpolation; light: brought to one brightness.",
     "origin": "Where the video comes from.",
     "device": "What it was filmed with.",

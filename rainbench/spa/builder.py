@@ -205,16 +205,19 @@ def _sequence(
     parameters: dict[str, Parameter] = {
         "video": videos[candidate.video_id].source.label,
         "method": candidate.method,
-        "density": candidate.density,
         "frames": candidate.frames,
-        "as_filmed": "no" if candidate.corrections else "yes",
         "corrections": " ".join(candidate.corrections),
         "crop": " ".join(map(str, candidate.crop)),
         "estimated_psnr": candidate.estimated_psnr,
     }
     if candidate.percentile is not None:
         parameters["percentile"] = candidate.percentile
-    parameters |= videos[candidate.video_id].entry.record
+    if candidate.corrections:
+        parameters["as_filmed"] = "no"
+    entry = videos[candidate.video_id].entry
+    if "density" in entry.options:
+        parameters["density"] = candidate.density
+    parameters |= entry.record
     folder = out / "sequences" / candidate.id
     return AcceptedSequence(candidate.id, candidate.video_id, folder, pairs, parameters)
 

@@ -78,7 +78,7 @@ def hide(
             by `rainbench.clean_frame.objects.object_masks`.
 
     Yields:
-        Number, picture and mask; one frame is read ahead.
+        Number, picture and mask; a few frames are read ahead.
 
     Example:
         >>> clean = np.full((20, 20, 3), 90, np.uint8)

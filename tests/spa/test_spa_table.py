@@ -201,9 +201,9 @@ def built(tmp_path_factory):
     write_clip(videos / "a.mp4", moving)
     write_clip(videos / "b.mp4", rain("cup").frames)
     (videos / "videos.csv").write_text(
-        "video,split,start,end,origin,exposure,max_frames\n"
-        'a.mp4,test,14,44,=HYPERLINK("x"),1/250,\n'.replace('"x"', "x")
-        + "b.mp4,train,,,own,,2\n"
+        "video,split,start,end,origin,exposure,max_frames,density\n"
+        'a.mp4,test,14,44,=HYPERLINK("x"),1/250,,dense\n'.replace('"x"', "x")
+        + "b.mp4,train,,,own,,2,\n"
     )
     options = SpaOptions(method="exact", layout="pairs", name="toy", density="normal")
     plan = plan_build([videos], videos / "out", options)
@@ -228,7 +228,7 @@ def test_the_record_is_in_table_card_and_croissant(built):
     out, _ = built
     row = metadata(out, "toy")[0]
     assert row["origin"] == "'=HYPERLINK(x)" and row["exposure"] == "1/250"
-    assert row["as_filmed"] == "yes" and row["density"] == "normal"
+    assert "as_filmed" not in row and row["density"] == "dense"
     assert metadata(out, "toy-train")[0]["origin"] == "own"
     card = read_card(out / "dataset/toy.toml")
     assert "Videos by origin: =HYPERLINK(x) (1)." in card.notes
@@ -238,7 +238,7 @@ def test_the_record_is_in_table_card_and_croissant(built):
     ]
     described = {each["name"]: each.get("description", "") for each in fields}
     assert "shutter" in described["exposure"]
-    assert "corrections" in described["as_filmed"]
+    assert "interpolation" in described["corrections"]
 
 
 def test_a_split_of_one_video_is_told(built):
@@ -266,3 +266,18 @@ def test_the_command_writes_a_template_and_tells_of_the_table(rainbench, videos,
     assert done.returncode == 2 and 'Did you mean "iso"' in done.stderr, done.stderr
     done = rainbench(*call, "--videos", tmp_path / "none.csv")
     assert done.returncode == 2 and "no such file" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_what_was_corrected_is_not_called_as_filmed(tmp_path):
+    frames = rain("coffee", 24).frames.astype(np.float64)
+    light = np.linspace(0.9, 1.1, 24)[:, None, None, None]
+    drifting = np.clip(frames * light, 0, 255).round().astype(np.uint8)
+    clip = write_clip(tmp_path / "v.mp4", drifting)
+    options = SpaOptions(
+        method="exact", layout="pairs", name="toy", density="normal", align=True, min_psnr=20,
+        max_frames=2, allow_objects=1,
+    )  # fmt: skip
+    report = build_spa(plan_build([clip], tmp_path / "out", options), tmp_path / "out", options)
+    assert report.rows[0].state == "accepted", report.rows
+    assert {row["as_filmed"] for row in metadata(tmp_path / "out", "toy")} == {"no"}
+    assert "are not as filmed" in read_card(tmp_path / "out/dataset/toy.toml").notes
