@@ -1,6 +1,7 @@
 """Pairs without what is no rain: left out, taken from other frames, or masked where allowed."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from rain_clips import FRAMES, rain, tree, write_clip
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.spa.builder import build_spa
-from rainbench.spa.dataset import share_out
+from rainbench.spa.candidate import Candidate
+from rainbench.spa.dataset import plan_all_pairs, share_out
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import PairPlan, cut_windows, write_pairs
 from rainbench.spa.plan import plan_build
+from rainbench.spa.table.entries import NO_ENTRY
 from rainbench.spa.video_pairs import hide
 
 CLEAN = np.full((16, 32, 3), 90, np.uint8)
@@ -153,3 +156,35 @@ def test_a_video_whose_every_pair_is_hidden_gives_none(tmp_path):
 def test_options_that_will_not_do(wrong):
     with pytest.raises(RainbenchError, match=r"not a share|too few"):
         SpaOptions(**wrong)
+
+
+def candidate(name, frames):
+    values = {field.name: "" for field in dataclasses.fields(Candidate)}
+    return Candidate(
+        **{**values, "id": name, "video_id": name, "first": 3, "frames": frames}
+        | {"width": 100, "height": 40}
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "counts"),
+    [
+        ({"test_pairs": 30, "crop": 20}, [4 * 3, 18]),  # windows of 40: 3 a frame
+        ({"test_pairs": 7, "crop": 20}, [3, 4]),
+        ({"test_pairs": 10**6, "crop": 20}, [12, 150]),
+        ({"crop": 16, "layout": "pairs", "max_frames": 1, "test_pairs": 8}, [4, 4]),
+        ({"crop": 0, "layout": "pairs"}, [4, 50]),
+    ],
+)
+def test_as_many_test_pairs_as_asked(how, counts):
+    split = [
+        (candidate("a", 4), "test"),
+        (candidate("b", 50), "test"),
+        (candidate("c", 9), "train"),
+    ]
+    entries = dict.fromkeys("abc", NO_ENTRY)
+    plans = [plan for _, _, plan in plan_all_pairs(split, SpaOptions(**how), entries)]
+    assert [len(plan.wanted) for plan in plans[:2]] == counts
+    assert plans[1].frames[0] == 3 and plans[1].frames[-1] < 53
+    if how.get("max_frames") is None:
+        assert len(plans[2].frames) == 9, "training pairs are not limited"
