@@ -36,6 +36,7 @@ Examples:
   rainbench build-spa yard.mp4 street.mov --out runs/rain --layout pairs
   rainbench build-spa videos/ --out runs/rain --review   (then: rainbench review runs/rain)
   rainbench build-spa videos/ --out runs/rain --dry-run
+  rainbench build-spa videos/ --out runs/rain --write-videos videos/videos.csv
   rainbench run -b prenet -d spa-rain --cards runs/rain/dataset --data runs/rain/dataset""",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PLACE)
@@ -44,6 +45,21 @@ Examples:
     type=PLACE,
     required=True,
     help="Folder of the results; an interrupted build continues in it.",
+)
+@click.option(
+    "--videos",
+    "table",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Table (CSV or TOML) of options and origin of each video. [default: videos.csv or "
+    "videos.toml in a folder given]",
+)
+@click.option(
+    "--write-videos",
+    "template",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write such a table to fill in, with a row per video, and end.",
 )
 @click.option(
     "--method",
@@ -104,6 +120,22 @@ Examples:
     show_default=True,
     help="Share of the videos whose pairs are for testing.",
 )
+@click.option(
+    "--test-pairs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Most pairs for testing, evenly from all test videos. [default: 1000 with spa, all with "
+    "pairs]",
+)
+@click.option(
+    "--allow-objects",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Keep pairs in which walkers, cars and other things that are not rain cover at most this "
+    "share; masks of them are then written, too.",
+)
 @click.option("--review", is_flag=True, help="A person decides: see `rainbench review`.")
 @click.option("--allow-truncated", is_flag=True, help="Use the good frames before a damaged one.")
 @also_option
@@ -126,6 +158,8 @@ def command(
     *,
     paths: tuple[Path, ...],
     out: Path,
+    table: Path | None,
+    template: Path | None,
     frames: str,
     density: Literal["auto", "sparse", "normal", "dense"],
     also: tuple[str, ...],
@@ -147,8 +181,10 @@ def command(
     from rainbench.packaging.package import Extras
     from rainbench.run.results import lock_run
     from rainbench.spa.builder import build_spa
+    from rainbench.spa.inputs import find_inputs
     from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
     from rainbench.spa.plan import plan_build
+    from rainbench.spa.table.entries import write_template
 
     spa_options = SpaOptions(
         frames=parse_frames(frames),
@@ -158,7 +194,11 @@ def command(
         name=name or data_set_name(out),
         **options,
     )
-    plan = plan_build(paths, out, spa_options)
+    if template is not None:
+        write_template(template, find_inputs(paths, out))
+        say(f"{template}: fill in what is known, and give it as --videos {template}")
+        return
+    plan = plan_build(paths, out, spa_options, table)
     _print_plan(plan, spa_options.name, out)
     if dry_run:
         if as_json:
@@ -166,6 +206,8 @@ def command(
         ctx.exit(1 if plan.unusable else 0)
     with lock_run(out), progress("videos", len(plan.videos), quiet=as_json) as advance:
         report = build_spa(plan, out, spa_options, extras=Extras.of(also), advance=advance)
+    for warning in report.warnings:
+        say(f"warning: {warning}")
     _print_report(report, out, as_json=as_json)
     ctx.exit(1 if any(row.state == "failed" for row in report.rows) else 0)
 
@@ -173,6 +215,9 @@ def command(
 def _print_plan(plan: SpaPlan, name: str, out: Path) -> None:
     for video in plan.videos:
         say(video.line())
+    if plan.table:
+        named = sum(bool(video.entry.place) for video in plan.videos)
+        say(f"{plan.table} says something of {named} of them")
     for label, reason in plan.unusable:
         say(f"cannot use {label}: {reason}")
     for label, other in plan.duplicates:

@@ -52,6 +52,19 @@ _CONTEXT: dict[str, object] = {
 
 _INTEGERS = frozenset({"width", "height"})
 
+_MEANINGS = {
+    "objects": "Mask: 255 where neither scene nor rain is seen, or the clean frame is in doubt.",
+    "object_share": "Share of the pixels of objects that are 255.",
+    "as_filmed": "no where the rainy pixels are not those of the video; see corrections.",
+    "corrections": "shake: moved to one place by interpolation; light: brought to one brightness.",
+    "origin": "Where the video comes from.",
+    "device": "What it was filmed with.",
+    "exposure": "How long the shutter was open, in seconds unless it says otherwise.",
+    "iso": "Sensitivity of the camera.",
+    "scene": "What kind of place it shows.",
+}
+"""What columns hold, where their names alone do not say it."""
+
 
 @dataclass(frozen=True, slots=True)
 class CroissantSplit:
@@ -134,6 +147,7 @@ def _field(name: str, column: str) -> dict[str, object]:
         "@type": "cr:Field",
         "@id": f"{name}-pairs/{column}",
         "name": column,
+        **({"description": _MEANINGS[column]} if column in _MEANINGS else {}),
         "dataType": "sc:Integer" if column in _INTEGERS else "sc:Text",
         "source": {"fileObject": {"@id": f"{name}-metadata"}, "extract": {"column": column}},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from rainbench.core.random import philox, uniform
@@ -10,7 +10,9 @@ from rainbench.core.random import philox, uniform
 SplitName = Literal["train", "test"]
 
 
-def choose_test_videos(videos: Sequence[str], share: float, seed: int) -> frozenset[str]:
+def choose_test_videos(
+    videos: Sequence[str], share: float, seed: int, fixed: Mapping[str, SplitName] | None = None
+) -> frozenset[str]:
     """Choose the videos whose pairs are for testing.
 
     Each video draws a number that depends on the seed and its own id alone, and the lowest are
@@ -21,19 +23,35 @@ def choose_test_videos(videos: Sequence[str], share: float, seed: int) -> frozen
         videos: Ids; the order does not matter.
         share: 0 to 1.
         seed: Any number.
+        fixed: The split of videos where it is not drawn; those for testing count in the share.
 
     Example:
         >>> sorted(choose_test_videos(["a", "b", "c", "d", "e"], 0.4, seed=1))
         ['a', 'c']
         >>> choose_test_videos(["a"], 0.2, seed=1)
         frozenset({'a'})
+        >>> sorted(choose_test_videos("abcde", 0.4, 1, {"a": "train", "e": "test"}))
+        ['c', 'e']
     """
+    if fixed:
+        return _with_fixed(set(videos), share, seed, fixed)
     distinct = sorted(set(videos))
     if not distinct or share == 0:
         return frozenset()
     drawn = sorted(distinct, key=lambda video: (uniform(philox("split", seed, video), 0, 1), video))
     most = len(drawn) if share == 1 or len(drawn) == 1 else len(drawn) - 1
     return frozenset(drawn[: min(most, max(1, round(share * len(drawn))))])
+
+
+def _with_fixed(
+    videos: set[str], share: float, seed: int, fixed: Mapping[str, SplitName]
+) -> frozenset[str]:
+    chosen = {video for video in videos if fixed.get(video) == "test"}
+    free = sorted(videos - fixed.keys())
+    missing = max(1, round(share * len(videos))) - len(chosen)
+    if share == 0 or not free or missing <= 0:
+        return frozenset(chosen)
+    return frozenset(chosen) | choose_test_videos(free, min(1, missing / len(free)), seed)
 
 
 def spread(items: Sequence[int], most: int | None) -> tuple[int, ...]:

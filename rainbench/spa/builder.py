@@ -15,7 +15,7 @@ continues from there and ends with the same bytes as one in a single go, for any
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,11 @@ from rainbench.catalog.cards import DatasetCard
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.pool import run_all
 from rainbench.core.progress import Advance, unseen
-from rainbench.core.text import natural_key
+from rainbench.core.text import count_of, natural_key
 from rainbench.packaging.package import Extras, Parameter
 from rainbench.packaging.split import SplitName
 from rainbench.spa.candidate import Candidate, state_of
-from rainbench.spa.dataset import WrittenSet, plan_pairs, split_candidates, write_data_set
+from rainbench.spa.dataset import WrittenSet, plan_all_pairs, split_candidates, write_data_set
 from rainbench.spa.inputs import MARKER
 from rainbench.spa.layout import AcceptedSequence
 from rainbench.spa.options import SpaOptions
@@ -57,10 +57,12 @@ class BuildReport:
     Attributes:
         rows: A row per sequence, and per video of which nothing could be made.
         cards: The cards of the data set, with their counts; empty when nothing was accepted.
+        warnings: What makes a split of little use, a sentence each.
     """
 
     rows: tuple[SummaryRow, ...]
     cards: tuple[DatasetCard, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def totals(self) -> str:
@@ -72,6 +74,7 @@ class BuildReport:
         return {
             "rows": summary_json(self.rows),
             "datasets": {card.name: card.count for card in self.cards},
+            "warnings": list(self.warnings),
         }
 
 
@@ -109,20 +112,34 @@ def build_spa(
         folder=out,
     )
     accepted = _accepted(outcomes, out, options)
-    sequences, failures = _make_pairs(accepted, outcomes, out, options)
-    written = write_data_set(out, sequences, options, extras or Extras())
+    made = _make_pairs(accepted, outcomes, out, options)
+    written = write_data_set(out, made.sequences, options, extras or Extras())
     outcomes = [
-        VideoOutcome(outcome.video, (), failures[outcome.video.id])
-        if outcome.video.id in failures
+        VideoOutcome(outcome.video, (), made.failures[outcome.video.id])
+        if outcome.video.id in made.failures
         else outcome
         for outcome in outcomes
     ]
-    splits = {sequence.id: name for sequence, name in sequences}
-    rows = _rows(plan, outcomes, out, options, written, splits)
+    rows = _rows(plan, outcomes, out, options, written, made)
     with writing(out):
         write_atomically(out / "summary.csv", summary_csv(rows).encode())
         write_atomically(out / "summary.md", summary_markdown(rows).encode())
-    return BuildReport(tuple(rows), written.cards)
+    return BuildReport(tuple(rows), written.cards, tuple(_warnings(made.sequences, options)))
+
+
+@dataclass(frozen=True, slots=True)
+class _MadePairs:
+    """The sequences that pairs were made of.
+
+    Attributes:
+        sequences: Those with pairs, and the split of each.
+        hidden: Pairs wanted of a sequence, by its id, where objects hid some; and how many it was.
+        failures: Why a video failed, by its id.
+    """
+
+    sequences: list[tuple[AcceptedSequence, SplitName]]
+    hidden: dict[str, tuple[int, int]]
+    failures: dict[str, str]
 
 
 def _accepted(
@@ -137,11 +154,8 @@ def _accepted(
         == "accepted"
     ]
     candidates.sort(key=lambda candidate: (natural_key(candidate.id), candidate.id))
-    split = split_candidates(candidates, options)
-    tests = sum(name == "test" for _, name in split)
-    return [
-        (candidate, name, plan_pairs(candidate, name, options, tests)) for candidate, name in split
-    ]
+    entries = {outcome.video.id: outcome.video.entry for outcome in outcomes}
+    return plan_all_pairs(split_candidates(candidates, options, entries), options, entries)
 
 
 def _make_pairs(
@@ -149,8 +163,8 @@ def _make_pairs(
     outcomes: Sequence[VideoOutcome],
     out: Path,
     options: SpaOptions,
-) -> tuple[list[tuple[AcceptedSequence, SplitName]], dict[str, str]]:
-    """Make the pairs of accepted sequences; also return what failed, by video."""
+) -> _MadePairs:
+    """Make the pairs of accepted sequences."""
     videos = {outcome.video.id: outcome.video for outcome in outcomes}
     by_video: dict[str, list[tuple[Candidate, PairPlan]]] = {}
     for candidate, _, plan in accepted:
@@ -169,11 +183,17 @@ def _make_pairs(
         pairs.update(made)
         if failure:
             failures[video] = failure
-    return [
+    hidden: dict[str, tuple[int, int]] = {}
+    for candidate, _, plan in accepted:
+        wanted, got = len(plan.wanted), len(pairs.get(candidate.id, ()))
+        if candidate.id in pairs and got < wanted:
+            hidden[candidate.id] = (wanted - got, wanted)
+    sequences = [
         (_sequence(candidate, pairs[candidate.id], videos, out), name)
         for candidate, name, _ in accepted
-        if candidate.id in pairs
-    ], failures
+        if pairs.get(candidate.id)
+    ]
+    return _MadePairs(sequences, hidden, failures)
 
 
 def _sequence(
@@ -192,6 +212,12 @@ def _sequence(
     }
     if candidate.percentile is not None:
         parameters["percentile"] = candidate.percentile
+    if candidate.corrections:
+        parameters["as_filmed"] = "no"
+    entry = videos[candidate.video_id].entry
+    if "density" in entry.options:
+        parameters["density"] = candidate.density
+    parameters |= entry.record
     folder = out / "sequences" / candidate.id
     return AcceptedSequence(candidate.id, candidate.video_id, folder, pairs, parameters)
 
@@ -202,8 +228,9 @@ def _rows(
     out: Path,
     options: SpaOptions,
     written: WrittenSet,
-    splits: dict[str, SplitName],
+    made: _MadePairs,
 ) -> list[SummaryRow]:
+    splits = {sequence.id: name for sequence, name in made.sequences}
     rows = [
         SummaryRow(video=label, state="failed", reason=reason) for label, reason in plan.unusable
     ]
@@ -222,6 +249,11 @@ def _rows(
             first, stop = candidate.scene
             folder = out / "sequences" / candidate.id
             state = state_of(folder, candidate, review=options.review)
+            reason = candidate.reason
+            if state == "accepted" and candidate.id in made.hidden:
+                left_out, wanted = made.hidden[candidate.id]
+                state = "rejected" if left_out == wanted else state
+                reason = "; ".join(filter(None, [reason, _what_hides(left_out, wanted)]))
             row = SummaryRow(
                 video=label,
                 sequence=candidate.id,
@@ -235,7 +267,36 @@ def _rows(
                 state=state,
                 split=splits.get(candidate.id, ""),
                 pairs=written.pairs[candidate.id],
-                reason=candidate.reason,
+                reason=reason,
             )
             rows.append(row)
     return sorted(rows, key=lambda row: (natural_key(row.video), row.video, row.sequence))
+
+
+def _warnings(
+    sequences: Sequence[tuple[AcceptedSequence, SplitName]], options: SpaOptions
+) -> Iterator[str]:
+    """Yield a sentence for each split that is of one video, or of none though it was wanted."""
+    if not sequences:
+        return
+    wanted = {"train": options.test_share < 1, "test": options.test_share > 0}
+    for split, is_wanted in wanted.items():
+        videos = {item.video: item for item, name in sequences if name == split}
+        if len(videos) == 1:
+            (only,) = videos.values()
+            yield (
+                f"all pairs of the {split} split are of one video, {only.parameters['video']}: "
+                "give more videos, or another --test-share"
+            )
+        elif not videos and is_wanted:
+            yield f"there is no {split} split: it takes two videos, for no video is in both"
+
+
+def _what_hides(left_out: int, wanted: int) -> str:
+    """Say why pairs were left out, and where none is left what to do."""
+    if left_out < wanted:
+        return f"{left_out} of {wanted} pairs left out: something passes before the scene"
+    return (
+        f"something passes before the scene in every one of {count_of(wanted, 'pair')}: give a "
+        "smaller --crop, or allow a share of it with --allow-objects"
+    )

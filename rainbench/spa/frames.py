@@ -38,6 +38,7 @@ class VideoFrames:
     Attributes:
         thumbnails: ``(N, h, w)``, a small grey picture of every frame.
         scale: How many pixels of a frame are one of a thumbnail.
+        first: Number of the first frame, where not all are looked at; thumbnails begin there.
         info: What is known of the video.
         damage: Why the frames end before the video does; empty unless truncation is allowed.
 
@@ -47,6 +48,7 @@ class VideoFrames:
 
     def __init__(self, path: Path, options: SpaOptions, scratch: Path) -> None:
         self._path = path
+        self.first, self._stop = options.span or (0, None)
         self._options = options
         self._scratch = scratch
         self._kept: list[Image] | None = []
@@ -60,7 +62,10 @@ class VideoFrames:
     def _look(self, file: IO[bytes]) -> tuple[int, int, int]:
         """Decode the whole video once; write the thumbnails and return their shape."""
         count, size = 0, (0, 0)
-        with decode(self._path, allow_truncated=self._options.allow_truncated) as stream:
+        wanted = slice(self.first, self._stop)
+        with decode(
+            self._path, frames=wanted, allow_truncated=self._options.allow_truncated
+        ) as stream:
             for frame in stream:
                 thumbnail = _shrink(frame.image)
                 file.write(thumbnail.tobytes())
@@ -93,7 +98,7 @@ class VideoFrames:
     def span(self, first: int, stop: int) -> Iterator[FrameSource]:
         """Provide frames ``first`` to ``stop``, the end excluded, within a ``with`` block."""
         if self._kept is not None:
-            yield ListSource(self._kept[first:stop])
+            yield ListSource(self._kept[first - self.first : stop - self.first])
             return
         frames = self._decoded(first, stop)
         with collect(frames, self._options.frame_budget, self._scratch) as source:

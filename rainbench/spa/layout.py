@@ -13,10 +13,7 @@ from rainbench.core.files import write_atomically
 from rainbench.packaging.package import FileFacts, PairRecord, Parameter
 from rainbench.packaging.split import SplitName
 from rainbench.spa.options import SpaLayout
-from rainbench.spa.pairs import SequencePair
-
-TEST_PAIRS = 1000
-"""The most test pairs in the layout of SPA-Data, as many as were published."""
+from rainbench.spa.pairs import ROLES, SequencePair
 
 LAYOUTS: dict[tuple[SpaLayout, SplitName], tuple[Layout, ...]] = {
     ("spa", "train"): (
@@ -82,8 +79,6 @@ def lay_out(
         for pair in sequence.pairs:
             if pair.facts["rainy"].pixels in seen:
                 continue
-            if (layout, split) == ("spa", "test") and count == TEST_PAIRS:
-                return
             seen.add(pair.facts["rainy"].pixels)
             identity, files = _names(sequence, pair, layout, split, number, count)
             parameters: dict[str, Parameter] = {
@@ -92,6 +87,7 @@ def lay_out(
                 "x": pair.x,
                 "y": pair.y,
                 "rain_share": pair.rain_share,
+                **({"object_share": pair.object_share} if "objects" in files else {}),
                 **sequence.parameters,
             }
             record = PairRecord(
@@ -111,23 +107,25 @@ def _names(
 ) -> tuple[str, dict[str, str]]:
     """Return id and paths of a pair."""
     place = f"{pair.x}_{pair.y}"
+    own = [role for role in pair.facts if role != "clean"]  # the clean one is shared
     if layout == "pairs":
         identity = f"{sequence.id}_{pair.frame}_{place}"
-        return identity, {role: f"{role}/{identity}.png" for role in ("rainy", "clean", "mask")}
+        return identity, _ordered({role: f"{role}/{identity}.png" for role in pair.facts}, pair)
     if split == "test":
-        name = f"{count:03d}"
-        return str(count), {
-            "rainy": f"real_test_1000/rain/{name}.png",
-            "clean": f"real_test_1000/gt/{name}gt.png",
-            "mask": f"real_test_1000/mask/{name}.png",
-        }
+        name, folders = f"{count:03d}", {"rainy": "rain"}
+        files = {role: f"real_test_1000/{folders.get(role, role)}/{name}.png" for role in own}
+        return str(count), _ordered({**files, "clean": f"real_test_1000/gt/{name}gt.png"}, pair)
     video = f"{number:03d}"
     frame = f"{video}/{video}-{pair.frame}/{video}-{pair.frame}_{place}.png"
-    return f"{number}_{pair.frame}_{place}", {
-        "rainy": f"real_world/{frame}",
-        "clean": f"real_world_gt/{video}/{video}_{place}.png",
-        "mask": f"real_world_mask/{frame}",
-    }
+    folders = {"rainy": "real_world"}
+    files = {role: f"{folders.get(role, f'real_world_{role}')}/{frame}" for role in own}
+    files["clean"] = f"real_world_gt/{video}/{video}_{place}.png"
+    return f"{number}_{pair.frame}_{place}", _ordered(files, pair)
+
+
+def _ordered(files: dict[str, str], pair: SequencePair) -> dict[str, str]:
+    """Return files in the order in which tables have them."""
+    return {role: files[role] for role in ROLES if role in pair.facts}
 
 
 def place_files(

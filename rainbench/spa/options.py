@@ -19,6 +19,9 @@ MOST_FRAMES = 300
 """Frames beyond which rounds end: more of them bring more movement and hardly any detail. Static
 scenes had 52 to 57 dB with 100 frames and 53 to 56 with 200."""
 
+TEST_PAIRS = 1000
+"""The most test pairs in the layout of SPA-Data, as many as were published."""
+
 REVISION = 2
 """Part of every key: raised when the same video and options give other bytes than before."""
 
@@ -40,10 +43,15 @@ class SpaOptions:
         crop: Side of the crops in pixels, 0 for whole frames; None for 256 with ``spa`` and whole
             frames with ``pairs``.
         test_share: Share of the videos whose pairs are for testing.
+        test_pairs: Pairs for testing at most, evenly from all their sequences; None for 1000 with
+            ``spa``, as many as were published, and all with ``pairs``.
+        allow_objects: Share of a pair that may show something else than the scene and rain, such as
+            somebody who walks by; pairs with more are left out.
         review: A person decides.
         allow_truncated: Use the good frames before a damaged one.
         max_frames: Most rainy frames of a sequence to make pairs of, evenly spread; None for all.
         mask_levels: Brightening in 8-bit levels from which a pixel of the mask is rain.
+        span: First frame to look at, and the one after the last, None for the end; None for all.
         seed: Chooses the test videos.
         memory: Bytes that the frames of all workers may fill together.
         workers: Processes; never changes the result.
@@ -59,10 +67,13 @@ class SpaOptions:
     layout: SpaLayout = "spa"
     crop: int | None = None
     test_share: float = 0.2
+    test_pairs: int | None = None
+    allow_objects: float = 0.0
     review: bool = False
     allow_truncated: bool = False
     max_frames: int | None = None
     mask_levels: float = RAIN_LEVELS
+    span: tuple[int, int | None] | None = None
     seed: int = 0
     memory: int = 2 << 30
     workers: int = 1
@@ -77,9 +88,16 @@ class SpaOptions:
             raise RainbenchError(
                 f"--frames {self.frames} is too few", hint="A clean frame needs 2, better 100."
             )
-        if not 0 <= self.test_share <= 1:
+        for flag, share in (
+            ("--test-share", self.test_share),
+            ("--allow-objects", self.allow_objects),
+        ):
+            if not 0 <= share <= 1:
+                raise RainbenchError(f"{flag} {share:g} is not a share", hint="Give 0 to 1.")
+        if self.test_pairs is not None and self.test_pairs < 1:
             raise RainbenchError(
-                f"--test-share {self.test_share:g} is not a share", hint="Give 0 to 1."
+                f"--test-pairs {self.test_pairs} is too few",
+                hint="Give 1 or more; --test-share 0 makes no test pairs.",
             )
         if self.crop is not None and self.crop != 0 and self.crop < SMALLEST_CROP:
             raise RainbenchError(
@@ -95,13 +113,20 @@ class SpaOptions:
         return 256 if self.layout == "spa" else 0
 
     @property
+    def most_test_pairs(self) -> int | None:
+        """Pairs for testing at most; None for all."""
+        if self.test_pairs is not None:
+            return self.test_pairs
+        return TEST_PAIRS if self.layout == "spa" else None
+
+    @property
     def frame_budget(self) -> int:
         """Bytes of frames that one worker may keep in memory."""
         return max(1, self.memory // max(1, self.workers))
 
     def candidate_key(self, sha256: str) -> str:
         """Return what the candidates of a video depend on, as a hash."""
-        parts = {
+        parts: dict[str, object] = {
             "revision": REVISION,
             "video": sha256,
             "method": self.method,
@@ -111,11 +136,13 @@ class SpaOptions:
             "min_psnr": self.min_psnr,
             "allow_truncated": self.allow_truncated,
         }
+        if self.span is not None:
+            parts["span"] = self.span
         return key_of(parts)
 
     def describe(self) -> dict[str, object]:
         """Return the options that decide what the build makes, for its record."""
-        left_out = ("workers", "memory", "device")
+        left_out = ("workers", "memory", "device", "span")
         return {key: value for key, value in asdict(self).items() if key not in left_out}
 
 

@@ -5,6 +5,8 @@ A sequence's pairs lie in its own folder under names that do not depend on other
     pairs/clean/X_Y.png          one window of the clean frame, shared by all frames
     pairs/rainy/FRAME_X_Y.png    the same window of a rainy frame
     pairs/mask/FRAME_X_Y.png     255 where that frame is brighter than the clean one
+    pairs/objects/FRAME_X_Y.png  255 where it shows something else than scene and rain; only where
+                                 that is allowed, for otherwise there is nothing
     pairs/pairs.json             the record of what is there; written last
 
 A build that was killed writes only those files again that are missing or differ.
@@ -12,36 +14,58 @@ A build that was killed writes only those files again that are missing or differ
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rainbench.core.files import write_atomically
 from rainbench.core.images import Image, encode_png, read_image
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.packaging.package import FileFacts, facts_of
+from rainbench.packaging.split import spread
 
 Window = tuple[int, int, int, int]
 """Left, top, width and height, in pixels."""
 
-ROLES = ("rainy", "clean", "mask")
+HiddenFrame = tuple[int, Image, NDArray[np.bool_]]
+"""Number and picture of a frame, and ``(H, W)`` bool where it shows neither the scene nor rain, or
+where the clean frame is in doubt."""
+
+ROLES = ("rainy", "clean", "mask", "objects")
+"""What the files of a pair show, in the order of tables; the last only where it is allowed."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairPlan:
     """Which pairs to make of a sequence.
 
+    A window that objects hide in one frame is taken from a later one, before the next of ``frames``
+    comes; where all are hidden it is left out.
+
     Attributes:
         frames: Numbers of the rainy frames, in the video.
         windows: The windows of every frame.
         mask_levels: Brightening from which a pixel is rain, see `make_mask`.
+        most: Pairs in all, evenly spread; None for every window of every frame.
+        allow_objects: Share of a window that may show something else than scene and rain.
     """
 
     frames: tuple[int, ...]
     windows: tuple[Window, ...]
     mask_levels: float
+    most: int | None = None
+    allow_objects: float = 0.0
+
+    @property
+    def wanted(self) -> frozenset[tuple[int, int]]:
+        """The pairs that are wanted: place in ``frames`` and in ``windows``."""
+        across = len(self.windows)
+        chosen = spread(range(len(self.frames) * across), self.most)
+        return frozenset(divmod(index, across) for index in chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +77,7 @@ class SequencePair:
         x: Left edge of the window.
         y: Top edge of the window.
         rain_share: Share of the mask's pixels that are rain.
+        object_share: Share of its pixels that show something else than scene and rain.
         facts: Size and hashes of each file, by role.
     """
 
@@ -60,6 +85,7 @@ class SequencePair:
     x: int
     y: int
     rain_share: float
+    object_share: float
     facts: dict[str, FileFacts]
 
     def path(self, role: str) -> str:
@@ -134,14 +160,14 @@ def known_pairs(folder: Path, plan: PairPlan, key: str) -> list[SequencePair] | 
 
 
 def write_pairs(
-    folder: Path, frames: Iterable[tuple[int, Image]], clean: Image, plan: PairPlan, key: str
+    folder: Path, frames: Iterable[HiddenFrame], clean: Image, plan: PairPlan, key: str
 ) -> list[SequencePair]:
     """Write the pairs of a sequence into its folder.
 
     Args:
         folder: The sequence's folder.
-        frames: Number and picture of each frame, corrected to match the clean frame; frames that
-            the plan does not name are ignored.
+        frames: Number, picture and mask of each frame in order, corrected to match the clean frame;
+            they are read until nothing is wanted any more.
         clean: The clean frame.
         plan: What to make.
         key: What the frames and the clean frame depend on.
@@ -153,18 +179,22 @@ def write_pairs(
         StoreError: A file cannot be written.
         OSError: A folder cannot be made.
     """
-    _prepare(folder)
+    _prepare(folder, plan)
     shared = {
         (x, y): _write(folder / f"pairs/clean/{x}_{y}.png", clean[y : y + height, x : x + width])
         for x, y, width, height in plan.windows
     }
-    wanted = set(plan.frames)
-    pairs = [
-        _write_window(folder, (number, image), clean, window, plan.mask_levels, shared)
-        for number, image in frames
-        if number in wanted
-        for window in plan.windows
-    ]
+    pairs = []
+    wanted = set(plan.wanted)
+    for frame in frames:
+        slot = bisect.bisect(plan.frames, frame[0]) - 1
+        for place, window in enumerate(plan.windows):
+            if (slot, place) not in wanted or _hidden(frame, window) > plan.allow_objects:
+                continue
+            pairs.append(_write_window(folder, frame, clean, window, plan, shared))
+            wanted.remove((slot, place))
+        if not any(other >= slot for other, _ in wanted):
+            break
     files = {
         folder / pair.path(role): facts.sha256
         for pair in pairs
@@ -176,25 +206,35 @@ def write_pairs(
     return pairs
 
 
+def _hidden(frame: HiddenFrame, window: Window) -> float:
+    """Return the share of a window in which a frame shows neither the scene nor rain."""
+    x, y, width, height = window
+    return float(frame[2][y : y + height, x : x + width].mean())
+
+
 def _write_window(
     folder: Path,
-    frame: tuple[int, Image],
+    frame: HiddenFrame,
     clean: Image,
     window: Window,
-    levels: float,
+    plan: PairPlan,
     shared: Mapping[tuple[int, int], FileFacts],
 ) -> SequencePair:
-    number, image = frame
+    number, image, hidden = frame
     x, y, width, height = window
-    rainy, below = (picture[y : y + height, x : x + width] for picture in (image, clean))
-    mask = make_mask(rainy, below, levels)
+    part = np.s_[y : y + height, x : x + width]
+    mask = make_mask(image[part], clean[part], plan.mask_levels)
+    name = f"{number}_{x}_{y}.png"
     facts = {
-        "rainy": _write(folder / f"pairs/rainy/{number}_{x}_{y}.png", rainy),
+        "rainy": _write(folder / "pairs/rainy" / name, image[part]),
         "clean": shared[x, y],
-        "mask": _write(folder / f"pairs/mask/{number}_{x}_{y}.png", mask),
+        "mask": _write(folder / "pairs/mask" / name, mask),
     }
+    if plan.allow_objects:
+        objects = np.repeat(hidden[part][..., None], 3, axis=2).astype(np.uint8) * 255
+        facts["objects"] = _write(folder / "pairs/objects" / name, objects)
     share = float(np.count_nonzero(mask[..., 0])) / mask[..., 0].size
-    return SequencePair(number, x, y, share, facts)
+    return SequencePair(number, x, y, share, _hidden(frame, window), facts)
 
 
 def _write(path: Path, picture: Image) -> FileFacts:
@@ -205,8 +245,8 @@ def _write(path: Path, picture: Image) -> FileFacts:
     return facts_of(picture, data)
 
 
-def _prepare(folder: Path) -> None:
-    for role in ROLES:
+def _prepare(folder: Path, plan: PairPlan) -> None:
+    for role in ROLES if plan.allow_objects else ROLES[:-1]:
         (folder / "pairs" / role).mkdir(parents=True, exist_ok=True)
 
 
@@ -231,4 +271,5 @@ def _from_json(values: dict[str, object]) -> SequencePair:
     assert isinstance(facts, dict)
     known = {role: FileFacts(**fact) for role, fact in facts.items()}
     frame, x, y = (int(str(values[name])) for name in ("frame", "x", "y"))
-    return SequencePair(frame, x, y, float(str(values["rain_share"])), known)
+    rain, objects = (float(str(values[name])) for name in ("rain_share", "object_share"))
+    return SequencePair(frame, x, y, rain, objects, known)

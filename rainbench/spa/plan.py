@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, failing_alone
@@ -12,6 +12,7 @@ from rainbench.core.text import count_of
 from rainbench.packaging.names import checked_name
 from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
 from rainbench.spa.options import MOST_FRAMES, SpaOptions
+from rainbench.spa.table.entries import NO_ENTRY, VideoEntry, find_table, read_table
 from rainbench.video.read import VideoInfo, probe
 
 _DECODE_NS, _EXTRACT_NS, _ENCODE_NS = 6.0, 25.0, 30.0
@@ -28,12 +29,14 @@ class PlannedVideo:
         id: Its id.
         sha256: Of its bytes.
         info: What its first frame tells.
+        entry: What the table of videos says of it.
     """
 
     source: VideoInput
     id: str
     sha256: str
     info: VideoInfo
+    entry: VideoEntry = NO_ENTRY
 
     def line(self) -> str:
         """Return the video in one line: size, frames, length."""
@@ -51,12 +54,14 @@ class SpaPlan:
         unusable: Label and reason of each that cannot be opened.
         duplicates: Label of each whose bytes equal another's, and that other's label.
         seconds: A rough estimate of the time.
+        table: The table of videos, where there is one.
     """
 
     videos: tuple[PlannedVideo, ...]
     unusable: tuple[tuple[str, str], ...]
     duplicates: tuple[tuple[str, str], ...]
     seconds: float
+    table: Path | None = None
 
     def as_table(self) -> dict[str, object]:
         """Return the plan as plain types."""
@@ -76,22 +81,29 @@ class SpaPlan:
             "unusable": [{"video": label, "reason": why} for label, why in self.unusable],
             "duplicates": [{"video": label, "of": other} for label, other in self.duplicates],
             "seconds": round(self.seconds, 1),
+            "table": str(self.table) if self.table else None,
         }
 
 
-def plan_build(paths: Sequence[Path], out: Path, options: SpaOptions) -> SpaPlan:
+def plan_build(
+    paths: Sequence[Path], out: Path, options: SpaOptions, table: Path | None = None
+) -> SpaPlan:
     """Find the videos and open each once.
 
     Args:
         paths: Files and folders as given.
         out: Where the build will write.
         options: The options.
+        table: The table of videos; None for the one that lies in a folder given, if there is one.
 
     Raises:
-        RainbenchError: A path, ``out`` or the data set's name cannot be used, or there is no video.
+        RainbenchError: The table, a path, ``out`` or the data set's name cannot be used, or there
+            is no video.
     """
     checked_name(options.name)
     inputs = find_inputs(paths, out)
+    table = table or find_table(paths)
+    entries = read_table(table, inputs) if table else {}
     with ThreadPoolExecutor(max(1, options.workers)) as pool:
         opened = list(pool.map(_open, inputs))
     videos: dict[str, PlannedVideo] = {}
@@ -103,9 +115,25 @@ def plan_build(paths: Sequence[Path], out: Path, options: SpaOptions) -> SpaPlan
         elif result.sha256 in videos:
             duplicates.append((item.label, videos[result.sha256].source.label))
         else:
-            videos[result.sha256] = result
+            entry = entries.get(item.path, NO_ENTRY)
+            videos[result.sha256] = replace(result, entry=entry)
+            _check_span(videos[result.sha256], table)
     planned = tuple(videos.values())
-    return SpaPlan(planned, tuple(unusable), tuple(duplicates), _estimate(planned, options))
+    return SpaPlan(planned, tuple(unusable), tuple(duplicates), _estimate(planned, options), table)
+
+
+def _check_span(video: PlannedVideo, table: Path | None) -> None:
+    """Refuse a span beyond a video's end; the number of frames that files announce is rough."""
+    first, stop = video.entry.applied(SpaOptions()).span or (0, None)
+    frames = video.info.frames
+    if frames is None or max(first + 2, stop or 0) <= frames + frames // 20 + 5:
+        return
+    where = f"end {stop}" if stop else f"start {first}"
+    raise RainbenchError(
+        f"{table}: {video.entry.place}: {where} lies beyond the {count_of(frames, 'frame')} of "
+        f"{video.source.label}",
+        hint="start and end are numbers of frames, counted from 0.",
+    )
 
 
 def _open(item: VideoInput) -> PlannedVideo | str:

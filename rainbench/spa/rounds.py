@@ -85,7 +85,8 @@ def make_candidate(
     before = load_candidate(folder)
     asked = rounds_asked(folder, before if before and before.key == identity.key else None)
     first, stop = identity.scene
-    path = find_camera_path(frames.thumbnails[first:stop], frames.scale)
+    small = frames.thumbnails[first - frames.first : stop - frames.first]
+    path = find_camera_path(small, frames.scale)
     start, length = _usable_span(path, options)
     with frames.span(first + start, first + start + length) as source:
         density = options.density or estimate_density(source).kind

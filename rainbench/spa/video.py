@@ -61,6 +61,7 @@ def work_on_video(video: PlannedVideo, out: Path, options: SpaOptions) -> VideoO
     Raises:
         StoreError: Something cannot be written.
     """
+    options = video.entry.applied(options)
     key = options.candidate_key(video.sha256)
     try:
         with failing_alone(str(video.source.path)), writing(out):
@@ -99,7 +100,8 @@ def _make(
 
 
 def _find_scenes(frames: VideoFrames) -> _Scenes:
-    edges = [0, *find_scene_cuts(frames.thumbnails), len(frames)]
+    cuts = [0, *find_scene_cuts(frames.thumbnails), len(frames)]
+    edges = [frames.first + cut for cut in cuts]
     scenes = list(itertools.pairwise(edges))
     chosen = [scene for scene in scenes if scene[1] - scene[0] >= FEWEST_FRAMES]
     if not chosen:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from rainbench.clean_frame.objects import object_masks
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
 from rainbench.core.resume import key_of
 from rainbench.spa.candidate import Candidate
 from rainbench.spa.correct import Correction, correct_frame
 from rainbench.spa.options import SpaOptions
-from rainbench.spa.pairs import PairPlan, SequencePair, known_pairs, write_pairs
+from rainbench.spa.pairs import HiddenFrame, PairPlan, SequencePair, known_pairs, write_pairs
 from rainbench.spa.plan import PlannedVideo
 from rainbench.video.read import VideoError, decode
 
@@ -49,8 +52,8 @@ def make_video_pairs(task: PairTask, out: Path, options: SpaOptions) -> VideoPai
         if pairs is None:
             try:
                 with writing(folder):
-                    frames = _frames(task.video, candidate, plan, options)
                     clean = read_image(folder / "clean.png")
+                    frames = hide(_frames(task.video, candidate, options), clean)
                     pairs = write_pairs(folder, frames, clean, plan, key)
             except VideoError as error:
                 return task.video.id, {}, str(error)
@@ -58,17 +61,51 @@ def make_video_pairs(task: PairTask, out: Path, options: SpaOptions) -> VideoPai
     return task.video.id, made, ""
 
 
+def hide(
+    frames: Iterable[tuple[int, Image]],
+    clean: Image,
+    *,
+    uncertain: NDArray[np.bool_] | None = None,
+    objects: Callable[[int], NDArray[np.bool_]] | None = None,
+) -> Iterator[HiddenFrame]:
+    """Add to each frame where it shows something else than the scene and rain.
+
+    Args:
+        frames: Number and picture of each frame, one after the other, as it matches the clean one.
+        clean: The clean frame.
+        uncertain: ``(H, W)`` bool, where the clean frame itself is in doubt; None where nowhere.
+        objects: Gives the passers of the frame of a number, ``(H, W)`` bool; None to look for them
+            by `rainbench.clean_frame.objects.object_masks`.
+
+    Yields:
+        Number, picture and mask; a few frames are read ahead.
+
+    Example:
+        >>> clean = np.full((20, 20, 3), 90, np.uint8)
+        >>> corner = np.zeros((20, 20), bool)
+        >>> corner[:2, :3] = True
+        >>> [(n, int(mask.sum())) for n, _, mask in hide([(7, clean)], clean, uncertain=corner)]
+        [(7, 6)]
+    """
+    frames, seen = itertools.tee(frames)
+    if objects is None:
+        masks = object_masks((image for _, image in seen), clean)
+    else:
+        masks = (objects(number) for number, _ in seen)
+    for (number, image), mask in zip(frames, masks, strict=True):
+        yield number, image, mask if uncertain is None else mask | uncertain
+
+
 def _frames(
-    video: PlannedVideo, candidate: Candidate, plan: PairPlan, options: SpaOptions
+    video: PlannedVideo, candidate: Candidate, options: SpaOptions
 ) -> Iterator[tuple[int, Image]]:
-    wanted = set(plan.frames)
+    """Yield all frames of a sequence: what passes is told by the frames before and after, too."""
     correction = correction_of(candidate)
-    span = slice(candidate.first, max(wanted) + 1)
+    span = slice(candidate.first, candidate.first + candidate.frames)
     with decode(video.source.path, frames=span, allow_truncated=options.allow_truncated) as stream:
         for frame in stream:
-            if frame.number in wanted:
-                index = frame.number - candidate.first
-                yield frame.number, correct_frame(frame.image, index, correction)
+            index = frame.number - candidate.first
+            yield frame.number, correct_frame(frame.image, index, correction)
 
 
 def correction_of(candidate: Candidate) -> Correction:

@@ -176,7 +176,8 @@ def test_real_videos_end_to_end(rainbench, shared, tmp_path):
     assert "moves" in yard.reason and yard.first + yard.frames <= 370
     assert rows["yard.mp4"]["state"] == "accepted"
     row = rows["pedestrian.mat"]
-    assert row["state"] == "accepted"
+    assert row["state"] == "rejected" and row["pairs"] == 0, "people walk in every frame"
+    assert "passes before the scene in every one of" in row["reason"]
     walkers = load_candidate(tmp_path / "real/sequences" / row["sequence"])
     assert (walkers.method, walkers.frames) == ("robust", 24)
-    assert "passes before 3" in walkers.reason and walkers.estimated_psnr > 40
+    assert "passes before 3" in walkers.reason

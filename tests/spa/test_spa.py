@@ -122,7 +122,10 @@ def written(folder, frames=(4, 9), side=16, same=False):
     clean = rng.integers(0, 150, (24, 32, 3), np.uint8)
     plan = PairPlan(frames, cut_windows(32, 24, side), 8.0)
     rainy = [clean + (0 if same else 10 * number) for number in (4, 5, 9)]
-    images = zip((4, 5, 9), (image.astype(np.uint8) for image in rainy), strict=True)
+    nothing = np.zeros((24, 32), bool)
+    images = [
+        (n, image.astype(np.uint8), nothing) for n, image in zip((4, 5, 9), rainy, strict=True)
+    ]
     return write_pairs(folder, images, clean, plan, "key"), plan, clean
 
 

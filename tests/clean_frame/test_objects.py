@@ -1,0 +1,112 @@
+"""What is no rain is found in a frame, and rain, mist and noise are not taken for it."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from sequences import HELD_OUT, STATIC, Spec, make_sequence, scene
+
+from rainbench.clean_frame.objects import object_masks
+
+HEIGHT, WIDTH, FRAMES = 120, 180, 7
+OF = {spec.name: spec for spec in STATIC + HELD_OUT}
+
+
+def crossed(name, colour, *, seed=3, speed=1, across=9, tall=26):
+    """A dry photograph in rain before which somebody of one colour walks; also the boxes."""
+    spec = Spec("W", name, frames=FRAMES, noise=1.5, seed=seed, brightness=1.2)
+    sequence = make_sequence(spec, HEIGHT, WIDTH)
+    frames, boxes = sequence.frames.copy(), []
+    for number, frame in enumerate(frames):
+        left = 40 + speed * number
+        box = np.s_[60 : 60 + tall, left : left + across]
+        frame[box] = (0.15 * frame[box] + 0.85 * np.array(colour)).astype(np.uint8)
+        boxes.append(box)
+    return frames, sequence.truth.round().astype(np.uint8), boxes
+
+
+@pytest.mark.parametrize("seed", [3, 4, 5])
+@pytest.mark.parametrize(
+    ("name", "colour"),
+    [
+        ("coffee", (25, 25, 30)),
+        ("chelsea", (20, 30, 20)),
+        ("brick", (250, 250, 250)),
+        ("grass", (240, 240, 235)),
+        ("brick", (200, 40, 40)),
+        ("gravel", (40, 60, 190)),
+        ("chelsea", (40, 160, 60)),
+    ],
+)
+def test_a_walker_is_found_in_every_frame(name, colour, seed):
+    frames, clean, boxes = crossed(name, colour, seed=seed)
+    # Three frames tell a bright object, so the first and the last may leave it out.
+    middle = slice(1, -1) if min(colour) > 200 else slice(None)
+    masks = list(object_masks(frames, clean))[middle]
+    for mask, box in zip(masks, boxes[middle], strict=True):
+        assert mask[box].mean() > 0.8
+        assert mask.mean() < 0.1
+
+
+@pytest.mark.parametrize("size", [(80, 112), (240, 320)])
+@pytest.mark.parametrize("name", sorted(OF))
+def test_rain_is_no_object(name, size):
+    sequence = make_sequence(replace(OF[name], frames=5), *size)
+    clean = sequence.truth.round().astype(np.uint8)
+    assert [float(mask.mean()) for mask in object_masks(sequence.frames, clean)] == [0] * 5
+
+
+@pytest.mark.parametrize("noise", [0.0, 2.0, 6.0])
+def test_noise_is_no_object(noise):
+    sequence = make_sequence(replace(OF["S01"], frames=3, noise=noise), HEIGHT, WIDTH)
+    clean = sequence.truth.round().astype(np.uint8)
+    assert not np.any(list(object_masks(sequence.frames, clean)))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_drifting_fog_is_no_object(seed):
+    """Fog darkens what is brighter than it, and brightens the rest, softly."""
+    rng = np.random.default_rng(seed)
+    sharp = scene("coffee", HEIGHT, WIDTH)
+    frames = []
+    for _ in range(4):
+        bank = cv2.resize(
+            rng.uniform(0, 0.35, (3, 4)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC
+        )
+        clear = 1 - np.clip(bank, 0, 1)[..., None]
+        foggy = sharp * clear + 175 * (1 - clear) + rng.normal(0, 1.5, sharp.shape)
+        frames.append(np.clip(foggy, 0, 255).round().astype(np.uint8))
+    clean = sharp.round().astype(np.uint8)
+    assert np.mean(list(object_masks(frames, clean))) == 0
+
+
+def test_a_frame_a_little_aside_is_no_object():
+    sharp = scene("astronaut", HEIGHT, WIDTH)
+    move = np.float32([[1, 0, 0.2], [0, 1, -0.15]])
+    moved = cv2.warpAffine(sharp, move, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE)
+    frame = np.clip(moved, 0, 255).round().astype(np.uint8)
+    assert not np.any(list(object_masks([frame] * 3, sharp.round().astype(np.uint8))))
+
+
+def test_large_pictures_are_shrunk_and_the_mask_is_not():
+    clean = np.full((721, 963, 3), 130, np.uint8)
+    frame = clean.copy()
+    frame[300:420, 500:560] = 40
+    (mask,) = object_masks([frame], clean)
+    assert mask.shape == (721, 963) and mask[300:420, 500:560].all()
+    assert mask.sum() < (120 + 2 * 33) * (60 + 2 * 33)
+
+
+def test_one_frame_and_none():
+    clean = np.full((40, 50, 3), 90, np.uint8)
+    assert [mask.any() for mask in object_masks([clean], clean)] == [False]
+    assert list(object_masks([], clean)) == []
+
+
+def test_a_ghost_in_the_clean_frame_is_an_object_of_the_frames():
+    """Who stood there for long darkens the clean frame: what is behind them shines, and lasts."""
+    frames = [np.full((HEIGHT, WIDTH, 3), 140, np.uint8)] * 3
+    clean = frames[0].copy()
+    clean[50:70, 80:90] = 60
+    assert list(object_masks(frames, clean))[1][50:70, 80:90].all()
