@@ -30,7 +30,7 @@ recording."""
 _TUKEY = 4.7
 """Deviations from which a block has no vote."""
 
-_ROUNDS = 8
+_ROUNDS = 5
 """Rounds in which blocks that disagree lose their weight."""
 
 _SHARED = 2.0

@@ -72,11 +72,11 @@ def _register(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]
     small = cv2.resize(
         tall, (side // _SHRINK, len(tall) // _SHRINK), interpolation=cv2.INTER_AREA
     ).reshape(count, number, side // _SHRINK, side // _SHRINK)
-    smooth = cv2.GaussianBlur(tall, (0, 0), _BLUR).reshape(blocks.pixels.shape)
+    cv2.GaussianBlur(tall, (0, 0), _BLUR, dst=tall)  # in place: blocks of 4K take much memory
     chosen = np.unique(np.linspace(0, count - 1, min(count, _REFERENCE_FRAMES)).astype(int))
     far = _follow(np.asarray(small, np.uint8), chosen, blocks.margin // _SHRINK) * _SHRINK
     # The reference gets sharp when the frames that it is made of lie at one place.
-    pixels, near = np.asarray(smooth, np.uint8), far[chosen]
+    pixels, near = blocks.pixels, far[chosen]
     points = _points(_reference(pixels, chosen, near), blocks.margin, _FINE_POINTS)
     votes, trust = _vote(pixels[chosen], points, near, blocks.margin)
     near = _middle(votes, trust, near)

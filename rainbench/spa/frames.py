@@ -61,6 +61,9 @@ class VideoFrames:
         """Decode the whole video once; write the thumbnails and return their shape."""
         count, size = 0, (0, 0)
         with decode(self._path, allow_truncated=self._options.allow_truncated) as stream:
+            expected = 3 * stream.info.width * stream.info.height * (stream.info.frames or 0)
+            if expected > self._options.frame_budget:
+                self._kept = None
             for frame in stream:
                 thumbnail = _shrink(frame.image)
                 file.write(thumbnail.tobytes())

@@ -20,6 +20,10 @@ MOST_FRAMES, CHEAP_BYTES, CHEAP_FRAMES = 300, 2 << 30, 1000
 """Frames of a scene that may be used: 300, or as many more as make 2 GiB, up to 1000. Static scenes
 had 52 to 57 dB with 100 frames and 53 to 56 with 200; what stands still for a while needs more."""
 
+PROGRAMS = 384 << 20
+"""Bytes that a worker, its decoder and what it computes with take beside the frames that it keeps:
+measured on 4K, where single pictures are large."""
+
 REVISION = 3
 """Part of every key: raised when the same video and options give other bytes than before."""
 
@@ -47,7 +51,7 @@ class SpaOptions:
         max_frames: Most rainy frames of a sequence to make pairs of, evenly spread; None for all.
         mask_levels: Brightening in 8-bit levels from which a pixel of the mask is rain.
         seed: Chooses the test videos.
-        memory: Bytes that the frames of all workers may fill together.
+        memory: Bytes that all workers may fill together, see `frame_budget`.
         workers: Processes; never changes the result.
         device: Where the votes of the method ``exact`` are counted; never changes the result.
         name: Of the data set.
@@ -98,8 +102,9 @@ class SpaOptions:
 
     @property
     def frame_budget(self) -> int:
-        """Bytes of frames that one worker may keep in memory."""
-        return max(1, self.memory // max(1, self.workers))
+        """Bytes of frames that one worker may keep: what is left beside programs and scratch."""
+        share = self.memory // max(1, self.workers)
+        return max(1, share - PROGRAMS, share // 4)
 
     def most_frames(self, info: VideoInfo) -> int:
         """Return how many frames of a scene are looked at and may be used."""
