@@ -33,6 +33,9 @@ _TUKEY = 4.7
 _ROUNDS = 5
 """Rounds in which blocks that disagree lose their weight."""
 
+_SHARPEST = 0.02
+"""Least standard error, in pixels, that a block is believed: a sharp one is no better witness."""
+
 _SHARED = 2.0
 """Times by which errors are larger than independent blocks would have: they share a reference, and
 some a streak. Measured on rendered rain, sparse to dense."""
@@ -177,7 +180,9 @@ def middle_vote(
     votes: NDArray[np.float64], trust: NDArray[np.float64], fits: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Return the median shift of each frame's blocks that fit, those with texture counting more."""
-    weight = np.where(fits, np.sqrt(trust[..., 0] + trust[..., 2]), 0.0)
+    weight = np.where(fits, np.sqrt(trust[..., 0] + trust[..., 2]), np.nan)
+    # No block counts more than the usual one: captions are sharp, and do not move with the scene.
+    weight = np.nan_to_num(np.minimum(weight, np.nanmedian(weight, axis=1, keepdims=True)))
     middles = np.empty((len(votes), 2))
     for axis in (0, 1):
         order = np.argsort(votes[..., axis], axis=1)
@@ -208,7 +213,7 @@ def _fit(
     precision = np.empty((count, number, 2, 2))
     precision[..., 0, 0], precision[..., 1, 1] = trust[..., 0], trust[..., 2]
     precision[..., 0, 1] = precision[..., 1, 0] = trust[..., 1]
-    covariance = np.linalg.inv(precision + 1e-6 * np.eye(2))
+    covariance = np.linalg.inv(precision + 1e-6 * np.eye(2)) + _SHARPEST**2 * np.eye(2)
     beside = votes - middle_vote(votes, trust, fits)[:, None]
     motion, errors = np.zeros((count, size)), np.zeros((count, 2))
     for _ in range(_ROUNDS):
