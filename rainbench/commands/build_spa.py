@@ -72,16 +72,16 @@ Examples:
 @click.option(
     "--frames",
     default="",
-    metavar="N|auto",
-    help="Frames to use; auto: all of a static scene, 300 at most. [default: by density, and more "
-    "while the judge asks for them]",
+    metavar="N|auto|paper",
+    help="Frames to use; auto: all, then half as many while the judge rejects them; paper: by "
+    "density, and more while the judge asks for them. [default: all, 300 to 1000 at most]",
 )
 @click.option(
     "--density",
     type=click.Choice(["auto", "sparse", "normal", "dense"]),
     default="auto",
     show_default=True,
-    help="Of the rain: start with 20, 100 or 200 frames, add 10, 20 or 50 in each round.",
+    help="Of the rain: with --frames paper, start with 20, 100 or 200 frames, add 10, 20 or 50.",
 )
 @click.option(
     "--align/--no-align",

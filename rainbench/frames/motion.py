@@ -1,127 +1,171 @@
-"""The path of the camera through a scene, found on small pictures, and the part where it rests."""
+"""How a camera moves during a scene, measured at full size, with an error bar.
+
+Some dozens of well-textured blocks are each registered to a picture of themselves without rain, and
+vote: what most of them agree on, a shift and a small turn, is the camera's. Blocks that sway, or
+that something passes before, disagree with the others and lose their weight. How much the rest
+still disagree tells how well the motion is known; a motion smaller than that is none.
+"""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-REST = 0.75
-"""Pixels of a frame within which a camera at rest stays, in each direction: places are known to a
-tenth of a pixel of a thumbnail, and of a frame of 1080 rows that is 0.75."""
+from rainbench.frames.blocks import Blocks, cut_blocks
+from rainbench.frames.camera_path import (
+    CameraPath,
+    agreed_path,
+    fitting,
+    middle_vote,
+)
+from rainbench.frames.resample import move
+from rainbench.frames.sources import Frames, as_source
 
-_REFERENCE_FRAMES = 31
-"""Thumbnails, spread over the scene, whose median is the reference; odd, so it is one of them."""
+_REFERENCE_FRAMES = 25
+"""Frames, spread over the scene, whose median is the reference: no rain is left in it."""
 
-_ITERATIONS, _PRECISION = 30, 1e-4
-"""When the registration stops: each picture starts where the one before ended, so few suffice."""
+_SHRINK = 4
+"""How many times smaller the blocks are looked at first, to find far shifts."""
 
-_LEAST_CORRELATION = 0.5
-"""A picture that correlates less with the reference shows something else, and gets no place;
-chosen."""
+_BLUR, _STEPS = 0.8, 5
+"""Blur, in pixels, of the registration at full size, and its steps at most."""
 
+_MOST_LOST = 0.6
+"""Share of the blocks that fit, below which a frame is tried again; chosen."""
 
-@dataclass(frozen=True, slots=True)
-class CameraPath:
-    """Where the camera looks in every frame of a scene, relative to its usual place.
-
-    Attributes:
-        places: ``(N, 2)`` float64, pixels to the right and down; not a number where the picture
-            does not resemble the rest of the scene.
-    """
-
-    places: NDArray[np.float64]
-
-    @property
-    def drift(self) -> float:
-        """The largest distance between two places, in pixels; of those that are known."""
-        known = self.places[np.isfinite(self.places).all(axis=1)]
-        return float(np.hypot(*np.ptp(known, axis=0))) if len(known) else 0.0
-
-    @property
-    def shake(self) -> float:
-        """Root mean square of the jumps from frame to frame, in pixels."""
-        jumps = np.diff(self.places, axis=0)
-        known = np.isfinite(jumps).all(axis=1)
-        return float(np.sqrt((jumps[known] ** 2).sum(axis=1).mean())) if known.any() else 0.0
-
-    def resting_span(self, within: float = REST) -> tuple[int, int]:
-        """Return the longest run of frames in which the camera rests: first, and one after last.
-
-        Example:
-            >>> places = np.array([[0, 0], [0.1, 0], [0.2, 0.1], [3, 0], [3.1, 0]])
-            >>> CameraPath(places).resting_span()
-            (0, 3)
-        """
-        best, first = (0, 0), 0
-        for stop in range(1, len(self.places) + 1):
-            while first < stop and not self._rests(first, stop, within):
-                first += 1
-            if stop - first > best[1] - best[0]:
-                best = (first, stop)
-        return best
-
-    def _rests(self, first: int, stop: int, within: float) -> bool:
-        part = self.places[first:stop]
-        return bool((np.ptp(part, axis=0) <= within).all())
+_FINE_POINTS, _COARSE_POINTS = 160, 16
+"""Points of a block that are compared, at full size and in the small picture."""
 
 
-def find_camera_path(
-    thumbnails: NDArray[np.uint8] | Sequence[NDArray[np.uint8]], scale: float
-) -> CameraPath:
-    """Find the camera's place in every frame of a scene, to about a tenth of a pixel.
+def find_camera_path(frames: Frames) -> CameraPath:
+    """Find how the camera moves during a scene.
 
-    Each small picture is registered with the median of some of them by enhanced correlation (ECC).
-    Little rain is left in a picture that is several times smaller, and none in the median.
+    Motion of up to some 3 % of the picture's shorter side is followed, 16 pixels at most.
 
     Args:
-        thumbnails: Small grey pictures of all frames of the scene, of one size.
-        scale: How many pixels of a frame are one of a thumbnail.
+        frames: The frames of one scene; some dozens of blocks of each are read.
 
     Example:
-        >>> texture = np.random.default_rng(0).integers(0, 255, (60, 80)).astype(np.float32)
         >>> import cv2
-        >>> smooth = cv2.GaussianBlur(texture, (0, 0), 3)
-        >>> frames = [smooth[10:50, 10 + n : 60 + n].astype(np.uint8) for n in (0, 0, 0, 0, 1)]
-        >>> path = find_camera_path(frames, scale=2.0)
-        >>> path.places.round().tolist()[-1], path.resting_span()
-        ([2.0, 0.0], (0, 4))
+        >>> texture = np.random.default_rng(0).integers(0, 255, (160, 200, 3)).astype(np.float32)
+        >>> smooth = cv2.GaussianBlur(texture, (0, 0), 2)
+        >>> frames = [smooth[10:150, 10 - n : 190 - n].astype(np.uint8) for n in (0, 0, 0, 0, 1)]
+        >>> path = find_camera_path(frames)
+        >>> path.moves, path.shifts.round(1)[-1].tolist(), path.span_within(0.3)
+        (True, [1.0, 0.0], (0, 4))
     """
-    some = np.linspace(0, len(thumbnails) - 1, min(len(thumbnails), _REFERENCE_FRAMES))
-    reference = np.median([thumbnails[index] for index in some.astype(int)], axis=0)
-    places = register(thumbnails, reference.astype(np.float32)) * scale
-    if not np.isfinite(places).any():  # a blank wall: nothing tells movement from rest
-        places[:] = 0
-    return CameraPath(places)
+    source = as_source(frames)
+    count = source.shape[0]
+    blocks = cut_blocks(source) if count > 1 else None
+    if blocks is None:
+        return CameraPath(np.zeros((count, 2)), np.zeros(count), np.zeros(count), moves=False)
+    votes, trust = _register(blocks)
+    return agreed_path(votes, trust, blocks.middles)
 
 
-def register(
-    pictures: Iterable[NDArray[np.uint8]], reference: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Find where each grey picture was taken, relative to a reference, by ECC.
-
-    Returns:
-        ``(N, 2)`` pixels to the right and down; not a number where a picture does not resemble the
-        reference.
-    """
+def _register(blocks: Blocks) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the shift of every block in every frame, and how far each can be trusted."""
     import cv2
 
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _PRECISION)
-    start = np.eye(2, 3, dtype=np.float32)
-    places = []
-    for picture in pictures:
-        place = np.full(2, np.nan)
-        try:
-            correlation, warp = cv2.findTransformECC(
-                reference, picture.astype(np.float32), start.copy(), cv2.MOTION_TRANSLATION,
-                criteria, None, 5,
-            )  # fmt: skip
-        except cv2.error:  # nothing in common, or nothing to see
-            correlation, warp = 0.0, np.eye(2, 3, dtype=np.float32)
-        if correlation >= _LEAST_CORRELATION:
-            place = -np.asarray(warp[:, 2], np.float64)
-            start = warp
-        places.append(place)
-    return np.array(places)
+    count, number, side, _ = blocks.pixels.shape
+    tall = blocks.pixels.reshape(-1, side)
+    small = cv2.resize(
+        tall, (side // _SHRINK, len(tall) // _SHRINK), interpolation=cv2.INTER_AREA
+    ).reshape(count, number, side // _SHRINK, side // _SHRINK)
+    cv2.GaussianBlur(tall, (0, 0), _BLUR, dst=tall)  # in place: blocks of 4K take much memory
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _REFERENCE_FRAMES)).astype(int))
+    far = _follow(np.asarray(small, np.uint8), chosen, blocks.margin // _SHRINK) * _SHRINK
+    # The reference gets sharp when the frames that it is made of lie at one place.
+    pixels, near = blocks.pixels, far[chosen]
+    points = _points(_reference(pixels, chosen, near), blocks.margin, _FINE_POINTS)
+    votes, trust = _vote(pixels[chosen], points, near, blocks.margin)
+    near = _middle(votes, trust, near)
+    points = _points(_reference(pixels, chosen, near), blocks.margin, _FINE_POINTS)
+    votes, trust = _vote(pixels, points, far, blocks.margin)
+    # A large body may have led the first guess astray: try again from where the camera was.
+    lost = np.flatnonzero(_share(trust) < _MOST_LOST)
+    if 0 < lost.size < count:
+        kept = np.flatnonzero(_share(trust) >= _MOST_LOST)
+        places = _middle(votes, trust, far)
+        starts = np.column_stack([np.interp(lost, kept, places[kept, axis]) for axis in (0, 1)])
+        other, others = _vote(pixels[lost], points, starts, blocks.margin)
+        better = _share(others) > _share(trust[lost])
+        votes[lost[better]], trust[lost[better]] = other[better], others[better]
+    return votes, trust
+
+
+def _vote(
+    pixels: NDArray[np.uint8],
+    points: NDArray[np.float32],
+    places: NDArray[np.float64],
+    margin: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Register every block of frames by itself, from where its frame is thought to lie."""
+    from rainbench.frames.block_kernels import register_blocks
+
+    starts = np.repeat(places[:, None], pixels.shape[1], axis=1)
+    return register_blocks(pixels, points, starts, _STEPS, float(margin))
+
+
+def _share(trust: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each frame's blocks that fit."""
+    return np.asarray(fitting(trust)[0].mean(axis=1), np.float64)
+
+
+def _follow(
+    pixels: NDArray[np.uint8], chosen: NDArray[np.intp], margin: int
+) -> NDArray[np.float64]:
+    """Return a first guess of all shifts: of all blocks together, each from the frame before."""
+    from rainbench.frames.block_kernels import register_blocks
+
+    count = len(pixels)
+    still = _reference(pixels, chosen, np.zeros((len(chosen), 2)))
+    points = _points(still, margin, _COARSE_POINTS).reshape(1, -1, 6)
+    shifts = np.zeros((count, 1, 2))
+    middle = count // 2  # where a slow drift is about half-way
+    for numbers in (range(middle, count), range(middle - 1, -1, -1)):
+        before = shifts[min(middle, count - 1)]
+        for n in numbers:
+            found, _ = register_blocks(pixels[n : n + 1], points, before[None], 8, float(margin))
+            shifts[n] = before = found[0]
+    return shifts[:, 0]
+
+
+def _reference(
+    pixels: NDArray[np.uint8], chosen: NDArray[np.intp], shifts: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the median of the blocks of some frames, moved back."""
+    _, number, side, _ = pixels.shape
+    tall = [pixels[n].reshape(number * side, side) for n in chosen]
+    moved = [move(part, *shift) for part, shift in zip(tall, shifts, strict=True)]
+    ordered = np.partition(moved, len(moved) // 2, axis=0)
+    middle = ordered[len(moved) // 2].reshape(number, side, side)
+    return np.asarray(middle, np.float32)
+
+
+def _points(reference: NDArray[np.float32], margin: int, number: int) -> NDArray[np.float32]:
+    """Return the points of each block where its reference is steepest, see `register_blocks`."""
+    count, side, _ = reference.shape
+    down, right = np.gradient(reference, axis=(1, 2))
+    inside = np.zeros((side, side), np.bool_)
+    margin = max(1, margin)
+    inside[margin : side - margin, margin : side - margin] = True
+    number = min(number, int(inside.sum()))
+    steep = np.where(inside, right**2 + down**2, -1).reshape(count, -1)
+    chosen = np.sort(np.argpartition(-steep, number - 1, axis=1)[:, :number], axis=1)
+    block = np.broadcast_to(np.arange(count)[:, None], chosen.shape)
+    values = [
+        np.take_along_axis(plane.reshape(count, -1), chosen, axis=1)
+        for plane in (reference, right, down)
+    ]
+    return np.stack([block, chosen // side, chosen % side, *values], axis=2).astype(np.float32)
+
+
+def _middle(
+    votes: NDArray[np.float64], trust: NDArray[np.float64], otherwise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the median vote of each frame, where enough blocks vote."""
+    fits, enough = fitting(trust)
+    shifts = otherwise.copy()
+    shifts[enough] = middle_vote(votes[enough], trust[enough], fits[enough])
+    return shifts

@@ -1,44 +1,55 @@
 """Cuts: a video becomes several sequences, each of one scene.
 
-Rain, noise, a flash or a cloud change a picture too. What tells a cut is that most parts of the
-picture differ from the frames before, whatever the brightness, and stay different.
+A scene is what stays: edges that lie where they lay, whatever falls, passes or shines before them.
+A cut is where the edges that stood before are gone and others stand. Rain, snow, a bus, lightning
+and a cloud change much, but not that; a camera that moves takes its edges along.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-CELLS = (27, 36)
-"""Rows and columns of the grid on which frames are compared."""
+SIDE = 128
+"""Longest side of the pictures that are compared."""
 
 _OLD, _NEW = 8, 5
 """Frames before and after a supposed cut; up to two frames of flash in the latter do no harm."""
 
-_LAG = 24
-"""Frames over which a slow transition is looked for."""
+_STEP, _PAST = 4, 32
+"""Every so many frames the last eight are compared with those that the scene began with, and so
+many groups of them are remembered: a slow transition may take a hundred frames."""
 
-_SHARE, _SLOW_SHARE = 0.4, 0.6
-"""Share of the cells that must differ: at a cut, and, since much may move meanwhile, over a slow
-transition."""
+_FEWEST = 3
+"""Frames of a scene before a cut is looked for: what rain has hidden in one is seen in another."""
 
-_LEAST_CHANGE, _DEVIATIONS = 5.0, 4.0
-"""A cell differs beyond so many levels, and beyond so many deviations of its own unrest: rain and
-noise change less."""
+_RESTING = 0.6
+"""Likeness of the frames of a group among each other from which the camera rests in it. A camera
+that rests, jumps and rests again has changed its scene."""
 
-_MOST_BRIGHTENING = 1.25
-"""The change of brightness that a cloud may cause; a larger one belongs to another scene. As
-all numbers here, chosen."""
+_ALIKE, _MOVED_ALIKE = 0.3, 0.35
+"""Likeness, from 0 to 1, above which two groups of frames show the same; and two single frames, of
+which one may be shifted against the other. Of different photographs, groups are alike by 0 +-0.1
+and the best of all shifts by up to 0.25; chosen."""
 
-_FLOOR = 8
-"""Levels added before brightness is compared: ratios of nearly black cells mean nothing."""
+_MIXED = 0.7
+"""Likeness of the frames within a slow transition to a mixture of before and after; chosen."""
 
-_Cells = NDArray[np.float32]
+_IN_PLACE = 0.85
+"""Likeness in place, as a share of the best of all shifts, of what has not moved; chosen."""
+
+_FAINT = 1.5
+"""Slope, in levels per pixel, that counts half: slopes of noise count little, and those of a flake
+not more than those of a wall."""
+
+_STRUCTURE = 0.15
+"""Mean of the slopes, as weighed, below which a picture is empty: black, white, or fog."""
+
+_Slopes = NDArray[np.complex64]
 
 
 def find_scene_cuts(frames: Iterable[NDArray[np.uint8]]) -> list[int]:
@@ -76,13 +87,17 @@ class CutFinder:
     """
 
     _seen: int = 0
-    _scene: deque[_Cells] = field(default_factory=lambda: deque(maxlen=_LAG + _OLD))
-    _new: deque[_Cells] = field(default_factory=deque)
+    _empty: int = 0
+    _scene: deque[_Slopes] = field(default_factory=lambda: deque(maxlen=_OLD))
+    _new: deque[_Slopes] = field(default_factory=deque)
+    _past: deque[tuple[int, _Slopes]] = field(default_factory=lambda: deque(maxlen=_PAST))
+    _since: int = 0
+    _first: _Slopes | None = None
 
     def add(self, frame: NDArray[np.uint8]) -> list[int]:
         """Look at the next frame; return the index of a cut that is now certain, in a list."""
         self._seen += 1
-        self._new.append(_shrink(frame))
+        self._new.append(_slopes(frame))
         if len(self._new) < _NEW:
             return []
         return self._cut() or self._pass_on()
@@ -97,56 +112,126 @@ class CutFinder:
         return []
 
     def _cut(self) -> list[int]:
-        """Return the first waiting frame that belongs to a new scene, if most of them do."""
+        """Return the first waiting frame, if it begins a new scene."""
+        if _is_empty(self._new[0]) or _is_empty(_mean(self._new)):
+            return []
         if not self._scene:
+            # Nothing was shown before: a video that begins black.
+            return self._begin_anew() if self._empty >= _NEW else []
+        if len(self._scene) < _FEWEST or likeness(_mean(self._scene), _mean(self._new)) > _ALIKE:
             return []
-        old = list(self._scene)[-_OLD:]
-        if _changed_share(old, list(self._new)) <= _SHARE:
-            return []
-        before, after = _middle(old), _middle(list(self._new))
-        while np.abs(self._new[0] - before).sum() < np.abs(self._new[0] - after).sum():
-            self._new.popleft()  # the majority is new, but not yet this one
+        return [] if self._is_moved() else self._begin_anew()
+
+    def _is_moved(self) -> bool:
+        """Return whether frames before and after show the same, shifted, and go on moving."""
+        old, new = list(self._scene)[-2:], list(self._new)[:2]
+        alike = max(moved_likeness(one, other) for one in old for other in new)
+        if alike <= _MOVED_ALIKE:
+            return False
+        return likeness(old[-1], new[0]) > _ALIKE or not all(
+            _rests(list(group)) for group in (self._scene, self._new)
+        )
+
+    def _begin_anew(self) -> list[int]:
         self._scene.clear()
+        self._past.clear()
+        self._first, self._since, self._empty = None, 0, 0
         return [self._seen - len(self._new)]
 
     def _pass_on(self) -> list[int]:
         """Take the oldest waiting frame into the scene; return a slow transition that it ends."""
-        self._scene.append(self._new.popleft())
-        if len(self._scene) < _LAG + _OLD:
+        oldest = self._new.popleft()
+        if _is_empty(oldest):
+            self._empty += 1
             return []
-        scene = list(self._scene)
-        if _changed_share(scene[:_OLD], scene[-_OLD:]) <= _SLOW_SHARE:
+        self._scene.append(oldest)
+        self._since += 1
+        if self._since < _OLD or self._since % _STEP:
             return []
-        self._scene.clear()
-        return [self._seen - len(self._new) - 1]
+        now = _mean(self._scene)
+        if self._first is None:
+            self._first = now
+        cut = self._slow_cut(now, self._first) if likeness(self._first, now) <= _ALIKE else []
+        self._past.append((self._seen - len(self._new) - _OLD // 2, now))
+        return cut
+
+    def _slow_cut(self, now: _Slopes, first: _Slopes) -> list[int]:
+        """Return where one scene became another, if what lies between is a mixture of both."""
+        if not any(_is_mixture(past, first, now) for _, past in self._past):
+            return []
+        later = (n for n, past in self._past if likeness(past, now) > likeness(past, first))
+        cut = next(later, self._seen - len(self._new))
+        self._begin_anew()
+        return [cut]
 
 
-def _changed_share(old: list[_Cells], new: list[_Cells]) -> float:
-    """Return the share of cells that differ between two groups of frames.
+def likeness(one: _Slopes, other: _Slopes) -> float:
+    """Return how much the slopes of two pictures agree in place and direction: 1 for all, 0 none.
 
-    The brightness of the two is made equal first. What counts as a difference depends on how much
-    frames of a group differ from each other: dense rain is restless.
+    Example:
+        >>> slopes = np.array([[1 + 1j, 2]], np.complex64)
+        >>> round(likeness(slopes, 3 * slopes), 3), round(likeness(slopes, -slopes), 3)
+        (1.0, -1.0)
     """
-    before, after = _middle(old), _middle(new)
-    ratio = float(np.median((after + _FLOOR) / (before + _FLOOR)))
-    ratio = min(max(ratio, 1 / _MOST_BRIGHTENING), _MOST_BRIGHTENING)
-    difference = np.abs(after - ((before + _FLOOR) * ratio - _FLOOR))
-    steps = [np.abs(a - b) for group in (old, new) for a, b in pairwise(group)]
-    unrest = float(np.median(np.mean(steps, axis=0))) if steps else 0.0
-    tolerance = _DEVIATIONS * unrest * (1 / len(old) + 1 / len(new)) ** 0.5
-    return float((difference > max(_LEAST_CHANGE, tolerance)).mean())
+    power = float(np.vdot(one, one).real) * float(np.vdot(other, other).real)
+    return float(np.vdot(one, other).real / np.sqrt(power)) if power else 0.0
 
 
-def _middle(group: list[_Cells]) -> _Cells:
-    """Return the median of a group of frames, which a flash does not move."""
-    middle: _Cells = np.median(group, axis=0).astype(np.float32)
-    return middle
+def moved_likeness(one: _Slopes, other: _Slopes) -> float:
+    """Return the likeness of two pictures, one of them shifted by up to an eighth of its sides."""
+    power = float(np.vdot(one, one).real) * float(np.vdot(other, other).real)
+    if not power:
+        return 0.0
+    agreed = np.fft.ifft2(np.fft.fft2(one) * np.conj(np.fft.fft2(other))).real
+    down, right = (max(1, length // 8) for length in one.shape)
+    near = np.roll(agreed, (down, right), axis=(0, 1))[: 2 * down + 1, : 2 * right + 1]
+    return float(near.max() / np.sqrt(power))
 
 
-def _shrink(frame: NDArray[np.uint8]) -> _Cells:
-    """Return the mean grey level of each cell."""
+def _rests(group: list[_Slopes]) -> bool:
+    half = len(group) // 2
+    return half > 1 and likeness(_mean(group[:half]), _mean(group[half:])) > _RESTING
+
+
+def _is_mixture(between: _Slopes, first: _Slopes, last: _Slopes) -> bool:
+    """Return whether a picture shows two others at once, both in their places.
+
+    A camera that moves shows something of both as well, but shifted.
+    """
+    if likeness(between, _unit(first) + _unit(last)) <= _MIXED:
+        return False
+    return all(
+        likeness(between, other) > max(_ALIKE, _IN_PLACE * moved_likeness(between, other))
+        for other in (first, last)
+    )
+
+
+def _unit(slopes: _Slopes) -> _Slopes:
+    unit: _Slopes = slopes / np.float32(np.linalg.norm(slopes) or 1)
+    return unit
+
+
+def _mean(group: Sequence[_Slopes] | deque[_Slopes]) -> _Slopes:
+    """Return what is common to a group of frames: slopes that come and go cancel out."""
+    mean: _Slopes = np.mean(group, axis=0, dtype=np.complex64)
+    return mean
+
+
+def _is_empty(slopes: _Slopes) -> bool:
+    return float(np.abs(slopes).mean()) < _STRUCTURE
+
+
+def _slopes(frame: NDArray[np.uint8]) -> _Slopes:
+    """Return the slopes of a small picture, right and down as one number, none larger than 1."""
     import cv2
 
-    rows, columns = CELLS
-    cells = cv2.resize(frame, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
-    return cells if cells.ndim == 2 else np.asarray(cells.mean(axis=2), np.float32)
+    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+    ratio = min(1.0, SIDE / max(grey.shape))
+    if ratio < 1:
+        size = (max(1, round(grey.shape[1] * ratio)), max(1, round(grey.shape[0] * ratio)))
+        grey = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
+    right = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    slopes = right + 1j * down
+    return np.asarray(slopes / (np.abs(slopes) + _FAINT), np.complex64)

@@ -57,6 +57,7 @@ class Candidate:
         corrections: ``shake`` and ``light``, where frames were corrected for them.
         crop: Left, top, right, bottom of the clean frame in the video's frames.
         shifts: Shift of each frame used, in pixels, where the shake was corrected.
+        turns: Turn of each frame used, in radians, where there is one.
         exposure: Brightness of each frame used, where the light was corrected.
     """
 
@@ -84,6 +85,7 @@ class Candidate:
     corrections: tuple[str, ...] = ()
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     shifts: tuple[tuple[float, float], ...] = ()
+    turns: tuple[float, ...] = ()
     exposure: tuple[float, ...] = ()
 
 

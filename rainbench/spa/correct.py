@@ -17,8 +17,8 @@ LIGHT = 0.01
 white is 2.5 levels; drift of up to some 3 % does a vote no harm."""
 
 FARTHEST = 12.0
-"""Pixels beyond which a camera is taken to move rather than to shake. Registration itself finds
-shifts of about ten (`rainbench.frames.alignment`)."""
+"""Pixels between two places, beyond which a camera is taken to move rather than to shake or drift;
+chosen: motion itself is followed over 16 either way (`rainbench.frames.motion`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,13 @@ class Correction:
         exposure: ``(N,)`` brightness of each frame relative to the clean frame, or None where the
             light is left as it was filmed.
         crop: Left, top, right, bottom of what all frames show, once moved.
+        turns: ``(N,)`` radians by which each frame's content is turned, or None where none is.
     """
 
     shifts: NDArray[np.float64] | None
     exposure: NDArray[np.float64] | None
     crop: tuple[int, int, int, int]
+    turns: NDArray[np.float64] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,7 +68,9 @@ def correct_frame(image: Image, index: int, correction: Correction) -> Image:
     """
     source: FrameSource = ArraySource(image[None])
     if correction.shifts is not None:
-        source = AlignedSource(source, correction.shifts[index : index + 1])
+        one = slice(index, index + 1)
+        turns = None if correction.turns is None else correction.turns[one]
+        source = AlignedSource(source, correction.shifts[one], turns)
     if correction.exposure is not None:
         source = normalise(source, correction.exposure[index : index + 1])
     return correction.cut(source.band(0, image.shape[0])[0])

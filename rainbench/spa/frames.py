@@ -37,7 +37,6 @@ class VideoFrames:
 
     Attributes:
         thumbnails: ``(N, h, w)``, a small grey picture of every frame.
-        scale: How many pixels of a frame are one of a thumbnail.
         first: Number of the first frame, where not all are looked at; thumbnails begin there.
         info: What is known of the video.
         damage: Why the frames end before the video does; empty unless truncation is allowed.
@@ -57,7 +56,6 @@ class VideoFrames:
             shape = self._look(file)
             # A long video has millions of pixels even in thumbnails: they stay in the file.
             self.thumbnails: Thumbnails = np.memmap(file, np.uint8, "r", shape=shape)
-        self.scale = max(self.info.width, self.info.height) / max(shape[1:])
 
     def _look(self, file: IO[bytes]) -> tuple[int, int, int]:
         """Decode the whole video once; write the thumbnails and return their shape."""
@@ -66,6 +64,9 @@ class VideoFrames:
         with decode(
             self._path, frames=wanted, allow_truncated=self._options.allow_truncated
         ) as stream:
+            number = len(range(*wanted.indices(stream.info.frames or 0)))
+            if 3 * stream.info.width * stream.info.height * number > self._options.frame_budget:
+                self._kept = None
             for frame in stream:
                 thumbnail = _shrink(frame.image)
                 file.write(thumbnail.tobytes())

@@ -11,7 +11,7 @@ from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.text import count_of
 from rainbench.packaging.names import checked_name
 from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
-from rainbench.spa.options import MOST_FRAMES, SpaOptions
+from rainbench.spa.options import SpaOptions
 from rainbench.spa.table.entries import NO_ENTRY, VideoEntry, find_table, read_table
 from rainbench.video.read import VideoInfo, probe
 
@@ -150,9 +150,11 @@ def _estimate(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
     total = 0.0
     for video in videos:
         samples = video.info.width * video.info.height * 3
-        frames = video.info.frames or MOST_FRAMES
-        used = min(frames, options.frames if isinstance(options.frames, int) else MOST_FRAMES)
-        written = min(used, options.max_frames or used)
+        own = video.entry.applied(options)
+        most = own.most_frames(video.info)
+        frames = video.info.frames or most
+        used = min(frames, own.frames if isinstance(own.frames, int) else most)
+        written = min(used, own.max_frames or used)
         total += samples * (2 * frames * _DECODE_NS + used * _EXTRACT_NS + written * _ENCODE_NS)
     return total * 1e-9 / max(1, min(options.workers, len(videos)))
 

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
 from rainbench.clean_frame.quality.estimate import FrameVerdict, Judgement, judge_clean_frame
 from rainbench.clean_frame.quality.rain_density import FRAMES, Kind, estimate_density
-from rainbench.core.errors import RainbenchError
-from rainbench.frames.alignment import align_frames
+from rainbench.frames.alignment import aligned_by
+from rainbench.frames.camera_path import REST, CameraPath
 from rainbench.frames.exposure import estimate_exposure
-from rainbench.frames.motion import REST, CameraPath, find_camera_path
+from rainbench.frames.motion import find_camera_path
 from rainbench.frames.sources import FrameSource, take_frames
 from rainbench.packaging.split import spread
 from rainbench.spa.candidate import (
@@ -28,7 +28,7 @@ from rainbench.spa.candidate import (
 )
 from rainbench.spa.correct import FARTHEST, LIGHT, Correction, correct_frame
 from rainbench.spa.frames import VideoFrames, pick_frames
-from rainbench.spa.options import MOST_FRAMES, SpaOptions
+from rainbench.spa.options import SpaOptions
 from rainbench.spa.plan import PlannedVideo
 
 ENOUGH = 20
@@ -85,33 +85,69 @@ def make_candidate(
     before = load_candidate(folder)
     asked = rounds_asked(folder, before if before and before.key == identity.key else None)
     first, stop = identity.scene
-    small = frames.thumbnails[first - frames.first : stop - frames.first]
-    path = find_camera_path(small, frames.scale)
-    start, length = _usable_span(path, options)
-    with frames.span(first + start, first + start + length) as source:
-        density = options.density or estimate_density(source).kind
-        number, attempt = _run_rounds(frames, source, density, asked, options)
+    stop = min(stop, first + options.most_frames(frames.info))
+    with frames.span(first, stop) as scene:
+        path = find_camera_path(scene)
+        begin, end = _usable_span(path, options)
+        path = path.part(begin, end).filled()
+        source = take_frames(scene, slice(begin, end))
+        with _steady(frames, source, path, options) as place:
+            density = options.density or estimate_density(place.source).kind
+            number, attempt = _run_rounds(place, place.source, density, asked, options)
         chosen = spread(range(attempt.clean.frames), SAMPLES)
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
-    used = (first + start, length)
-    candidate = _describe(identity, path, used, (density, number), attempt)
+    candidate = _describe(identity, path, first + begin, (density, number), attempt)
     save_candidate(folder, candidate, attempt.correction.cut(attempt.clean.image), samples)
     return candidate
 
 
 def _usable_span(path: CameraPath, options: SpaOptions) -> tuple[int, int]:
-    """Return the first frame of a scene and the most frames that may be used."""
-    first, stop = 0, len(path.places)
-    resting = path.resting_span()
-    if options.align is not True and resting[1] - resting[0] >= min(ENOUGH, stop):
-        first, stop = resting
-    most = options.frames if isinstance(options.frames, int) else 0
-    return first, min(stop - first, max(MOST_FRAMES, most))
+    """Return the first frame of a scene that may be used, and the one after the last.
+
+    Where frames are corrected, the camera may move; where they are not, it must rest.
+    """
+    whole = (0, len(path.shifts))
+    if not path.moves:
+        return whole
+    first, stop = path.span_within(REST if options.align is False else FARTHEST)
+    return (first, stop) if stop - first >= min(ENOUGH, whole[1]) else whole
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Frames brought to one place, or left where they are.
+
+    Attributes:
+        source: The frames.
+        path: How they were moved; None where they were left.
+        crop: Left, top, right, bottom of what all of them show.
+    """
+
+    source: FrameSource
+    path: CameraPath | None
+    crop: tuple[int, int, int, int]
+
+
+@contextlib.contextmanager
+def _steady(
+    frames: VideoFrames, source: FrameSource, path: CameraPath, options: SpaOptions
+) -> Iterator[_Place]:
+    """Move the frames to one place where the camera moves a little, within a ``with`` block."""
+    _, height, width, _ = source.shape
+    little = path.drift <= 1.5 * FARTHEST and np.isfinite(path.shifts).all()
+    if options.align is False or not path.moves or not little:
+        yield _Place(source, None, (0, 0, width, height))
+        return
+    aligned = aligned_by(source, path)
+    top, bottom, left, right = aligned.valid
+    moved = CameraPath(aligned.shifts, path.turns, path.errors, path.moves)
+    with frames.kept(aligned) as steady:
+        yield _Place(steady, moved, (left, top, right, bottom))
 
 
 def _run_rounds(
-    frames: VideoFrames,
+    place: _Place,
     source: FrameSource,
     density: Kind,
     asked: int | None,
@@ -125,7 +161,7 @@ def _run_rounds(
     found: list[tuple[int, _Attempt]] = []
     worse = 0
     for number, count in _frame_counts(source.shape[0], density, asked, options):
-        attempt = _attempt(frames, take_frames(source, slice(count)), options)
+        attempt = _attempt(place, take_frames(source, slice(count)), options)
         better = not found or _worth(attempt) > _worth(found[0][1])
         worse = 0 if better else worse + 1
         if better:
@@ -145,15 +181,17 @@ def _frame_counts(
     """Yield the rounds to try: their number and how many frames they take."""
     start, step = FRAMES[density]
     if isinstance(options.frames, int):
-        start = options.frames
-    if asked is not None or isinstance(options.frames, int):
-        number = asked or 0
-        yield number, min(available, start + number * step)
+        yield asked or 0, min(available, options.frames + (asked or 0) * step)
+    elif options.frames is None:
+        yield asked or 0, available
     elif options.frames == "auto":
-        number = 0
-        while available >= ENOUGH or number == 0:
-            yield number, available
+        number = asked or 0
+        yield number, available
+        while asked is None and available // 2 >= ENOUGH:
             available, number = available // 2, number + 1
+            yield number, available
+    elif asked is not None:
+        yield asked, min(available, start + asked * step)
     else:
         for number in itertools.count():
             yield number, min(available, start + number * step)
@@ -183,49 +221,12 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
     return replace(attempt, judgement=replace(judgement, verdict=verdict, reason=reason))
 
 
-def _attempt(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt:
-    """Make one clean frame; where the scene is not static, with and without corrections."""
-    if options.align is True:
-        return _corrected(frames, source, options) or _plain(source, options)
-    plain = _plain(source, options)
-    if options.align is False or plain.judgement.check.static:
-        return plain
-    corrected = _corrected(frames, source, options)
-    if corrected is None or _worth(corrected) <= _worth(plain):
-        return plain
-    return corrected
-
-
 def _worth(attempt: _Attempt) -> tuple[bool, bool, float]:
     judgement = attempt.judgement
     return judgement.verdict == "accept", judgement.check.static, judgement.estimated_psnr
 
 
-def _plain(source: FrameSource, options: SpaOptions) -> _Attempt:
-    """Take the frames where they are."""
-    _, height, width, _ = source.shape
-    return _extract(source, None, (0, 0, width, height), options)
-
-
-def _corrected(frames: VideoFrames, source: FrameSource, options: SpaOptions) -> _Attempt | None:
-    """Move the frames to one place first; None where that cannot be done."""
-    try:
-        aligned = align_frames(source)
-    except RainbenchError:
-        return None
-    if np.abs(aligned.shifts).max() > FARTHEST:
-        return None
-    top, bottom, left, right = aligned.valid
-    with frames.kept(aligned) as steady:
-        return _extract(steady, aligned.shifts, (left, top, right, bottom), options)
-
-
-def _extract(
-    source: FrameSource,
-    shifts: NDArray[np.float64] | None,
-    crop: tuple[int, int, int, int],
-    options: SpaOptions,
-) -> _Attempt:
+def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attempt:
     """Make and judge a clean frame, with the light corrected where it changes."""
     exposure = estimate_exposure(source)
     light = float(np.abs(exposure - 1).max())
@@ -239,7 +240,11 @@ def _extract(
         exposure=exposure if changes or finely else np.ones(len(exposure)),
         device=options.device,
     )
-    correction = Correction(shifts, exposure if changes else None, crop)
+    shifts = turns = None
+    if place.path is not None:
+        shifts = place.path.shifts[: clean.frames]
+        turns = place.path.turns[: clean.frames] if place.path.turns.any() else None
+    correction = Correction(shifts, exposure if changes else None, place.crop, turns)
     return _Attempt(
         clean, correction, light, judge_clean_frame(source, clean, device=options.device)
     )
@@ -248,7 +253,7 @@ def _extract(
 def _describe(
     identity: SceneIdentity,
     path: CameraPath,
-    used: tuple[int, int],
+    first: int,
     round_: tuple[Kind, int],
     attempt: _Attempt,
 ) -> Candidate:
@@ -258,16 +263,18 @@ def _describe(
     notes = [judgement.reason] if judgement.reason else []
     if judgement.check.crossed:
         notes.append(f"something passes before {100 * judgement.check.crossed:.0f} % of the scene")
-    if path.drift > REST:
-        last = used[0] + clean.frames - 1
-        notes.append(f"the camera moves by {path.drift:.1f} px; frames {used[0]} to {last} used")
+    if path.moves:
+        last = first + clean.frames - 1
+        how = "left in place" if correction.shifts is None else "moved back"
+        known = f"{path.drift:.1f} px (+-{path.error:.2f})"
+        notes.append(f"the camera moves by {known}; frames {first} to {last} used, {how}")
     return Candidate(
         id=identity.name,
         video=identity.video.source.label,
         video_id=identity.video.id,
         key=identity.key,
         scene=identity.scene,
-        first=used[0],
+        first=first,
         frames=clean.frames,
         width=right - left,
         height=bottom - top,
@@ -286,5 +293,6 @@ def _describe(
         corrections=correction.names,
         crop=correction.crop,
         shifts=() if correction.shifts is None else tuple(map(tuple, correction.shifts.tolist())),
+        turns=() if correction.turns is None else tuple(correction.turns.tolist()),
         exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
     )

@@ -112,4 +112,5 @@ def correction_of(candidate: Candidate) -> Correction:
     """Return the correction with which a candidate was made."""
     shifts = np.array(candidate.shifts) if candidate.shifts else None
     exposure = np.array(candidate.exposure) if candidate.exposure else None
-    return Correction(shifts, exposure, candidate.crop)
+    turns = np.array(candidate.turns) if candidate.turns else None
+    return Correction(shifts, exposure, candidate.crop, turns)

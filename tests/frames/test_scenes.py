@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from moving_sequences import moved, repeated, with_bus, with_snow
 from sequences import HELD_OUT, STATIC, Spec, make_sequence
 
 from rainbench.frames.scenes import CutFinder, find_scene_cuts
@@ -81,3 +82,70 @@ def test_cuts_are_reported_while_frames_arrive(clips):
 @pytest.mark.parametrize("count", [0, 1, 2])
 def test_hardly_any_frames(count, clips):
     assert find_scene_cuts(clips["coffee"][:count]) == []
+
+
+def photo(name, count=40, **how):
+    return moved(name, count, (144, 192), **how).frames
+
+
+@pytest.mark.parametrize("flakes", [(40, 4.0), (60, 8.0), (25, 14.0)])
+def test_big_slow_snow_is_no_cut(flakes):
+    number, radius = flakes
+    for name in ("coffee", "chelsea"):
+        snowy = with_snow(photo(name, 60), number, radius, speed=radius / 4)
+        assert find_scene_cuts(snowy) == []
+
+
+@pytest.mark.parametrize("times", [2, 4, 6])
+def test_a_slow_video_in_a_fast_file_has_no_cuts(times):
+    frames = repeated(photo("astronaut", 20, rain=4.0), times, 0.3)
+    assert find_scene_cuts(frames) == []
+
+
+def test_a_hand_held_camera_and_a_pan_have_no_cuts():
+    steps = np.cumsum(np.random.default_rng(5).normal(0, 1.2, (60, 2)), axis=0)
+    held = moved("coffee", 60, (144, 192), shifts=np.clip(steps, -28, 28)).frames
+    assert find_scene_cuts(held) == []
+    pan = np.linspace(-30, 30, 40)[:, None] * np.array([1.0, 0.3])
+    assert find_scene_cuts(moved("astronaut", 40, (144, 192), shifts=pan).frames) == []
+
+
+def test_a_bus_is_no_cut():
+    assert find_scene_cuts(with_bus(photo("chelsea", 60), 0.5, 0.3, 0.7)) == []
+
+
+def test_steps_of_the_light_and_lightning_are_no_cuts():
+    frames = photo("motorcycle", 60).astype(float)
+    frames[20:] *= 0.5
+    frames[40:] = frames[40:] * 1.5 + 20
+    for first in (10, 30, 50):
+        frames[first : first + 4] = frames[first : first + 4] * 2.5 + 60
+    assert find_scene_cuts(np.clip(frames, 0, 255).astype(np.uint8)) == []
+
+
+def test_similar_scenes_are_told_apart():
+    """Mirrored, and another part of the same photograph: as bright and as colourful."""
+    one = photo("coffee", 30, seed=1)
+    assert find_scene_cuts([*one, *photo("coffee", 30, seed=2)[:, :, ::-1]]) == [30]
+    assert find_scene_cuts([*one, *photo("cup", 30, seed=2)]) == [30]
+
+
+def test_a_camera_that_is_moved_between_two_rests_has_two_scenes():
+    shifts = np.zeros((60, 2))
+    shifts[30:] = (14, 6)
+    assert find_scene_cuts(moved("astronaut", 60, (144, 192), shifts=shifts).frames) == [30]
+
+
+@pytest.mark.parametrize("length", [6, 15])
+def test_a_fade_through_black_is_one_cut_and_a_black_out_none(length):
+    one, two = photo("coffee", 60).astype(float), photo("rocket", 60).astype(float)
+    ramp = np.linspace(1, 0, length)[:, None, None, None]
+    black = np.zeros((5, *one.shape[1:]))
+    out, back = one[30 : 30 + length] * ramp, two[:length] * ramp[::-1]
+    (cut,) = find_scene_cuts(
+        np.concatenate([one[:30], out, black, back, two[length:]]).astype(np.uint8)
+    )
+    assert 30 <= cut <= 35 + 2 * length
+    again = one[:length] * ramp[::-1]
+    same = np.concatenate([one[:30], out, black, again, one[length:]]).astype(np.uint8)
+    assert find_scene_cuts(same) == []

@@ -26,7 +26,7 @@ def counts(available, density="normal", asked=None, most=12, **how):
     ],
 )
 def test_rounds_add_frames_as_in_the_paper(density, expected):
-    assert counts(1000, density, most=5) == expected
+    assert counts(1000, density, most=5, frames="paper") == expected
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,13 @@ def test_rounds_add_frames_as_in_the_paper(density, expected):
     ],
 )
 def test_rounds_end_with_the_last_frame(available, density, expected):
-    assert counts(available, density) == expected
+    assert counts(available, density, frames="paper") == expected
+
+
+def test_all_frames_are_used_by_default():
+    for density in ("sparse", "normal", "dense"):
+        assert counts(376, density) == [376]
+    assert counts(376, "sparse", asked=2) == [376]
 
 
 def test_auto_begins_with_all_frames_and_halves_them():
@@ -50,7 +56,7 @@ def test_auto_begins_with_all_frames_and_halves_them():
 def test_a_given_number_is_one_round_and_a_person_may_ask_for_more():
     assert counts(300, frames=64) == [64]
     assert counts(50, frames=64) == [50]
-    assert counts(300, "sparse", asked=3) == [50]
+    assert counts(300, "sparse", asked=3, frames="paper") == [50]
     assert counts(300, "normal", asked=2, frames=64) == [104]
 
 
@@ -59,6 +65,7 @@ def play(monkeypatch):
     """Run rounds over 200 frames whose verdicts are given; return the frames tried, the result."""
 
     def run(verdicts, density="sparse", **how):
+        how.setdefault("frames", "paper")
         tried = []
 
         def attempt(_frames, source, _options):
