@@ -15,14 +15,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from rainbench.clean_frame.quality.estimate import FrameVerdict
 from rainbench.core.files import write_atomically
-from rainbench.core.images import Image
+from rainbench.core.images import Image, read_image
 from rainbench.core.resume import read_record, write_record
 from rainbench.packaging.package import store_png
 from rainbench.spa.review.decisions import read_decision
 
 State = Literal["accepted", "rejected", "waiting"]
+
+_UNCERTAIN = "uncertain.png"
 
 SAMPLES = 5
 """Rainy frames kept beside a candidate, evenly spread: enough for a person to compare with."""
@@ -59,6 +64,7 @@ class Candidate:
         shifts: Shift of each frame used, in pixels, where the shake was corrected.
         turns: Turn of each frame used, in radians, where there is one.
         exposure: Brightness of each frame used, where the light was corrected.
+        uncertain: Share of the picture in which two things may be the scene, see ``uncertain.png``.
     """
 
     id: str
@@ -87,30 +93,52 @@ class Candidate:
     shifts: tuple[tuple[float, float], ...] = ()
     turns: tuple[float, ...] = ()
     exposure: tuple[float, ...] = ()
+    uncertain: float = 0.0
 
 
 def save_candidate(
-    folder: Path, candidate: Candidate, clean: Image, samples: Sequence[Image]
+    folder: Path,
+    candidate: Candidate,
+    clean: Image,
+    samples: Sequence[Image],
+    uncertain: NDArray[np.bool_] | None = None,
 ) -> None:
     """Write a candidate; a kill at any moment leaves none or a complete one.
+
+    Where something is uncertain, the mask of it lies beside the clean frame, ``uncertain.png``.
 
     Raises:
         StoreError: A picture cannot be written.
         OSError: A file or folder cannot be written.
     """
-    for name in ("record.json", "candidate.json"):
+    for name in ("record.json", "candidate.json", _UNCERTAIN):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "rainy", ignore_errors=True)
     (folder / "rainy").mkdir(parents=True)
     for unfinished in folder.glob(".*.part"):
         unfinished.unlink()
     store_png(folder / "clean.png", clean)
+    masks = []
+    if uncertain is not None and uncertain.any():
+        masks = [folder / _UNCERTAIN]
+        store_png(masks[0], np.repeat(uncertain[..., None], 3, axis=2).astype(np.uint8) * 255)
     for number, sample in enumerate(samples):
         store_png(folder / f"rainy/{number:03d}.png", sample)
     text = json.dumps(asdict(candidate), ensure_ascii=False, indent=1) + "\n"
     write_atomically(folder / "candidate.json", text.encode())
-    files = [folder / "candidate.json", folder / "clean.png", *(folder / "rainy").iterdir()]
+    files = [folder / "candidate.json", folder / "clean.png", *masks]
+    files += (folder / "rainy").iterdir()
     write_record(folder / "record.json", candidate.key, files)
+
+
+def load_uncertain(folder: Path) -> NDArray[np.bool_] | None:
+    """Return where the clean frame of a sequence's folder is in doubt; None for nowhere.
+
+    Raises:
+        ImageError: The mask cannot be read.
+    """
+    path = folder / _UNCERTAIN
+    return read_image(path)[..., 0] > 0 if path.exists() else None
 
 
 def load_candidate(folder: Path) -> Candidate | None:

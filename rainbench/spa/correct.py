@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from rainbench.core.images import Image
 from rainbench.frames.alignment import AlignedSource
 from rainbench.frames.exposure import normalise
 from rainbench.frames.sources import ArraySource, FrameSource
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 LIGHT = 0.01
 """Change of the light, as a share, below which frames are left as they were filmed. One percent of
@@ -45,8 +48,8 @@ class Correction:
         shake, light = self.shifts is not None, self.exposure is not None
         return ("shake",) * shake + ("light",) * light
 
-    def cut(self, image: Image) -> Image:
-        """Return the part of a picture that all frames show."""
+    def cut(self, image: NDArray[_Value]) -> NDArray[_Value]:
+        """Return the part of a picture, or of a mask, that all frames show."""
         left, top, right, bottom = self.crop
         return np.ascontiguousarray(image[top:bottom, left:right])
 

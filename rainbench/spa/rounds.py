@@ -98,7 +98,9 @@ def make_candidate(
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
     candidate = _describe(identity, path, first + begin, (density, number), attempt)
-    save_candidate(folder, candidate, attempt.correction.cut(attempt.clean.image), samples)
+    cut = attempt.correction.cut
+    uncertain = None if attempt.clean.uncertain is None else cut(attempt.clean.uncertain)
+    save_candidate(folder, candidate, cut(attempt.clean.image), samples, uncertain)
     return candidate
 
 
@@ -295,4 +297,5 @@ def _describe(
         shifts=() if correction.shifts is None else tuple(map(tuple, correction.shifts.tolist())),
         turns=() if correction.turns is None else tuple(correction.turns.tolist()),
         exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
+        uncertain=0.0 if clean.uncertain is None else float(correction.cut(clean.uncertain).mean()),
     )

@@ -14,7 +14,7 @@ from rainbench.clean_frame.objects import object_masks
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
 from rainbench.core.resume import key_of
-from rainbench.spa.candidate import Candidate
+from rainbench.spa.candidate import Candidate, load_uncertain
 from rainbench.spa.correct import Correction, correct_frame
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import HiddenFrame, PairPlan, SequencePair, known_pairs, write_pairs
@@ -53,8 +53,9 @@ def make_video_pairs(task: PairTask, out: Path, options: SpaOptions) -> VideoPai
             try:
                 with writing(folder):
                     clean = read_image(folder / "clean.png")
-                    frames = hide(_frames(task.video, candidate, options), clean)
-                    pairs = write_pairs(folder, frames, clean, plan, key)
+                    frames = _frames(task.video, candidate, options)
+                    hidden = hide(frames, clean, uncertain=load_uncertain(folder))
+                    pairs = write_pairs(folder, hidden, clean, plan, key)
             except VideoError as error:
                 return task.video.id, {}, str(error)
         made[candidate.id] = tuple(pairs)

@@ -77,11 +77,12 @@ def forms(folder):
     unused = PIL.PngImagePlugin.PngInfo()
     unused.add(b"tRNS", bytes((0, 1, 0, 2, 0, 3)))  # a colour that no pixel has
     wanted["unused-colour"] = save(folder / "unused-colour.png", image, pnginfo=unused), stored
+    plain_jpeg = read_image(save(folder.parent / "plain.jpg", image, quality=95))
     for number, turn in TURNS.items():
         path = save(folder / f"turned-{number}.png", image, exif=exif(number))
         wanted[f"turned-{number}"] = path, turn(stored)
         path = save(folder / f"phone-{number}.jpg", image, exif=exif(number), quality=95)
-        wanted[f"phone-{number}"] = path, turn(read_image(path))
+        wanted[f"phone-{number}"] = path, turn(plain_jpeg)
     return wanted
 
 
