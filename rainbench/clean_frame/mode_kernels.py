@@ -1,6 +1,8 @@
 """Compiled loops of the search for modes (`rainbench.clean_frame.modes`).
 
-Colours are vectors: two samples are alike when all three channels are, never one by one.
+Colours are vectors: two samples are alike when all three channels are, never one by one. In
+corrected light a channel of ``white`` or more, 255, is only known to be no darker: it is like
+nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +16,18 @@ _Bytes = NDArray[np.uint8]
 _Floats = NDArray[np.float32]
 _Flags = NDArray[np.bool_]
 
+_NOTHING = np.float32(1e9)
+"""What is like no level."""
+
 
 @compiled
 def find_changing(
-    usual: _Bytes, tolerance: int, most_bright: float, weights: _Floats, changing: _Flags
+    usual: _Bytes,
+    tolerance: int,
+    most_bright: float,
+    weights: _Floats,
+    white: int,
+    changing: _Flags,
 ) -> None:
     """Find the pixels that do not show one colour through all stretches but for some rain.
 
@@ -26,6 +36,7 @@ def find_changing(
         tolerance: Levels within which two stretches show the same.
         most_bright: Share of the frames that may be brighter than the median of the stretches.
         weights: ``(K,)``, the share of the frames in each stretch.
+        white: See above; 256 where all is known.
         changing: Receives ``(pixels,)``.
     """
     stretches, pixels, _ = usual.shape
@@ -37,7 +48,9 @@ def find_changing(
         for c in range(3):
             low, high = np.int64(255), np.int64(0)
             for k in range(stretches):
-                low, high = min(low, np.int64(usual[k, x, c])), max(high, np.int64(usual[k, x, c]))
+                value = np.int64(usual[k, x, c])
+                if value < white:
+                    low, high = min(low, value), max(high, value)
             widest = max(widest, high - low)
         if widest <= tolerance:
             continue
@@ -49,6 +62,8 @@ def find_changing(
         brighter = np.float32(0)
         for k in range(stretches):
             lower, higher = np.int64(0), np.int64(0)
+            if max(usual[k, x, 0], usual[k, x, 1], usual[k, x, 2]) >= white:
+                continue
             for c in range(3):
                 away = np.int64(usual[k, x, c]) - middle[c]
                 lower, higher = min(lower, away), max(higher, away)
@@ -61,13 +76,27 @@ def find_changing(
 
 
 @compiled
-def _alike(samples: _Bytes, n: int, at: int, colour: _Floats, tolerance: np.float32) -> bool:
-    """Say whether frame ``n`` shows a colour at byte ``at``, in every channel."""
-    return bool(
-        abs(np.float32(samples[n, at]) - colour[0]) <= tolerance
-        and abs(np.float32(samples[n, at + 1]) - colour[1]) <= tolerance
-        and abs(np.float32(samples[n, at + 2]) - colour[2]) <= tolerance
-    )
+def _gather(samples: _Bytes, at: int, white: int, series: _Floats) -> None:
+    """Copy what a pixel shows over time to ``(3, N)``, channel by channel, for SIMD."""
+    for n in range(samples.shape[0]):
+        red, green, blue = samples[n, at], samples[n, at + 1], samples[n, at + 2]
+        unknown = max(red, green, blue) >= white
+        series[0, n] = _NOTHING if unknown else np.float32(red)
+        series[1, n], series[2, n] = green, blue
+
+
+@compiled
+def _count(
+    series: _Floats, red: np.float32, green: np.float32, blue: np.float32, tolerance: np.float32
+) -> int:
+    """Count the frames that show a colour, in every channel."""
+    number = 0
+    if red == _NOTHING:
+        return number
+    for n in range(series.shape[1]):
+        away = max(abs(series[0, n] - red), abs(series[1, n] - green))
+        number += max(away, abs(series[2, n] - blue)) <= tolerance
+    return number
 
 
 @compiled
@@ -78,6 +107,7 @@ def count_alike(
     usual: _Bytes,
     picked: NDArray[np.int64],
     tolerances: _Floats,
+    white: int,
     counts: NDArray[np.uint16],
 ) -> None:
     """Count how many frames show what each label shows, at the pixels that change.
@@ -89,39 +119,43 @@ def count_alike(
         usual: ``(K, pixels, 3)``: the first labels.
         picked: The frames that are the other labels.
         tolerances: ``(pixels,)``, in levels.
+        white: See above; 256 where all is known.
         counts: ``(K + picked, pixels)``, receives the numbers; 0 where nothing changes.
     """
-    frames, stretches = samples.shape[0], usual.shape[0]
-    colour = np.empty(3, np.float32)
+    stretches = usual.shape[0]
+    series = np.empty((3, samples.shape[0]), np.float32)
     for x in range(changing.size):
         counts[:, x] = 0
         if not changing[x]:
             continue
-        at, tolerance = start + 3 * x, tolerances[x]
-        for label in range(counts.shape[0]):
-            for c in range(3):
-                if label < stretches:
-                    colour[c] = usual[label, x, c]
-                else:
-                    colour[c] = samples[picked[label - stretches], at + c]
-            number = 0
-            for n in range(frames):
-                number += _alike(samples, n, at, colour, tolerance)
-            counts[label, x] = number
+        _gather(samples, start + 3 * x, white, series)
+        tolerance = tolerances[x]
+        for k in range(stretches):
+            red, green, blue = usual[k, x, 0], usual[k, x, 1], usual[k, x, 2]
+            counts[k, x] = _count(
+                series, np.float32(red), np.float32(green), np.float32(blue), tolerance
+            )
+        for k in range(picked.size):
+            n = picked[k]
+            counts[stretches + k, x] = _count(
+                series, series[0, n], series[1, n], series[2, n], tolerance
+            )
 
 
 @compiled
-def _average(
-    samples: _Bytes, at: int, colour: _Floats, tolerance: np.float32, mean: _Floats
-) -> int:
+def _average(series: _Floats, colour: _Floats, tolerance: np.float32, mean: _Floats) -> int:
     """Average the frames that show a colour into ``mean``, and return how many do."""
+    red, green, blue = colour
     number = 0
-    mean[:] = 0
-    for n in range(samples.shape[0]):
-        if _alike(samples, n, at, colour, tolerance):
+    total_red, total_green, total_blue = np.float32(0), np.float32(0), np.float32(0)
+    for n in range(series.shape[1]):
+        away = max(abs(series[0, n] - red), abs(series[1, n] - green))
+        if max(away, abs(series[2, n] - blue)) <= tolerance:
             number += 1
-            for c in range(3):
-                mean[c] += np.float32(samples[n, at + c])
+            total_red += series[0, n]
+            total_green += series[1, n]
+            total_blue += series[2, n]
+    mean[0], mean[1], mean[2] = total_red, total_green, total_blue
     for c in range(3):
         mean[c] = mean[c] / number if number else colour[c]
     return number
@@ -129,21 +163,24 @@ def _average(
 
 @compiled
 def _compare(
-    samples: _Bytes, at: int, one: _Floats, other: _Floats, tolerance: np.float32, facts: _Floats
+    series: _Floats, one: _Floats, other: _Floats, tolerance: np.float32, facts: _Floats
 ) -> None:
     """Say when the first of two modes is there: number of frames, visits of both, who is first.
 
     A frame that shows neither, for the rain, belongs to the mode that was seen last; those before
     the first that does to that one. ``facts`` receives four numbers.
     """
-    frames = samples.shape[0]
+    frames = series.shape[1]
     here, first = -1, -1
     number, visits = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for n in range(frames):
-        now = here
-        if _alike(samples, n, at, one, tolerance):
+        now, away, apart = here, np.float32(0), np.float32(0)
+        for c in range(3):
+            away = max(away, abs(series[c, n] - one[c]))
+            apart = max(apart, abs(series[c, n] - other[c]))
+        if away <= tolerance:
             now = 0
-        elif _alike(samples, n, at, other, tolerance):
+        elif apart <= tolerance:
             now = 1
         if now < 0:
             continue
@@ -166,6 +203,7 @@ def describe_modes(
     usual: _Bytes,
     picked: NDArray[np.int64],
     tolerances: _Floats,
+    white: int,
     scores: _Floats,
     modes: _Floats,
     facts: _Floats,
@@ -179,6 +217,7 @@ def describe_modes(
         usual: See `count_alike`.
         picked: See `count_alike`.
         tolerances: See `count_alike`.
+        white: See `count_alike`.
         scores: ``(K + picked, pixels)``, how well each label does here and around.
         modes: ``(2, pixels, 3)``, receives the two colours, first the one that is seen first; equal
             where there is only one.
@@ -187,10 +226,12 @@ def describe_modes(
     """
     stretches = usual.shape[0]
     colour, mean, when = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(4, np.float32)
+    series = np.empty((3, samples.shape[0]), np.float32)
     for x in range(changing.size):
         if not changing[x]:
             continue
-        at, tolerance = start + 3 * x, tolerances[x]
+        _gather(samples, start + 3 * x, white, series)
+        tolerance = tolerances[x]
         for mode in range(2):
             best, most = -1, np.float32(0)
             for label in range(scores.shape[0]):
@@ -201,7 +242,7 @@ def describe_modes(
                     if label < stretches:
                         value = np.float32(usual[label, x, c])
                     else:
-                        value = np.float32(samples[picked[label - stretches], at + c])
+                        value = series[c, picked[label - stretches]]
                     apart = max(apart, abs(value - modes[0, x, c]))
                 if mode == 0 or apart > 2 * tolerance:
                     best, most = label, scores[label, x]
@@ -213,13 +254,13 @@ def describe_modes(
                 if best < stretches:
                     colour[c] = usual[best, x, c]
                 else:
-                    colour[c] = samples[picked[best - stretches], at + c]
-            facts[3 + mode, x] = _average(samples, at, colour, tolerance, mean)
+                    colour[c] = series[c, picked[best - stretches]]
+            facts[3 + mode, x] = _average(series, colour, tolerance, mean)
             modes[mode, x] = mean
         if facts[4, x] == 0:
             facts[0, x], facts[1, x], facts[2, x] = samples.shape[0], 1, 0
             continue
-        _compare(samples, at, modes[0, x], modes[1, x], tolerance, when)
+        _compare(series, modes[0, x], modes[1, x], tolerance, when)
         facts[:3, x] = when[:3]
         if when[3] == 1:
             facts[0, x] = samples.shape[0] - when[0]

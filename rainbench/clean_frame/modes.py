@@ -9,7 +9,8 @@ person in dark clothes. Rain forms none: it falls on other places in every frame
    frames that show what it shows; the counts are averaged over the pixels around, label by label,
    so that noise decides nowhere (the cost volume of Hosni et al., TPAMI 2013).
 3. The best label and the best of those that show something else are the two modes. A frame that
-   rain hides belongs to the mode seen last; the mode that is there longer is the scene. Where the
+   rain hides belongs to the mode seen last; the mode that is there longer is the scene; but where
+   the two change as often as by chance, the brighter one is rain. Where the
    two are there for nearly as long, the pixels around decide together; what is seen, goes, and
    comes back while the other comes only once is the scene; else the pixel is uncertain.
 4. Where there are no two modes, light or leaves move. If much is darker than the percentile of
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.stretches import WHITE
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.sources import FrameSource, read_band, rows_within
 
@@ -69,6 +71,10 @@ a region that must do so; streaks that hardly move leave less; chosen between th
 SEEN = 0.45
 """Share of the dry frames that must show a mode for it to stay in a region that sways."""
 
+FEWER_VISITS = 2.0
+"""Standard deviations by which visits must be fewer than those of as many random frames, for what
+comes to be no rain: chance alone does that once in 44 times."""
+
 _ROWS = 16
 """Rows that are looked at for the share of the dry frames."""
 
@@ -107,6 +113,7 @@ def find_scene(
     voted: NDArray[np.float32],
     noise: NDArray[np.float32],
     *,
+    clipped: bool = False,
     threads: int = 1,
     band_rows: int | None = None,
 ) -> Modes:
@@ -118,6 +125,7 @@ def find_scene(
         changing: ``(H, W)``, from `rainbench.clean_frame.stretches.find_changing`.
         voted: ``(H, W, 3)`` float32, the percentile that is voted for, in levels.
         noise: ``(H, W)`` float32, standard deviation of the noise of one channel, in levels.
+        clipped: 255 says no more than "at least": the light was corrected.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -141,6 +149,7 @@ def find_scene(
     if not changing.any():
         return modes
     dry = _dry_share(source, usual, noise, changing)
+    white = WHITE if clipped else WHITE + 1
     rows = band_rows or max(2 * _MARGIN, rows_within(source.shape, _BAND_BYTES))
 
     def decide(top: int, bottom: int) -> None:
@@ -148,7 +157,9 @@ def find_scene(
             above, below = max(0, top - _MARGIN), min(height, bottom + _MARGIN)
             wide, out = np.s_[above:below], np.s_[top:bottom]
             samples, start, _ = contiguous_bytes(source, above, below)
-            band = _Band(samples, 3 * start, usual[:, wide], changing[wide], noise[wide], dry)
+            band = _Band(
+                samples, 3 * start, usual[:, wide], changing[wide], noise[wide], dry, white
+            )
             pair = _rank(band)
             chosen = _choose(band, pair)
             sways = _sways(band, chosen)
@@ -192,6 +203,7 @@ class _Band:
     changing: NDArray[np.bool_]
     noise: NDArray[np.float32]
     dry: float
+    white: int
 
     @property
     def dry_frames(self) -> float:
@@ -226,7 +238,9 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     colours = np.ascontiguousarray(band.usual.reshape(len(band.usual), -1, 3))
     picked = np.unique(np.linspace(0, count - 1, min(count, PICKED)).astype(np.int64))
     counts = np.empty((len(colours) + len(picked), flags.size), np.uint16)
-    mode_kernels.count_alike(band.samples, band.start, flags, colours, picked, reach, counts)
+    mode_kernels.count_alike(
+        band.samples, band.start, flags, colours, picked, reach, band.white, counts
+    )
     known = _average(band.changing.astype(np.float32))
     scores = np.empty(counts.shape, np.float32)
     for score, number in zip(scores, counts, strict=True):
@@ -235,7 +249,7 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     pair = np.zeros((2, flags.size, 3), np.float32)
     facts = np.zeros((5, flags.size), np.float32)
     mode_kernels.describe_modes(
-        band.samples, band.start, flags, colours, picked, reach, scores, pair, facts
+        band.samples, band.start, flags, colours, picked, reach, band.white, scores, pair, facts
     )
     return pair.reshape(2, rows, width, 3), facts.reshape(5, rows, width)
 
@@ -264,18 +278,38 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     close = rivals & (np.abs(share - 0.5) < DOUBT)
     returns = (visits[0] > 1) & (visits[1] == 1)
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
+    rain = rivals & ~_few_visits(frames, visits[0], count)
+    swapped = np.where(rain, second.sum(axis=-1) < first.sum(axis=-1), swapped)
     levels = np.where(swapped[..., None], second, first)
     middle = np.median(band.usual, axis=0).astype(np.float32)
+    known = np.asarray((band.usual < band.white).all(axis=-1))
+    if not known.all():
+        known |= ~known.any(axis=0)
+        shown = np.where(known[..., None], band.usual, np.float32(np.nan))
+        middle = np.nanmedian(shown, axis=0).astype(np.float32)
     near = band.changing & ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
     near &= np.abs(band.usual - levels).max(axis=(0, -1)) <= FAR * reach
     return _Choice(
         np.where(near[..., None], middle, levels),
         np.where(swapped[..., None], first, second),
-        close & ~returns,
+        close & ~returns & ~rain,
         near,
         np.where(swapped, two, one),
         one + two,
     )
+
+
+def _few_visits(
+    frames: NDArray[np.float32], visits: NDArray[np.float32], count: int
+) -> NDArray[np.bool_]:
+    """Say whether a mode comes less often than so many frames of it in random order would.
+
+    Mean and variance are those of the number of runs of one of two kinds (Wald and Wolfowitz 1940).
+    """
+    rest = count - frames
+    expected = frames * (rest + 1) / count
+    variance = expected * (frames - 1) * rest / (count * max(1, count - 1))
+    return np.asarray(expected - visits >= FEWER_VISITS * np.sqrt(np.maximum(variance, 0)))
 
 
 def _sways(band: _Band, chosen: _Choice) -> NDArray[np.bool_]:

@@ -116,7 +116,8 @@ def average_rain_free(
 
     percentiles = percentile_map(local_curves(votes, count), height, width)
     usual = usual_colours(steady, percentiles, threads=threads, band_rows=band_rows)
-    changing = find_changing(usual, count)
+    clipped = steady is not source
+    changing = find_changing(usual, count, clipped=clipped)
     if changing.any():
         percentiles = percentile_map(local_curves(votes, count, changing), height, width)
     start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
@@ -125,7 +126,14 @@ def average_rain_free(
     limits = _limits(noise, height, width)
     deviations = limits[0] / np.float32(DEVIATIONS * 3**0.5)
     modes = find_scene(
-        steady, usual, changing, start, deviations, threads=threads, band_rows=band_rows
+        steady,
+        usual,
+        changing,
+        start,
+        deviations,
+        clipped=clipped,
+        threads=threads,
+        band_rows=band_rows,
     )
     estimate[:, changing] = modes.levels[changing].T
     improved = estimate

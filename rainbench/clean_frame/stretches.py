@@ -29,6 +29,12 @@ MOST_BRIGHT = 0.25
 """Share of the frames that may be brighter than the scene without more ado: no percentile that is
 voted for lies so high."""
 
+SPECK, LARGEST_SPECK = 5, 3
+"""Side in pixels of the surroundings in which there must be so many pixels that change; chosen."""
+
+WHITE = 255
+"""A level that says no more than "at least", where the light was corrected."""
+
 _NARROWEST = 3
 """Levels within which two stretches always show the same; chosen."""
 
@@ -100,19 +106,22 @@ def usual_colours(
     return colours.reshape(-1, height, width, channels)
 
 
-def find_changing(usual: NDArray[np.uint8], frames: int) -> NDArray[np.bool_]:
+def find_changing(
+    usual: NDArray[np.uint8], frames: int, *, clipped: bool = False
+) -> NDArray[np.bool_]:
     """Return where the stretches show more than one colour and some rain, ``(H, W)``.
 
     Args:
         usual: ``(K, H, W, 3)``, from `usual_colours`.
         frames: Number of frames.
+        clipped: 255 says no more than "at least": the light was corrected.
 
     Example:
-        >>> usual = np.full((5, 1, 3, 3), 90, np.uint8)
-        >>> usual[0, 0, 1] = 200  # rain, or something bright for a quarter of the time
-        >>> usual[0, 0, 2] = 90, 60, 90  # of another colour
-        >>> find_changing(usual, 50).tolist()
-        [[False, False, True]]
+        >>> usual = np.full((5, 2, 6, 3), 90, np.uint8)
+        >>> usual[0, :, :2] = 200  # rain, or something bright for a fifth of the time
+        >>> usual[0, :, 4:] = 90, 60, 90  # of another colour
+        >>> find_changing(usual, 50)[0].astype(int).tolist()
+        [0, 0, 0, 0, 1, 1]
     """
     from rainbench.clean_frame import mode_kernels
 
@@ -122,10 +131,24 @@ def find_changing(usual: NDArray[np.uint8], frames: int) -> NDArray[np.bool_]:
         return changing.reshape(height, width)
     lengths = [part.stop - part.start for part in stretches(frames)]
     weights = (np.array(lengths) / frames).astype(np.float32)
+    white = WHITE if clipped else WHITE + 1
     mode_kernels.find_changing(
-        usual.reshape(number, -1, 3), _tolerance(usual), MOST_BRIGHT, weights, changing
+        usual.reshape(number, -1, 3),
+        _tolerance(usual),
+        MOST_BRIGHT,
+        weights,
+        white,
+        changing,
     )
-    return changing.reshape(height, width)
+    return _without_specks(changing.reshape(height, width))
+
+
+def _without_specks(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out what is no larger than chance makes it, which the vote deals with."""
+    from scipy.ndimage import uniform_filter
+
+    around = uniform_filter(changing.astype(np.float32), SPECK, mode="constant")
+    return np.asarray(changing & (SPECK**2 * around > LARGEST_SPECK - 0.5))
 
 
 def _tolerance(usual: NDArray[np.uint8]) -> int:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.sources import Frames, FrameSource, as_source, read_band, rows_within
 
-SAMPLED_ROWS, SAMPLED_COLUMNS = 48, 384
+SAMPLED_ROWS, SAMPLED_COLUMNS = 48, 192
 """The grid of pixels that is looked at. Whole rows are read anyway, so there are more columns."""
 
 _DARK, _BRIGHT = 24, 235
@@ -49,7 +49,7 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
     would follow the rain.
 
     Args:
-        frames: The sequence; a grid of up to 48 rows and 384 columns of it is read.
+        frames: The sequence; a grid of up to 48 rows and 192 columns of it is read.
         rounds: How often the reference is recomputed from the corrected frames.
 
     Returns:
@@ -64,29 +64,30 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
         >>> bool(np.abs(estimate_exposure(video) - light).max() < 2e-3)
         True
     """
-    samples = sample_grid(as_source(frames)).astype(np.float32)
-    middle = np.median(samples, axis=0)
+    samples = sample_grid(as_source(frames))
+    ordered = np.partition(samples, (len(samples) - 1) // 2, axis=0)
+    middle = ordered[(len(samples) - 1) // 2]
     usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
-    brightness = samples[:, usable].sum(axis=-1)
+    brightness = samples[:, usable].sum(axis=-1, dtype=np.float32)
     exposure = np.ones(len(brightness))
     if brightness.shape[1] < _FEWEST:
         return exposure
     middle_row = brightness.shape[1] // 2
     for _ in range(rounds):
         corrected = brightness / exposure[:, None].astype(np.float32)
-        reference = np.percentile(corrected, _REFERENCE, axis=0)
+        reference = np.percentile(corrected, _REFERENCE, axis=0).astype(np.float32)
         halves = [
-            [_most_frequent_ratio(row[part], reference[part]) for row in brightness]
+            _most_frequent_ratios(brightness[:, part], reference[part])
             for part in (np.s_[:middle_row], np.s_[middle_row:])
         ]
-        first, second = (np.array(half) / _usual(half) for half in halves)
+        first, second = (half / _usual(half) for half in halves)
         exposure = (first + second) / 2
         exposure /= _usual(exposure)
     doubt = float((first - second).std()) / 2
     return exposure if exposure.std() > max(STEADY, 2 * doubt) else np.ones(len(exposure))
 
 
-def _usual(exposure: list[float] | NDArray[np.float64]) -> float:
+def _usual(exposure: NDArray[np.float64]) -> float:
     """Return the mean of the middle half."""
     ordered = np.sort(exposure)
     quarter = len(ordered) // 4
@@ -102,23 +103,33 @@ def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
     return np.concatenate(picked, axis=1)
 
 
-def _most_frequent_ratio(values: NDArray[np.float32], reference: NDArray[np.float32]) -> float:
-    """Return the mode of ``values / reference``: the peak of a smoothed histogram of its log."""
+def _most_frequent_ratios(
+    values: NDArray[np.float32], reference: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Return the mode of each row of ``values / reference``: the peak of a histogram of its log."""
     from scipy.ndimage import gaussian_filter1d
 
     ratios = np.log(np.maximum(values, 1) / reference)
-    counts, edges = np.histogram(
-        ratios, round(2 * _REACH / _STEP), (-_REACH, _REACH), weights=reference
-    )
-    below = ratios[ratios < np.median(ratios)]
-    spread = float(np.median(ratios) - np.median(below)) if below.size else 0.0
-    width = min(max(spread, _NARROWEST), _WIDEST)
-    smooth = gaussian_filter1d(counts, width / _STEP, mode="constant")
-    peak = int(np.clip(smooth.argmax(), 1, smooth.size - 2))
-    left, top, right = smooth[peak - 1 : peak + 2]
-    bend = left - 2 * top + right
-    offset = (left - right) / (2 * bend) if bend else 0.0
-    return float(np.exp((edges[peak] + edges[peak + 1]) / 2 + offset * _STEP))
+    frames, pixels = ratios.shape
+    bins = round(2 * _REACH / _STEP)
+    place = ((ratios + np.float32(_REACH)) * np.float32(1 / _STEP)).astype(np.int64)
+    # One bin before and one behind take what lies farther off.
+    place = np.clip(place, -1, bins) + 1 + np.arange(frames)[:, None] * (bins + 2)
+    weights = np.broadcast_to(reference, ratios.shape)
+    counts = np.bincount(place.ravel(), weights.ravel(), frames * (bins + 2))
+    counts = counts.reshape(frames, bins + 2)[:, 1:-1]
+    middle, quarter = pixels // 2, pixels // 4
+    ordered = np.partition(ratios, (quarter, middle), axis=1)
+    spread = np.clip(ordered[:, middle] - ordered[:, quarter], _NARROWEST, _WIDEST)
+    modes = np.empty(frames)
+    for n in range(frames):
+        smooth = gaussian_filter1d(counts[n], spread[n] / _STEP, mode="constant")
+        peak = int(np.clip(smooth.argmax(), 1, smooth.size - 2))
+        left, top, right = smooth[peak - 1 : peak + 2]
+        bend = left - 2 * top + right
+        offset = (left - right) / (2 * bend) if bend else 0.0
+        modes[n] = np.exp((peak + 0.5 + offset) * _STEP - _REACH)
+    return modes
 
 
 @dataclass(frozen=True, slots=True)
