@@ -30,7 +30,7 @@ def videos(tmp_path):
 def read(videos, text, name="videos.csv", encoding="utf-8"):
     file = videos / name
     file.write_bytes(text if isinstance(text, bytes) else text.encode(encoding))
-    entries = read_table(file, find_inputs([videos], videos / "out"))
+    entries = read_table(file, find_inputs([videos], videos.parent / "results"))
     return {path.relative_to(videos).as_posix(): entry for path, entry in entries.items()}
 
 
@@ -155,7 +155,7 @@ def test_a_name_that_two_videos_have_is_ambiguous_only_where_no_path_is_meant(vi
 
 
 def test_a_template_is_a_table(videos):
-    inputs = find_inputs([videos], videos / "out")
+    inputs = find_inputs([videos], videos.parent / "results")
     file = videos / "videos.csv"
     write_template(file, inputs)
     entries = read_table(file, inputs)
@@ -206,8 +206,8 @@ def built(tmp_path_factory):
         + "b.mp4,train,,,own,,2,\n"
     )
     options = SpaOptions(method="exact", layout="pairs", name="toy", density="normal")
-    plan = plan_build([videos], videos / "out", options)
-    return videos / "out", build_spa(plan, videos / "out", options)
+    plan = plan_build([videos], videos.parent / "results", options)
+    return videos.parent / "results", build_spa(plan, videos.parent / "results", options)
 
 
 def metadata(out, name):
@@ -249,11 +249,13 @@ def test_a_split_of_one_video_is_told(built):
 
 
 def test_a_span_beyond_the_video_is_refused(tmp_path):
-    write_clip(tmp_path / "a.mp4", rain("cup", 12).frames)
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_clip(folder / "a.mp4", rain("cup", 12).frames)
     for cells, message in (("100,", "start 100"), (",100", "end 100")):
-        (tmp_path / "videos.csv").write_text(f"video,start,end\na.mp4,{cells}\n")
+        (folder / "videos.csv").write_text(f"video,start,end\na.mp4,{cells}\n")
         with pytest.raises(RainbenchError, match=f"line 2: {message} lies beyond the 12 frames"):
-            plan_build([tmp_path], tmp_path / "out", SpaOptions())
+            plan_build([folder], tmp_path / "out", SpaOptions())
 
 
 def test_the_command_writes_a_template_and_tells_of_the_table(rainbench, videos, tmp_path):
