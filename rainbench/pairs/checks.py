@@ -13,7 +13,7 @@ from rainbench.core.errors import PairError
 from rainbench.core.images import Image, pixel_hash
 from rainbench.core.text import count_of
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline
+from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline, seen_otherwise
 
 SSIM_SIDE = 11
 """Side of SSIM's window (Wang 2004): a smaller picture has no SSIM under most protocols."""
@@ -71,6 +71,9 @@ def inspect(
             f"{pair.rainy.path} and {pair.clean.path} have the same pixels: "
             "one of the two is a copy of the other, there is no truth to compare with"
         )
+    otherwise = seen_otherwise(rainy, clean)
+    if otherwise:
+        return f"{pair.rainy.path} shows the scene of {pair.clean.path} {otherwise}"
     more_detail = _detail(clean) > _detail(rainy)
     outlines = outline(rainy), outline(clean)
     return Inspection(

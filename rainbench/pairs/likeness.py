@@ -23,6 +23,9 @@ _MOST_COMPARED = 1000
 _SIDE, _BLOCK = 64, 4
 """Cells of the coarse grid on a side, and of the blocks in which its tones are taken together."""
 
+_ALIKE = 2.0
+"""Mean difference in levels, below which two pictures show one scene alike; chosen."""
+
 _FITTING_TONES, _CLEARLY_BETTER = 0.5, 0.4
 """How well tones of another picture fit, and how much better than one's own, as a proof. Found on
 smooth pictures, where rain hides all edges: no right set of 96 with streaks, fog or both had such
@@ -115,3 +118,35 @@ def _find_scenes(strange: Sequence[tuple[Outline, Outline]]) -> dict[int, int]:
         if fits[:, best].argmax() == number and fit > _FITTING_TONES and better > _CLEARLY_BETTER:
             found.setdefault(number, best)
     return found
+
+
+def seen_otherwise(image: Image, scene: Image) -> str:
+    """Say how a picture shows a scene otherwise than another one does; empty where it does not.
+
+    Such a picture was mirrored or turned by half, or its red and blue were exchanged, as happens
+    where one program writes what another reads. It must then come at least twice as near.
+
+    Args:
+        image: ``(H, W, 3)`` uint8.
+        scene: The same size.
+
+    Example:
+        >>> ramp = np.repeat(np.arange(60, dtype=np.uint8)[None, :, None], 9, axis=0)
+        >>> scene = np.concatenate([ramp, 60 - ramp, ramp], axis=2)
+        >>> seen_otherwise(scene[:, ::-1], scene), seen_otherwise(scene, scene)
+        ('mirrored', '')
+    """
+    step = max(1, (min(image.shape[:2]) // _SIDE))
+    small, wanted = (each[::step, ::step].astype(np.int16) for each in (image, scene))
+    direct = float(np.abs(small - wanted).mean())
+    if direct < _ALIKE:
+        return ""
+    views = {
+        "with red and blue exchanged": small[..., ::-1],
+        "mirrored": small[:, ::-1],
+        "upside down": small[::-1],
+        "turned by half": small[::-1, ::-1],
+    }
+    apart = {name: float(np.abs(view - wanted).mean()) for name, view in views.items()}
+    nearest = min(apart, key=apart.__getitem__)
+    return nearest if 2 * apart[nearest] < direct else ""

@@ -18,7 +18,7 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline
+from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline, seen_otherwise
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
@@ -122,6 +122,7 @@ def score_folder(
             hint="Complete the folder, or give --allow-partial to leave these out and list them. "
             f"Looked for: {matched.pattern}.",
         )
+    _check_doubles(matched, [(infos[pair.id], sha256) for pair, sha256 in usable])
     copies = _copies([(infos[pair.id], sha256) for pair, sha256 in usable])
     if copies and matched.others and not pattern:
         beside = show_readings(matched.others, folder, len(pairs.pairs))
@@ -151,6 +152,19 @@ def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], patter
             )
 
 
+def _check_doubles(matched: Matched, images: Sequence[tuple[PairInfo, str]]) -> None:
+    """Refuse one picture that stands for two scenes, as a loop that saves the wrong one leaves."""
+    seen: dict[str, PairInfo] = {}
+    for info, sha256 in images:
+        first = seen.setdefault(sha256, info)
+        if first.clean_sha256 != info.clean_sha256:
+            raise RainbenchError(
+                f"{matched.files[info.id]} is the same picture as {matched.files[first.id]}, but "
+                "their scenes are not",
+                hint="Restore the images once more: a network gives each its own.",
+            )
+
+
 def _check(pair: Pair, file: Path) -> tuple[str, str, tuple[Outline, Outline] | None]:
     """Return the hash of a restored image, what is wrong with it, and outlines that differ."""
     try:
@@ -169,6 +183,9 @@ def _check(pair: Pair, file: Path) -> tuple[str, str, tuple[Outline, Outline] | 
         )
         return "", problem, None
     if restored.shape == clean.shape:
+        otherwise = seen_otherwise(restored, clean)
+        if otherwise:
+            return "", f"{file} shows the scene of {pair.clean.path} {otherwise}", None
         outlines = outline(restored), outline(clean)
         alike = likeness(*outlines) >= LEAST
         return pixel_hash(restored), "", None if alike else outlines

@@ -265,3 +265,30 @@ def test_images_of_other_scenes_are_refused(rainbench, toy, outputs, tmp_path, p
     )
     assert done.returncode == 2 and "does not show the scene of" in done.stderr
     assert not list((tmp_path / "o").glob("cells/*/*/cell.json"))
+
+
+VIEWS = {
+    "with red and blue exchanged": lambda image: image[..., ::-1],
+    "mirrored": lambda image: image[:, ::-1],
+    "turned by half": lambda image: image[::-1, ::-1],
+}
+
+
+@pytest.mark.parametrize("how", VIEWS)
+def test_pictures_that_a_program_turned_are_refused(outputs, toy, cards, tmp_path, how):
+    for file in outputs.iterdir():
+        number = int(file.stem[5:8])
+        clean = read_image(toy / "toy" / "target" / f"{number}.png")
+        write_png(file, VIEWS[how](clean))
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    with pytest.raises(RainbenchError, match=how):
+        score_folder(outputs, pairs, "mine", tmp_path / "run")
+
+
+def test_one_picture_for_two_scenes_is_refused(outputs, toy, cards, tmp_path):
+    one = read_image(toy / "toy" / "input" / "1.png") // 2 + 40
+    for file in outputs.iterdir():
+        write_png(file, one)
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    with pytest.raises(RainbenchError, match=r"same picture as|does not show the scene"):
+        score_folder(outputs, pairs, "mine", tmp_path / "run")
