@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import re
+import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -172,13 +173,15 @@ def sweep(folder: Path, pattern: str = "**/.*.part") -> None:
 
     Args:
         folder: Need not be there.
-        pattern: Of the files, for one folder without those in it.
+        pattern: Of the files and folders, for one folder without those in it.
     """
     for unfinished in list(folder.glob(pattern)):
         named = _UNFINISHED.fullmatch(unfinished.name)
-        if named and not unfinished.is_symlink() and is_file(unfinished):
-            if _is_running(int(named[1])):
-                continue
+        if not named or unfinished.is_symlink() or _is_running(int(named[1])):
+            continue
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
+        elif is_file(unfinished):
             with contextlib.suppress(OSError):
                 unfinished.unlink()
 

@@ -8,7 +8,6 @@ domain), the coffee (Rachel Michetti, CC0) and Chelsea the cat (Stefan van der W
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.files import write_atomically, writing
+from rainbench.core.files import sweep, unfinished, write_atomically, writing
 from rainbench.core.images import Image, encode_ppm, write_png
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.random import philox, words16
@@ -120,12 +119,16 @@ def write_mini(folder: Path, *, workers: int = 1, advance: Advance = unseen) -> 
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".mini-", dir=folder) as work:
+        sweep(folder, ".*.part")
+        work = unfinished(folder / "mini")
+        try:
             for name, make in _SETS.items():
-                made = make(Path(work) / name, workers)
+                made = make(work / name, workers)
                 shutil.rmtree(folder / name, ignore_errors=True)
                 made.rename(folder / name)
                 advance(1, name)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
     return [folder / name for name in _SETS]
 
 

@@ -79,3 +79,12 @@ def test_places_where_no_run_can_be(out, tmp_path, monkeypatch):
     with pytest.raises(StoreError, match="cannot be written") as told:
         lock_folder(Path(out), "run").__enter__()
     assert "disk is full" not in told.value.hint and not is_file(Path(out))
+
+
+def test_a_folder_left_half_written_is_removed(tmp_path):
+    left, own = tmp_path / f".mini.{gone()}.part", tmp_path / ".mini.x.part"
+    for folder in (left, own):
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "1.png").touch()
+    sweep(tmp_path, ".*.part")
+    assert not left.exists() and (own / "deep" / "1.png").exists()
