@@ -27,10 +27,9 @@ def test_unfinished_files_of_processes_that_are_gone_are_removed(tmp_path):
     for name in [*stale, *(tmp_path / name for name in ours)]:
         name.write_text("x")
     (tmp_path / f".link.{dead}.part").symlink_to(tmp_path / "cells")
-    (tmp_path / f".folder.{dead}.part").mkdir()
     with lock_folder(tmp_path, "run"):
         left = {file.name for file in tmp_path.iterdir()} - {".lock", "cells"}
-    assert left == {*ours, f".link.{dead}.part", f".folder.{dead}.part"}
+    assert left == {*ours, f".link.{dead}.part"}
     assert not list((tmp_path / "cells").iterdir())
     sweep(tmp_path / "nowhere")
 
