@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.extract import CleanFrame
 from rainbench.frames.sources import FrameSource, read_band
 
-LASTING = 0.06
+LASTING = 0.02
 """Share of the variance of frames far apart that those close together must lack."""
 
 COARSE = 0.05

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame, Method
 from rainbench.clean_frame.quality.codec import CodecLoss, estimate_codec_loss
-from rainbench.clean_frame.quality.evidence import Evidence, ask_frames
+from rainbench.clean_frame.quality.evidence import Evidence, ask_frames, without_specks
 from rainbench.clean_frame.quality.stillness import (
     EVEN,
     HIGHEST,
@@ -183,7 +183,7 @@ def judge_clean_frame(
     else:
         check = is_static(steady, threads=threads, device=device)
     # Half of the frames may mistake what passes for the scene where all of them do not.
-    passed = (evidence.seen < CROSSED) & (source.shape[0] >= ENOUGH)
+    passed = evidence.passed & (evidence.seen < CROSSED) & (source.shape[0] >= ENOUGH)
     for error in (random, cross):
         error[passed] = np.minimum(error[passed], 16 * evidence.random)
     systematic = _systematic(source, clean, calm if not calm.all() else None)
@@ -229,14 +229,16 @@ def _bounds(evidence: Evidence, clean: CleanFrame, base: float, codec: CodecLoss
     uncertain = evidence.open
     if clean.uncertain is not None and clean.other is not None:
         apart = np.square(clean.other - clean.levels).mean(axis=-1)
-        doubt = np.maximum(doubt, np.where(clean.uncertain, apart, 0))
-        uncertain = uncertain | clean.uncertain
+        left_open = without_specks(clean.uncertain)
+        doubt = np.maximum(doubt, np.where(left_open, apart, 0))
+        uncertain = uncertain | left_open
     wrong = np.where(evidence.wrong, evidence.apart, 0)
     unsteady = np.where(evidence.unsteady, evidence.spread, 0)
     slow = max(0.0, _mean(evidence.slow)) / 4
     swing = 0.0 if clean.exposure is None else float(np.std(clean.exposure))
     light = (swing * UNSEEN_LIGHT) ** 2 * float(np.mean(np.square(clean.levels)))
-    most = np.maximum(doubt, 2 * unsteady)
+    swaying = np.where(evidence.swaying, evidence.spread / 3, 0)
+    most = np.maximum(np.maximum(doubt, 2 * unsteady), swaying)
     likely = np.maximum(np.maximum(wrong, doubt / 2), unsteady)
     return _Bounds(
         to_psnr(base + light + 4 * slow + codec.most + _mean(most)),

@@ -34,6 +34,9 @@ likely, and from which the clean frame is wrong; chosen: 48 of 100 and 55 of 100
 UNSTEADY = 0.55
 """Share of the frames, as above, below which nothing lasts where there is no other colour."""
 
+SWAYING = 0.9
+"""Share of the frames, as above, below which a pixel at which nothing else passes is not steady."""
+
 NEAR = 3.0
 """Reaches of the noise within which a stretch of the sequence shows the scene, if somewhat changed,
 and not something else."""
@@ -63,6 +66,7 @@ class Evidence:
             the clean frame.
         slow: ``(H, W)`` float32, squared difference of the two halves of the sequence beyond what
             noise explains, where both show the scene; may be negative at a single pixel.
+        passed: ``(H, W)`` bool, where some stretch shows something else.
     """
 
     random: float
@@ -71,6 +75,7 @@ class Evidence:
     apart: NDArray[np.float32]
     spread: NDArray[np.float32]
     slow: NDArray[np.float32]
+    passed: NDArray[np.bool_]
 
     @property
     def suspect(self) -> NDArray[np.bool_]:
@@ -80,17 +85,22 @@ class Evidence:
     @property
     def wrong(self) -> NDArray[np.bool_]:
         """Where clearly more frames show another colour."""
-        return (self.apart > 0) & (self.rival > BETTER * self.seen)
+        return without_specks((self.apart > 0) & (self.rival > BETTER * self.seen))
 
     @property
     def open(self) -> NDArray[np.bool_]:
         """Where another colour is as likely, or likelier."""
-        return (self.apart > 0) & (self.rival > RIVAL * self.seen)
+        return without_specks((self.apart > 0) & (self.rival > RIVAL * self.seen))
 
     @property
     def unsteady(self) -> NDArray[np.bool_]:
         """Where nothing lasts."""
         return (self.seen < UNSTEADY) & ~self.open
+
+    @property
+    def swaying(self) -> NDArray[np.bool_]:
+        """Where the scene itself moves or changes a little."""
+        return (self.seen < SWAYING) & ~self.passed
 
 
 def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> Evidence:
@@ -126,9 +136,9 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
             rival[top:bottom][at] = share
             apart[top:bottom][at] = np.square(best - own).mean(axis=-1) * (share > 0)
     rival = np.where(suspect, uniform_filter(rival, _AROUND, mode="nearest"), 0)
-    spread, slow = _between_stretches(usual, clean.levels, reach)
+    spread, slow, passed = _between_stretches(usual, clean.levels, reach)
     random = noise**2 / (different * usually)
-    return Evidence(random, around / usually, rival / usually, apart, spread, slow)
+    return Evidence(random, around / usually, rival / usually, apart, spread, slow, passed)
 
 
 def _noise_and_rank(source: FrameSource, clean: CleanFrame) -> tuple[float, float, int]:
@@ -187,8 +197,8 @@ def _comes_back(
 
 def _between_stretches(
     usual: NDArray[np.uint8], levels: NDArray[np.float32], reach: np.float32
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the fields ``spread`` and ``slow`` of `Evidence`."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
+    """Return the fields ``spread``, ``slow`` and ``passed`` of `Evidence`."""
     half = len(usual) // 2
     spread, slow = (np.zeros(levels.shape[:2], np.float32) for _ in range(2))
     number, total, squares = (np.zeros((2, *levels.shape[:2]), np.float32) for _ in range(3))
@@ -207,4 +217,12 @@ def _between_stretches(
         mean = total / count
         by_chance = (squares - count * np.square(mean)) / (count * (count - 1))
         slow += some * (np.square(mean[0] - mean[1]) - by_chance.sum(axis=0)) / 3
-    return spread, slow
+    return spread, slow, number.sum(axis=0) < len(usual)
+
+
+def without_specks(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Leave out what is narrower than 3 pixels, such as the rim of what stands there."""
+    from scipy.ndimage import binary_opening
+
+    opened: NDArray[np.bool_] = binary_opening(where, np.ones((3, 3), np.bool_))
+    return opened
