@@ -120,7 +120,18 @@ def test_walkers_do_not_spoil_the_verdict_of_a_clean_frame_without_them(scene):
 
 
 def test_walkers_that_show_are_a_reason_to_reject():
-    frames = with_walkers(make_sequence(Spec("W", "engine", frames=24, rain=1.2), HEIGHT, WIDTH))
-    verdict = judge_clean_frame(frames.frames, extract_clean_frame(frames.frames, "exact"))
+    made = with_walkers(make_sequence(Spec("W", "coffee", frames=24, rain=1.2), HEIGHT, WIDTH))
+    frames = made.frames[::2]
+    clean = extract_clean_frame(frames, "exact")
+    verdict = judge_clean_frame(frames, clean)
+    assert psnr(clean.image, made.truth) < 30 and verdict.low < 30
     assert verdict.check.static and verdict.verdict == "reject"
     assert "passes before the scene" in verdict.reason and "robust" in verdict.reason
+    assert "most in the lower left" in verdict.reason
+
+
+def test_walkers_that_do_not_show_are_none():
+    made = with_walkers(make_sequence(Spec("W", "engine", frames=24, rain=1.2), HEIGHT, WIDTH))
+    clean = extract_clean_frame(made.frames, "exact")
+    assert psnr(clean.image, made.truth) > 45
+    assert judge_clean_frame(made.frames, clean).verdict == "accept"

@@ -1,0 +1,75 @@
+"""The judge on hard sequences of every kind: the truth is known, and no claim lies far above it."""
+
+import numpy as np
+import pytest
+from hard_sequences import SMALL, hard_sequence
+from scipy.stats import spearmanr
+from sequences import psnr
+
+from rainbench.clean_frame.extract import extract_clean_frame
+from rainbench.clean_frame.quality.estimate import judge_clean_frame
+
+FINE = (
+    "plain", "heavy", "snow", "fog", "noise-3", "lowrate", "exposure-steps", "several-25",
+    "still-dark-first-25", "still-bright-last-40", "still-coloured-middle-40", "walker-dark-30",
+)  # fmt: skip
+"""Kinds of which the robust method makes more than 50 dB."""
+
+HALF = ("still-bright-first-50", "still-textured-last-50")
+"""Kinds in which nobody can say what the scene is."""
+
+POOR = (
+    "plain+crf17", "plain+crf28", "plain+crf36", "heavy+crf17", "snow+crf23", "several-30+crf23",
+    "leaves-windy", "fogbanks",
+)  # fmt: skip
+"""Kinds that lose detail which no frame shows, or whose scene is never at rest."""
+
+OTHERS = ("lamp-global", "water", "slowmotion")
+SEED = 7
+
+
+@pytest.fixture(scope="module")
+def judged():
+    """Each kind's true PSNR and what the judge says."""
+    rows = {}
+    for kind in (*FINE, *HALF, *POOR, *OTHERS):
+        made = hard_sequence(kind, SMALL, seed=SEED)
+        clean = extract_clean_frame(made.frames, "robust")
+        rows[kind] = psnr(clean.image, made.truth), judge_clean_frame(made.frames, clean)
+    return rows
+
+
+def test_no_accepted_clean_frame_is_much_worse_than_the_judge_says(judged):
+    over = [said.low - true for true, said in judged.values() if said.verdict == "accept"]
+    assert len(over) > 10
+    assert max(over) <= 3 and np.mean(np.array(over) > 1) <= 0.1
+
+
+def test_the_lower_end_ranks_as_the_truth_does(judged):
+    true, low = np.array([(true, said.low) for true, said in judged.values()]).T
+    assert spearmanr(true, low)[0] >= 0.8
+
+
+def test_the_truth_lies_between_the_two_ends(judged):
+    inside = [said.low - 1 <= true <= said.high + 1 for true, said in judged.values()]
+    assert np.mean(inside) >= 0.7
+    assert all(said.low <= said.estimated_psnr <= said.high for _, said in judged.values())
+
+
+@pytest.mark.parametrize("kind", FINE)
+def test_a_fine_clean_frame_is_accepted(judged, kind):
+    true, said = judged[kind]
+    assert true > 50 and said.verdict == "accept", said.reason
+
+
+@pytest.mark.parametrize("kind", POOR)
+def test_what_no_frame_shows_is_not_claimed(judged, kind):
+    true, said = judged[kind]
+    assert true < 45 and said.verdict != "accept"
+
+
+@pytest.mark.parametrize("kind", HALF)
+def test_what_stands_for_half_of_the_time_is_uncertain_and_its_place_is_told(judged, kind):
+    _, said = judged[kind]
+    assert said.verdict != "accept" and said.uncertain > 0.001
+    assert "of the picture, most in the" in said.reason
