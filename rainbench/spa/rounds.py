@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,9 +84,8 @@ def make_candidate(
     folder = out / "sequences" / identity.name
     before = load_candidate(folder)
     asked = rounds_asked(folder, before if before and before.key == identity.key else None)
-    first, stop = identity.scene
-    stop = min(stop, first + options.most_frames(frames.info))
-    with frames.span(first, stop) as scene:
+    numbers = frames.within(identity.scene)[: options.most_frames(frames.info)]
+    with frames.part(numbers) as scene:
         path = find_camera_path(scene)
         begin, end = _usable_span(path, options)
         path = path.part(begin, end).filled()
@@ -97,7 +96,8 @@ def make_candidate(
         chosen = spread(range(attempt.clean.frames), SAMPLES)
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
-    candidate = _describe(identity, path, first + begin, (density, number), attempt)
+    used = numbers[begin : begin + attempt.clean.frames]
+    candidate = _describe(identity, path, used, (density, number), attempt)
     cut = attempt.correction.cut
     uncertain = None if attempt.clean.uncertain is None else cut(attempt.clean.uncertain)
     save_candidate(folder, candidate, cut(attempt.clean.image), samples, uncertain)
@@ -255,7 +255,7 @@ def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attemp
 def _describe(
     identity: SceneIdentity,
     path: CameraPath,
-    first: int,
+    used: Sequence[int],
     round_: tuple[Kind, int],
     attempt: _Attempt,
 ) -> Candidate:
@@ -266,18 +266,21 @@ def _describe(
     if judgement.check.crossed:
         notes.append(f"something passes before {100 * judgement.check.crossed:.0f} % of the scene")
     if path.moves:
-        last = first + clean.frames - 1
         how = "left in place" if correction.shifts is None else "moved back"
         known = f"{path.drift:.1f} px (+-{path.error:.2f})"
-        notes.append(f"the camera moves by {known}; frames {first} to {last} used, {how}")
+        notes.append(f"the camera moves by {known}; frames {used[0]} to {used[-1]} used, {how}")
+    repeats = used[-1] - used[0] >= len(used)
+    if repeats:
+        notes.append(_about_repeats(used, identity.scene[1] - identity.scene[0]))
     return Candidate(
         id=identity.name,
         video=identity.video.source.label,
         video_id=identity.video.id,
         key=identity.key,
         scene=identity.scene,
-        first=first,
-        frames=clean.frames,
+        first=used[0],
+        frames=len(used),
+        numbers=tuple(used) if repeats else (),
         width=right - left,
         height=bottom - top,
         method=clean.method,
@@ -299,3 +302,15 @@ def _describe(
         exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
         uncertain=0.0 if clean.uncertain is None else float(correction.cut(clean.uncertain).mean()),
     )
+
+
+def _about_repeats(used: Sequence[int], whole: int) -> str:
+    """Say how many frames of a scene are new where some repeat the one before.
+
+    Example:
+        >>> _about_repeats([8, 12, 16], 12), _about_repeats([0, 2, 5], 7)
+        ('one frame in 4 is new: 3 of 12 used', 'frames repeat the one before: 3 of 7 used')
+    """
+    distances = {after - before for before, after in itertools.pairwise(used)}
+    new = f"one frame in {distances.pop()} is new" if len(distances) == 1 else ""
+    return f"{new or 'frames repeat the one before'}: {len(used)} of {whole} used"
