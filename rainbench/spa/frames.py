@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -172,3 +173,15 @@ def pick_frames(source: FrameSource, numbers: Sequence[int]) -> list[Image]:
         source.band(top, bottom)[list(numbers)] for top, bottom in bands(height, source.band_rows)
     ]
     return list(np.concatenate(parts, axis=1))
+
+
+def about_repeats(used: Sequence[int], whole: int) -> str:
+    """Say how many frames of a scene are new where some repeat the one before.
+
+    Example:
+        >>> about_repeats([8, 12, 16], 12), about_repeats([0, 2, 5], 7)
+        ('one frame in 4 is new: 3 of 12 used', 'frames repeat the one before: 3 of 7 used')
+    """
+    distances = {after - before for before, after in itertools.pairwise(used)}
+    new = f"one frame in {distances.pop()} is new" if len(distances) == 1 else ""
+    return f"{new or 'frames repeat the one before'}: {len(used)} of {whole} used"

@@ -27,7 +27,7 @@ from rainbench.spa.candidate import (
     save_candidate,
 )
 from rainbench.spa.correct import FARTHEST, LIGHT, Correction, correct_frame
-from rainbench.spa.frames import VideoFrames, pick_frames
+from rainbench.spa.frames import VideoFrames, about_repeats, pick_frames
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.plan import PlannedVideo
 
@@ -271,7 +271,7 @@ def _describe(
         notes.append(f"the camera moves by {known}; frames {used[0]} to {used[-1]} used, {how}")
     repeats = used[-1] - used[0] >= len(used)
     if repeats:
-        notes.append(_about_repeats(used, identity.scene[1] - identity.scene[0]))
+        notes.append(about_repeats(used, identity.scene[1] - identity.scene[0]))
     return Candidate(
         id=identity.name,
         video=identity.video.source.label,
@@ -302,15 +302,3 @@ def _describe(
         exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
         uncertain=0.0 if clean.uncertain is None else float(correction.cut(clean.uncertain).mean()),
     )
-
-
-def _about_repeats(used: Sequence[int], whole: int) -> str:
-    """Say how many frames of a scene are new where some repeat the one before.
-
-    Example:
-        >>> _about_repeats([8, 12, 16], 12), _about_repeats([0, 2, 5], 7)
-        ('one frame in 4 is new: 3 of 12 used', 'frames repeat the one before: 3 of 7 used')
-    """
-    distances = {after - before for before, after in itertools.pairwise(used)}
-    new = f"one frame in {distances.pop()} is new" if len(distances) == 1 else ""
-    return f"{new or 'frames repeat the one before'}: {len(used)} of {whole} used"
