@@ -57,6 +57,7 @@ _MEANINGS = {
     "object_share": "Share of the pixels of objects that are 255.",
     "as_filmed": "no where the rainy pixels are not those of the video; see corrections.",
     "corrections": "shake: moved to one place by interpolation; light: brought to one brightness.",
+    "repeats": "left out where the video shows frames twice or more: each is used once.",
     "origin": "Where the video comes from.",
     "device": "What it was filmed with.",
     "exposure": "How long the shutter was open, in seconds unless it says otherwise.",

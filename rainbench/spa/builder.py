@@ -212,6 +212,8 @@ def _sequence(
     }
     if candidate.percentile is not None:
         parameters["percentile"] = candidate.percentile
+    if candidate.numbers:
+        parameters["repeats"] = "left out"
     if candidate.corrections:
         parameters["as_filmed"] = "no"
     entry = videos[candidate.video_id].entry

@@ -44,7 +44,7 @@ class Candidate:
         key: What the candidate depends on: the video's bytes and the options.
         scene: First frame of the scene in the video, and the one after its last.
         first: First frame used, in the video.
-        frames: Number of frames used, one after the other.
+        frames: Number of frames used.
         width: Of the clean frame, in pixels; smaller than the video's where it was aligned.
         height: Of the clean frame, in pixels.
         method: How it was made.
@@ -65,6 +65,8 @@ class Candidate:
         turns: Turn of each frame used, in radians, where there is one.
         exposure: Brightness of each frame used, where the light was corrected.
         uncertain: Share of the picture in which two things may be the scene, see ``uncertain.png``.
+        numbers: Of the frames used, in the video, where some between them are left out, as
+            they repeat others; empty where they follow one another.
     """
 
     id: str
@@ -94,6 +96,12 @@ class Candidate:
     turns: tuple[float, ...] = ()
     exposure: tuple[float, ...] = ()
     uncertain: float = 0.0
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def used(self) -> Sequence[int]:
+        """Numbers in the video of the frames used."""
+        return self.numbers or range(self.first, self.first + self.frames)
 
 
 def save_candidate(

@@ -111,9 +111,8 @@ def plan_all_pairs(
 
 def _plan_pairs(candidate: Candidate, split: SplitName, options: SpaOptions) -> PairPlan:
     side = options.crop_side * (2 if options.layout == "spa" and split == "test" else 1)
-    frames = range(candidate.first, candidate.first + candidate.frames)
     return PairPlan(
-        spread(frames, options.max_frames),
+        spread(candidate.used, options.max_frames),
         cut_windows(candidate.width, candidate.height, side),
         options.mask_levels,
         allow_objects=options.allow_objects,
@@ -248,6 +247,13 @@ def _notes(
             f"Rainy frames of {corrected} of {count_of(len(sequences), 'sequence')} are not as "
             "filmed (as_filmed is no): moved to one place by interpolation (corrections: shake) or "
             "brought to one brightness (light)."
+        )
+    repeating = sum("repeats" in sequence.parameters for sequence in sequences)
+    if repeating:
+        yield (
+            f"Videos of {repeating} of {count_of(len(sequences), 'sequence')} show frames twice or "
+            "more, being stored at a higher rate than filmed: each is used once (repeats: left "
+            "out)."
         )
     if len(videos) == 1:
         yield "All pairs are of one video."

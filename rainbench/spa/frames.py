@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,11 +15,10 @@ from numpy.typing import NDArray
 
 from rainbench.core.images import Image
 from rainbench.frames.cache import collect, keep
+from rainbench.frames.repeats import Changes, find_new
 from rainbench.frames.sources import FrameSource, ListSource, bands
 from rainbench.spa.options import SpaOptions
-from rainbench.video.read import VideoError, VideoInfo, decode
-
-Thumbnails = NDArray[np.uint8]
+from rainbench.video.read import Frame, VideoError, VideoInfo, decode
 
 THUMBNAIL_SIDE = 256
 """Longest side of the small grey pictures on which scenes and the camera's path are found;
@@ -26,6 +27,8 @@ large enough to find its place to half a pixel of most videos."""
 
 class VideoFrames:
     """The frames of a video: the first pass looks at all of them, later ones read parts.
+
+    Frames that repeat the one before, in a slow video stored as a fast one, are left out.
 
     Frames that fit the memory budget are kept from the first pass. Otherwise a part is decoded
     again, into memory or, where it does not fit either, into a frame cache on disk.
@@ -36,8 +39,8 @@ class VideoFrames:
         scratch: A folder for large temporary files.
 
     Attributes:
-        thumbnails: ``(N, h, w)``, a small grey picture of every frame.
-        first: Number of the first frame, where not all are looked at; thumbnails begin there.
+        numbers: The numbers in the video of its frames, repeats left out.
+        stop: The number after that of the last frame looked at.
         info: What is known of the video.
         damage: Why the frames end before the video does; empty unless truncation is allowed.
 
@@ -47,20 +50,24 @@ class VideoFrames:
 
     def __init__(self, path: Path, options: SpaOptions, scratch: Path) -> None:
         self._path = path
-        self.first, self._stop = options.span or (0, None)
         self._options = options
         self._scratch = scratch
-        self._kept: list[Image] | None = []
+        self._kept: dict[int, Image] | None = {}
         self._held = 0
+        first, stop = options.span or (0, None)
         with tempfile.TemporaryFile(dir=scratch) as file:
-            shape = self._look(file)
+            size, change = self._look(file, slice(first, stop))
+            self._first, self.stop = first, first + len(change)
             # A long video has millions of pixels even in thumbnails: they stay in the file.
-            self.thumbnails: Thumbnails = np.memmap(file, np.uint8, "r", shape=shape)
+            self._thumbnails = np.memmap(file, np.uint8, "r", shape=(len(change), *size))
+        self.numbers: tuple[int, ...] = tuple((first + np.flatnonzero(find_new(change))).tolist())
+        if self._kept is not None:
+            self._kept = {number: self._kept[number] for number in self.numbers}
+            self._held = sum(image.nbytes for image in self._kept.values())
 
-    def _look(self, file: IO[bytes]) -> tuple[int, int, int]:
-        """Decode the whole video once; write the thumbnails and return their shape."""
-        count, size = 0, (0, 0)
-        wanted = slice(self.first, self._stop)
+    def _look(self, file: IO[bytes], wanted: slice) -> tuple[tuple[int, int], list[float]]:
+        """Decode the video once; write the thumbnails, return their size and all changes."""
+        changes, size = Changes(), (0, 0)
         with decode(
             self._path, frames=wanted, allow_truncated=self._options.allow_truncated
         ) as stream:
@@ -70,38 +77,47 @@ class VideoFrames:
             for frame in stream:
                 thumbnail = _shrink(frame.image)
                 file.write(thumbnail.tobytes())
-                count, size = count + 1, thumbnail.shape
-                if self._kept is not None:
-                    self._keep(frame.image)
+                changes.add(frame.image)
+                size = thumbnail.shape
+                self._keep(frame)
             self.info: VideoInfo = stream.info
             self.damage: str = stream.damage
         file.flush()
-        if count < 2:
+        if len(changes.found) < 2:
             raise VideoError(
                 self._path,
                 "has a single frame",
                 hint="A clean frame is voted for by many frames: give 20, better 100 or more.",
             )
-        return count, *size
+        return size, changes.found
 
-    def _keep(self, image: Image) -> None:
+    def _keep(self, frame: Frame) -> None:
         """Keep a frame, or release all when they are too many."""
-        self._held += image.nbytes
+        self._held += frame.image.nbytes
         if self._kept is not None and self._held <= self._options.frame_budget:
-            self._kept.append(image)
+            self._kept[frame.number] = frame.image
         else:
             self._kept, self._held = None, 0
 
-    def __len__(self) -> int:
-        return len(self.thumbnails)
+    def thumbnails(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield a small grey picture of each of the frames, ``(h, w)``."""
+        for number in self.numbers:
+            yield self._thumbnails[number - self._first]
+
+    def within(self, scene: tuple[int, int]) -> tuple[int, ...]:
+        """Return the numbers of the frames of a scene, whose end is excluded."""
+        first, stop = (bisect.bisect_left(self.numbers, edge) for edge in scene)
+        return self.numbers[first:stop]
 
     @contextlib.contextmanager
-    def span(self, first: int, stop: int) -> Iterator[FrameSource]:
-        """Provide frames ``first`` to ``stop``, the end excluded, within a ``with`` block."""
+    def part(self, numbers: Sequence[int]) -> Iterator[FrameSource]:
+        """Provide the frames of some numbers, in order, within a ``with`` block."""
         if self._kept is not None:
-            yield ListSource(self._kept[first - self.first : stop - self.first])
+            yield ListSource([self._kept[number] for number in numbers])
             return
-        frames = self._decoded(first, stop)
+        options = self._options
+        chosen = pick_numbers(self._path, numbers, allow_truncated=options.allow_truncated)
+        frames = (frame.image for frame in chosen)
         with collect(frames, self._options.frame_budget, self._scratch) as source:
             in_memory = isinstance(source, ListSource)
             self._held = int(np.prod(source.shape, dtype=np.int64)) if in_memory else 0
@@ -115,13 +131,19 @@ class VideoFrames:
         with keep(source, room, self._scratch) as steady:
             yield steady
 
-    def _decoded(self, first: int, stop: int) -> Iterator[Image]:
-        wanted = slice(first, stop)
-        with decode(
-            self._path, frames=wanted, allow_truncated=self._options.allow_truncated
-        ) as stream:
-            for frame in stream:
-                yield frame.image
+
+def pick_numbers(path: Path, numbers: Sequence[int], *, allow_truncated: bool) -> Iterator[Frame]:
+    """Decode the frames of some numbers, which are in order.
+
+    Raises:
+        VideoError: The video cannot be decoded.
+    """
+    chosen = frozenset(numbers)
+    span = slice(numbers[0], numbers[-1] + 1)
+    with decode(path, frames=span, allow_truncated=allow_truncated) as stream:
+        for frame in stream:
+            if frame.number in chosen:
+                yield frame
 
 
 def _shrink(image: Image) -> NDArray[np.uint8]:
@@ -151,3 +173,15 @@ def pick_frames(source: FrameSource, numbers: Sequence[int]) -> list[Image]:
         source.band(top, bottom)[list(numbers)] for top, bottom in bands(height, source.band_rows)
     ]
     return list(np.concatenate(parts, axis=1))
+
+
+def about_repeats(used: Sequence[int], whole: int) -> str:
+    """Say how many frames of a scene are new where some repeat the one before.
+
+    Example:
+        >>> about_repeats([8, 12, 16], 12), about_repeats([0, 2, 5], 7)
+        ('one frame in 4 is new: 3 of 12 used', 'frames repeat the one before: 3 of 7 used')
+    """
+    distances = {after - before for before, after in itertools.pairwise(used)}
+    new = f"one frame in {distances.pop()} is new" if len(distances) == 1 else ""
+    return f"{new or 'frames repeat the one before'}: {len(used)} of {whole} used"

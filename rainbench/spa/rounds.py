@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from rainbench.spa.candidate import (
     save_candidate,
 )
 from rainbench.spa.correct import FARTHEST, LIGHT, Correction, correct_frame
-from rainbench.spa.frames import VideoFrames, pick_frames
+from rainbench.spa.frames import VideoFrames, about_repeats, pick_frames
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.plan import PlannedVideo
 
@@ -84,9 +84,8 @@ def make_candidate(
     folder = out / "sequences" / identity.name
     before = load_candidate(folder)
     asked = rounds_asked(folder, before if before and before.key == identity.key else None)
-    first, stop = identity.scene
-    stop = min(stop, first + options.most_frames(frames.info))
-    with frames.span(first, stop) as scene:
+    numbers = frames.within(identity.scene)[: options.most_frames(frames.info)]
+    with frames.part(numbers) as scene:
         path = find_camera_path(scene)
         begin, end = _usable_span(path, options)
         path = path.part(begin, end).filled()
@@ -97,7 +96,8 @@ def make_candidate(
         chosen = spread(range(attempt.clean.frames), SAMPLES)
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
-    candidate = _describe(identity, path, first + begin, (density, number), attempt)
+    used = numbers[begin : begin + attempt.clean.frames]
+    candidate = _describe(identity, path, used, (density, number), attempt)
     cut = attempt.correction.cut
     uncertain = None if attempt.clean.uncertain is None else cut(attempt.clean.uncertain)
     save_candidate(folder, candidate, cut(attempt.clean.image), samples, uncertain)
@@ -255,7 +255,7 @@ def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attemp
 def _describe(
     identity: SceneIdentity,
     path: CameraPath,
-    first: int,
+    used: Sequence[int],
     round_: tuple[Kind, int],
     attempt: _Attempt,
 ) -> Candidate:
@@ -266,18 +266,21 @@ def _describe(
     if judgement.check.crossed:
         notes.append(f"something passes before {100 * judgement.check.crossed:.0f} % of the scene")
     if path.moves:
-        last = first + clean.frames - 1
         how = "left in place" if correction.shifts is None else "moved back"
         known = f"{path.drift:.1f} px (+-{path.error:.2f})"
-        notes.append(f"the camera moves by {known}; frames {first} to {last} used, {how}")
+        notes.append(f"the camera moves by {known}; frames {used[0]} to {used[-1]} used, {how}")
+    repeats = used[-1] - used[0] >= len(used)
+    if repeats:
+        notes.append(about_repeats(used, identity.scene[1] - identity.scene[0]))
     return Candidate(
         id=identity.name,
         video=identity.video.source.label,
         video_id=identity.video.id,
         key=identity.key,
         scene=identity.scene,
-        first=first,
-        frames=clean.frames,
+        first=used[0],
+        frames=len(used),
+        numbers=tuple(used) if repeats else (),
         width=right - left,
         height=bottom - top,
         method=clean.method,

@@ -90,7 +90,8 @@ def _make(
         candidates.append(candidate)
     facts: dict[str, object] = {
         "video": video.source.label,
-        "frames": len(frames),
+        "frames": frames.stop - frames.numbers[0],
+        "new": len(frames.numbers),
         "scenes": scenes.chosen,
         "short": scenes.short,
         "damage": frames.damage,
@@ -100,17 +101,18 @@ def _make(
 
 
 def _find_scenes(frames: VideoFrames) -> _Scenes:
-    cuts = [0, *find_scene_cuts(frames.thumbnails), len(frames)]
-    edges = [frames.first + cut for cut in cuts]
+    numbers = frames.numbers
+    cuts = find_scene_cuts(frames.thumbnails())
+    edges = [numbers[0], *(numbers[cut] for cut in cuts), frames.stop]
     scenes = list(itertools.pairwise(edges))
-    chosen = [scene for scene in scenes if scene[1] - scene[0] >= FEWEST_FRAMES]
+    counts = [stop - first for first, stop in itertools.pairwise([0, *cuts, len(numbers)])]
+    chosen = [s for s, count in zip(scenes, counts, strict=True) if count >= FEWEST_FRAMES]
     if not chosen:
-        longest = max(scenes, key=lambda scene: scene[1] - scene[0])
-        chosen = [longest]
-    if chosen[0][1] - chosen[0][0] < 2:
+        chosen = [scenes[counts.index(max(counts))]]
+    if max(counts) < 2:
         raise VideoError(
             frames.info.path,
-            f"changes its scene with every frame of {len(frames)}",
+            f"changes its scene with every frame of {len(numbers)}",
             hint="A clean frame needs many frames of one scene, filmed without moving.",
         )
     return _Scenes(chosen, [scene for scene in scenes if scene not in chosen])

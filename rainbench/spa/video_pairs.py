@@ -16,10 +16,11 @@ from rainbench.core.images import Image, read_image
 from rainbench.core.resume import key_of
 from rainbench.spa.candidate import Candidate, load_uncertain
 from rainbench.spa.correct import Correction, correct_frame
+from rainbench.spa.frames import pick_numbers
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import HiddenFrame, PairPlan, SequencePair, known_pairs, write_pairs
 from rainbench.spa.plan import PlannedVideo
-from rainbench.video.read import VideoError, decode
+from rainbench.video.read import VideoError
 
 VideoPairs = tuple[str, dict[str, tuple[SequencePair, ...]], str]
 """A video's id, the pairs of its sequences, and why there are none, where it failed."""
@@ -102,11 +103,11 @@ def _frames(
 ) -> Iterator[tuple[int, Image]]:
     """Yield all frames of a sequence: what passes is told by the frames before and after, too."""
     correction = correction_of(candidate)
-    span = slice(candidate.first, candidate.first + candidate.frames)
-    with decode(video.source.path, frames=span, allow_truncated=options.allow_truncated) as stream:
-        for frame in stream:
-            index = frame.number - candidate.first
-            yield frame.number, correct_frame(frame.image, index, correction)
+    frames = pick_numbers(
+        video.source.path, candidate.used, allow_truncated=options.allow_truncated
+    )
+    for index, frame in enumerate(frames):
+        yield frame.number, correct_frame(frame.image, index, correction)
 
 
 def correction_of(candidate: Candidate) -> Correction:

@@ -1,5 +1,6 @@
 """The path of the camera: known motions behind rain, and what must not be taken for motion."""
 
+import cv2
 import numpy as np
 import pytest
 from moving_sequences import moved, with_bus, with_snow
@@ -62,6 +63,17 @@ def test_shake_is_found_behind_a_bus():
     sequence = moved("coffee", COUNT, shifts=shifts)
     path = find_camera_path(with_bus(sequence.frames, 0.4))
     assert path.moves and error(path, sequence) < 0.1
+
+
+def test_captions_do_not_outvote_a_scene_that_moves():
+    """Letters laid over the picture afterwards are sharp and stand still; the scene is soft."""
+    shifts = np.random.default_rng(4).normal(0, 1.5, (COUNT, 2))
+    sequence = moved("coffee", COUNT, shifts=shifts)
+    frames = np.array([cv2.GaussianBlur(frame, (0, 0), 2.0) for frame in sequence.frames])
+    letters = np.random.default_rng(5).integers(0, 2, (12, 40, 1), np.uint8) * 255
+    frames[:, -48:] = np.kron(letters, np.ones((4, 8, 1), np.uint8))
+    path = find_camera_path(frames)
+    assert path.moves and error(path, sequence) < 0.15
 
 
 def test_lightning_and_dark_frames_are_no_motion():

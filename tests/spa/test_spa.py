@@ -442,7 +442,7 @@ def test_run_again_changes_nothing_and_decodes_nothing(built, monkeypatch):
         return VideoFrames(path, options, scratch)
 
     monkeypatch.setattr("rainbench.spa.video.VideoFrames", frames_of_bad_files)
-    monkeypatch.setattr("rainbench.spa.video_pairs.decode", None)
+    monkeypatch.setattr("rainbench.spa.video_pairs.pick_numbers", None)
     again = build([videos], videos.parent / "out")
     assert again.rows == report.rows
     assert tree(videos.parent / "out") == before
