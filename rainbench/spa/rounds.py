@@ -206,7 +206,7 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
     judgement = attempt.judgement
     if judgement.verdict != "more":
         return attempt
-    enough = judgement.estimated_psnr >= options.min_psnr
+    enough = judgement.low >= options.min_psnr
     verdict: FrameVerdict = "accept" if enough else "reject"
     if enough:
         more = (
@@ -214,10 +214,10 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
             if isinstance(options.frames, int)
             else "no number of frames gives more"
         )
-        reason = f"about {judgement.estimated_psnr:.1f} dB: {more}"
+        reason = f"at least {judgement.low:.1f} dB: {more}"
     else:
         reason = (
-            f"about {judgement.estimated_psnr:.1f} dB with {attempt.clean.frames} frames, "
+            f"at least {judgement.low:.1f} dB with {attempt.clean.frames} frames, "
             f"less than {options.min_psnr:g}"
         )
     return replace(attempt, judgement=replace(judgement, verdict=verdict, reason=reason))
@@ -225,7 +225,7 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
 
 def _worth(attempt: _Attempt) -> tuple[bool, bool, float]:
     judgement = attempt.judgement
-    return judgement.verdict == "accept", judgement.check.static, judgement.estimated_psnr
+    return judgement.verdict == "accept", judgement.check.static, judgement.low
 
 
 def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attempt:

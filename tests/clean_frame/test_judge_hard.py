@@ -42,12 +42,12 @@ def judged():
 def test_no_accepted_clean_frame_is_much_worse_than_the_judge_says(judged):
     over = [said.low - true for true, said in judged.values() if said.verdict == "accept"]
     assert len(over) > 10
-    assert max(over) <= 3 and np.mean(np.array(over) > 1) <= 0.1
+    assert max(over) <= 3 and np.mean(np.array(over) > 1) <= 0.05
 
 
 def test_the_lower_end_ranks_as_the_truth_does(judged):
     true, low = np.array([(true, said.low) for true, said in judged.values()]).T
-    assert spearmanr(true, low)[0] >= 0.8
+    assert spearmanr(true, low)[0] >= 0.85
 
 
 def test_the_truth_lies_between_the_two_ends(judged):

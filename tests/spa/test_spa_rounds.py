@@ -72,7 +72,7 @@ def play(monkeypatch):
             verdict, psnr, *moving = verdicts[min(len(tried), len(verdicts) - 1)]
             tried.append(source.shape[0])
             check = StaticCheck(0.8, 50, 50, moving=moving[0] if moving else "")
-            judged = Judgement(psnr, verdict, "why", psnr, psnr, psnr, psnr, check)
+            judged = Judgement(psnr, verdict, "why", psnr, psnr, psnr, psnr, check, low=psnr)
             clean = SimpleNamespace(frames=source.shape[0])
             return spa_rounds._Attempt(clean, None, 0.0, judged)
 
