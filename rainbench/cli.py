@@ -130,7 +130,7 @@ def main() -> None:
         click.echo("Interrupted. What was finished is kept: run the same command again.", err=True)
         status = 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         status = 0
     except Exception as error:
         from rainbench.core.crash import explain
@@ -138,4 +138,14 @@ def main() -> None:
         line, status = explain(error)
         with contextlib.suppress(OSError):  # nobody may listen any more
             click.echo(visible(f"Error: {line}"), err=True)
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError, AttributeError):  # told already, or closed: no second complaint
+        _drop_stdout()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _drop_stdout() -> None:
+    """Let what is left in the buffer of standard output go nowhere, as nobody can have it."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -20,7 +20,7 @@ def fails(*_, **__):
 
 
 def test_a_scene(tmp_path, monkeypatch):
-    monkeypatch.setattr(scene._Inputs, "read", fails)
+    monkeypatch.setattr(scene.SceneInputs, "read", fails)
     result = scene.make_scene(SimpleNamespace(source=Source, root=tmp_path))
     assert result.problem == "street: MemoryError"
 
@@ -29,7 +29,8 @@ def test_a_video(tmp_path, monkeypatch):
     monkeypatch.setattr(spa_video, "_known_scenes", fails)
     monkeypatch.setattr(spa_video, "_record_file", lambda *_: tmp_path / "a.json")
     options = SimpleNamespace(candidate_key=lambda _: "k")
-    video = SimpleNamespace(sha256="", source=Source)
+    entry = SimpleNamespace(applied=lambda options: options)
+    video = SimpleNamespace(sha256="", source=Source, entry=entry)
     outcome = spa_video.work_on_video(video, tmp_path, options)
     assert outcome.error == "street.png: MemoryError"
 

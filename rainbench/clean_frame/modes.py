@@ -71,9 +71,9 @@ a region that must do so; streaks that hardly move leave less; chosen between th
 SEEN = 0.45
 """Share of the dry frames that must show a mode for it to stay in a region that sways."""
 
-FEWER_VISITS = 2.0
-"""Standard deviations by which visits must be fewer than those of as many random frames, for what
-comes to be no rain: chance alone does that once in 44 times."""
+OFTEN, FEWER_VISITS = 6, 2.0
+"""What comes as often as this may be rain, if its visits are not fewer by so many standard
+deviations than those of as many random frames: chance alone does that once in 44 times."""
 
 _ROWS = 16
 """Rows that are looked at for the share of the dry frames."""
@@ -278,7 +278,7 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     close = rivals & (np.abs(share - 0.5) < DOUBT)
     returns = (visits[0] > 1) & (visits[1] == 1)
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
-    rain = rivals & ~_few_visits(frames, visits[0], count)
+    rain = rivals & (visits[0] >= OFTEN) & ~_few_visits(frames, visits[0], count)
     swapped = np.where(rain, second.sum(axis=-1) < first.sum(axis=-1), swapped)
     levels = np.where(swapped[..., None], second, first)
     middle = np.median(band.usual, axis=0).astype(np.float32)

@@ -49,7 +49,7 @@ Examples:
 @click.option(
     "--videos",
     "table",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     metavar="FILE",
     help="Table (CSV or TOML) of options and origin of each video. [default: videos.csv or "
     "videos.toml in a folder given]",
@@ -57,7 +57,7 @@ Examples:
 @click.option(
     "--write-videos",
     "template",
-    type=click.Path(path_type=Path),
+    type=PLACE,
     metavar="FILE",
     help="Write such a table to fill in, with a row per video, and end.",
 )

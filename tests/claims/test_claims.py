@@ -242,7 +242,7 @@ def test_published_tables_of_a_user_are_read(rainbench, cards, tmp_path):
     [
         (["--only", "A99"], "no such claim: A99"),
         (["--run"], "--run needs --clean"),
-        (["--run", "--only", "A8", "--clean", ".", "--out", "out"], "none of these claims"),
+        (["--run", "--only", "A8", "--clean", ".", "--out", "../out"], "none of these claims"),
     ],
 )
 def test_wrong_calls(rainbench, arguments, message):
