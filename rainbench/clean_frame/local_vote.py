@@ -36,7 +36,7 @@ def local_curves(
     Args:
         votes: A count that kept its ranges.
         frames: Number of frames, N.
-        changing: ``(H, W)``, from `rainbench.clean_frame.modes.find_changing`.
+        changing: ``(H, W)``, from `rainbench.clean_frame.stretches.find_changing`.
 
     Returns:
         ``(block rows, block columns, 101)`` int64.

@@ -10,9 +10,9 @@ person in dark clothes. Rain forms none: it falls on other places in every frame
    so that noise decides nowhere (the cost volume of Hosni et al., TPAMI 2013).
 3. The best label and the best of those that show something else are the two modes. A frame that
    rain hides belongs to the mode seen last; the mode that is there longer is the scene; but where
-   the two change as often as by chance, the brighter one is rain. Where the
-   two are there for nearly as long, the pixels around decide together; what is seen, goes, and
-   comes back while the other comes only once is the scene; else the pixel is uncertain.
+   the two change as often as by chance, the brighter one is rain. Where the two are there for
+   nearly as long, the pixels around decide together; what is seen, goes, and comes back while the
+   other comes only once is the scene; else the pixel is uncertain.
 4. Where there are no two modes, light or leaves move. If much is darker than the percentile of
    the vote, the median over time is taken, else that percentile: rain only brightens.
 """

@@ -65,8 +65,8 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
         True
     """
     samples = sample_grid(as_source(frames))
-    ordered = np.partition(samples, (len(samples) - 1) // 2, axis=0)
-    middle = ordered[(len(samples) - 1) // 2]
+    half = (len(samples) - 1) // 2
+    middle = np.partition(samples, half, axis=0)[half]
     usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
     brightness = samples[:, usable].sum(axis=-1, dtype=np.float32)
     exposure = np.ones(len(brightness))

@@ -12,25 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from rainbench.cli import main
 from rainbench.core.images import write_png
 
 HEIGHT, WIDTH = 48, 72
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Call the command line in this process; return exit code and messages."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rainbench", *map(str, arguments), "--workers", "1"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return ended.value.code, shown.out + shown.err
-
-    return run
 
 
 def picture(number, height=HEIGHT, width=WIDTH):

@@ -2,34 +2,17 @@
 
 import json
 import re
-import sys
 
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
 
-from rainbench.cli import main
 from rainbench.core.images import read_image, write_png
 
 HEIGHT, WIDTH = 40, 64
 TURNED = 0x0112
 """The EXIF entry of the orientation."""
-
-
-@pytest.fixture
-def call(monkeypatch, capsys):
-    """Call the command line in this process; return exit code and messages."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["rainbench", *map(str, arguments), "--workers", "1"])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        shown = capsys.readouterr()
-        assert "Traceback" not in shown.err
-        return ended.value.code, shown.out + shown.err
-
-    return run
 
 
 def picture(number=0, height=HEIGHT, width=WIDTH):

@@ -1,0 +1,22 @@
+"""What the tests of synthesis share."""
+
+import sys
+
+import pytest
+
+from rainbench.cli import main
+
+
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Call the command line in this process; return exit code and messages."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["rainbench", *map(str, arguments), "--workers", "1"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err
+        return ended.value.code, shown.out + shown.err
+
+    return run
