@@ -14,9 +14,9 @@ import sys
 
 import click
 
-from rainbench import __version__
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import visible
+from rainbench.core.version import __version__
 
 COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",
@@ -31,7 +31,8 @@ COMMANDS = {
     "report": "Write a run's tables; print a paper's table with the run beside it.",
     "train": "Train a network: weights of your own.",
     "claims": "Evaluate the papers' claims on their tables; try some by small trainings.",
-    "compare": "Hold a run against the papers and the golden numbers.",
+    "compare": "Compare a run with the papers and the golden numbers, or two runs.",
+    "merge": "Put the results of several runs into one folder.",
     "build-spa": "Make real rain/clean pairs from static-camera videos.",
     "review": "Look at clean frames in the browser and accept or reject them.",
     "accept": "Make a run's numbers the golden ones.",

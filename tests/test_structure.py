@@ -31,6 +31,7 @@ MAY_USE = {
     "train": "core catalog metrics networks pairs rain packaging",
     "run": "core catalog metrics networks pairs video",
     "report": "core catalog metrics pairs run",
+    "api": "core catalog metrics pairs rain clean_frame run report",
     "claims": "core catalog metrics networks pairs rain report train",
 }
 """Every room with the rooms that it may use, from the ground up; `commands` may use all."""

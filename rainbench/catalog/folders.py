@@ -7,8 +7,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import rainbench
 from rainbench.core.errors import CardError, RainbenchError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,8 +22,7 @@ def content_root() -> Path:
 
     In an installed wheel they lie inside the package, in a checkout beside it.
     """
-    package = Path(rainbench.__file__).resolve().parent
-    return package if (package / "datasets").is_dir() else package.parent
+    return _PACKAGE if (_PACKAGE / "datasets").is_dir() else _PACKAGE.parent
 
 
 def is_installed(file: Path) -> bool:
@@ -30,7 +30,7 @@ def is_installed(file: Path) -> bool:
 
     In a checkout the cards lie beside the package and are there to be worked on.
     """
-    return file.resolve().is_relative_to(Path(rainbench.__file__).resolve().parent)
+    return file.resolve().is_relative_to(_PACKAGE)
 
 
 def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:

@@ -25,9 +25,11 @@ from rainbench.core.text import count_of
 Examples:
   rainbench compare runs/latest
   rainbench compare runs/latest --json
+  rainbench compare runs/before runs/after
   rainbench compare runs/ci --golden golden --guarded 200 --summary "$GITHUB_STEP_SUMMARY\"""",
 )
 @run_argument
+@click.argument("other", type=PLACE, required=False)
 @click.option(
     "--golden",
     type=PLACE,
@@ -54,19 +56,28 @@ def command(
     ctx: click.Context,
     *,
     run: Path,
+    other: Path | None,
     golden: Path | None,
     guarded: int,
     summary: Path | None,
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Compare the run in folder RUN with published and golden numbers.
+    """Compare the run in folder RUN with published and golden numbers, or with the run OTHER.
 
     Exit code 1 when a number drifted from golden, a cell failed, was changed by hand or was
     computed by other code than today's (`rainbench run` does it again), a gap has no reason, a file
     of golden numbers cannot be used or has other images than the run, or fewer values than
     --guarded were compared. `rainbench accept` makes golden numbers.
+
+    With OTHER: what both runs finished, image by image. By how much the means moved, whether by
+    more than chance (paired Wilcoxon test of the PSNR), and what was different: code, weights,
+    options, pictures, versions. Exit code 1 when a number moved.
     """
+    if other is not None:
+        if golden is not None or guarded or summary is not None:
+            raise RainbenchError("--golden, --guarded and --summary go with one run alone")
+        ctx.exit(_compare_two(run, other, as_json=as_json))
     from rainbench.report.compare import compare_run, describe, summary_markdown
     from rainbench.report.tables import row_dict
     from rainbench.run.results import RunResults
@@ -102,3 +113,37 @@ def command(
         if comparison.shortage:
             say(f"failed: {comparison.shortage}")
     ctx.exit(0 if comparison.passed else 1)
+
+
+def _compare_two(run: Path, other: Path, *, as_json: bool) -> int:
+    """Print what differs between two runs; return the exit code."""
+    import dataclasses
+
+    from rainbench.report.between import compare_runs
+    from rainbench.report.grid import number
+
+    between = compare_runs(run, other)
+    moved = [change for change in between.changes if change.moved]
+    if as_json:
+        show_json(
+            {
+                "changes": [dataclasses.asdict(change) for change in between.changes],
+                "alone": list(between.alone),
+            }
+        )
+        return 1 if moved else 0
+    for change in moved:
+        psnr = " -> ".join(number(value, 4) for value in change.psnr)
+        ssim = " -> ".join(number(value, 6) for value in change.ssim)
+        show(
+            f"{change.dataset}  {change.entry}  {change.protocol}: {psnr} dB, {ssim}; "
+            f"{change.moved} of {count_of(change.images, 'image')} moved, p = {change.psnr_p:.2g}"
+        )
+    for (dataset, entry), why in {(c.dataset, c.entry): c.why for c in between.changes}.items():
+        if why:
+            say(f"{entry} on {dataset}: different are {'; '.join(why)}")
+    for sentence in between.alone:
+        say(sentence)
+    same = len(between.changes) - len(moved)
+    say(f"{count_of(len(moved), 'mean')} moved, {same} the same")
+    return 1 if moved else 0

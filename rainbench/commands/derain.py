@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.catalog.registry import Entry, Registry
 from rainbench.commands.options import (
     PLACE,
     arithmetic_options,
@@ -17,11 +16,12 @@ from rainbench.commands.options import (
     open_registry,
     weights_option,
 )
-from rainbench.core.errors import RainbenchError, failing_alone
+from rainbench.core.errors import failing_alone
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
+    from rainbench.catalog.registry import Entry
     from rainbench.run.derain_file import Derained
 
 SHOWN = 10
@@ -91,6 +91,7 @@ def command(
     file, network and options is kept. A file that cannot be used is reported and the others are
     done. Nothing is ever written into PATH.
     """
+    from rainbench.api.models import one_entry
     from rainbench.catalog.folders import readable_folders
     from rainbench.catalog.weights import find_weights
     from rainbench.run.derain import derain, find_tasks
@@ -99,7 +100,7 @@ def command(
     from rainbench.run.predict import Predictor
 
     options = resolve_options(device, precision, tile, threads, overlap)
-    entry = _one_entry(open_registry(card_folders), entry_name)
+    entry = one_entry(open_registry(card_folders), entry_name)
     weight_roots = tuple(readable_folders(weight_roots))
     style = Style(side_by_side, lossless)
     with failing_alone(f"{path} into {out}"):
@@ -113,20 +114,6 @@ def command(
     else:
         _print_summary(results, out)
     ctx.exit(1 if any(result.note for result in results) else 0)
-
-
-def _one_entry(registry: Registry, name: str) -> Entry:
-    entries = registry.entries([name])
-    if len(entries) > 1:
-        raise RainbenchError(
-            f"{name} has several weights", hint="Give one: " + ", ".join(e.name for e in entries)
-        )
-    (entry,) = entries
-    if entry.untrained:
-        raise RainbenchError(
-            f"{name} has no weights yet", hint=f"Train it first: `rainbench train {name} --help`."
-        )
-    return entry
 
 
 def _print_summary(results: list[Derained], out: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
     PLACE,
     arithmetic_options,
@@ -31,9 +29,6 @@ if TYPE_CHECKING:
     from rainbench.run.plan import Plan
 
 SHOWN_MISSING = 6
-
-TABLES_REST = 20
-"""How many times as long as tables took to write they are left alone, until the run ends."""
 
 
 @click.command(
@@ -107,6 +102,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Score entries on data sets and write tables, each cell beside the papers'."""
+    from rainbench.api.evaluation import carry_out
     from rainbench.catalog.folders import readable_folders
     from rainbench.run.cost import estimate_seconds
     from rainbench.run.options import resolve_options
@@ -144,33 +140,15 @@ def command(
             if as_json:
                 show_json(_plan_dict(plan, options, seconds))
             return
-        outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
+        total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
+        with progress("images", total, quiet=as_json) as advance:
+            outcomes, rows = carry_out(plan, out, options, registry, advance=advance)
     _print_summary(outcomes, rows, out, as_json=as_json)
     failed = any(outcome.state == "failed" for outcome in outcomes)
     unusable = plan.unusable or registry.problems or (datasets and plan.absent)
     if not plan.runnable and (unusable or baselines):
         ctx.exit(2)
     ctx.exit(1 if failed or unusable else 0)
-
-
-def _execute(
-    plan: Plan, out: Path, options: RunOptions, registry: Registry, *, quiet: bool
-) -> tuple[list[Outcome], list[Row]]:
-    from rainbench.report.tables import write_tables
-    from rainbench.run.evaluate import run_plan
-    from rainbench.run.results import RunResults
-
-    RunResults(out).write_plan(plan)
-    total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
-    outcomes, due = [], 0.0
-    with progress("images", total, quiet=quiet) as advance:
-        for outcome in run_plan(plan, out, options, advance=advance):
-            outcomes.append(outcome)
-            if (before := time.monotonic()) >= due:
-                write_tables(out, registry, final=False)
-                now = time.monotonic()
-                due = now + TABLES_REST * (now - before)
-    return outcomes, write_tables(out, registry)
 
 
 def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, named: bool) -> None:

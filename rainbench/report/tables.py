@@ -46,11 +46,12 @@ CSV_COLUMNS: dict[str, Callable[[Row], str]] = {
 }
 """The columns of ``table.csv`` and what stands in them."""
 
-_NUMBERS = frozenset(
+NUMBERS = frozenset(
     {"images", "psnr", "ssim", "reported_psnr", "reported_ssim", "delta_psnr", "delta_ssim"}
     | {"psnr_low", "psnr_high", "ssim_low", "ssim_high", "parameters", "macs_per_pixel"}
     | {"peak_bytes"}
 )
+"""The columns that hold numbers."""
 
 
 def write_tables(out: Path, registry: Registry, *, final: bool = True) -> list[Row]:
@@ -90,7 +91,7 @@ def table_csv(rows: Iterable[Row]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     writer.writerows(
-        [text if name in _NUMBERS else escape_formula(text) for name, text in row_dict(row).items()]
+        [text if name in NUMBERS else escape_formula(text) for name, text in row_dict(row).items()]
         for row in rows
     )
     return text.getvalue()
@@ -104,7 +105,7 @@ def row_dict(row: Row) -> dict[str, str]:
 def table_json(rows: Iterable[Row]) -> str:
     """Return rows as JSON: numbers as numbers, null for none, the text ``inf`` for infinity."""
     content = [
-        {name: _typed(text) if name in _NUMBERS else text for name, text in row_dict(row).items()}
+        {name: _typed(text) if name in NUMBERS else text for name, text in row_dict(row).items()}
         for row in rows
     ]
     return json.dumps({"rows": content}, indent=1, ensure_ascii=False) + "\n"

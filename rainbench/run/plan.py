@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from rainbench import __version__
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
@@ -16,6 +15,7 @@ from rainbench.core.errors import CardError, RainbenchError, failing_alone
 from rainbench.core.machine import device_kind
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import did_you_mean, shortened
+from rainbench.core.version import __version__
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
@@ -90,15 +90,59 @@ def make_plan(
     Raises:
         RainbenchError: A name is unknown, a root is not a folder, or none can be read.
     """
-    data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
-    cards = choose(datasets, registry.datasets_of) or [
-        card for card in registry.datasets.values() if card.split == "test"
-    ]
+    weight_roots = readable_folders(weight_roots)
     entries = choose(baselines, registry.entries) or [
         entry for entry in registry.entries() if not entry.untrained
     ]
-    found_weights = {entry.name: find_weights(entry, weight_roots) for entry in entries}
-    cells: list[PlannedCell] = []
+    found = [(entry, find_weights(entry, weight_roots)) for entry in entries]
+    sets, unusable, absent = find_sets(
+        registry,
+        datasets,
+        data_roots=data_roots,
+        layout=layout,
+        limit=limit,
+        allow_partial=allow_partial,
+        workers=workers,
+        advance=advance,
+    )
+    return Plan(tuple(cells_of(sets, found)), tuple(unusable), tuple(absent))
+
+
+def find_sets(
+    registry: Registry,
+    datasets: Sequence[str] = (),
+    *,
+    data_roots: Sequence[Path] = (),
+    layout: str = "",
+    limit: int | None = None,
+    allow_partial: bool = False,
+    workers: int = 2,
+    advance: Advance = unseen,
+) -> tuple[list[PairSet], list[tuple[DatasetCard, str]], list[DatasetCard]]:
+    """Find and check copies of data sets.
+
+    Args:
+        registry: All cards.
+        datasets: As all that follow, see `make_plan`.
+        data_roots: Folders to look in.
+        layout: Take this packaging.
+        limit: The first so many pairs only.
+        allow_partial: Leave out unusable pairs.
+        workers: Threads that decode.
+        advance: Called after each pair.
+
+    Returns:
+        The usable copies, the data sets that cannot be used with the reason, and those that no
+        copy was found of.
+
+    Raises:
+        RainbenchError: A name is unknown, or no root can be read.
+    """
+    data_roots = readable_folders(data_roots)
+    cards = choose(datasets, registry.datasets_of) or [
+        card for card in registry.datasets.values() if card.split == "test"
+    ]
+    sets: list[PairSet] = []
     unusable: list[tuple[DatasetCard, str]] = []
     absent: list[DatasetCard] = []
     for card in cards:
@@ -121,11 +165,23 @@ def make_plan(
         except RainbenchError as error:
             unusable.append((card, str(error)))
             continue
-        cells += [
-            PlannedCell(pairs, entry, found_weights[entry.name], _missing(entry, found_weights))
-            for entry in entries
-        ]
-    return Plan(tuple(cells), tuple(unusable), tuple(absent))
+        sets.append(pairs)
+    return sets, unusable, absent
+
+
+def cells_of(
+    sets: Iterable[PairSet], entries: Sequence[tuple[Entry, Path | None]]
+) -> Iterator[PlannedCell]:
+    """Yield every entry on every data set, set by set.
+
+    Args:
+        sets: Copies of data sets.
+        entries: Each with the file of its weights, None where there is none.
+    """
+    for pairs in sets:
+        for entry, weights in entries:
+            missing = "" if weights is not None else how_to_get_weights(entry)
+            yield PlannedCell(pairs, entry, weights, missing)
 
 
 Chosen = TypeVar("Chosen")
@@ -151,10 +207,6 @@ def choose(words: Sequence[str], find: Callable[[Sequence[str]], Sequence[Chosen
     if broken and not chosen:
         raise broken[0]
     return chosen
-
-
-def _missing(entry: Entry, found: dict[str, Path | None]) -> str:
-    return "" if found[entry.name] is not None else how_to_get_weights(entry)
 
 
 def check_protocol(card: DatasetCard) -> None:

@@ -91,6 +91,17 @@ class Predictor:
                 out, or the result is not finite.
         """
         _check_image(rainy)
+        return self._restored(rainy)
+
+    def of_floats(self, rainy: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a restored image as calling does, of ``(H, W, 3)`` float32 RGB in [0, 1].
+
+        Raises:
+            PredictionError: As for a call.
+        """
+        return self._restored(rainy)
+
+    def _restored(self, rainy: Image | FloatImage) -> FloatImage:
         height, width = rainy.shape[:2]
         shortest = self.entry.baseline.minimum_side
         if min(height, width) < shortest:
@@ -138,8 +149,8 @@ class Predictor:
             if map_.shape == (height, width)
         }
 
-    def _restore_images(self, rainy: NDArray[np.uint8]) -> FloatImage:
-        """Restore ``(N, H, W, 3)`` uint8 in one pass."""
+    def _restore_images(self, rainy: NDArray[np.uint8] | FloatImage) -> FloatImage:
+        """Restore ``(N, H, W, 3)`` in one pass."""
         height, width = rainy.shape[1:3]
         name = self.entry.name
         try:
@@ -206,10 +217,11 @@ class Predictor:
             )
         return Restoration(image.float())
 
-    def _to_tensor(self, rainy: NDArray[np.uint8]) -> Tensor:
+    def _to_tensor(self, rainy: NDArray[np.uint8] | FloatImage) -> Tensor:
         """Return ``(N, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""
         tensor = torch.from_numpy(np.ascontiguousarray(rainy)).to(self._device)
-        return tensor.permute(0, 3, 1, 2).float() / 255
+        tensor = tensor.permute(0, 3, 1, 2)
+        return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
 
     def _autocast(self) -> contextlib.AbstractContextManager[object]:
         if self.options.precision == "fp32":

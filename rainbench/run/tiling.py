@@ -11,6 +11,7 @@ a tile costs little more than without tiles. Besides the result one row of tiles
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 import torch
@@ -32,12 +33,18 @@ LONGEST_PROBE = 512
 PROBE_WIDTH = 32
 
 FloatImage = NDArray[np.float32]
-RestoreTiles = Callable[[NDArray[np.uint8]], FloatImage]
-"""From tiles ``(N, h, w, 3)`` uint8 to as many restored ones, float32."""
+RestoreTiles = Callable[[NDArray[np.uint8] | FloatImage], FloatImage]
+"""From tiles ``(N, h, w, 3)``, uint8 or float32, to as many restored ones, float32."""
 
 
 def restore_tiled(
-    rainy: Image, restore: RestoreTiles, *, tile: int, overlap: int, align: int = 1, batch: int = 1
+    rainy: Image | FloatImage,
+    restore: RestoreTiles,
+    *,
+    tile: int,
+    overlap: int,
+    align: int = 1,
+    batch: int = 1,
 ) -> FloatImage:
     """Restore an image tile by tile; see `iterate_rows`.
 
@@ -60,7 +67,13 @@ def restore_tiled(
 
 
 def iterate_rows(
-    rainy: Image, restore: RestoreTiles, *, tile: int, overlap: int, align: int = 1, batch: int = 1
+    rainy: Image | FloatImage,
+    restore: RestoreTiles,
+    *,
+    tile: int,
+    overlap: int,
+    align: int = 1,
+    batch: int = 1,
 ) -> Iterator[tuple[int, FloatImage]]:
     """Restore an image tile by tile and yield its rows as they are finished, from the top.
 
@@ -148,7 +161,12 @@ def blending_weights(
 
 
 def _restore_band(
-    rainy: Image, restore: RestoreTiles, tile: int, overlap: int, align: int, batch: int
+    rainy: Image | FloatImage,
+    restore: RestoreTiles,
+    tile: int,
+    overlap: int,
+    align: int,
+    batch: int,
 ) -> FloatImage:
     """Restore a row of tiles and blend them along the row."""
     width = rainy.shape[1]
@@ -157,7 +175,8 @@ def _restore_band(
     weights = blending_weights(width, lefts, side, overlap)
     band = np.zeros(rainy.shape, np.float32)
     for chosen in _batches(lefts, width, side, batch):
-        stack = np.stack([rainy[:, lefts[index] : lefts[index] + side] for index in chosen])
+        tiles = [rainy[:, lefts[index] : lefts[index] + side] for index in chosen]
+        stack = cast("NDArray[np.uint8] | FloatImage", np.stack(tiles))
         for index, restored in zip(chosen, restore(stack), strict=True):
             place = slice(lefts[index], lefts[index] + side)
             band[:, place] += restored * weights[index][:, None]

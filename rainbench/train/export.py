@@ -13,11 +13,11 @@ import torch
 from tomlkit.exceptions import TOMLKitError
 from torch import Tensor, nn
 
-from rainbench import __version__
 from rainbench.catalog.cards import TrainingRecord, WeightsCard
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.files import write_atomically
 from rainbench.core.machine import hardware
+from rainbench.core.version import __version__
 from rainbench.networks.blocks import ConvLSTM, LSTMState
 from rainbench.networks.construct import construct
 from rainbench.train.checkpoints import BEST, load_state

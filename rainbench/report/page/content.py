@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from rainbench import __version__
 from rainbench.catalog.published import PublishedCell
 from rainbench.catalog.registry import Registry
+from rainbench.core.version import __version__
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.compare import compare_run
 from rainbench.report.grid import number

@@ -1,0 +1,1 @@
+"""What ``import rainbench`` offers; each module holds some of its names."""

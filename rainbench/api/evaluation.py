@@ -1,0 +1,170 @@
+"""Scoring models on data sets: what ``rainbench run`` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from rainbench.api.datasets import Dataset
+from rainbench.api.models import Folders, Model, as_folders
+from rainbench.api.results import Results
+from rainbench.catalog.folders import readable_folders
+from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.weights import find_weights
+from rainbench.core.errors import RainbenchError
+from rainbench.core.progress import Advance, progress, unseen
+from rainbench.report.tables import write_tables
+from rainbench.run.evaluate import Outcome, run_plan
+from rainbench.run.options import RunOptions, resolve_options
+from rainbench.run.plan import Plan, cells_of, find_sets
+from rainbench.run.results import RunResults, lock_run
+
+if TYPE_CHECKING:
+    from rainbench.pairs.load import PairSet
+    from rainbench.report.rows import Row
+
+Item = TypeVar("Item", bound=str | Model | Dataset)
+
+TABLES_REST = 20
+"""How many times as long as tables took to write they are left alone, until the run ends."""
+
+
+def evaluate(
+    models: str | Model | Sequence[str | Model],
+    datasets: str | Dataset | Sequence[str | Dataset],
+    *,
+    out: str | Path,
+    data: Folders = (),
+    weights: Folders = (),
+    cards: Folders = (),
+    limit: int | None = None,
+    layout: str = "",
+    allow_partial: bool = False,
+    device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    tile: int = 0,
+    overlap: int | None = None,
+    threads: int | None = None,
+    quiet: bool = True,
+) -> Results:
+    """Score models on data sets under every protocol, and write the tables.
+
+    Whatever is finished in ``out`` already, of the same models, pictures, options and code, is
+    kept, so that an interrupted call goes on when it is made again. A model that fails, and one
+    whose weights are missing, are rows with their reason; see `Results.failures`.
+
+    Args:
+        models: Names or patterns, see `rainbench.list_models`, and models of
+            `rainbench.load_model`.
+        datasets: Names or patterns, and data sets of `rainbench.load_dataset`.
+        out: Folder of the results.
+        data: Folders that data sets lie in.
+        weights: Folders that weights lie in.
+        cards: Folders of further cards.
+        limit: Only the first so many pairs of each data set that is given by name.
+        layout: Take this packaging of them.
+        allow_partial: Leave out and list their unusable pairs.
+        device: As all that follow, see `rainbench.load_model`.
+        precision: Of the networks' arithmetic.
+        tile: Side of tiles; 0: none.
+        overlap: Pixels that they share.
+        threads: Of the networks on the CPU.
+        quiet: Show no progress.
+
+    Raises:
+        RainbenchError: A name means nothing, no data set can be used, another run is at work in
+            ``out``, or nothing can be written there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     results = evaluate(["identity", "median"], "mini-streaks", out=folder, limit=2)
+        ...     results.to_dataframe().query("protocol == 'prenet-y'")["entry"].tolist()
+        ['identity', 'median']
+    """
+    registry = load_registry(as_folders(cards))
+    options = resolve_options(device, precision, tile, threads, overlap)
+    entries = _entries(_listed(models), registry, readable_folders(as_folders(weights)))
+    words = [each for each in _listed(datasets) if isinstance(each, str)]
+    sets: list[PairSet] = [each.pairs for each in _listed(datasets) if isinstance(each, Dataset)]
+    with lock_run(Path(out)):
+        plan = Plan(())
+        if words:
+            found, unusable, absent = find_sets(
+                registry,
+                words,
+                data_roots=as_folders(data),
+                layout=layout,
+                limit=limit,
+                allow_partial=allow_partial,
+            )
+            sets += found
+            plan = Plan((), tuple(unusable), tuple(absent))
+        if not sets:
+            raise RainbenchError(_nothing(plan, words))
+        plan = Plan(tuple(cells_of(sets, entries)), plan.unusable, plan.absent)
+        total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
+        with progress("images", total, quiet=quiet) as advance:
+            outcomes, _ = carry_out(plan, Path(out), options, registry, advance=advance)
+    return Results(Path(out), registry, plan=plan, outcomes=tuple(outcomes))
+
+
+def carry_out(
+    plan: Plan, out: Path, options: RunOptions, registry: Registry, *, advance: Advance = unseen
+) -> tuple[list[Outcome], list[Row]]:
+    """Run a plan in a folder that is locked, and write its tables, now and then on the way too.
+
+    Args:
+        plan: What to do.
+        out: The run's folder.
+        options: How to compute.
+        registry: The cards.
+        advance: Called with how many images have just been finished, and of which cell.
+
+    Returns:
+        What became of each cell, and the rows of the tables.
+
+    Raises:
+        StoreError: The run's folder cannot be written.
+    """
+    RunResults(out).write_plan(plan)
+    outcomes, due = [], 0.0
+    for outcome in run_plan(plan, out, options, advance=advance):
+        outcomes.append(outcome)
+        if (before := time.monotonic()) >= due:
+            write_tables(out, registry, final=False)
+            now = time.monotonic()
+            due = now + TABLES_REST * (now - before)
+    return outcomes, write_tables(out, registry)
+
+
+def _listed(given: Item | Sequence[Item]) -> list[Item]:
+    if isinstance(given, str | Model | Dataset):
+        return [given]
+    return list(given)
+
+
+def _entries(
+    models: Sequence[str | Model], registry: Registry, weights: list[Path]
+) -> list[tuple[Entry, Path | None]]:
+    found: dict[str, tuple[Entry, Path | None]] = {}
+    for model in models:
+        if isinstance(model, Model):
+            found[model.name] = (model.entry, model.predictor.weights)
+            continue
+        for entry in registry.entries([model]):
+            found.setdefault(entry.name, (entry, find_weights(entry, weights)))
+    if not found:
+        raise RainbenchError("no model was given")
+    return list(found.values())
+
+
+def _nothing(plan: Plan, words: Sequence[str]) -> str:
+    reasons = [f"{card.name}: {reason}" for card, reason in plan.unusable]
+    reasons += [
+        f"{card.name}: no copy found; it comes from {card.sources[0]}: give its folder as data="
+        for card in plan.absent
+    ]
+    return "\n".join(reasons) or f"no data set: {', '.join(words) or 'none was given'}"

@@ -1,0 +1,219 @@
+"""Networks to be called from Python: those of the cards, and anybody's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.api.pictures import as_array, as_unit_floats, is_tensor
+from rainbench.catalog.folders import readable_folders
+from rainbench.catalog.registry import Entry, Registry, load_registry
+from rainbench.catalog.weights import find_weights, how_to_get_weights
+from rainbench.core.errors import RainbenchError, WeightsError
+from rainbench.core.text import fitting
+from rainbench.run.options import resolve_options
+
+if TYPE_CHECKING:
+    from rainbench.run.derain_file import Derained
+    from rainbench.run.predict import Predictor
+
+Folders = str | Path | Sequence[str | Path]
+"""A folder, or several."""
+
+
+def as_folders(given: Folders) -> list[Path]:
+    """Return one or several folders as a list."""
+    return [Path(given)] if isinstance(given, str | Path) else [Path(each) for each in given]
+
+
+def list_models(pattern: str = "*", *, cards: Folders = ()) -> list[str]:
+    """Return the names of the entries: networks with the tag of their weights.
+
+    Args:
+        pattern: With ``*`` and ``?``; without, a network's name stands for all of its tags.
+        cards: Folders of further cards.
+
+    Raises:
+        RainbenchError: A folder of cards does not exist.
+
+    Example:
+        >>> list_models("sian.rain1*")
+        ['sian.rain100h', 'sian.rain100l', 'sian.rain1400']
+    """
+    entries = {entry.name: entry for entry in load_registry(as_folders(cards)).entries()}
+    names = fitting(pattern, entries)
+    if names is None:
+        names = [name for name, entry in entries.items() if pattern in (name, entry.baseline.name)]
+    return sorted(names)
+
+
+class Model:
+    """A network with its weights, ready to restore; see `load_model`.
+
+    Args:
+        entry: The network and its weights.
+        predictor: It, built.
+
+    Attributes:
+        entry: Its card.
+        predictor: What computes.
+
+    Example:
+        >>> model = load_model("identity")
+        >>> model
+        Model('identity')
+        >>> model(np.full((4, 4, 3), 255, np.uint8)).max()
+        np.float32(1.0)
+    """
+
+    def __init__(self, entry: Entry, predictor: Predictor) -> None:
+        self.entry = entry
+        self.predictor = predictor
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r})"
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.entry.name
+
+    def __call__(self, image: NDArray[Any] | Any) -> Any:  # noqa: ANN401
+        """Restore one picture, or a batch one by one.
+
+        Args:
+            image: RGB. NumPy ``(H, W, 3)`` or ``(N, H, W, 3)``, torch ``(3, H, W)`` or
+                ``(N, 3, H, W)``; uint8, or floats in [0, 1].
+
+        Returns:
+            As many pictures in the same layout, float32, nominally in [0, 1] but neither clamped
+            nor rounded, so that `rainbench.score` gives what ``rainbench run`` does. A tensor
+            comes back on the device that it came from.
+
+        Raises:
+            RainbenchError: It is no such picture, or the network fails on it.
+        """
+        if getattr(image, "ndim", 3) == 4:
+            batch = [self(each) for each in image]
+            if not batch:
+                raise RainbenchError("the batch holds no picture")
+            return _stacked(batch)
+        array = np.ascontiguousarray(as_array(image, "rainy"))
+        if array.dtype == np.uint8:
+            restored = self.predictor(array)
+        elif array.dtype == np.float32:
+            restored = self.predictor.of_floats(as_unit_floats(array, "rainy"))
+        else:
+            raise RainbenchError(
+                f"the rainy picture is of {array.dtype}", hint="Give uint8, or floats in [0, 1]."
+            )
+        if not is_tensor(image):
+            return restored
+        import torch
+
+        return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(image.device)
+
+    def restore(
+        self,
+        path: str | Path,
+        out: str | Path,
+        *,
+        side_by_side: bool = False,
+        lossless: bool = False,
+        overwrite: bool = False,
+    ) -> list[Derained]:
+        """Restore files: an image, a video, or a folder of both, as ``rainbench derain`` does.
+
+        Args:
+            path: What to restore.
+            out: Folder of the results; for a single file also the file to write.
+            side_by_side: The input to the left of the result.
+            lossless: Videos as FFV1, every value kept.
+            overwrite: Make results again that exist already.
+
+        Returns:
+            What became of each file; one that cannot be used has its reason there.
+
+        Raises:
+            RainbenchError: There is nothing to restore, or nothing can be written.
+        """
+        from rainbench.run.derain import derain, find_tasks
+        from rainbench.run.derain_file import Style
+
+        style = Style(side_by_side, lossless)
+        tasks = find_tasks(Path(path), Path(out), style)
+        return list(derain(tasks, self.predictor, style, overwrite=overwrite))
+
+
+def _stacked(restored: Sequence[Any]) -> Any:  # noqa: ANN401
+    if not is_tensor(restored[0]):
+        return np.stack(restored)
+    import torch
+
+    return torch.stack(list(restored))
+
+
+def load_model(
+    model: str,
+    *,
+    weights: Folders = (),
+    cards: Folders = (),
+    device: str = "auto",
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    tile: int = 0,
+    overlap: int | None = None,
+    threads: int | None = None,
+) -> Model:
+    """Build a network and load its weights.
+
+    Args:
+        model: The name of an entry, see `list_models`.
+        weights: Folders that weights lie in; `rainbench.list_models` names what ``rainbench
+            fetch`` gets.
+        cards: Folders of further cards.
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto``: CUDA where there is one.
+        precision: Of the network's arithmetic.
+        tile: Larger pictures go through in tiles of so many pixels a side; 0: never.
+        overlap: Pixels that tiles share; None: the network's receptive field.
+        threads: Of the network on the CPU; None: all cores.
+
+    Raises:
+        RainbenchError: Nothing or several things bear this name, its weights are not there or are
+            another network's, or the device is missing.
+
+    Example:
+        >>> load_model("median").name
+        'median'
+    """
+    from rainbench.run.predict import Predictor
+
+    registry = load_registry(as_folders(cards))
+    entry = one_entry(registry, model)
+    found = find_weights(entry, readable_folders(as_folders(weights)))
+    if entry.weights is not None and found is None:
+        raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
+    options = resolve_options(device, precision, tile, threads, overlap)
+    return Model(entry, Predictor(entry, found, options))
+
+
+def one_entry(registry: Registry, name: str) -> Entry:
+    """Return the only entry of a name that can restore something.
+
+    Raises:
+        RainbenchError: There is none, there are several, or it has no weights.
+    """
+    entries = registry.entries([name])
+    if len(entries) > 1:
+        raise RainbenchError(
+            f"{name} has several weights", hint="Give one: " + ", ".join(e.name for e in entries)
+        )
+    (entry,) = entries
+    if entry.untrained:
+        raise RainbenchError(
+            f"{name} has no weights yet", hint=f"Train it first: `rainbench train {name} --help`."
+        )
+    return entry
