@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from rainbench.commands.config import config_options
+from rainbench.commands.config import save_config as write_config
 from rainbench.commands.options import (
     PLACE,
     arithmetic_options,
@@ -30,6 +34,9 @@ if TYPE_CHECKING:
 
 SHOWN_MISSING = 6
 
+MOST_RANKED = 6
+"""Entries of a data set that the summary shows, the best first; the tables have them all."""
+
 
 @click.command(
     "run",
@@ -38,8 +45,11 @@ Examples:
   rainbench run --all
   rainbench run --all --data DIR --weights DIR --out runs/full
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
-  rainbench run -b identity -d rain100h --data DIR --json""",
+  rainbench run -b identity -d rain100h --data DIR --json
+  rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
+  rainbench run benchmark.toml --limit 5""",
 )
+@config_options
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
 @click.option(
     "-b",
@@ -100,8 +110,13 @@ def command(
     threads: int | None,
     dry_run: bool,
     as_json: bool,
+    save_config: Path | None,
 ) -> None:
-    """Score entries on data sets and write tables, each cell beside the papers'."""
+    """Score entries on data sets and write tables, each cell beside the papers'.
+
+    CONFIG is a TOML file of options, as --save-config writes it: baseline = ["prenet"], dataset =
+    ["rain100l"], data = ["data"], limit = 10. What is given beside it counts before it.
+    """
     from rainbench.api.evaluation import carry_out
     from rainbench.catalog.folders import readable_folders
     from rainbench.run.cost import estimate_seconds
@@ -121,6 +136,8 @@ def command(
     choose(baselines, registry.entries)
     choose(datasets, registry.datasets_of)
     data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
+    if save_config is not None:
+        write_config(ctx, save_config)
     with nullcontext() if dry_run else lock_run(out):
         with progress("pairs checked", None, quiet=as_json) as advance:
             plan = make_plan(
@@ -201,7 +218,6 @@ def _plan_dict(plan: Plan, options: RunOptions, seconds: float) -> dict[str, obj
 
 
 def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:
-    from rainbench.report.grid import number
     from rainbench.report.tables import row_dict
 
     run = {(outcome.cell.pairs.card.name, outcome.cell.entry.name) for outcome in outcomes}
@@ -210,20 +226,43 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
     if as_json:
         show_json({"cells": dict(counts), "rows": [row_dict(row) for row in rows]})
         return
-    for row in rows:
-        if row.is_default and row.state != "missing":
-            value = f"{number(row.psnr, 2)} / {number(row.ssim, 4)}" if row.images else row.note
+    _print_ranking(rows)
+    for outcome in outcomes:
+        if outcome.state == "failed":
+            say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
+            if outcome.hint:
+                say(f"  {outcome.hint}")
+    without = len({outcome.cell.entry.name for outcome in outcomes if outcome.state == "missing"})
+    del counts["missing"]
+    said = [f"{count} {state}" for state, count in sorted(counts.items())]
+    said += [f"{count_of(without, 'entry')} left out for want of weights"] if without else []
+    say(", ".join(said) or "nothing ran")
+    say(f"Tables: {out / 'table'}.md, .csv, .json, .tex")
+
+
+def _print_ranking(rows: Sequence[Row]) -> None:
+    """Print the best of each data set under its default protocol, the input and every failure."""
+    from rainbench.report.grid import number
+
+    measured = [row for row in rows if row.is_default and row.state != "missing"]
+    width = max((len(row.entry) for row in measured), default=0)
+    for dataset, group in groupby(measured, key=lambda row: row.dataset):
+        members = sorted(
+            group, key=lambda row: (not row.images, -(row.psnr or 0), -(row.ssim or 0))
+        )
+        best, left_out = members[0], 0
+        show(f"{dataset}, {count_of(best.images, 'image')}, {best.protocol}: PSNR in dB / SSIM")
+        for place, row in enumerate(members):
+            if row.images and place >= MOST_RANKED and row.entry != "identity":
+                left_out += 1
+                continue
+            value = f"{number(row.psnr, 2):>6} / {number(row.ssim, 4)}" if row.images else row.note
             beside = ""
             if row.published:
                 beside = (
                     f"   {row.published.where}: {number(row.reported_psnr, 2)} / "
                     f"{number(row.reported_ssim, 3)}  {row.state}"
                 )
-            show(f"{row.dataset:16}{row.entry:26}{value}{beside}")
-    for outcome in outcomes:
-        if outcome.state == "failed":
-            say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
-            if outcome.hint:
-                say(f"  {outcome.hint}")
-    say(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing ran")
-    say(f"Tables: {out / 'table'}.md, .csv, .json, .tex")
+            show(f"  {row.entry:{width}}  {value}{beside}")
+        if left_out:
+            show(f"  and {left_out} more in the tables")

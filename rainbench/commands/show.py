@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -24,18 +25,25 @@ from rainbench.core.text import did_you_mean, named, shortened
 Examples:
   rainbench show rain100h
   rainbench show prenet.rain100l
+  rainbench show prenet --bibtex
   rainbench show prenet-y --json""",
 )
 @click.argument("name")
+@click.option("--bibtex", "as_bibtex", is_flag=True, help="Print the reference alone, as BibTeX.")
 @cards_option
 @json_option
-def command(name: str, card_folders: tuple[Path, ...], as_json: bool) -> None:
+def command(name: str, card_folders: tuple[Path, ...], as_bibtex: bool, as_json: bool) -> None:
     """Show the data set, baseline, entry or protocol called NAME."""
-    content = describe(name, open_registry(card_folders))
-    if as_json:
+    registry = open_registry(card_folders)
+    content = describe(name, registry)
+    if as_bibtex:
+        from rainbench.catalog.bibtex import bibtex
+
+        show(bibtex(str(content.get("paper") or content.get("citation") or f"{name}, a protocol")))
+    elif as_json:
         show_json(content)
     else:
-        show("\n".join(_lines(content)))
+        show("\n".join(_page(content)))
 
 
 def describe(name: str, registry: Registry) -> dict[str, object]:
@@ -91,27 +99,79 @@ def _entry(entry: Entry) -> dict[str, object]:
     }
 
 
-def _lines(content: object, indent: str = "") -> list[str]:
-    lines = []
-    assert isinstance(content, dict)
-    for key, value in content.items():
-        if value in ("", (), [], {}, None):
-            continue
-        if isinstance(value, dict):
-            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
-        elif isinstance(value, list) and isinstance(value[0], dict):
-            for member in value:
-                lines += [f"{indent}{key}:", *_lines(member, indent + "  ")]
-        elif isinstance(value, str) and "\n" in value:
-            lines.append(f"{indent}{key}:")
-            lines += [f"{indent}  {line}" for line in value.strip().splitlines()]
-        else:
-            lines.append(f"{indent}{key}: {_text(value)}")
+_HEADS = {
+    "macs_per_pixel": "multiply-adds per pixel",
+    "sha256": "SHA-256",
+    "own_paper": "paper in reports/papers",
+    "file": "card",
+    "state_dict": "state dict",
+}
+"""What fields are called where their name does not say it."""
+
+_WIDE = 100
+"""Columns that lines are broken at."""
+
+
+def _page(content: Mapping[str, object]) -> list[str]:
+    """Return what a person reads of a card: its title, a line per field, weights as a table."""
+    fields = dict(content)
+    names = [str(fields.pop(key)) for key in ("kind", "entry", "name") if key in fields]
+    title = fields.pop("title", "")
+    lines = [f"{title} ({', '.join(reversed(names))})" if title else ", ".join(reversed(names))]
+    tables = {
+        key: fields.pop(key)
+        for key in list(fields)
+        if isinstance(fields[key], list) and fields[key] and isinstance(fields[key][0], dict)  # type: ignore[index]
+    }
+    lines += _fields(fields)
+    for name, members in tables.items():
+        lines += ["", f"{name} ({len(members)}):", *_table(members)]  # type: ignore[arg-type]
     return lines
+
+
+def _fields(content: Mapping[str, object], indent: str = "  ") -> list[str]:
+    present = {key: value for key, value in content.items() if value not in ("", (), [], {}, None)}
+    heads = {key: _HEADS.get(key, key.replace("_", " ")) for key in present}
+    width = max(map(len, heads.values()), default=0)
+    lines = []
+    for key, value in present.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{heads[key]}:", *_fields(value, indent + "  ")]
+        else:
+            wrapped = textwrap.wrap(
+                " ".join(_text(value).split()), max(40, _WIDE - len(indent) - width - 2),
+                break_long_words=False, break_on_hyphens=False,
+            )  # fmt: skip
+            head = f"{indent}{heads[key]:{width}}  "
+            lines += [(" " * len(head) if n else head) + line for n, line in enumerate(wrapped)]
+    return lines
+
+
+_COLUMNS = ("tag", "name", "parameters", "trained_on", "rainy", "clean", "combined", "list_file",
+            "sizes", "comparable", "licence")  # fmt: skip
+"""What a table shows of weights, layouts and altered copies; --json has all."""
+
+
+def _table(members: Sequence[Mapping[str, object]]) -> list[str]:
+    columns = [key for key in _COLUMNS if any(member.get(key) for member in members)]
+    cells = [[_HEADS.get(key, key.replace("_", " ")) for key in columns]]
+    cells += [
+        [_text(member[key]) if member.get(key) else "" for key in columns] for member in members
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
+    return [
+        "  "
+        + "  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip()
+        for line in cells
+    ]
 
 
 def _text(value: object) -> str:
     if isinstance(value, (tuple, list)):
+        if value and isinstance(value[0], Mapping):
+            return "; ".join(
+                ", ".join(f"{key} {text}" for key, text in member.items()) for member in value
+            )
         if value and isinstance(value[0], tuple):
             return ", ".join("x".join(map(str, member)) for member in value)
         return ", ".join(map(str, value))
