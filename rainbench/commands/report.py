@@ -18,7 +18,7 @@ from rainbench.commands.options import (
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
-from rainbench.core.text import count_of
+from rainbench.core.text import count_of, duration
 
 
 @click.command(
@@ -102,8 +102,12 @@ def _write_page(
     from rainbench.run.options import resolve_options
     from rainbench.run.results import RunResults
 
-    complete = [cell.summary["images"] for cell in RunResults(run).cells() if cell.summary]
-    with progress("pictures", sum(min(pictures, images) for images in complete)) as advance:
+    complete = [cell for cell in RunResults(run).cells() if cell.summary]
+    counts = [min(pictures, cell.summary["images"]) for cell in complete if cell.summary]
+    seconds = sum(count * (cell.seconds or 0) for count, cell in zip(counts, complete, strict=True))
+    if seconds and (data_roots or weight_roots or seconds > 1):
+        say(f"{count_of(sum(counts), 'picture')} to restore again: {duration(seconds)} at most")
+    with progress("pictures", sum(counts)) as advance:
         report = make_report(
             run,
             registry,

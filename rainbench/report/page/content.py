@@ -29,6 +29,9 @@ BINS = 24
 EXTREMES = 6
 """How many of the hardest and of the easiest images are listed."""
 
+FEW = 20
+"""Below so many images each is drawn as a point: a shape would show what nobody measured."""
+
 PROVENANCE = ("device", "threads", "torch", "numpy", "python", "rainbench", "layout")
 
 
@@ -91,6 +94,7 @@ def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> d
             for protocol in PROTOCOLS
         },
         "extremes": _extremes(scores, card.protocol),
+        "only": next((str(table.index[0]) for table in scores.values() if len(table) == 1), ""),
         "provenance": _provenance(run, name, tables),
     }
 
@@ -176,6 +180,7 @@ def _distributions(
                 "quantiles": [plain(value) for value in np.quantile(column, QUANTILES)],
                 "ends": [plain(column.min()), plain(column.max())],
                 "counts": np.histogram(column, BINS, (low, high))[0].tolist(),
+                "points": [plain(value) for value in column] if len(column) < FEW else None,
             }
             for entry, column in values.items()
         },

@@ -38,7 +38,7 @@ function gallery(dataset) {
     };
     const file = (key) => (state.error && all[key].error ? all[key].error : all[key].image);
     const options = keys.map((key) => [key, title(key)]);
-    const stage = el("div", { class: "stage", style: `--ratio:${item.width / item.height};--split:${state.split}%` },
+    const stage = el("div", { class: "stage", style: `--ratio:${item.width / item.height};--width:${item.width};--split:${state.split}%` },
       el("img", { src: file(state.left), alt: `${title(state.left)}, image ${item.image}` }),
       el("img", { class: "over", src: file(state.right), alt: `${title(state.right)}, image ${item.image}` }),
       el("div", { class: "line" }), el("div", { class: "zoom" }),
@@ -91,7 +91,7 @@ function gallery(dataset) {
         toggle("Error maps", state.error, (on) => { state.error = on; draw(); }),
         choice("zoom", [["0.1", "10 %"], ["0.2", "20 %"], ["0.4", "40 %"]], ["0.1", "0.2", "0.4"].find((s) => Number(s) === state.zoom.size) ?? "",
           (size) => { state.zoom.size = Number(size); zoom(); })),
-      stage, el("div", { class: "split", style: `--ratio:${item.width / item.height}` }, slider),
+      stage, el("div", { class: "split", style: `--ratio:${item.width / item.height};--width:${item.width}` }, slider),
       state.error ? el("div", {}, el("div", { class: "scale", role: "img", "aria-label": "Colour scale of the error maps" }),
         el("div", { class: "scale-text" }, el("span", {}, "0"), el("span", {}, `${Math.round(report.error_range * 255)} and more`)),
         el("p", { class: "scale-text" }, "Mean absolute error of R, G and B in grey levels of 255; one scale for all error maps of this page.")) : null,

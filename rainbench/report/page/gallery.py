@@ -51,6 +51,8 @@ def choose_images(dataset: Mapping[str, Any], count: int) -> Wanted:
     extremes = dataset["extremes"]
     turns = zip(extremes["hardest"], extremes["easiest"], strict=True)
     names = [item["image"] for pair in turns for item in pair]
+    if not names:  # a single image is neither
+        names = [dataset["only"]] if dataset["only"] else []
     return Wanted(dataset["name"], tuple(dict.fromkeys(names))[:count])
 
 

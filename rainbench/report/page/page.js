@@ -20,7 +20,7 @@ function datasetSection(dataset) {
   if (!own) state.view = "cross";
   const table = el("div"), shapes = el("div"), costs = el("div");
   function draw(focus) {
-    table.replaceChildren(datasetTable(dataset, state, (change, index) => { Object.assign(state, change); draw(index); }));
+    table.replaceChildren(...datasetTable(dataset, state, (change, index) => { Object.assign(state, change); draw(index); }));
     shapes.replaceChildren(distributionPlot(dataset, state.protocol, state.metric));
     costs.replaceChildren(costPlot(dataset, state));
     if (focus !== undefined) table.querySelectorAll("thead button")[focus].focus();
@@ -31,7 +31,7 @@ function datasetSection(dataset) {
   const extremes = dataset.extremes;
   const section = el("section", { id: dataset.anchor, "aria-labelledby": `${dataset.anchor}-title` },
     el("h2", { id: `${dataset.anchor}-title` }, dataset.title),
-    el("p", { class: "about" }, `${dataset.images} images${dataset.variant ? `, the ${dataset.variant} copy` : ""}. Default protocol ${dataset.default_protocol}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
+    el("p", { class: "about" }, `${dataset.images} ${dataset.images === 1 ? "image" : "images"}${dataset.variant ? `, the ${dataset.variant} copy` : ""}. Default protocol ${dataset.default_protocol}. Licence: ${dataset.licence.replace(/\.+$/, "")}.`),
     el("div", { class: "tools" },
       choice("protocol", Object.entries(report.protocols).map(([name, about]) => [name, `${name}: ${about.title}`]), state.protocol, set("protocol")),
       choice("rows", [["paper", "trained for it or reported"], ["cross", "every entry"]], state.view, set("view"))),
@@ -52,14 +52,17 @@ function datasetSection(dataset) {
 }
 
 document.getElementById("sections").append(...report.datasets.map((dataset) => el("a", { href: `#${dataset.anchor}` }, dataset.title)));
-document.getElementById("states").append(Object.entries(report.states).map(([state, count]) => `${count} ${state}`).join(", ")
-  ? `Beside published numbers: ${Object.entries(report.states).map(([state, count]) => `${count} ${state}`).join(", ")}.` : "Nothing published to stand beside.");
+const { missing = 0, ...states } = report.states;
+const counts = Object.entries(states).filter(([, count]) => count).map(([state, count]) => `${count} ${state}`);
+document.getElementById("states").append(
+  counts.length ? `Beside published numbers: ${counts.join(", ")}.` : "Nothing published to stand beside.",
+  missing ? ` ${missing} published ${missing === 1 ? "number has" : "numbers have"} no result in this run.` : "");
 function drawCross(state, focus) {
-  const table = crossTable(state, drawCross);
-  document.getElementById("cross").replaceChildren(table);
-  if (focus !== undefined) table.querySelectorAll("thead button")[focus].focus();
+  const place = document.getElementById("cross");
+  place.replaceChildren(...crossTable(state, drawCross));
+  if (focus !== undefined) place.querySelectorAll("thead button")[focus].focus();
 }
-drawCross({ sort: 0, descending: false });
+drawCross({ sort: report.datasets.length ? 1 : 0, descending: true });
 // A data set's section is drawn when it comes near the window, so that a page of many opens at once.
 const places = new Map(report.datasets.map((dataset) => [el("div", { id: dataset.anchor, style: "min-height:60rem" }), dataset]));
 const watcher = new IntersectionObserver((entries) => entries.filter((entry) => entry.isIntersecting).forEach(({ target }) => {

@@ -14,7 +14,9 @@ function distributionPlot(dataset, protocol, metric) {
   if (!data) return el("p", { class: "soft" }, `${protocol} has no ${UNIT[metric]} here.`);
   const entries = Object.entries(data.entries).sort((a, b) => b[1].quantiles[2] - a[1].quantiles[2]);
   const [low, high] = data.range;
-  const [left, width, longest] = NARROW.matches ? [126, 360, 17] : [170, 640, 24], row = 26, top = 8, bottom = top + row * entries.length;
+  const width = NARROW.matches ? 360 : 640, row = 30, top = 8, bottom = top + row * entries.length;
+  const label = entries.map(([name]) => twoLines(name, NARROW.matches ? 17 : 24));
+  const left = Math.min(width * 0.45, 16 + 6.8 * Math.max(...label.flat().map((part) => part.length)));
   const x = (score) => left + ((score - low) / (high - low || 1)) * (width - left - 14);
   const axis = ticks(low, high, NARROW.matches ? 4 : 6);
   const picture = svg("svg", { viewBox: `0 0 ${width} ${bottom + 36}`, role: "img",
@@ -32,15 +34,27 @@ function distributionPlot(dataset, protocol, metric) {
       const [p5, p25, p50, p75, p95] = each.quantiles.map(x);
       const say = `${name}: median ${text(each.quantiles[2], DIGITS[metric])}, half of the images between ${text(each.quantiles[1], DIGITS[metric])} and ${text(each.quantiles[3], DIGITS[metric])}, all between ${text(each.ends[0], DIGITS[metric])} and ${text(each.ends[1], DIGITS[metric])}`;
       return svg("g", {}, svg("title", {}, say),
-        svg("text", { class: "name", x: left - 8, y: middle + 4, "text-anchor": "end" }, name.length > longest ? `${name.slice(0, longest - 1)}…` : name),
-        svg("polygon", { class: "shape", points: points.join(" ") }),
-        svg("line", { class: "box", x1: p5, x2: p95, y1: middle, y2: middle }),
-        svg("rect", { class: "box", x: p25, width: Math.max(0, p75 - p25), y: middle - 5, height: 10 }),
+        label[index].map((part, line) => svg("text", { class: "name", x: left - 8, "text-anchor": "end",
+          y: middle + 4 + (line - (label[index].length - 1) / 2) * 12 }, part)),
+        each.points
+          ? each.points.map((score) => svg("circle", { class: "one", cx: x(score), cy: middle, r: 4 }))
+          : [svg("polygon", { class: "shape", points: points.join(" ") }),
+            svg("line", { class: "box", x1: p5, x2: p95, y1: middle, y2: middle }),
+            svg("rect", { class: "box", x: p25, width: Math.max(0, p75 - p25), y: middle - 5, height: 10 })],
         svg("line", { class: "median", x1: p50, x2: p50, y1: middle - 7, y2: middle + 7 }),
-        each.ends.map((end) => svg("circle", { class: "end", cx: x(end), cy: middle, r: 2 })));
+        each.points ? null : each.ends.map((end) => svg("circle", { class: "end", cx: x(end), cy: middle, r: 2 })));
     }));
   return el("figure", {}, picture, el("figcaption", { class: "soft" },
-    "Shape: how many images score so; box: the middle half with the median; line: 5 to 95 %; dots: the worst and the best image."));
+    entries.some(([, each]) => each.points) ? "A dot for each image; line: the median."
+      : "Shape: how many images score so; box: the middle half with the median; line: 5 to 95 %; dots: the worst and the best image."));
+}
+
+// A name in one line, or in two where it is too long, parted at a dot, dash or underscore.
+function twoLines(name, longest) {
+  if (name.length <= longest) return [name];
+  const cuts = [...name.matchAll(/[._-]/g)].map((found) => found.index + 1);
+  const cut = cuts.sort((a, b) => Math.abs(a - name.length / 2) - Math.abs(b - name.length / 2))[0] ?? Math.ceil(name.length / 2);
+  return [name.slice(0, cut), name.slice(cut)];
 }
 
 const COSTS = {

@@ -63,7 +63,10 @@ function sorted(items, key, descending) {
 function datasetTable(dataset, state, redraw) {
   let cells = dataset.cells.filter((cell) => cell.protocol === state.protocol);
   if (state.view === "paper") cells = cells.filter((cell) => cell.own || cell.reported);
-  const columns = COLUMNS.filter((each) => each.name !== "peak MB" || cells.some((cell) => cell.peak));
+  const absent = cells.filter((cell) => cell.psnr === null && cell.ssim === null && cell.state === "missing");
+  cells = cells.filter((cell) => !absent.includes(cell));
+  const filled = (each) => cells.some((cell) => each.key(cell) ?? null);
+  const columns = COLUMNS.filter((each, index) => index < 3 || filled(each));
   const column = columns[state.sort] ?? columns[1];
   cells = sorted(cells, column.key, state.descending);
   const letters = cells.flatMap((cell) => [...(cell.group ?? "")]);
@@ -79,9 +82,17 @@ function datasetTable(dataset, state, redraw) {
   const about = cells.some((cell) => cell.interval)
     ? "Bold: best, underlined: second best. In brackets: 95 % bootstrap interval of the mean over images. Paired Wilcoxon tests with Holm's correction (5 %) do not tell apart entries that share a letter; those without one differ from all. Click a state for its reason."
     : "Bold: best, underlined: second best.";
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Results on ${dataset.title}` },
+  return [el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Results on ${dataset.title}` },
     el("table", {}, el("caption", {}, el("span", {}, about)), el("thead", {}, el("tr", {}, head)),
-      el("tbody", {}, cells.map((cell) => el("tr", {}, columns.map((each) => each.cell(cell, context)))))));
+      el("tbody", {}, cells.map((cell) => el("tr", {}, columns.map((each) => each.cell(cell, context))))))),
+  ...notRun(absent.map((cell) => [cell.entry, cell.reported ? ` (${cell.reported.where}: ${cell.reported.texts.map((each) => each || "–").join(" / ")})` : "", cell.note]))];
+}
+
+// What was not run, folded away: names with what is to be said of each.
+function notRun(entries) {
+  if (!entries.length) return [];
+  return [el("details", { class: "absent" }, el("summary", {}, `${entries.length} ${entries.length === 1 ? "entry was" : "entries were"} not run`),
+    el("ul", {}, entries.map(([entry, beside, note]) => el("li", {}, nameOf(entry), beside, el("span", { class: "soft" }, note ? `: ${note}` : "")))))];
 }
 
 function crossTable(state, redraw) {
@@ -99,19 +110,22 @@ function crossTable(state, redraw) {
     const cell = defaults[state.sort - 1].get(entry);
     return cell ? value(cell.psnr) ?? cell.ssim : null;
   };
-  const entries = sorted(Object.keys(report.entries), key, state.descending);
+  const hasRun = (entry) => defaults.some((cells) => cells.has(entry) && cells.get(entry).state !== "missing");
+  const absent = Object.keys(report.entries).filter((entry) => !hasRun(entry));
+  const entries = sorted(Object.keys(report.entries).filter(hasRun), key, state.descending);
   const rows = entries.map((entry) => el("tr", {},
     el("th", { scope: "row", title: entry }, nameOf(entry)),
     defaults.map((cells, index) => {
       const cell = cells.get(entry);
       if (!cell) return el("td", { class: "soft", title: "not in this run" }, "–");
-      if (cell.psnr === null && cell.ssim === null) return el("td", { title: cell.note, class: "soft" }, cell.state);
+      if (cell.psnr === null && cell.ssim === null) return el("td", { title: cell.note, class: "soft" }, cell.state === "missing" ? "–" : cell.state);
       return el("td", { title: cell.own ? "trained for this data set" : null },
         el("span", { class: rank[index].psnr(cell) }, text(cell.psnr, DIGITS.psnr) || "–"), " / ",
         el("span", { class: rank[index].ssim(cell) }, text(cell.ssim, DIGITS.ssim) || "–"),
         el("span", { class: "own" }, cell.own && entry.includes(".") ? "*" : ""));
     })));
-  return el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Every entry on every data set" },
+  return [el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Every entry on every data set" },
     el("table", {}, el("caption", {}, el("span", {}, "PSNR in dB / SSIM under each data set's default protocol; bold: best, underlined: second best of a data set; * trained for it.")),
-      el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows)));
+      el("thead", {}, el("tr", {}, head)), el("tbody", {}, rows))),
+  ...notRun(absent.map((entry) => [entry, "", ""]))];
 }
