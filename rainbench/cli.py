@@ -29,6 +29,7 @@ COMMANDS = {
     "figures": "Draw a run's figures for a paper: pictures with crops, errors, plots.",
     "identify": "Find the protocol and the revision behind a published number.",
     "report": "Write a run's tables; print a paper's table with the run beside it.",
+    "leaderboard": "Make a static site of the results of runs, to be published.",
     "train": "Train a network: weights of your own.",
     "claims": "Evaluate the papers' claims on their tables; try some by small trainings.",
     "compare": "Compare a run with the papers and the golden numbers, or two runs.",

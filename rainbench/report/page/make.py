@@ -61,7 +61,7 @@ def make_report(
     RunResults.open(run)
     content = page_content(run, registry)
     wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
-    plan = _plan(content, registry, data_roots, weight_roots) if pictures else Plan(())
+    plan = plan_of(content, registry, data_roots, weight_roots) if pictures else Plan(())
     with writing(run):
         drawn, problems = draw_pictures(run, plan, wanted, options or RunOptions(), advance=advance)
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
@@ -70,13 +70,20 @@ def make_report(
     return Report(file, sum(map(len, drawn.values())), tuple(problems))
 
 
-def _plan(
+def plan_of(
     content: Mapping[str, Any],
     registry: Registry,
     data_roots: Sequence[Path],
     weight_roots: Sequence[Path],
 ) -> Plan:
-    """Return the plan of the complete cells whose entries have cards."""
+    """Return the plan of the complete cells whose entries have cards.
+
+    Args:
+        content: What `rainbench.report.page.content.page_content` returned.
+        registry: The cards.
+        data_roots: Where data sets lie.
+        weight_roots: Where weights lie.
+    """
     entries = {entry.name for entry in registry.entries()}
     cells: list[PlannedCell] = []
     unusable: list[tuple[DatasetCard, str]] = []
