@@ -11,7 +11,7 @@ from typing import Any
 from rainbench.catalog.bibtex import bibtex
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.core.errors import RainbenchError
-from rainbench.core.text import json_number, safe_name
+from rainbench.core.text import json_number
 from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.uncertainty import add_statistics
