@@ -88,7 +88,7 @@ def read_lines(runs: Sequence[Path], registry: Registry) -> list[Line]:
     lines: list[Line] = []
     for _, group in groupby(ordered, key=lambda each: each[0].dataset):
         lines += [
-            Line(row, run, rank, f"models/{safe_name(row.entry)}.html")
+            Line(row, run, rank, f"models/{row.entry}.html")
             for rank, (row, run) in enumerate(group, start=1)
         ]
     return lines
