@@ -48,7 +48,9 @@ def test_every_link_and_picture_is_there(site):
         for place in places:
             assert not re.match(r"\w+:|//", place), "from elsewhere"
             assert (page.parent / place).is_file(), place
-    pictures = re.findall(r"<img ", (site.parent / "models/identity.html").read_text())
+    text = (site.parent / "models/identity.html").read_text()
+    assert len(re.findall(r"restored<span>\d\d\.\d\d dB / 0\.\d{4}</span>", text)) == 4
+    pictures = re.findall(r"<img ", text)
     assert len(pictures) == 3 * 4  # rainy, restored, clean, of two images of two data sets
 
 

@@ -62,6 +62,7 @@ def draw_pictures(
     wanted: Sequence[Wanted],
     options: RunOptions,
     *,
+    into: Path | None = None,
     advance: Advance = unseen,
 ) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """Restore images and write them, their error maps and the networks' maps below a run.
@@ -69,10 +70,11 @@ def draw_pictures(
     File names are numbers, whatever the images and entries are called.
 
     Args:
-        run: The run's folder; pictures go to ``report-images`` in it.
+        run: The run's folder.
         plan: The cells to show; one whose weights are missing is left out.
         wanted: The images of each data set.
         options: How to compute.
+        into: The folder in which ``report-images`` receives the pictures; the run's by default.
         advance: Called after each picture with 1 and the entry's name.
 
     Returns:
@@ -92,7 +94,7 @@ def draw_pictures(
             pair.id: (pair, info) for pair, info in zip(found.pairs, found.manifest, strict=True)
         }
         items = [
-            _Item(run, Path(FOLDER) / f"d{number}" / f"i{index}", *pairs[image])
+            _Item(into or run, Path(FOLDER) / f"d{number}" / f"i{index}", *pairs[image])
             for index, image in enumerate(choice.images)
             if image in pairs
         ]

@@ -86,7 +86,9 @@ def _draw(
         plan = plan_of(content, registry, data_roots, weight_roots)
         wanted: list[Wanted] = [choose_images(each, pictures) for each in content["datasets"]]
         place = out / f"pictures-{number}"
-        found, wrong = draw_pictures(place, plan, wanted, options or RunOptions(), advance=advance)
+        found, wrong = draw_pictures(
+            run, plan, wanted, options or RunOptions(), into=place, advance=advance
+        )
         problems += wrong
         drawn |= {
             dataset: [_moved(item, place.name) for item in items]
