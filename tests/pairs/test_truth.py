@@ -157,7 +157,7 @@ def test_no_right_pair_is_suspected():
         for other, (_, clean) in enumerate(images):
             if rainy.shape == clean.shape:
                 found = inspect(pair, rainy, clean, streaks=True)
-                assert (found.outlines is None) is (index == other)
+                assert found.strange is (index != other)
                 assert not found.swapped
 
 
