@@ -115,7 +115,7 @@ class _Reader:
         field, found = self._fields[index], False
         # Where a text may not begin, it may not begin further right in the same folder either.
         place = (index, start if field.number else self._limit(start))
-        if self._dead.get(place, len(self._name)) <= start:
+        if self._dead.get(place, start + 1) <= start:
             return
         for end in self._ends(index, start, dict(values).get(field.name)):
             self._steps += 1

@@ -51,6 +51,7 @@ class Inspection:
         swapped: What the clean picture is beyond doubt, where that is the rainy one with rain
             added; empty otherwise.
         turned: Whether both were turned, as their files ask for.
+        one_gray: Whether one of the two is gray, and the other in colour.
     """
 
     pair: Pair
@@ -65,6 +66,7 @@ class Inspection:
     order: int
     swapped: str = ""
     turned: bool = False
+    one_gray: bool = False
 
 
 def inspect(
@@ -123,6 +125,7 @@ def inspect(
         order,
         swapped,
         turned,
+        _is_gray(rainy) is not _is_gray(clean),
     )
 
 
@@ -313,6 +316,27 @@ def note_drift(inspections: Sequence[Inspection]) -> str:
         f"{count_of(len(found), 'pair')} moved against each other by up to "
         f"{max(each.drift for each in found)} pixels, such as {found[0].pair.rainy.path}: "
         "PSNR and SSIM are lower there than the restored pictures are worth"
+    )
+
+
+def note_gray(inspections: Sequence[Inspection]) -> str:
+    """Return a sentence about pairs of which one picture is gray; empty if there are none."""
+    found = [each for each in inspections if each.one_gray]
+    if not found:
+        return ""
+    first = found[0].pair
+    return (
+        f"{count_of(len(found), 'pair')} with one picture in gray and the other in colour, such as "
+        f"{first.rainy.path} and {first.clean.path}: colour that is lost is scored as rain"
+    )
+
+
+def _is_gray(image: Image) -> bool:
+    few = image[::8, ::8]  # nearly every picture in colour is known by these
+    return all(
+        np.array_equal(part[..., 0], part[..., channel])
+        for part in (few, image)
+        for channel in (1, 2)
     )
 
 

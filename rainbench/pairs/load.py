@@ -19,6 +19,7 @@ from rainbench.pairs.checks import (
     check_order,
     inspect,
     note_drift,
+    note_gray,
     note_small,
     note_turned,
     problems_between,
@@ -128,7 +129,7 @@ def load_pairs(
         )
     if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")
-    notes = (unsure, note_small(good), note_turned(good), note_drift(good))
+    notes = (unsure, note_small(good), note_turned(good), note_drift(good), note_gray(good))
     for note in (*notes_on_unused(card, match), *notes):
         if note:
             _LOG.warning("%s: %s", card.name, note)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rainbench.core.errors import ImageError
+from rainbench.core.errors import ImageError, RainbenchError
 from rainbench.core.images import Image, pixel_hash, read_image, read_oriented
 from rainbench.core.orientation import as_stored
 from rainbench.metrics import score_all
@@ -90,6 +90,12 @@ def check_restored(
         return problem
     outlines = outline(restored), outline(clean)
     sha256 = pixel_hash(restored)
+    scores = None
+    if (pair.id, key_of_image(info, sha256)) not in known:
+        try:
+            scores = score_all(restored, clean)
+        except RainbenchError as error:  # it knows pictures, not files
+            return f"{file}: {error.message}"
     return Restored(
         pair,
         file,
@@ -97,7 +103,7 @@ def check_restored(
         info.clean_sha256,
         None if likeness(*outlines) >= LEAST else outlines,
         stamps,
-        None if (pair.id, key_of_image(info, sha256)) in known else score_all(restored, clean),
+        scores,
     )
 
 

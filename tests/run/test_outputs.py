@@ -330,6 +330,15 @@ def test_what_lacks_and_what_cannot_be_scored_are_two_things(outputs, toy, cards
         score_folder(outputs, pairs, "theirs", tmp_path / "out")
 
 
+def test_a_picture_on_another_scale_is_named(outputs, toy, cards, tmp_path):
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    file = outputs / "rain-003_out.png"
+    write_png(file, (read_image(file) > 90).astype(np.uint8))
+    with pytest.raises(RainbenchError) as caught:
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    assert f"{file}: the restored picture has 8-bit values of 0 and 1 only" in caught.value.message
+
+
 @pytest.mark.parametrize("names", [("input", "output"), ("derained", "gt"), ("a_result", "rainy")])
 def test_the_most_plausible_pattern_is_suggested(tmp_path, names):
     meant = next(name for name in names if name in ("output", "derained", "a_result"))
