@@ -14,7 +14,16 @@ from rainbench.catalog.cards import DatasetCard, Variant
 from rainbench.core.errors import ImageError, PairError, RainbenchError
 from rainbench.core.orientation import AS_STORED
 from rainbench.core.progress import Advance, unseen
-from rainbench.pairs.checks import Inspection, check_order, inspect, problems_between
+from rainbench.pairs.checks import (
+    Inspection,
+    check_order,
+    inspect,
+    note_drift,
+    note_gray,
+    note_small,
+    note_turned,
+    problems_between,
+)
 from rainbench.pairs.choose import (
     choose_layout,
     count_problems,
@@ -25,7 +34,6 @@ from rainbench.pairs.choose import (
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.likeness import MOST_COMPARED
 from rainbench.pairs.manifest import PairInfo
-from rainbench.pairs.notes import note_drift, note_gray, note_small, note_turned
 from rainbench.pairs.pictures import load_oriented_pair
 
 _LOG = logging.getLogger(__name__)
