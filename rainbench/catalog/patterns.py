@@ -30,10 +30,12 @@ class Field:
     Attributes:
         name: In lower case.
         number: Whether it stands for a whole number, however padded, and not for any characters.
+        optional: Whether it may stand for no characters.
     """
 
     name: str
     number: bool
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ class _Reader:
         field, found = self._fields[index], False
         # Where a text may not begin, it may not begin further right in the same folder either.
         place = (index, start if field.number else self._limit(start))
-        if self._dead.get(place, len(self._name)) <= start:
+        if self._dead.get(place, start + 1) <= start:
             return
         for end in self._ends(index, start, dict(values).get(field.name)):
             self._steps += 1
@@ -131,6 +133,7 @@ class _Reader:
     def _ends(self, index: int, start: int, known: str | None) -> Iterator[int]:
         """Yield where a field may end, such that the text behind it follows there."""
         name, literal = self._name, self._literals[index + 1]
+        first = start if self._fields[index].optional else start + 1
         last = len(name) - len(literal)  # where the last field has to end
         if known is not None:
             end = start + len(known)
@@ -141,10 +144,10 @@ class _Reader:
                 end += 1
             ends = list(range(end, start, -1))
         elif index + 1 == len(self._fields):
-            ends = [last] if start < last and "/" not in name[start:last] else []
+            ends = [last] if first <= last and "/" not in name[start:last] else []
         else:
             limit = self._limit(start)
-            end = name.find(literal, start + 1)
+            end = name.find(literal, first)
             while 0 <= end <= limit:
                 yield end
                 end = name.find(literal, end + 1)
@@ -179,11 +182,16 @@ def folded(text: str) -> str:
 def parse_pattern(text: str) -> Pattern:
     """Return a pattern of a layout.
 
+    A field ``{name}`` stands for any text, ``{name:d}`` for a number, and ``{name:?}`` for a text
+    that some files do not have.
+
     Raises:
-        ValueError: A field is not ``{name}`` or ``{name:d}``, two stand side by side, one stands
+        ValueError: A field is none of these, two stand side by side, one stands
             once for a number and once for a text, or there are too many.
 
     Example:
+        >>> parse_pattern("{series:?}rain-{id:d}.png").read("rain-7.png")
+        [(('series', ''), ('id', 7))]
         >>> parse_pattern("{a}{b}.png")
         Traceback (most recent call last):
         ValueError: nothing stands between {a} and {b}, so where one ends cannot be told
@@ -200,20 +208,21 @@ def parse_pattern(text: str) -> Pattern:
                 f"nothing stands between {{{first.name}}} and {{{second.name}}}, "
                 "so where one ends cannot be told"
             )
-    kinds: dict[str, bool] = {}
+    kinds: dict[str, Field] = {}
     for field in fields:
-        if kinds.setdefault(field.name, field.number) is not field.number:
-            raise ValueError(f"{{{field.name}}} is once a number (:d) and once a text")
+        if kinds.setdefault(field.name, field) != field:
+            raise ValueError(f"{{{field.name}}} is once a number (:d) and once a text (or :?)")
     return Pattern(text, tuple(map(folded, literals)), fields)
 
 
 def _field(text: str) -> Field:
     name, colon, kind = text.partition(":")
-    if not name.isidentifier() or (colon and kind != "d"):
+    if not name.isidentifier() or (colon and kind not in ("d", "?")):
         raise ValueError(
-            f"{{{text}}} is not a field; a field is {{name}} or {{name:d}}, its name a word"
+            f"{{{text}}} is not a field; a field is {{name}}, {{name:d}} or {{name:?}}, its name "
+            "a word"
         )
-    return Field(folded(name), bool(colon))
+    return Field(folded(name), kind == "d", kind == "?")
 
 
 def path_problem(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import os
 import re
 import struct
@@ -242,7 +243,8 @@ def _check_tiff(data: bytes, path: Path) -> None:
             row = (int(page.imagewidth) * samples * int(page.bitspersample) + 7) // 8
             size = row * int(page.imagelength)
             several = any(not each.is_reduced for each in file.pages[1:])
-            strips = list(zip(page.dataoffsets, page.databytecounts, strict=True))
+            places = zip(page.dataoffsets, page.databytecounts, strict=True)
+            strips = [(operator.index(start), operator.index(length)) for start, length in places]
     except ImageError:
         raise
     except Exception:  # its parser raises whatever a damaged file makes it

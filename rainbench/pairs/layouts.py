@@ -281,7 +281,10 @@ def _ids(found: list[tuple[Fields, Path]]) -> list[str]:
     value has.
     """
     for joint in "_/":
-        names = [joint.join(str(value) for _, value in key) or path.stem for key, path in found]
+        names = [
+            joint.join(str(value) for _, value in key if value != "" or joint == "/") or path.stem
+            for key, path in found
+        ]
         if len(set(names)) == len(names):
             break
     return names

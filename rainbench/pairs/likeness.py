@@ -17,7 +17,7 @@ heaviest rain in use, pairs have more than 0.5, and pictures of different scenes
 FITTING = 0.4
 """Likeness above which they show the same one."""
 
-_MOST_COMPARED = 1000
+MOST_COMPARED = 1000
 """Pairs that are compared with each other at most: the work grows with the square."""
 
 _SIDE, _BLOCK = 64, 4
@@ -32,6 +32,11 @@ smooth pictures, where rain hides all edges: no right set of 96 with streaks, fo
 a pair, nearly all that were shifted by one had."""
 
 
+_BETTER = 0.05
+"""By how much an outline has to fit better than one's own where both look like the scene. No right
+pair comes near: a picture fits its own scene best."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outline:
     """What is left of a picture over a coarse grid.
@@ -39,11 +44,13 @@ class Outline:
     Attributes:
         edges: ``(2, 4032)`` float32, horizontal ones and vertical ones, each of unit length or all
             zero.
+        plain: The same without what a whole row has in common, as fog that thins out upwards.
         tones: ``(2, 768)`` float32, colours about their mean, of unit length or all zero: by blocks
             the median, which thin streaks do not touch, and the mean.
     """
 
     edges: NDArray[np.float32]
+    plain: NDArray[np.float32]
     tones: NDArray[np.float32]
 
 
@@ -54,12 +61,16 @@ def outline(image: Image) -> Outline:
     small = cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     grid = small.mean(axis=2)
     edges = np.stack([np.diff(grid, axis=axis).ravel() for axis in (1, 0)])
+    green = image[..., 1].astype(np.float32)  # not rounded, which would hide all there is in fog
+    exact = cv2.resize(green, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    changes = [np.diff(exact, axis=axis) for axis in (1, 0)]
+    plain = np.stack([(each - each.mean(axis=1, keepdims=True)).ravel() for each in changes])
     count = _SIDE // _BLOCK
     blocks = small.reshape(count, _BLOCK, count, _BLOCK, 3).swapaxes(1, 2)
     blocks = blocks.reshape(count**2, _BLOCK**2, 3)
     both = np.stack([np.median(blocks, axis=1), blocks.mean(axis=1)])
     tones = (both - both.mean(axis=1, keepdims=True)).reshape(2, -1)
-    return Outline(_of_unit_length(edges), _of_unit_length(tones))
+    return Outline(_of_unit_length(edges), _of_unit_length(plain), _of_unit_length(tones))
 
 
 def _of_unit_length(rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -96,8 +107,8 @@ def find_scenes(strange: Sequence[tuple[Outline, Outline]]) -> dict[int, int]:
         of either's partner, and no other picture better.
     """
     found: dict[int, int] = {}
-    for start in range(0, len(strange), _MOST_COMPARED):
-        part = _find_scenes(strange[start : start + _MOST_COMPARED])
+    for start in range(0, len(strange), MOST_COMPARED):
+        part = _find_scenes(strange[start : start + MOST_COMPARED])
         found |= {start + number: start + other for number, other in part.items()}
     return found
 
@@ -117,6 +128,30 @@ def _find_scenes(strange: Sequence[tuple[Outline, Outline]]) -> dict[int, int]:
         better = fit - max(own[number], own[best])
         if fits[:, best].argmax() == number and fit > _FITTING_TONES and better > _CLEARLY_BETTER:
             found.setdefault(number, best)
+    return found
+
+
+def find_better(pairs: Sequence[tuple[Outline, Outline]]) -> dict[int, int]:
+    """Return which of several pictures shows the clean scene of another one better than its own.
+
+    Args:
+        pairs: The outlines of pictures and of their clean partners, which may look much alike.
+
+    Returns:
+        The number of the pair whose clean image fits by the number of the picture, where no other
+        picture fits that one as well.
+    """
+    found: dict[int, int] = {}
+    for start in range(0, len(pairs), MOST_COMPARED):
+        part = pairs[start : start + MOST_COMPARED]
+        sides = [np.stack([pair[side].plain for pair in part]) for side in (0, 1)]
+        fits = np.max([sides[0][:, way] @ sides[1][:, way].T for way in (0, 1)], axis=0)
+        own = fits.diagonal()
+        for number, best in enumerate(fits.argmax(axis=1).tolist()):
+            fit = fits[number, best]
+            better = fit - max(own[number], own[best]) > _BETTER
+            if better and fit > FITTING and fits[:, best].argmax() == number:
+                found[start + number] = start + best
     return found
 
 

@@ -114,7 +114,7 @@ def _note_repeat(listed: Listed, where: str, clean: Path, first: tuple[int, str]
     if rainy_name not in listed.pairs:  # left out already
         listed.problems.append(f"{where}: {shown(rainy_name)} stands in line {number}, too")
     elif listed.pairs[rainy_name][1] == clean:
-        listed.problems.append(f"{where}: repeats line {number}")
+        listed.problems.append(f"{where}: repeats line {number} ({shown(rainy_name)})")
     else:
         other = listed.pairs.pop(rainy_name)[1]
         listed.problems.append(

@@ -18,6 +18,8 @@ from rainbench.pairs.checks import (
     Inspection,
     check_order,
     inspect,
+    note_drift,
+    note_gray,
     note_small,
     note_turned,
     problems_between,
@@ -30,6 +32,7 @@ from rainbench.pairs.choose import (
     variant_of,
 )
 from rainbench.pairs.layouts import Pair
+from rainbench.pairs.likeness import MOST_COMPARED
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_oriented_pair
 
@@ -103,17 +106,20 @@ def load_pairs(
     """
     match = choose_layout(card, folder, layout)
     problems = list(match.problems) + count_problems(card, match)
-    streaks = "streaks" in card.degradation
+    streaks, real = "streaks" in card.degradation, card.origin == "real"
+    chosen = match.pairs[:limit]
+    keep = len(chosen) <= MOST_COMPARED  # of a larger set they are too many to be held
     results = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        for result in pool.map(lambda pair: _inspect(pair, streaks=streaks), match.pairs[:limit]):
+        for result in pool.map(
+            lambda pair: _inspect(pair, streaks=streaks, real=real, keep=keep), chosen
+        ):
             results.append(result)
             advance(1, card.name)
     inspected = [result for result in results if isinstance(result, Inspection)]
     problems += [result for result in results if isinstance(result, str)]
-    if streaks and card.origin == "synthetic":
-        check_order(card, match.layout, inspected)
-    between = problems_between(inspected, listed=bool(match.layout.list_file))
+    unsure = check_order(card, match.layout, inspected)
+    between = problems_between(inspected, listed=bool(match.layout.list_file), real=real)
     problems += between.values()
     good = [each for each in inspected if each.pair.id not in between]
     if problems and not allow_partial:
@@ -123,7 +129,8 @@ def load_pairs(
         )
     if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")
-    for note in (*notes_on_unused(card, match), note_small(good), note_turned(good)):
+    notes = (unsure, note_small(good), note_turned(good), note_drift(good), note_gray(good))
+    for note in (*notes_on_unused(card, match), *notes):
         if note:
             _LOG.warning("%s: %s", card.name, note)
     manifest = tuple(_info(each, folder) for each in good)
@@ -213,10 +220,11 @@ def first_that_fits(
     raise PairError("\n".join(every), hint=problems[0].hint)
 
 
-def _inspect(pair: Pair, *, streaks: bool) -> Inspection | str:
+def _inspect(pair: Pair, *, streaks: bool, real: bool, keep: bool) -> Inspection | str:
     try:
         rainy, clean, orientation = load_oriented_pair(pair)
-        return inspect(pair, rainy, clean, streaks=streaks, turned=orientation != AS_STORED)
+        turned = orientation != AS_STORED
+        return inspect(pair, rainy, clean, streaks=streaks, real=real, keep=keep, turned=turned)
     except ImageError as error:
         return str(error)
 

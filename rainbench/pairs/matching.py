@@ -35,6 +35,16 @@ _SEPARATORS = frozenset(" _-./")
 _HOLE = "\0"
 """Stands for the pair's name in a pattern: no path can hold it."""
 
+_OF_INPUTS = (
+    frozenset(("input", "inputs", "in", "rain", "rainy", "lq", "noisy", "degraded", "original"))
+    | frozenset(("gt", "groundtruth", "clean", "target", "targets", "norain", "hq", "reference"))
+    | frozenset(("label", "mask", "masks", "diff", "residual", "error"))
+)
+_OF_OUTPUTS = frozenset(
+    ["output", "outputs", "out", "restored", "derained", "derain", "result", "results", "pred"]
+)
+"""Words in names of files that are not, and that are, likely to be restored images."""
+
 _FIELD = re.compile(r"\{(\w+)(?::d)?\}|\*")
 
 Words = tuple[str, ...]
@@ -119,7 +129,10 @@ def match_outputs(folder: Path, pairs: Sequence[Pair], pattern: str = "") -> Mat
         elif any(file not in used for _, file in other.claims):
             (rivals if len(other.files) > 1 else others).append(other)
     if rivals or len(best.claims) > len(best.files):
-        raise RainbenchError(_ambiguity(folder, [best, *rivals], len(pairs)), hint=_choice(rivals))
+        choices = sorted([best, *rivals], key=_implausible)
+        raise RainbenchError(
+            _ambiguity(folder, choices, len(pairs)), hint=_choice(choices if rivals else [])
+        )
     return Matched(
         files={pair.id: best.files[pair.id][0] for pair in pairs if pair.id in best.files},
         missing=tuple(pair.id for pair in pairs if pair.id not in best.files),
@@ -157,10 +170,16 @@ def _ambiguity(folder: Path, readings: Sequence[Reading], of: int) -> str:
     return f"{folder}: {what}:\n{show_readings(readings, folder, of)}"
 
 
-def _choice(rivals: Sequence[Reading]) -> str:
-    if not rivals:
+def _choice(choices: Sequence[Reading]) -> str:
+    if not choices:
         return "Remove one of the two."
-    return f'Say which are meant, for example --pattern "{rivals[-1].pattern}".'
+    return f'Say which are meant, for example --pattern "{choices[0].pattern}".'
+
+
+def _implausible(reading: Reading) -> tuple[bool, int, bool]:
+    """Return by what readings are sorted: no inputs, many images, outputs by their names."""
+    words = set(_words(reading.pattern))
+    return bool(words & _OF_INPUTS), -len(reading.files), not words & _OF_OUTPUTS
 
 
 def _conflict(one: Reading, other: Reading) -> bool:

@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from rainbench.core.errors import ImageError, RainbenchError
-from rainbench.core.images import Image, pixel_hash, read_image, read_oriented
-from rainbench.core.orientation import as_stored
+from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
-from rainbench.metrics import PROTOCOLS, score_all
-from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline, seen_otherwise
+from rainbench.metrics import PROTOCOLS
+from rainbench.pairs.likeness import Outline, find_scenes
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
-from rainbench.pairs.pictures import CHANGED, load_image, load_oriented
 from rainbench.run.key import code_of_folder, protocol_settings
+from rainbench.run.restored import Restored, check_restored, key_of_image
 from rainbench.run.results import FOLDER_KIND, RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
 from rainbench.run.store import CellStore
@@ -101,29 +95,34 @@ def score_folder(
     matched = match_outputs(folder, pairs.pairs, pattern)
     infos = {info.id: info for info in pairs.manifest}
     problems = [f"nothing for image {image}" for image in matched.missing]
-    usable = []
+    usable: list[Restored] = []
+    strange: list[tuple[Path, Path, Outline, Outline]] = []
+    known = _known_images(RunResults(out).cell(pairs.card.name, name).parts.get("images"))
     with ThreadPoolExecutor(workers) as pool:
         chosen = [pair for pair in pairs.pairs if pair.id in matched.files]
-        checks = pool.map(lambda pair: _check(pair, matched.files[pair.id]), chosen)
-        strange: list[tuple[Path, Path, Outline, Outline]] = []
-        for pair, (sha256, problem, outlines) in zip(chosen, checks, strict=True):
-            if problem:
-                problems.append(problem)
+        checks = pool.map(
+            lambda pair: check_restored(pair, infos[pair.id], matched.files[pair.id], known), chosen
+        )
+        for pair, checked in zip(chosen, checks, strict=True):
+            advance(1, name)
+            if isinstance(checked, str):
+                problems.append(checked)
                 continue
-            usable.append((pair, sha256))
-            if outlines:
-                strange.append((matched.files[pair.id], pair.clean.path, *outlines))
+            usable.append(checked)
+            if checked.outlines:
+                strange.append((checked.file, pair.clean.path, *checked.outlines))
     _check_scenes(strange, matched.pattern)
     if problems and (not allow_partial or not usable):
         shown = "\n".join(f"  - {problem}" for problem in problems[:SHOWN])
         more = f"\n  - and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
         raise RainbenchError(
-            f"{folder}: does not hold all images of {pairs.label}:\n{shown}{more}",
+            f"{folder}: {_headline(matched, problems, pairs)}:\n{shown}{more}",
             hint="Complete the folder, or give --allow-partial to leave these out and list them. "
             f"Looked for: {matched.pattern}.",
         )
-    _check_doubles(matched, [(infos[pair.id], sha256) for pair, sha256 in usable])
-    copies = _copies([(infos[pair.id], sha256) for pair, sha256 in usable])
+    hashes = [(infos[each.pair.id], each.sha256) for each in usable]
+    _check_doubles(matched, hashes)
+    copies = _copies(hashes)
     if copies and matched.others and not pattern:
         beside = show_readings(matched.others, folder, len(pairs.pairs))
         raise RainbenchError(
@@ -131,8 +130,27 @@ def score_folder(
             f"{beside}",
             hint="Say which are meant with --pattern.",
         )
-    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers, advance)
+    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers)
     return ScoredFolder(matched, tuple(problems), copies)
+
+
+def _known_images(recorded: object) -> set[tuple[str, str]]:
+    """Return the ids and hashes that an earlier run left; of what is no list of these, none."""
+    return {
+        (each[0], each[1])
+        for each in (recorded if isinstance(recorded, list) else ())
+        if isinstance(each, list) and len(each) == 2 and all(isinstance(part, str) for part in each)
+    }
+
+
+def _headline(matched: Matched, problems: Sequence[str], pairs: PairSet) -> str:
+    """Return what is wrong with a folder as a whole: what it lacks, what cannot be scored."""
+    lacks = f"does not hold all images of {pairs.label}"
+    bad = len(problems) - len(matched.missing)
+    if not bad:
+        return lacks
+    unusable = f"{count_of(bad, 'image')} cannot be scored"
+    return f"{lacks}, and {unusable}" if matched.missing else f"{unusable} ({pairs.label})"
 
 
 def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], pattern: str) -> None:
@@ -165,49 +183,6 @@ def _check_doubles(matched: Matched, images: Sequence[tuple[PairInfo, str]]) -> 
             )
 
 
-def _check(pair: Pair, file: Path) -> tuple[str, str, tuple[Outline, Outline] | None]:
-    """Return the hash of a restored image, what is wrong with it, and outlines that differ."""
-    try:
-        restored, flag = read_oriented(file)
-        clean, flag_of_clean = load_oriented(pair.clean)
-    except ImageError as error:
-        return "", str(error), None
-    if flag != flag_of_clean and (
-        _apart(as_stored(restored, flag), clean) * 2 < _apart(restored, clean)
-        or _apart(restored, as_stored(clean, flag_of_clean)) * 2 < _apart(restored, clean)
-    ):
-        problem = (
-            f"{file} (orientation flag {flag}) shows the scene another way up than "
-            f"{pair.clean.path} (flag {flag_of_clean}): it was turned once too often, or not at "
-            "all; turn it as the flags ask (EXIF) and save it without one"
-        )
-        return "", problem, None
-    if restored.shape == clean.shape:
-        otherwise = seen_otherwise(restored, clean)
-        if otherwise:
-            return "", f"{file} shows the scene of {pair.clean.path} {otherwise}", None
-        outlines = outline(restored), outline(clean)
-        alike = likeness(*outlines) >= LEAST
-        return pixel_hash(restored), "", None if alike else outlines
-    (height, width), (wanted_height, wanted_width) = restored.shape[:2], clean.shape[:2]
-    across, down = width / wanted_width, height / wanted_height
-    several = across * down > 1 and across.is_integer() and down.is_integer()
-    what = f", {across * down:.0f} pictures in one?" if several else ""
-    return (
-        "",
-        f"{file} is {width}x{height}{what}, but {pair.clean.path} is "
-        f"{wanted_width}x{wanted_height}",
-        None,
-    )
-
-
-def _apart(one: Image, other: Image) -> float:
-    """Return the mean absolute difference of two pictures; without an end for two sizes."""
-    if one.shape != other.shape:
-        return math.inf
-    return float(np.abs(one.astype(np.int16) - other).mean())
-
-
 def _copies(images: Sequence[tuple[PairInfo, str]]) -> str:
     """Return what has to be said of restored images that are a picture of their pair, or empty."""
     parts = []
@@ -227,18 +202,14 @@ def _fill_cell(
     pairs: PairSet,
     name: str,
     out: Path,
-    usable: Sequence[tuple[Pair, str]],
+    usable: Sequence[Restored],
     matched: Matched,
     problems: Sequence[str],
     copies: str,
     workers: int,
-    advance: Advance,
 ) -> None:
     infos = {info.id: info for info in pairs.manifest}
-    images = [
-        (pair.id, infos[pair.id].rainy_sha256 + infos[pair.id].clean_sha256 + sha256)
-        for pair, sha256 in usable
-    ]
+    images = [(each.pair.id, key_of_image(infos[each.pair.id], each.sha256)) for each in usable]
     parts = {
         "dataset": pairs.card.name,
         "entry": name,
@@ -248,25 +219,18 @@ def _fill_cell(
     }
     cell = RunResults(out).cell(pairs.card.name, name)
     if cell.fits(parts, images, is_complete(pairs, len(images))):
-        advance(len(images), name)
         return
     with CellStore(cell.folder, parts, tuple(PROTOCOLS), images) as store:
-        advance(len(store.done), name)
-        rest = [
-            _Restored(pair, infos[pair.id].clean_sha256, matched.files[pair.id], sha256)
-            for pair, sha256 in usable
-            if pair.id not in store.done
-        ]
+        rest = [each for each in usable if each.pair.id not in store.done]
         for image, scores in _scores(rest, workers):
             store.append(image, scores, None)
-            advance(1, name)
         scored = read_images_csv(cell.folder / "images.csv")
         store.complete(
             {
                 **summarise(pairs, name, scored),
                 "source": FOLDER_KIND,
                 "title": folder.resolve().name,
-                "lossy": sum(matched.files[pair.id].suffix.lower() in LOSSY for pair, _ in usable),
+                "lossy": sum(each.file.suffix.lower() in LOSSY for each in usable),
                 "copies": copies,
                 "left_out": [*pairs.left_out, *problems],
                 "options": {"device": "none", "precision": "fp32", "tile": 0},
@@ -275,25 +239,9 @@ def _fill_cell(
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Restored:
-    """A restored image's file and its pair, with the hashes from when they were checked."""
-
-    pair: Pair
-    clean_sha256: str
-    file: Path
-    sha256: str
-
-    def score(self) -> Scores:
-        restored = read_image(self.file)
-        if pixel_hash(restored) != self.sha256:
-            raise ImageError(self.file, CHANGED, hint="Run again.")
-        return score_all(restored, load_image(self.pair.clean, self.clean_sha256))
-
-
-def _scores(restored: Sequence[_Restored], workers: int) -> Iterator[tuple[str, Scores]]:
+def _scores(restored: Sequence[Restored], workers: int) -> Iterator[tuple[str, Scores]]:
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(restored), 4 * workers):  # few results wait, whatever the size
             part = restored[start : start + 4 * workers]
-            scored = pool.map(_Restored.score, part)
+            scored = pool.map(Restored.score, part)
             yield from ((each.pair.id, scores) for each, scores in zip(part, scored, strict=True))

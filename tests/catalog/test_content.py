@@ -49,7 +49,7 @@ WITHOUT_CARD = {"SPA-synthetic-videos-10": "spa-synthetic-videos-10"}
 LOADABLE = ("prenet", "brn", "sian", "spanet", "rescan")
 PAPERS = ("daiam", "spanet", "sian", "rranet", "nasnet")
 
-FIELD = re.compile(r"\{(\w+)(?::d)?\}")
+FIELD = re.compile(r"\{(\w+)(?::[d?])?\}")
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +232,29 @@ def test_the_three_rains_of_rainds_share_clean_images_and_nothing_else(registry,
         best = match_layouts(registry.datasets[f"rainds-real-{kind}"], tmp_path)[0]
         assert {pair.rainy.path.parent.name for pair in best.pairs} == {folder}
         assert [pair.id for pair in best.pairs] == ["2", "218"]
+
+
+@pytest.mark.parametrize("inside", ["", "test", "test_set", "RainDS_syn/test"])
+def test_both_series_of_rainds_syn_are_paired(registry, tmp_path, inside):
+    """Numbers of one series stand in the other, too: pie-7 is not 7."""
+    place = tmp_path / inside
+    for folder, kind in (
+        ("gt", "norain"),
+        ("rainstreak", "rain"),
+        ("raindrop", "rd"),
+        ("rainstreak_raindrop", "rd-rain"),
+    ):
+        (place / folder).mkdir(parents=True)
+        for name in (f"{kind}-7", f"{kind}-101", f"pie-{kind}-7"):
+            (place / folder / f"{name}.png").touch()
+    for kind, name in (("streak", "rain"), ("drop", "rd"), ("joint", "rd-rain")):
+        best = match_layouts(registry.datasets[f"rainds-syn-{kind}"], tmp_path)[0]
+        assert not best.problems and not best.unused_clean
+        assert {pair.id: (pair.rainy.path.name, pair.clean.path.name) for pair in best.pairs} == {
+            "7": (f"{name}-7.png", "norain-7.png"),
+            "101": (f"{name}-101.png", "norain-101.png"),
+            "pie-_7": (f"pie-{name}-7.png", "pie-norain-7.png"),
+        }
 
 
 def test_a_copy_of_test2800_with_one_too_many_is_not_paired_with_it(registry, tmp_path):

@@ -234,6 +234,20 @@ def test_tiff_of_a_compression_that_opencv_leaves_black_is_refused(compression, 
 
 
 @pytest.mark.timeout(10)
+@pytest.mark.parametrize("kind", [2, 11, 12])
+def test_tiff_whose_strips_begin_at_no_whole_number_is_refused(kind, tmp_path):
+    """A damaged byte makes the type of an offset a text or a floating-point number."""
+    out = io.BytesIO()
+    Pillow.fromarray(np.zeros((8, 8, 3), np.uint8)).save(out, "TIFF", compression="tiff_deflate")
+    data = bytearray(out.getvalue())
+    first = struct.unpack_from("<I", data, 4)[0]
+    for entry in range(first + 2, first + 2 + 12 * data[first], 12):
+        if struct.unpack_from("<H", data, entry)[0] == 273:  # StripOffsets
+            struct.pack_into("<H", data, entry + 2, kind)
+    with pytest.raises(ImageError):
+        decode_image(bytes(data), tmp_path / "x.tif")
+
+
 def test_tiff_that_claims_many_widths_is_refused_at_once(tmp_path):
     data = FILES["raw.tif"]
     for tag, count, value in ((256, 3, 8), (257, 1, 100_000_000)):

@@ -90,7 +90,7 @@ def test_other_encodings_are_called_by_name(folder, encoding, name, called):
         ("rainy/b.png list.txt", r"list\.txt: files that end with \.txt are not read"),
         ("x" * 100_000 + " y", r"expected .*x\.\.\."),
         (" , " * 500 + "x y", "expected a rainy"),
-        ("rainy/a.png clean/a.png", "repeats line 1"),
+        ("rainy/a.png clean/a.png", r"repeats line 1 \(rainy/a\.png\)"),
     ],
 )
 def test_a_line_that_is_no_pair_is_named(folder, line, message):

@@ -15,10 +15,12 @@ from rainbench.core.errors import CardError
 def as_regex(pattern):
     """The plain, exponential form: texts as short as can be, numbers as long as can be."""
     expression, at, seen = "", 0, set()
-    for field in re.finditer(r"\{(\w+)(:d)?\}", pattern):
+    for field in re.finditer(r"\{(\w+)(:[d?])?\}", pattern):
         expression += re.escape(pattern[at : field.start()])
-        name, number = field.groups()
-        new = rf"(?P<{name}>\d+)" if number else f"(?P<{name}>[^/]+?)"
+        name, kind = field.groups()
+        new = {":d": rf"(?P<{name}>\d+)", ":?": f"(?P<{name}>[^/]*?)"}.get(
+            kind, f"(?P<{name}>[^/]+?)"
+        )
         expression += f"(?P={name})" if name in seen else new
         seen.add(name)
         at = field.end()
@@ -26,6 +28,9 @@ def as_regex(pattern):
 
 
 OWN = [
+    "{a:?}rain-{id:d}.png",
+    "{a:?}_{b:?}.png",
+    "r/{a:?}",
     "{a}_{b}.png",
     "{a}-{a}.png",
     "{a}_{b:d}",
@@ -55,9 +60,12 @@ def test_every_pattern_is_read_as_before():
         numbers = {field.name for field in pattern.fields if field.number}
         for _ in range(150):
             name = re.sub(
-                r"\{(\w+)(:d)?\}",
+                r"\{(\w+)(:[d?])?\}",
                 lambda field: "".join(
-                    chance.choices("0123" if field[2] else "a_-1/", k=chance.randint(1, 4))
+                    chance.choices(
+                        "0123" if field[2] == ":d" else "a_-1/",
+                        k=chance.randint(field[2] != ":?", 4),
+                    )
                 ),
                 folded(text),
             )

@@ -1,6 +1,7 @@
 """Pairs without a truth: the same pixels, clean images of other scenes, swapped halves."""
 
 import logging
+import re
 import shutil
 
 import cv2
@@ -12,7 +13,8 @@ from small_pairs import card, picture, put, rained
 from rainbench.catalog.cards import Layout
 from rainbench.catalog.folders import content_root
 from rainbench.catalog.registry import load_registry
-from rainbench.core.errors import PairError
+from rainbench.catalog.schema import read_card
+from rainbench.core.errors import CardError, PairError
 from rainbench.core.images import read_image, write_png
 from rainbench.pairs.checks import inspect
 from rainbench.pairs.layouts import Pair, Source
@@ -157,7 +159,7 @@ def test_no_right_pair_is_suspected():
         for other, (_, clean) in enumerate(images):
             if rainy.shape == clean.shape:
                 found = inspect(pair, rainy, clean, streaks=True)
-                assert (found.outlines is None) is (index == other)
+                assert found.strange is (index != other)
                 assert not found.swapped
 
 
@@ -168,6 +170,25 @@ def test_pictures_below_the_window_of_ssim_are_noted(folder, caplog):
         load_pairs(card(), folder)
     assert "toy: 1 pair with a side below SSIM's window of 11 pixels" in caplog.text
     assert "rainy/2.png (32x8)" in caplog.text
+
+
+@pytest.mark.parametrize("half", ["rainy", "clean"])
+def test_a_pair_of_which_one_is_gray_is_named(folder, half, caplog):
+    file = folder / half / "2.png"
+    image = read_image(file)
+    write_png(file, image[..., 1].copy())
+    with caplog.at_level(logging.WARNING):
+        load_pairs(card(), folder)
+    assert "1 pair with one picture in gray" in caplog.text and str(file) in caplog.text
+
+
+def test_one_pattern_for_both_is_refused(tmp_path):
+    text = (content_root() / "datasets/rain12.toml").read_text(encoding="utf-8")
+    changed = re.sub(r'(?m)^clean = ".*"$', 'clean = "in/{id:d}.png"', text)
+    changed = re.sub(r'(?m)^rainy = ".*"$', 'rainy = "in/{id:d}.png"', changed)
+    (tmp_path / "rain12.toml").write_text(changed, encoding="utf-8")
+    with pytest.raises(CardError, match="for rainy and for clean, so each picture"):
+        read_card(tmp_path / "rain12.toml")
 
 
 def test_two_sizes_are_named(folder):

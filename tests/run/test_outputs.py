@@ -3,12 +3,14 @@
 import csv
 import json
 
+import cv2
 import numpy as np
 import pytest
 
 from rainbench.catalog.registry import load_registry
+from rainbench.core import images
 from rainbench.core.errors import RainbenchError
-from rainbench.core.images import read_image, write_png
+from rainbench.core.images import decode_image, read_image, write_png
 from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.load import load_pairs
 from rainbench.pairs.matching import match_outputs
@@ -17,6 +19,7 @@ from rainbench.report.golden import accept_run
 from rainbench.report.rows import build_rows
 from rainbench.report.tables import table_markdown
 from rainbench.run import outputs as module
+from rainbench.run import restored
 from rainbench.run.outputs import entry_name, score_folder
 
 
@@ -292,3 +295,58 @@ def test_one_picture_for_two_scenes_is_refused(outputs, toy, cards, tmp_path):
     pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
     with pytest.raises(RainbenchError, match=r"same picture as|does not show the scene"):
         score_folder(outputs, pairs, "mine", tmp_path / "run")
+
+
+def test_nothing_is_decoded_twice(outputs, toy, cards, tmp_path, monkeypatch):
+    """Each restored image and its clean one is read once, checked and scored."""
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    decoded = []
+
+    def counting(data, path):
+        decoded.append(path)
+        return decode_image(data, path)
+
+    monkeypatch.setattr(images, "decode_image", counting)
+    score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    assert len(decoded) == len(set(decoded)) == 10
+    before = (tmp_path / "out/cells/toy/theirs/images.csv").read_bytes()
+    monkeypatch.setattr(restored, "score_all", None)  # the second time nothing is scored, either
+    score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    assert len(decoded) == 20
+    assert (tmp_path / "out/cells/toy/theirs/images.csv").read_bytes() == before
+
+
+def test_what_lacks_and_what_cannot_be_scored_are_two_things(outputs, toy, cards, tmp_path):
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    first = outputs / "rain-001_out.png"
+    write_png(first, read_image(first)[:-2].copy())
+    deep = cv2.imencode(".png", np.zeros((32, 32, 3), np.uint16))[1]
+    (outputs / "rain-002_out.png").write_bytes(deep.tobytes())
+    with pytest.raises(RainbenchError, match=r": 2 images cannot be scored \(toy\):\n"):
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    (outputs / "rain-003_out.png").unlink()
+    said = r"does not hold all images of toy, and 2 images cannot be scored"
+    with pytest.raises(RainbenchError, match=said):
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+
+
+def test_a_picture_on_another_scale_is_named(outputs, toy, cards, tmp_path):
+    pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
+    file = outputs / "rain-003_out.png"
+    write_png(file, (read_image(file) > 90).astype(np.uint8))
+    with pytest.raises(RainbenchError) as caught:
+        score_folder(outputs, pairs, "theirs", tmp_path / "out")
+    assert f"{file}: the restored picture has 8-bit values of 0 and 1 only" in caught.value.message
+
+
+@pytest.mark.parametrize("names", [("input", "output"), ("derained", "gt"), ("a_result", "rainy")])
+def test_the_most_plausible_pattern_is_suggested(tmp_path, names):
+    meant = next(name for name in names if name in ("output", "derained", "a_result"))
+    for name in names:
+        for number in (1, 2):
+            (tmp_path / f"{number}_{name}.png").touch()
+    with pytest.raises(RainbenchError) as caught:
+        match_outputs(tmp_path, [pair("1", tmp_path), pair("2", tmp_path)])
+    assert f'--pattern "{{id}}_{meant}.png"' in caught.value.hint
+    shown = [line for line in caught.value.message.splitlines() if "2 of 2" in line]
+    assert meant in shown[0]
