@@ -19,6 +19,7 @@ from rainbench.commands.options import (
 )
 from rainbench.core.errors import CardError, RainbenchError, failing_alone
 from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.watch import watched
 
 SHOWN_LEAKS = 10
 
@@ -56,29 +57,34 @@ def command(
 
     Without NAMES: all cards, and whatever is found below --data and --weights.
     """
-    registry = open_registry(card_folders)
-    data_roots = tuple(readable_folders(data_roots))
-    weight_roots = tuple(readable_folders(weight_roots))
-    if leaks and any(name.startswith("-") for name in leaks):
-        raise RainbenchError(
-            f"--leaks takes the names of two data sets, but it was given {' and '.join(leaks)}",
-            hint="For example: --leaks rain100l rain100h --data DIR.",
-        )
-    if leaks:
-        _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
-        return
-    findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
-    for member in _members(registry, names):
-        if isinstance(member, DatasetCard):
-            findings += _check_dataset(member, list(data_roots), layout, asked=bool(names))
+    with watched() as watch:  # before anything large is loaded
+        registry = open_registry(card_folders)
+        data_roots = tuple(readable_folders(data_roots))
+        weight_roots = tuple(readable_folders(weight_roots))
+        if leaks and any(name.startswith("-") for name in leaks):
+            raise RainbenchError(
+                f"--leaks takes the names of two data sets, but it was given {' and '.join(leaks)}",
+                hint="For example: --leaks rain100l rain100h --data DIR.",
+            )
+        if leaks:
+            _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
+            return
+        findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
+        for member in _members(registry, names):
+            if how := watch.died.get(member.name):
+                findings.append({"name": member.name, "state": "wrong", "about": how})
+                continue
+            with watch.at(member.name):
+                if isinstance(member, DatasetCard):
+                    findings += _check_dataset(member, list(data_roots), layout, asked=bool(names))
+                else:
+                    findings += _check_entry(member, list(weight_roots), asked=bool(names))
+        if as_json:
+            show_json(findings)
         else:
-            findings += _check_entry(member, list(weight_roots), asked=bool(names))
-    if as_json:
-        show_json(findings)
-    else:
-        for finding in findings:
-            show(f"{finding['state']:9}{finding['name']:28}{finding['about']}")
-    ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
+            for finding in findings:
+                show(f"{finding['state']:9}{finding['name']:28}{finding['about']}")
+        ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
 
 
 def _members(registry: Registry, names: tuple[str, ...]) -> list[DatasetCard | Entry]:

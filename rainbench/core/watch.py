@@ -18,6 +18,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from functools import cached_property
 from types import FrameType
 from typing import Any
 
@@ -47,10 +48,10 @@ class Watch:
         self._what = ""
         self._at, self._done, self._left = (_Note(size) for size in (1 << 16, 1 << 20, 1 << 12))
 
-    @property
+    @cached_property
     def finished(self) -> frozenset[str]:
         """What processes of this call finished before one of them died."""
-        return frozenset(self._done.read() or ())
+        return frozenset(self._done.lines() if self.died else ())
 
     @contextlib.contextmanager
     def at(self, what: str, place: str = "") -> Iterator[None]:
@@ -73,7 +74,7 @@ class Watch:
 
     def has_finished(self, what: str) -> None:
         """Note that something need not be begun again."""
-        self._done.write(sorted({*self.finished, what}))
+        self._done.add_line(what)
 
     def leave(self, code: int) -> None:
         """Note that the work ended in order; what the process dies of now is of no account."""
@@ -167,7 +168,7 @@ def _how(code: int) -> str:
 
 
 class _Note:
-    """A small JSON document in memory that forked processes share."""
+    """A JSON document, or lines as far as there is room, in memory that forked processes share."""
 
     def __init__(self, size: int) -> None:
         self._memory = mmap.mmap(-1, size)
@@ -179,6 +180,17 @@ class _Note:
         self._memory[:8] = bytes(8)  # whoever dies half way has written nothing
         self._memory[8 : 8 + len(data)] = data
         self._memory[:8] = len(data).to_bytes(8, "big")
+
+    def add_line(self, text: str) -> None:
+        line = text.encode("utf-8", "surrogatepass") + b"\0"
+        end = 8 + int.from_bytes(self._memory[:8], "big")
+        if end + len(line) <= len(self._memory):
+            self._memory[end : end + len(line)] = line
+            self._memory[:8] = (end - 8 + len(line)).to_bytes(8, "big")
+
+    def lines(self) -> list[str]:
+        data = self._memory[8 : 8 + int.from_bytes(self._memory[:8], "big")]
+        return data.decode("utf-8", "surrogatepass").split("\0")
 
     def read(self) -> Any:  # noqa: ANN401
         length = int.from_bytes(self._memory[:8], "big")

@@ -8,7 +8,6 @@ import locale
 import logging.config
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -279,6 +278,13 @@ class Deaf(Pause):
         return Restoration(rainy)
 
 
+def limit_files():
+    """Let this process write nothing."""
+    import resource  # not on Windows
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
 def replace(module, name, by):
     """Replace what a module calls a name."""
     setattr(sys.modules[module], name, by)
@@ -305,7 +311,7 @@ MEDDLING = {
     "goes elsewhere": lambda: (os.chdir("/"), time.sleep(0.02)),
     "changes the environment": lambda: (os.environ.clear(), os.environ.update(RAINBENCH_PATH="/x")),
     "changes the mask": lambda: os.umask(0o777),
-    "limits files": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY)),
+    "limits files": lambda: limit_files(),
     "ignores signals": lambda: (
         signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, print),
     ),

@@ -60,6 +60,14 @@ def test_each_death_is_a_failed_row_and_the_others_are_done(rainbench, toy, tmp_
     assert not list(tmp_path.rglob(".*.part"))
 
 
+def test_check_tells_of_a_network_that_dies_when_it_is_made(rainbench, toy, deadly):
+    deadly("made", "segfault", at=0)
+    done = rainbench("check", "made", "identity", "toy", "--data", toy, "--json")
+    found = {each["name"]: each for each in json.loads(done.stdout)}
+    assert done.returncode == 1 and found["made"]["about"] == "its process died (SIGSEGV)"
+    assert found["identity"]["state"] == found["toy"]["state"] == "good"
+
+
 def test_a_crash_at_the_end_of_the_process_is_of_no_account(rainbench, toy, add_network):
     add_network("net", "CrashesAtExit")
     done = rainbench("run", "-b", "net", "-d", "toy", "--data", toy, "--out", "o", "--json")
