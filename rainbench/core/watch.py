@@ -97,7 +97,8 @@ class Watch:
             code, interrupts = _wait_for(child)
             left, at = self._left.read(), self._at.read()
             if left is not None:
-                raise SystemExit(code if code >= 0 else left)
+                ended = 130 if interrupts else left  # a signal may come while it winds up
+                raise SystemExit(code if code >= 0 else ended)
             if interrupts:
                 raise KeyboardInterrupt
             how = _how(code)
