@@ -108,6 +108,11 @@ def cli(verbose: int, quiet: bool) -> None:
 
     handler = Said()
     logger.handlers = [handler]
+    if verbose > 1:  # where native code was when the process dies of it
+        import faulthandler
+
+        with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
+            faulthandler.enable()
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.catalog.weights import find_weights
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import Advance, progress, unseen
+from rainbench.core.watch import Watch
 from rainbench.report.tables import write_tables
 from rainbench.run.evaluate import Outcome, run_plan
 from rainbench.run.options import RunOptions, resolve_options
@@ -112,7 +113,13 @@ def evaluate(
 
 
 def carry_out(
-    plan: Plan, out: Path, options: RunOptions, registry: Registry, *, advance: Advance = unseen
+    plan: Plan,
+    out: Path,
+    options: RunOptions,
+    registry: Registry,
+    *,
+    watch: Watch | None = None,
+    advance: Advance = unseen,
 ) -> tuple[list[Outcome], list[Row]]:
     """Run a plan in a folder that is locked, and write its tables, now and then on the way too.
 
@@ -121,6 +128,7 @@ def carry_out(
         out: The run's folder.
         options: How to compute.
         registry: The cards.
+        watch: Is told what is being worked on, see `rainbench.run.evaluate.run_plan`.
         advance: Called with how many images have just been finished, and of which cell.
 
     Returns:
@@ -131,7 +139,7 @@ def carry_out(
     """
     RunResults(out).write_plan(plan)
     outcomes, due = [], 0.0
-    for outcome in run_plan(plan, out, options, advance=advance):
+    for outcome in run_plan(plan, out, options, watch=watch, advance=advance):
         outcomes.append(outcome)
         if (before := time.monotonic()) >= due:
             write_tables(out, registry, final=False)

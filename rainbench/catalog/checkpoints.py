@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rainbench.core.errors import WeightsError
+from rainbench.core.errors import WeightsError, told
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,9 +86,11 @@ def load_checkpoint(path: Path) -> object:
     except Exception as error:  # readers raise whatever a damaged file makes them
         if isinstance(error, pickle.UnpicklingError) and _is_pickled(path):
             raise _refused(path, str(error)) from None
-        said = (str(error).splitlines() or [""])[0][:160]
+        said = ""
+        if not isinstance(error, pickle.UnpicklingError):  # of which PyTorch says a page
+            said = f": {told(error)[:160]}"
         raise WeightsError(
-            f"{path}: cannot be read as weights: {type(error).__name__}: {said}",
+            f"{path}: cannot be read as weights{said}",
             hint="The file is cut short, damaged or of another kind: fetch it again.",
         ) from None
 
@@ -113,12 +115,11 @@ def _is_pickled(path: Path) -> bool:
 
 def _refused(path: Path, said: str) -> WeightsError:
     named = re.search(r"GLOBAL (\S+)", said)
-    what = f" ({named[1]})" if named else ""
-    detail = "" if named else f" ({said.splitlines()[0][:120]})"
+    what = f"holds more than tensors ({named[1]})" if named else "is no checkpoint of PyTorch's own"
     return WeightsError(
-        f"{path}: holds more than tensors{what} and was refused; nothing of it was run",
+        f"{path}: {what} and was refused; nothing of it was run",
         hint="A pickle can run any code. Ask its author for a .safetensors file, or, if you trust "
-        f"it, load it in a program of yours and save the state dict alone.{detail}",
+        "it, load it in a program of yours and save the state dict alone.",
     )
 
 

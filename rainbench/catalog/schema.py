@@ -75,6 +75,13 @@ def _check_dataset(card: DatasetCard, file: Path) -> None:
 
 
 def _check_layout(layout: Layout, file: Path) -> None:
+    if layout.rainy and layout.rainy == layout.clean:
+        raise CardError(
+            f'{file}: rainy and clean of layout "{layout.name}" are the same pattern, '
+            f'"{layout.rainy}": every rainy image would be its own truth',
+            hint="Say in clean where the clean images lie; files that hold both halves side by "
+            "side are `combined`.",
+        )
     patterns = {}
     for key in ("rainy", "clean", "combined", "list_file"):
         text = getattr(layout, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -16,8 +17,9 @@ from rainbench.commands.options import (
     open_registry,
     weights_option,
 )
-from rainbench.core.errors import RainbenchError, failing_alone
+from rainbench.core.errors import CardError, RainbenchError, failing_alone
 from rainbench.core.progress import progress, say, show, show_json
+from rainbench.core.watch import watched
 
 SHOWN_LEAKS = 10
 
@@ -55,30 +57,45 @@ def command(
 
     Without NAMES: all cards, and whatever is found below --data and --weights.
     """
-    registry = open_registry(card_folders)
-    data_roots = tuple(readable_folders(data_roots))
-    weight_roots = tuple(readable_folders(weight_roots))
-    if leaks and any(name.startswith("-") for name in leaks):
-        raise RainbenchError(
-            f"--leaks takes the names of two data sets, but it was given {' and '.join(leaks)}",
-            hint="For example: --leaks rain100l rain100h --data DIR.",
-        )
-    if leaks:
-        _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
-        return
-    findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
-    everything: list[DatasetCard | Entry] = [*registry.datasets.values(), *registry.entries()]
-    for member in registry.members(names) if names else everything:
-        if isinstance(member, DatasetCard):
-            findings += _check_dataset(member, list(data_roots), layout, asked=bool(names))
+    with watched() as watch:  # before anything large is loaded
+        registry = open_registry(card_folders)
+        data_roots = tuple(readable_folders(data_roots))
+        weight_roots = tuple(readable_folders(weight_roots))
+        if leaks and any(name.startswith("-") for name in leaks):
+            raise RainbenchError(
+                f"--leaks takes the names of two data sets, but it was given {' and '.join(leaks)}",
+                hint="For example: --leaks rain100l rain100h --data DIR.",
+            )
+        if leaks:
+            _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
+            return
+        findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
+        for member in _members(registry, names):
+            if how := watch.died.get(member.name):
+                findings.append({"name": member.name, "state": "wrong", "about": how})
+                continue
+            with watch.at(member.name):
+                if isinstance(member, DatasetCard):
+                    findings += _check_dataset(member, list(data_roots), layout, asked=bool(names))
+                else:
+                    findings += _check_entry(member, list(weight_roots), asked=bool(names))
+        if as_json:
+            show_json(findings)
         else:
-            findings += _check_entry(member, list(weight_roots), asked=bool(names))
-    if as_json:
-        show_json(findings)
-    else:
-        for finding in findings:
-            show(f"{finding['state']:9}{finding['name']:28}{finding['about']}")
-    ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
+            for finding in findings:
+                show(f"{finding['state']:9}{finding['name']:28}{finding['about']}")
+        ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
+
+
+def _members(registry: Registry, names: tuple[str, ...]) -> list[DatasetCard | Entry]:
+    """Return what to check: all, or what is named but for the cards that are among the problems."""
+    if not names:
+        return [*registry.datasets.values(), *registry.entries()]
+    chosen: dict[str, DatasetCard | Entry] = {}
+    for name in names:
+        with contextlib.suppress(CardError):
+            chosen |= {member.name: member for member in registry.members([name])}
+    return list(chosen.values())
 
 
 def _check_dataset(
@@ -92,7 +109,8 @@ def _check_dataset(
     if not copies:
         absent = {"name": card.name, "state": "absent", "about": how_to_get_dataset(card)}
         return [absent] if asked else []
-    findings = []
+    findings: list[tuple[Path, dict[str, str]]] = []
+    good: list[Path] = []
     for folder in copies:
         try:
             check_protocol(card)
@@ -101,10 +119,17 @@ def _check_dataset(
                 pairs = load_pairs(card, folder, layout=layout, advance=advance)
             variant = f", {pairs.variant.name} copy: {pairs.variant.note}" if pairs.variant else ""
             about = f'{len(pairs.pairs)} pairs, layout "{pairs.layout}"{variant} ({folder})'
-            findings.append({"name": card.name, "state": "good", "about": about})
+            findings.append((folder, {"name": card.name, "state": "good", "about": about}))
+            good.append(folder.resolve())
         except RainbenchError as error:
-            findings.append({"name": card.name, "state": "wrong", "about": str(error)})
-    return findings
+            findings.append((folder, {"name": card.name, "state": "wrong", "about": str(error)}))
+    # An archive unpacked into a folder of its own name: the outer one is no copy.
+    around = {parent for folder in good for parent in folder.parents}
+    return [
+        finding
+        for folder, finding in findings
+        if finding["state"] == "good" or folder.resolve() not in around
+    ]
 
 
 def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
@@ -118,7 +143,7 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
         absent = {"name": entry.name, "state": "absent", "about": how_to_get}
         return [absent] if asked else []
     try:
-        with failing_alone(entry.name), isolated():
+        with failing_alone(entry.name), isolated(entry.name):
             build_network(entry, file)
     except RainbenchError as error:
         return [{"name": entry.name, "state": "wrong", "about": str(error)}]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from rainbench.catalog.registry import Registry
 from rainbench.commands.options import PLACE, cards_option, data_option, json_option, open_registry
@@ -56,7 +57,9 @@ Examples:
 @cards_option
 @click.option("--limit", type=click.IntRange(min=1), help="Only the first N images of each set.")
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     *,
     datasets: tuple[str, ...],
     paper: str,
@@ -78,6 +81,7 @@ def command(
     """
     from rainbench.report.identify import agreeing_family, rank
 
+    _refuse_what_would_be_dropped(ctx)
     registry = open_registry(card_folders)
     names = [card.name for card in registry.datasets_of(datasets)]
     if psnr or ssim:
@@ -106,6 +110,22 @@ def command(
         _print(targets, ranked, agreement)
         for remark in partial:
             say(f"Warning: {remark}: the published number is a mean over all images")
+
+
+def _refuse_what_would_be_dropped(ctx: click.Context) -> None:
+    """Refuse options of which one would be passed over: the number comes from one place."""
+    given = {
+        name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    numbers, rows = sorted(given & {"psnr", "ssim"}), sorted(given & {"paper", "table", "method"})
+    if numbers and rows:
+        raise RainbenchError(
+            f"--{rows[0]} and --{numbers[0]} contradict each other: both say which number is meant",
+            hint="Give a paper's number by --paper, --table and --method, or any other by --psnr "
+            "and --ssim.",
+        )
+    if "pattern" in given and "outputs" not in given:
+        raise RainbenchError("--pattern is about the files of --outputs", hint="Give --outputs.")
 
 
 def _given(name: str, psnr: str | None, ssim: str | None) -> Published:

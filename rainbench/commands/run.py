@@ -25,6 +25,7 @@ from rainbench.commands.options import (
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
+from rainbench.core.watch import watched
 
 if TYPE_CHECKING:
     from rainbench.report.rows import Row
@@ -117,55 +118,58 @@ def command(
     CONFIG is a TOML file of options, as --save-config writes it: baseline = ["prenet"], dataset =
     ["rain100l"], data = ["data"], limit = 10. What is given beside it counts before it.
     """
-    from rainbench.api.evaluation import carry_out
-    from rainbench.catalog.folders import readable_folders
-    from rainbench.run.cost import estimate_seconds
-    from rainbench.run.options import resolve_options
-    from rainbench.run.plan import choose, make_plan
-    from rainbench.run.results import lock_run
-
     if not (everything or baselines or datasets):
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
-    options = resolve_options(device, precision, tile, threads, overlap)
-    registry = open_registry(card_folders)
-    for problem in registry.problems:
-        say(f"Left out: {problem}")
-    # Before the run's folder is made: a slip of the pen leaves nothing behind.
-    choose(baselines, registry.entries)
-    choose(datasets, registry.datasets_of)
-    data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
-    if save_config is not None:
-        write_config(ctx, save_config)
-    with nullcontext() if dry_run else lock_run(out):
-        with progress("pairs checked", None, quiet=as_json) as advance:
-            plan = make_plan(
-                registry,
-                datasets=datasets,
-                baselines=baselines,
-                data_roots=data_folders,
-                weight_roots=weight_folders,
-                layout=layout,
-                limit=limit,
-                allow_partial=allow_partial,
-                advance=advance,
-            )
-        seconds = estimate_seconds(plan, options)
-        _print_plan(plan, options, out, seconds, named=bool(datasets))
-        if dry_run:
-            if as_json:
-                show_json(_plan_dict(plan, options, seconds))
-            return
-        total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
-        with progress("images", total, quiet=as_json) as advance:
-            outcomes, rows = carry_out(plan, out, options, registry, advance=advance)
-    _print_summary(outcomes, rows, out, as_json=as_json)
-    failed = any(outcome.state == "failed" for outcome in outcomes)
-    unusable = plan.unusable or registry.problems or (datasets and plan.absent)
-    if not plan.runnable and (unusable or baselines):
-        ctx.exit(2)
-    ctx.exit(1 if failed or unusable else 0)
+    with watched() as watch:  # before anything large is loaded
+        from rainbench.api.evaluation import carry_out
+        from rainbench.catalog.folders import readable_folders
+        from rainbench.run.cost import estimate_seconds
+        from rainbench.run.options import resolve_options
+        from rainbench.run.plan import choose, make_plan
+        from rainbench.run.results import lock_run
+
+        options = resolve_options(device, precision, tile, threads, overlap)
+        registry = open_registry(card_folders)
+        for problem in registry.problems:
+            say(f"Left out: {problem}")
+        # Before the run's folder is made: a slip of the pen leaves nothing behind.
+        choose(baselines, registry.entries)
+        choose(datasets, registry.datasets_of)
+        data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
+        if save_config is not None:
+            write_config(ctx, save_config)
+        with nullcontext() if dry_run else lock_run(out):
+            with progress("pairs checked", None, quiet=as_json) as advance:
+                plan = make_plan(
+                    registry,
+                    datasets=datasets,
+                    baselines=baselines,
+                    data_roots=data_folders,
+                    weight_roots=weight_folders,
+                    layout=layout,
+                    limit=limit,
+                    allow_partial=allow_partial,
+                    advance=advance,
+                )
+            seconds = estimate_seconds(plan, options)
+            _print_plan(plan, options, out, seconds, named=bool(datasets))
+            if dry_run:
+                if as_json:
+                    show_json(_plan_dict(plan, options, seconds))
+                return
+            total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
+            with progress("images", total, quiet=as_json) as advance:
+                outcomes, rows = carry_out(
+                    plan, out, options, registry, watch=watch, advance=advance
+                )
+        _print_summary(outcomes, rows, out, as_json=as_json)
+        failed = any(outcome.state == "failed" for outcome in outcomes)
+        unusable = plan.unusable or registry.problems or (datasets and plan.absent)
+        if not plan.runnable and (unusable or baselines):
+            ctx.exit(2)
+        ctx.exit(1 if failed or unusable else 0)
 
 
 def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, named: bool) -> None:

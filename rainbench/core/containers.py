@@ -167,7 +167,12 @@ def _check_png(data: bytes, path: Path, *, deep: bool) -> None:
         if len(checksum) < 4:
             raise cut
         if zlib.crc32(kind + body) != int.from_bytes(checksum, "big"):
-            raise ImageError(path, f"is a damaged PNG: the checksum of {kind!r} is wrong")
+            chunk = kind.decode("ascii", "replace")
+            raise ImageError(
+                path,
+                f"is a damaged PNG: the checksum of its part {chunk} is wrong",
+                hint="The copy or download was damaged: fetch again.",
+            )
         if kind == b"IHDR" and length == 13:
             width, height, depth, colours = struct.unpack(">IIBB", body[:10])
             _check_size(width, height, path)

@@ -1,28 +1,39 @@
 """Somebody's network is called here: what it changes for the whole process is put back.
 
 A network that sets the default precision, the working folder or a seed would otherwise change the
-numbers of those after it, or where they are written.
+numbers of those after it, or where they are written. A function of Python, NumPy or PyTorch that it
+replaces is put back too, at once and with a warning: else the same network would have other numbers
+on the second data set.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import random
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
+from rainbench.networks.process_state import STATES, names, put_names_back
+from rainbench.networks.streams import streams_lent
+
+_LOG = logging.getLogger(__name__)
+
+_TOLD: set[tuple[str, str]] = set()
+
 
 @contextlib.contextmanager
-def isolated() -> Iterator[None]:
+def isolated(who: str = "a network") -> Iterator[None]:
     """Put back the state of the process afterwards; what is printed goes to standard error.
 
     ``os._exit``, which would end a run as if it were done, raises `SystemExit` instead.
+
+    Args:
+        who: Its name, for what is said of functions that it replaces.
 
     Example:
         >>> with isolated():
@@ -30,36 +41,43 @@ def isolated() -> Iterator[None]:
         >>> torch.get_default_dtype()
         torch.float32
     """
-    folder, places = _folder(), list(sys.path)
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    gradients, threads = torch.is_grad_enabled(), torch.get_num_threads()
-    deterministic, only_warn = _determinism()
-    backends = _backends()
-    chance = torch.get_rng_state(), np.random.get_state(), random.getstate()  # noqa: NPY002
+    known = names()
+    states = [read() for read, _ in STATES]
+    chance = torch.get_rng_state(), np.random.get_state()  # noqa: NPY002
     ends = [(module, module._exit) for module in (os, sys.modules[os.name])]
     try:
         for module, end in ends:
             module._exit = _refused(end)  # type: ignore[attr-defined]
-        with contextlib.redirect_stdout(sys.stderr):  # `--json` is for machines
+        with streams_lent():
             yield
     finally:
         for module, end in ends:
             module._exit = end  # type: ignore[attr-defined]
-        sys.path[:] = [*places, *(place for place in sys.path if place not in places)]
-        if folder != _folder() and folder:
-            os.chdir(folder)
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            torch.set_default_device(device)
-        torch.set_grad_enabled(gradients)
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        if _determinism() != (deterministic, only_warn):  # the call loads PyTorch's compiler
-            torch.use_deterministic_algorithms(deterministic, warn_only=only_warn)
-        _set_backends(backends)
+        for name in put_names_back(known):
+            if (who, name) not in _TOLD:
+                _TOLD.add((who, name))
+                _LOG.warning("%s replaced %s for all networks: it was put back", who, name)
+        for (read, write), before in zip(STATES, states, strict=True):
+            _put_back(read, write, before)
         torch.set_rng_state(chance[0])
         np.random.set_state(chance[1])  # noqa: NPY002
-        random.setstate(chance[2])
+
+
+def _put_back(
+    read: Callable[[], Any],
+    write: Callable[[Any], object],
+    before: Any,  # noqa: ANN401
+) -> None:
+    """Set a part of the state where it has changed, or can no longer be asked for."""
+    try:
+        changed = read() != before
+    except Exception:
+        changed = True
+    if changed:
+        try:
+            write(before)
+        except Exception:
+            _LOG.debug("a network's change cannot be put back", exc_info=True)
 
 
 def _refused(end: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
@@ -72,25 +90,3 @@ def _refused(end: Callable[[int], NoReturn]) -> Callable[[int], NoReturn]:
         raise SystemExit(f"os._exit({status})")
 
     return refuse
-
-
-def _determinism() -> tuple[bool, bool]:
-    enabled = torch.are_deterministic_algorithms_enabled()
-    return enabled, torch.is_deterministic_algorithms_warn_only_enabled()
-
-
-def _folder() -> str:
-    try:
-        return str(Path.cwd())
-    except OSError:  # it was removed
-        return ""
-
-
-def _backends() -> tuple[bool, ...]:
-    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    return cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, cublas.allow_tf32
-
-
-def _set_backends(state: tuple[bool, ...]) -> None:
-    cudnn, cublas = torch.backends.cudnn, torch.backends.cuda.matmul
-    cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, cublas.allow_tf32 = state

@@ -111,7 +111,7 @@ def compare_run(
         drifts += moved
         guarded += compared
         broken += [(name, missing)] if missing else []
-    broken += [("run.json", problem) for problem in results.problems if "run.json:" in problem]
+    broken += [("the run", problem) for problem in results.own_problems]
     least = max(wanted, 1) if golden is not None else wanted
     return Comparison(tuple(rows), tuple(drifts), guarded, least, tuple(stale), tuple(broken))
 

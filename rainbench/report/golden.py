@@ -122,12 +122,14 @@ def accept_run(out: Path, golden: Path, *, replace: bool = False) -> list[Accept
         golden: The folder of golden numbers.
         replace: Whether golden numbers that exist and differ are replaced.
     """
-    return [_accept_cell(cell, golden, replace=replace) for cell in RunResults(out).cells()]
+    results = RunResults(out)
+    wrong = next(iter(results.own_problems), "")
+    return [_accept_cell(cell, golden, wrong, replace=replace) for cell in results.cells()]
 
 
-def _accept_cell(cell: CellResult, golden: Path, *, replace: bool) -> Accepted:
+def _accept_cell(cell: CellResult, golden: Path, wrong: str, *, replace: bool) -> Accepted:
     label, entry = cell.label, cell.entry
-    if reason := _unfit(cell):
+    if reason := wrong or _unfit(cell):
         return Accepted(label, entry, "left out", reason)
     file = golden_file(label, entry, golden)
     there = file.exists()
@@ -283,11 +285,22 @@ def _worst(golden: Golden, protocol: str, scores: Mapping[str, Scores]) -> tuple
             compared += then is not None
             excess = _distance(now, then) / allowed
             if excess > 1:
-                moved.append((excess, f"{metric} of image {image} was {then}, is {now}"))
+                moved.append(
+                    (excess, _movement(golden.file, f"{metric} of image {image}", now, then))
+                )
     if not moved:
         return "", compared
     images = count_of(len(golden.values), "image")
     return f"{max(moved)[1]} ({count_of(len(moved), 'value')} of {images} moved)", compared
+
+
+def _movement(file: Path, what: str, now: float | None, then: float | None) -> str:
+    if _distance(now, then) < math.inf:
+        return f"{what} was {then}, is {now}"
+    again = "run again, or accept the numbers again with `rainbench accept --replace`"
+    if _distance(then, None) == 0:
+        return f"{file}: holds no {what}, which the run has: {now}: {again}"
+    return f"the run has no {what}, but {file} holds {then}: {again}"
 
 
 def _distance(now: float | None, then: float | None) -> float:

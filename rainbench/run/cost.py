@@ -67,7 +67,7 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
         small, large = COUNTED_SIDES
         # Not in inference mode: there some networks go over large pictures in parts on a CPU.
         try:
-            with failing_alone(entry.name), isolated():
+            with failing_alone(entry.name), isolated(entry.name):
                 network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
                 few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
         except RainbenchError:

@@ -10,21 +10,24 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError, StoreError, failing_alone
+from rainbench.core.files import writing
 from rainbench.core.images import Image
 from rainbench.core.machine import device_kind, usable_cores
 from rainbench.core.progress import Advance, unseen
+from rainbench.core.watch import Watch
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
 from rainbench.run.cost import peak_bytes
+from rainbench.run.documents import write_json
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
@@ -62,6 +65,7 @@ def run_plan(
     options: RunOptions,
     *,
     advance: Advance = unseen,
+    watch: Watch | None = None,
 ) -> Iterator[Outcome]:
     """Run cell after cell of a plan; one that fails becomes an outcome with its reason.
 
@@ -70,22 +74,44 @@ def run_plan(
         out: The run's folder.
         options: How to compute.
         advance: Called with how many images have just been finished, and of which cell.
+        watch: Is told of the cell and the image that are being worked on; a cell that a process
+            died of before fails with what it knows.
 
     Raises:
         StoreError: The run's folder cannot be written at all: everything else would fail too.
     """
+    watch = watch or Watch()
     for cell in plan.cells:
+        what = f"{cell.entry.name} on {cell.pairs.label}"
         if cell.missing:
             yield Outcome(cell, "missing", cell.missing)
             continue
         try:
-            with failing_alone(f"{cell.entry.name} on {cell.pairs.label}"):
-                outcome = run_cell(cell, out, options, advance=advance)
+            with failing_alone(what), watch.at(what, "before its first image"):
+                outcome = _after_death(cell, out, watch.died.get(what, "")) or run_cell(
+                    cell, out, options, advance=advance, watch=watch
+                )
         except StoreError:
             raise
         except RainbenchError as error:
             outcome = Outcome(cell, "failed", error.message, error.hint)
+        if outcome.state == "kept" and what in watch.finished:  # by a process that died since
+            outcome = Outcome(cell, "done")
+        elif outcome.state == "done":
+            watch.has_finished(what)
         yield outcome
+
+
+def _after_death(cell: PlannedCell, out: Path, how: str) -> Outcome | None:
+    """Return that a cell failed, and note it in its folder, where a process died of it."""
+    if not how:
+        return None
+    folder = RunResults(out).cell(cell.pairs.card.name, cell.entry.name).folder
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "failed.json", {"reason": how})
+    hint = "`rainbench -vv run` with this entry alone shows where in its code that was."
+    return Outcome(cell, "failed", how, hint)
 
 
 def run_cell(
@@ -94,6 +120,7 @@ def run_cell(
     options: RunOptions,
     *,
     advance: Advance = unseen,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Score one entry on one data set, continuing where an earlier run stopped.
 
@@ -115,7 +142,7 @@ def run_cell(
         predictor = Predictor(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
         remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
-        for image, scores, seconds in _scored(remaining, predictor, protocols):
+        for image, scores, seconds in _scored(remaining, predictor, protocols, watch):
             store.append(image, scores, seconds)
             advance(1, what)
         scored = read_images_csv(result.folder / "images.csv")
@@ -131,13 +158,18 @@ def run_cell(
 
 
 def _scored(
-    pairs: Sequence[tuple[Pair, PairInfo]], predictor: Predictor, protocols: Sequence[str]
+    pairs: Sequence[tuple[Pair, PairInfo]],
+    predictor: Predictor,
+    protocols: Sequence[str],
+    watch: Watch | None = None,
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:
         waiting: deque[tuple[str, Future[Scores], float]] = deque()
         try:
             for pair, rainy, clean in _read_ahead(pairs, readers):
+                if watch:
+                    watch.now(f"at {pair.rainy.path}")
                 started = time.perf_counter()
                 restored = predict_pair(predictor, pair, rainy)
                 seconds = time.perf_counter() - started
@@ -187,9 +219,17 @@ def _read_ahead(
 ) -> Iterator[tuple[Pair, Image, Image]]:
     ahead: deque[tuple[Pair, Future[tuple[Image, Image]]]] = deque()
     for pair, info in pairs:
-        ahead.append((pair, readers.submit(load_pair, pair, info)))
+        # Where a network goes meanwhile, relative paths would lead elsewhere.
+        ahead.append((pair, readers.submit(load_pair, _absolute(pair), info)))
         if len(ahead) > READ_AHEAD:
             first, job = ahead.popleft()
             yield first, *job.result()
     for first, job in ahead:
         yield first, *job.result()
+
+
+def _absolute(pair: Pair) -> Pair:
+    rainy, clean = (
+        replace(source, path=source.path.absolute()) for source in (pair.rainy, pair.clean)
+    )
+    return replace(pair, rainy=rainy, clean=clean)

@@ -71,7 +71,7 @@ class Predictor:
         self.options = options
         self._device = torch.device(options.device)
         _fix_arithmetic(options)
-        with failing_alone(f"{entry.name}: cannot be built"), isolated():
+        with failing_alone(f"{entry.name}: cannot be built"), isolated(entry.name):
             network = build_network(entry, weights)
             if options.device == "mps" and _has_doubles(network):
                 _LOG.warning("%s: works in float64, which mps has not: on the CPU", entry.name)
@@ -154,7 +154,7 @@ class Predictor:
         height, width = rainy.shape[1:3]
         name = self.entry.name
         try:
-            with isolated(), torch.inference_mode(), self._autocast():
+            with isolated(name), torch.inference_mode(), self._autocast():
                 restored = self._restore_tensor(self._to_tensor(rainy))
                 finite = bool(torch.isfinite(restored).all())
                 result = restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()

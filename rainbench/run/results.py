@@ -21,7 +21,6 @@ import contextlib
 import csv
 import hashlib
 import io
-import json
 import math
 import os
 import statistics
@@ -31,10 +30,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.files import lock_folder, read_regular_file, write_atomically, writing
+from rainbench.core.files import is_file, lock_folder, read_regular_file, write_atomically, writing
 from rainbench.core.resume import key_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.manifest import manifest_csv
+from rainbench.run.documents import hash_of, read_json, write_json
 from rainbench.run.key import stale_reason
 from rainbench.run.scores import (
     LARGEST_FILE,
@@ -55,6 +55,7 @@ WARM_UP = 3
 """Images whose times are left out of the median, where there are three times as many."""
 
 DAMAGED = "is damaged: run again"
+GONE = "is missing: run again"
 
 
 class RunResults:
@@ -96,13 +97,29 @@ class RunResults:
     @property
     def problems(self) -> list[str]:
         """What in the folder is not to be trusted, a sentence each."""
-        found = [cell.problem for cell in self.cells() if cell.problem]
-        if os.path.lexists(self.folder / "run.json") and self._missing() is None:
-            found.append(f"{self.folder / 'run.json'}: {DAMAGED}")
-        return found
+        return [cell.problem for cell in self.cells() if cell.problem] + self.own_problems
+
+    @property
+    def own_problems(self) -> list[str]:
+        """The same of the files beside the cells: ``run.json`` and the manifests."""
+        file = self.folder / "run.json"
+        record = read_json(file) or {}
+        # Restored images of somebody else's are scored without them.
+        sets = {c.dataset for c in self.cells() if c.parts.get("source") != FOLDER_KIND}
+        if not os.path.lexists(file):
+            return [f"{file}: {GONE}"] if sets else []
+        hashes = record.get("manifests", {})
+        if self._missing() is None or not isinstance(hashes, dict):
+            return [f"{file}: {DAMAGED}"]
+        manifests = {self.folder / "manifests" / f"{name}.csv": hashes.get(name) for name in sets}
+        return [
+            f"{manifest}: {DAMAGED if os.path.lexists(manifest) else GONE}"
+            for manifest, sha256 in sorted(manifests.items())
+            if hash_of(manifest) != sha256 and (sha256 or not is_file(manifest))
+        ]
 
     def _missing(self) -> list[tuple[str, str, str]] | None:
-        cells = (_read_json(self.folder / "run.json") or {}).get("missing")
+        cells = (read_json(self.folder / "run.json") or {}).get("missing")
         if not isinstance(cells, list):
             return None
         found = [tuple(cell) for cell in cells if isinstance(cell, list) and len(cell) == 3]
@@ -122,12 +139,15 @@ class RunResults:
             "unusable": [(card.name, reason) for card, reason in plan.unusable],
         }
         manifests = self.folder / "manifests"
+        before = (read_json(self.folder / "run.json") or {}).get("manifests")
+        hashes = dict(before) if isinstance(before, dict) else {}
         with writing(self.folder):
             manifests.mkdir(parents=True, exist_ok=True)
-            write_json(self.folder / "run.json", record)
             for pairs in {cell.pairs.card.name: cell.pairs for cell in cells}.values():
-                text = manifest_csv(pairs.manifest)
-                write_atomically(manifests / f"{pairs.card.name}.csv", text.encode())
+                data = manifest_csv(pairs.manifest).encode("utf-8", "surrogateescape")
+                hashes[pairs.card.name] = hashlib.sha256(data).hexdigest()
+                write_atomically(manifests / f"{pairs.card.name}.csv", data)
+            write_json(self.folder / "run.json", {**record, "manifests": hashes})
 
 
 def _begun(folder: Path) -> Iterator[Path]:
@@ -149,12 +169,12 @@ class CellResult:
     @cached_property
     def claim(self) -> dict[str, Any] | None:
         """What ``cell.json`` says, whether or not ``images.csv`` bears it out."""
-        return _read_json(self.folder / "cell.json")
+        return read_json(self.folder / "cell.json")
 
     @cached_property
     def parts(self) -> dict[str, Any]:
         """What the numbers depend on; empty where nothing says it."""
-        return _read_json(self.folder / "key.json") or {}
+        return read_json(self.folder / "key.json") or {}
 
     @cached_property
     def scores(self) -> dict[str, Scores]:
@@ -182,9 +202,11 @@ class CellResult:
             return f"{place}/cell.json: {DAMAGED}"
         if wrong := wrong_in_summary(self.claim):
             return f"{place}/cell.json: {wrong}: run again"
-        of = self.claim.get("dataset", self.dataset), self.claim.get("entry", self.entry)
+        of = self.claim["dataset"], self.claim["entry"]
         if of != (self.dataset, self.entry):
             return f"{place}/cell.json: is of {of[1]} on {of[0]}, not of its folder: run again"
+        if "images_sha256" in self.claim and key_of(self.parts) != self.claim["key"]:
+            return f"{place}/key.json: is not what cell.json was written for: run again"
         if not self._is_borne_out(self.claim):
             return f"{place}/images.csv: is not what cell.json was written for: run again"
         wrong = disagreement(self.claim, self.scores)
@@ -221,7 +243,7 @@ class CellResult:
     @property
     def failure(self) -> str:
         """Why a cell is not complete."""
-        said = (_read_json(self.folder / "failed.json") or {}).get("reason")
+        said = (read_json(self.folder / "failed.json") or {}).get("reason")
         return (
             self.problem
             or (said if isinstance(said, str) else "")
@@ -285,16 +307,3 @@ def lock_run(out: Path) -> Iterator[None]:
     """
     with lock_folder(out, "run"):
         yield
-
-
-def write_json(file: Path, content: Mapping[str, object]) -> None:
-    """Write one of a run's JSON files, whole or not at all."""
-    write_atomically(file, (json.dumps(content, indent=1, sort_keys=True) + "\n").encode())
-
-
-def _read_json(file: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(read_regular_file(file, LARGEST_FILE).decode())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None

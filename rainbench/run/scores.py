@@ -27,6 +27,8 @@ Scores = Mapping[str, Score]
 
 _FIELDS: Mapping[str, tuple[type, ...]] = {
     "key": (str,),
+    "dataset": (str,),
+    "entry": (str,),
     "images": (int,),
     "means": (dict,),
     "variant": (str,),

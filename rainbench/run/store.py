@@ -20,7 +20,8 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import escape_formula, unescape_formula
 from rainbench.core.files import read_regular_file, write_atomically, writing
 from rainbench.core.resume import file_hash, key_of
-from rainbench.run.results import CellResult, write_json
+from rainbench.run.documents import write_json
+from rainbench.run.results import CellResult
 from rainbench.run.scores import LARGEST_FILE, Scores, format_image, format_rows
 
 TIMING_HEADER = "image,seconds,lines\n"

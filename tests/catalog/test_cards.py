@@ -119,6 +119,7 @@ def test_a_short_hash(tmp_path):
     ("old", "new", "message"),
     [
         ('rainy = "input/{id:d}.png"', "", "must have either rainy and clean"),
+        ('"target/{id:d}.png"', '"input/{id:d}.png"', "its own truth\n  Say in clean where"),
         ('["streaks"]', '["steaks"]', r"degradation\[0\] is 'steaks'"),
         ("[[64, 48]]", "[[64, 48, 3]]", r"sizes\[0\] must be a list of 2"),
         ('split = "test"', 'split = "tset"', "split is 'tset'"),

@@ -138,3 +138,22 @@ def test_every_command_takes_the_papers_names(rainbench, tmp_path):
     assert done.returncode == 2 and "rain800 is a data set" in done.stderr
     done = rainbench("check", "--leaks", "rain100l", "--data", tmp_path)
     assert done.returncode == 2 and "--leaks takes the names of two data sets" in done.stderr
+
+
+def test_check_tells_of_all_cards_that_are_asked_for(rainbench, cards, toy):
+    """Bad ones end nothing, and a folder of the same name around a good copy is none."""
+    for name in ("bad1", "bad2"):
+        (cards / f"{name}.toml").write_text("name = 3")
+    (toy / "toy").rename(toy / "inner")
+    (toy / "toy").mkdir()
+    (toy / "inner").rename(toy / "toy" / "toy")
+    done = rainbench("check", "bad1", "toy", "bad2", "--data", toy / "toy", "--json")
+    assert done.returncode == 1, done.stderr
+    found = json.loads(done.stdout)
+    assert [(each["name"], each["state"]) for each in found] == [
+        ("cards", "wrong"), ("cards", "wrong"), ("toy", "good"),
+    ]  # fmt: skip
+    assert "bad1.toml" in found[0]["about"] and "bad2.toml" in found[1]["about"]
+    for name in ("bad1", "bad2"):
+        (cards / f"{name}.toml").unlink()
+    assert rainbench("check", "toy", "--data", toy / "toy").returncode == 0

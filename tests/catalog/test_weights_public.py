@@ -4,6 +4,7 @@ import argparse
 import collections
 import datetime
 import io
+import os
 import pathlib
 import pickle
 import signal
@@ -261,6 +262,8 @@ FOREIGN = {
     "half.pth": (torch_bytes({"a": torch.zeros(999)})[:900], "cut short or damaged"),
     "noise.pth": (bytes(range(128, 256)) * 4, "cannot be read as weights"),
     "pickle.pth": (pickle.dumps({"a": 1}), "was refused; nothing of it was run"),
+    "pickle0.pth": (pickle.dumps({"a": print}, 0), "cannot be read as weights"),
+    "pickle4.pth": (pickle.dumps({"a": os.system}, 4), "was refused; nothing of it was run"),
     "cut.pth": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02", "cannot be read as weights"),
     "a.safetensors": (struct.pack("<Q", 1 << 40) + b"{}", "cannot be read as weights"),
 }  # fmt: skip
@@ -297,6 +300,7 @@ def test_other_files_are_called_what_they_are(tmp_path, name):
         read_state_dict(tmp_path / name)
     assert message in told.value.message and told.value.hint
     assert "\n" not in told.value.message and len(told.value.message) < 400
+    assert "weights_only" not in str(told.value) and "Weights only" not in str(told.value)
 
 
 def test_a_real_torchscript_program(tmp_path):

@@ -255,3 +255,11 @@ def test_tiff_that_claims_many_widths_is_refused_at_once(tmp_path):
         data = data[: at + 2] + struct.pack("<HII", 4, count, value) + data[at + 12 :]
     with pytest.raises(ImageError):
         decode_image(data, tmp_path / "x.tif")
+
+
+def test_a_wrong_checksum_of_a_png_is_told_in_words(tmp_path):
+    data = bytearray(cv2.imencode(".png", np.zeros((9, 9, 3), np.uint8))[1].tobytes())
+    data[data.index(b"IDAT") + 6] ^= 1
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(ImageError, match="the checksum of its part IDAT is wrong\n  The copy"):
+        read_image(tmp_path / "a.png")

@@ -1,10 +1,20 @@
 """Networks of the tests: right, wrong and slow ones."""
 
+import atexit
+import contextlib
+import ctypes
+import gc
+import locale
+import logging.config
 import os
+import random
+import signal
 import subprocess
 import sys
 import time
+import warnings
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -206,6 +216,29 @@ class Harm(nn.Module):
         return rainy
 
 
+DEATHS = {
+    "segfault": lambda: ctypes.string_at(0),
+    "exit of libc": lambda: ctypes.CDLL(None)._exit(0),
+    "kill": lambda: os.kill(os.getpid(), signal.SIGKILL),
+}
+
+
+class Deadly(nn.Module):
+    """Returns its input; the process dies of it at the third image, or while it is made."""
+
+    def __init__(self, way, at=3):
+        super().__init__()
+        self.way, self.left = way, at
+        if not at:
+            DEATHS[way]()
+
+    def forward(self, rainy):
+        self.left -= 1
+        if not self.left:
+            DEATHS[self.way]()
+        return Restoration(rainy)
+
+
 class Meddler(nn.Module):
     """Restores well, and leaves the process in another state than it found it in."""
 
@@ -224,3 +257,93 @@ class Meddler(nn.Module):
         os.chdir("/")
         print("hello")
         return Restoration(rainy.mul_(0.5))
+
+
+class CrashesAtExit(Bare):
+    """Restores, and crashes the interpreter when that ends, as libraries of devices do."""
+
+    def __init__(self):
+        super().__init__()
+        atexit.register(ctypes.string_at, 0)
+
+
+class Deaf(Pause):
+    """Hears no Ctrl-C."""
+
+    def forward(self, rainy):
+        until = time.monotonic() + self.pause
+        while time.monotonic() < until:
+            with contextlib.suppress(KeyboardInterrupt):
+                time.sleep(self.pause)
+        return Restoration(rainy)
+
+
+def limit_files():
+    """Let this process write nothing."""
+    import resource  # not on Windows
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+
+
+def replace(module, name, by):
+    """Replace what a module calls a name."""
+    setattr(sys.modules[module], name, by)
+
+
+MEDDLING = {
+    "closes stdout": lambda: sys.stdout.close(),
+    "closes stderr": lambda: (sys.stderr.close(), sys.__stderr__.close(), sys.__stdout__.close()),
+    "closes their bytes": lambda: (sys.stdout.buffer.write(b"x\n"), sys.stdout.buffer.close()),
+    "closes 1": lambda: os.close(1),
+    "closes 2": lambda: os.close(2),
+    "closes 0, 1 and 2": lambda: [os.close(number) for number in (0, 1, 2)],
+    "points 2 elsewhere": lambda: os.dup2(os.open(os.devnull, os.O_WRONLY), 2),
+    "replaces stdout": lambda: (setattr(sys, "stdout", None), setattr(sys, "stderr", None)),
+    "replaces print": lambda: (replace("builtins", "print", len), replace("builtins", "open", len)),
+    "replaces json": lambda: (replace("json", "dumps", len), replace("json", "loads", len)),
+    "takes json out": lambda: delattr(sys.modules["json"], "dumps"),
+    "replaces convolution": lambda: replace("torch.nn.functional", "conv2d", len),
+    "replaces numpy": lambda: replace("numpy", "mean", len),
+    "replaces write": lambda: replace("os", "write", len),
+    "replaces call": lambda: setattr(nn.Module, "__call__", len),
+    "shuts logging down": lambda: (logging.shutdown(), logging.disable(logging.CRITICAL)),
+    "sets logging up": lambda: logging.config.dictConfig({"version": 1}),
+    "goes elsewhere": lambda: (os.chdir("/"), time.sleep(0.02)),
+    "changes the environment": lambda: (os.environ.clear(), os.environ.update(RAINBENCH_PATH="/x")),
+    "changes the mask": lambda: os.umask(0o777),
+    "limits files": lambda: limit_files(),
+    "ignores signals": lambda: (
+        signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, print),
+    ),
+    "blocks signals": lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}),
+    "sets an alarm": lambda: signal.setitimer(signal.ITIMER_REAL, 0.2),
+    "filters warnings": lambda: warnings.simplefilter("error"),
+    "limits recursion": lambda: sys.setrecursionlimit(90),
+    "stops collecting": lambda: gc.disable(),
+    "raises for floats": lambda: np.seterr(all="raise"),
+    "sets float64": lambda: torch.set_default_dtype(torch.float64),
+    "sets a device": lambda: torch.set_default_device("meta"),
+    "wants gradients": lambda: (torch.set_grad_enabled(True), torch.set_anomaly_enabled(True)),
+    "takes threads": lambda: torch.set_num_threads(torch.get_num_threads() + 1),
+    "wants determinism": lambda: torch.use_deterministic_algorithms(True),
+    "multiplies coarsely": lambda: torch.set_float32_matmul_precision("medium"),
+    "casts": lambda: torch.set_autocast_enabled("cpu", True),
+    "hooks into all": lambda: nn.modules.module.register_module_forward_hook(lambda *_: 0),
+    "seeds": lambda: (torch.manual_seed(7), np.random.seed(7), random.seed(7)),  # noqa: NPY002
+    "speaks C": lambda: locale.setlocale(locale.LC_ALL, "C"),
+}  # fmt: skip
+"""What networks do to the process that calls them."""
+
+
+class Meddling(nn.Module):
+    """Returns its input, after it has done one of these things: when made, and at each image."""
+
+    def __init__(self, what):
+        super().__init__()
+        self.what = what
+        MEDDLING[what]()
+
+    def forward(self, rainy):
+        restored = rainy.clone()
+        MEDDLING[self.what]()
+        return restored

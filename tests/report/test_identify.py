@@ -126,6 +126,18 @@ def test_outputs_that_lack_an_image_are_refused(tmp_path, mini):
         cli.main([*call, str(tmp_path)], standalone_mode=False)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--paper SIAN --psnr 25", "--table T5 --ssim 0.8", "--psnr 25 --method Input",
+        "--psnr 25 --pattern {id}.png",
+    ],
+)  # fmt: skip
+def test_no_option_is_passed_over(given):
+    with pytest.raises(RainbenchError, match=r"contradict each other|--pattern is about"):
+        cli.main(["identify", "-d", "mini-streaks", *given.split()], standalone_mode=False)
+
+
 @pytest.mark.parametrize("wrong", [("--psnr", "x"), ()])
 def test_wrong_calls(wrong):
     with pytest.raises((RainbenchError, click.ClickException)):

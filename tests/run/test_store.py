@@ -42,7 +42,8 @@ def fill(folder, upto=6, parts=PARTS, images=IMAGES):
         for image, _ in images[done:upto]:
             store.append(image, scores(int(image)), 0.1)
         if upto == len(images):
-            store.complete({**SUMMARY, "images": upto, "means": means(store)})
+            of = {"dataset": folder.parent.name, "entry": "cell"}
+            store.complete({**SUMMARY, **of, "images": upto, "means": means(store)})
     return done
 
 
@@ -109,7 +110,7 @@ def test_a_finished_cell_whose_scores_were_changed_is_computed_again(tmp_path, d
 def forget_the_hash(folder):
     """Make a cell one from before `images_sha256` was written down."""
     summary = json.loads((folder / "cell.json").read_text())
-    del summary["images_sha256"]
+    del summary["images_sha256"], summary["sha256"]
     (folder / "cell.json").write_text(json.dumps(summary))
 
 
@@ -127,13 +128,14 @@ def test_a_damaged_summary_is_a_problem(tmp_path):
         ("means", {"prenet-y": 3}), ("means", {"prenet-y": {"psnr": [1], "ssim": 1}}),
         ("variant", ["x"]), ("left_out", [1]), ("options", {}), ("options", "fp32"),
         ("complete_set", "yes"), ("comparable", 1), ("key", None), ("provenance", 0),
-        ("title", {}), ("lossy", "many"), ("images_sha256", 7),
+        ("dataset", "x"), ("entry", "x"), ("title", {}), ("lossy", "many"), ("images_sha256", 7),
     ],
 )  # fmt: skip
 def test_a_summary_of_other_fields_is_a_problem(tmp_path, name, value):
     fill(tmp_path / "cell")
     file = tmp_path / "cell/cell.json"
     summary = json.loads(file.read_text())
+    del summary["sha256"]  # as of versions that wrote none
     for changed in ({**summary, name: value}, {k: v for k, v in summary.items() if k != name}):
         if changed != summary and (name in changed or name not in ("title", "lossy", "provenance")):
             file.write_text(json.dumps(changed))
@@ -143,10 +145,24 @@ def test_a_summary_of_other_fields_is_a_problem(tmp_path, name, value):
     assert fill(tmp_path / "cell") in (0, 6)
 
 
+def edit_without_hash(file, old, new):
+    """Change a summary of a version that wrote no hash of it, or by somebody who takes it out."""
+    summary = json.loads(file.read_text().replace(old, new, 1))
+    del summary["sha256"]
+    file.write_text(json.dumps(summary))
+
+
+def test_whatever_was_edited_in_a_summary_is_a_problem(tmp_path):
+    fill(tmp_path / "cell")
+    file = tmp_path / "cell/cell.json"
+    file.write_text(file.read_text().replace('"comparable": true', '"comparable": false'))
+    assert CellResult(tmp_path / "cell").problem.endswith("cell.json: is damaged: run again")
+
+
 def test_a_mean_that_was_edited_is_a_problem(tmp_path):
     fill(tmp_path / "cell")
     file = tmp_path / "cell/cell.json"
-    file.write_text(file.read_text().replace('"psnr": 20.', '"psnr": 29.', 1))
+    edit_without_hash(file, '"psnr": 20.', '"psnr": 29.')
     problem = CellResult(tmp_path / "cell").problem
     assert problem.endswith("the mean of prenet-y is not that of images.csv: run again")
 
@@ -155,7 +171,7 @@ def test_a_mean_that_is_missing_is_a_problem(tmp_path):
     """One byte of a protocol's name changed: its row would be missing from every table."""
     fill(tmp_path / "cell")
     file = tmp_path / "cell/cell.json"
-    file.write_text(file.read_text().replace('"prenet-y"', '"prenet-x"', 1))
+    edit_without_hash(file, '"prenet-y"', '"prenet-x"')
     problem = CellResult(tmp_path / "cell").problem
     assert problem.endswith("there is no mean of prenet-y, which images.csv has: run again")
 
@@ -241,12 +257,13 @@ def test_key_depends_on_content_not_order():
 @pytest.mark.parametrize("text", [None, "{", "{}"])
 def test_a_cell_that_does_not_say_what_it_depends_on_is_not_kept(tmp_path, text):
     """`compare` calls it stale, so `run` has to make it again."""
-    fill(tmp_path)
-    (tmp_path / "key.json").unlink()
+    cell = tmp_path / "cell"
+    fill(cell)
+    (cell / "key.json").unlink()
     if text is not None:
-        (tmp_path / "key.json").write_text(text)
-    assert not CellResult(tmp_path).fits(PARTS, IMAGES)
-    assert fill(tmp_path) == 0 and CellResult(tmp_path).fits(PARTS, IMAGES)
+        (cell / "key.json").write_text(text)
+    assert not CellResult(cell).fits(PARTS, IMAGES)
+    assert fill(cell) == 0 and CellResult(cell).fits(PARTS, IMAGES)
 
 
 def test_a_folder_in_the_place_of_a_file(tmp_path):
