@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib
 
-from rainbench.core.version import __version__
+from rainbench.version import __version__
 
 TYPE_CHECKING = False  # that of typing, which takes longer to import than all else here
 

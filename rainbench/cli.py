@@ -16,7 +16,7 @@ import click
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import visible
-from rainbench.core.version import __version__
+from rainbench.version import __version__
 
 COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",

@@ -30,8 +30,9 @@ MAY_USE = {
     "synthesis": "core catalog pairs rain packaging spa",
     "train": "core catalog metrics networks pairs rain packaging",
     "run": "core catalog metrics networks pairs video",
+    "derain": "core catalog run video",
     "report": "core catalog metrics pairs run",
-    "api": "core catalog metrics pairs rain clean_frame run report",
+    "api": "core catalog metrics pairs rain clean_frame run derain report",
     "claims": "core catalog metrics networks pairs rain report train",
 }
 """Every room with the rooms that it may use, from the ground up; `commands` may use all."""

@@ -18,7 +18,7 @@ from rainbench.core.text import fitting
 from rainbench.run.options import resolve_options
 
 if TYPE_CHECKING:
-    from rainbench.run.derain_file import Derained
+    from rainbench.derain.file import Derained
     from rainbench.run.predict import Predictor
 
 Folders = str | Path | Sequence[str | Path]
@@ -141,8 +141,8 @@ class Model:
         Raises:
             RainbenchError: There is nothing to restore, or nothing can be written.
         """
-        from rainbench.run.derain import derain, find_tasks
-        from rainbench.run.derain_file import Style
+        from rainbench.derain.file import Style
+        from rainbench.derain.folder import derain, find_tasks
 
         style = Style(side_by_side, lossless)
         tasks = find_tasks(Path(path), Path(out), style)

@@ -203,8 +203,8 @@ def merge_results(
         RainbenchError: A folder holds no results, or two runs differ in what they scored one model
             or one data set on.
     """
+    from rainbench.api.merge import merge_runs
     from rainbench.report.tables import write_tables
-    from rainbench.run.merge import merge_runs
 
     folders = [run.folder if isinstance(run, Results) else Path(run) for run in runs]
     merge_runs(folders, Path(out))

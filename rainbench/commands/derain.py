@@ -22,7 +22,7 @@ from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Entry
-    from rainbench.run.derain_file import Derained
+    from rainbench.derain.file import Derained
 
 SHOWN = 10
 
@@ -94,8 +94,8 @@ def command(
     from rainbench.api.models import one_entry
     from rainbench.catalog.folders import readable_folders
     from rainbench.catalog.weights import find_weights
-    from rainbench.run.derain import derain, find_tasks
-    from rainbench.run.derain_file import Style
+    from rainbench.derain.file import Style
+    from rainbench.derain.folder import derain, find_tasks
     from rainbench.run.options import resolve_options
     from rainbench.run.predict import Predictor
 

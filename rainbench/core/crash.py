@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rainbench.core.errors import told
 from rainbench.core.files import FULL
-from rainbench.core.version import __version__
+from rainbench.version import __version__
 
 BUG = 70
 """The exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""

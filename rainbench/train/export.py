@@ -17,12 +17,12 @@ from rainbench.catalog.cards import TrainingRecord, WeightsCard
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.files import write_atomically
 from rainbench.core.machine import hardware
-from rainbench.core.version import __version__
 from rainbench.networks.blocks import ConvLSTM, LSTMState
 from rainbench.networks.construct import construct
 from rainbench.train.checkpoints import BEST, load_state
 from rainbench.train.job import Job
 from rainbench.train.loop import Trained
+from rainbench.version import __version__
 
 if TYPE_CHECKING:
     from tomlkit.items import Table

@@ -13,8 +13,8 @@ import torch
 
 from rainbench.catalog.registry import Entry, load_registry
 from rainbench.core.images import write_png
-from rainbench.run.derain import derain, find_tasks
-from rainbench.run.derain_file import Style
+from rainbench.derain.file import Style
+from rainbench.derain.folder import derain, find_tasks
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from rainbench.catalog.published import PublishedCell
 from rainbench.catalog.registry import Registry
-from rainbench.core.version import __version__
 from rainbench.metrics import PROTOCOLS
 from rainbench.report.compare import compare_run
 from rainbench.report.grid import number
@@ -22,6 +21,7 @@ from rainbench.report.rows import Row, build_rows
 from rainbench.report.uncertainty import add_statistics
 from rainbench.run.cost import COST_SIDE
 from rainbench.run.results import CellResult, RunResults
+from rainbench.version import __version__
 
 METRICS = ("psnr", "ssim")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)

@@ -11,12 +11,12 @@ from typing import Any
 from rainbench.catalog.registry import Registry
 from rainbench.core.files import refuse_inside, write_atomically, writing
 from rainbench.core.progress import Advance, unseen
-from rainbench.core.version import __version__
 from rainbench.report.page.content import page_content
 from rainbench.report.page.gallery import Wanted, choose_images, draw_pictures
 from rainbench.report.page.make import plan_of
 from rainbench.report.site.content import Line, as_json, model_content, pictures_of, read_lines
 from rainbench.run.options import RunOptions
+from rainbench.version import __version__
 
 _HERE = Path(__file__).parent
 _STYLE = _HERE.parent / "page" / "style.css"

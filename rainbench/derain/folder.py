@@ -15,7 +15,7 @@ from rainbench.core.errors import RainbenchError, StoreError, failing_alone, tol
 from rainbench.core.files import is_file, refuse_inside, sweep
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.progress import Advance, unseen
-from rainbench.run.derain_file import (
+from rainbench.derain.file import (
     Derained,
     DerainTask,
     Kind,

@@ -14,7 +14,7 @@ from rainbench.cli import COMMANDS, cli
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.core.resume import write_record
-from rainbench.run.derain import Style, derain, find_tasks
+from rainbench.derain.folder import Style, derain, find_tasks
 from rainbench.run.options import RunOptions
 from rainbench.run.predict import Predictor
 from rainbench.video.read import read_video
@@ -261,7 +261,7 @@ def test_a_result_whose_record_a_kill_prevented_is_made_again(
 
     out = tmp_path / "out"
     with monkeypatch.context() as during, pytest.raises(Killed):
-        during.setattr("rainbench.run.derain_file.write_record", killed)
+        during.setattr("rainbench.derain.file.write_record", killed)
         run(photos / "a.png", out, median)
     assert (out / "a.png").exists()
     assert [r.state for r in run(photos / "a.png", out, median)] == ["done"]

@@ -1,0 +1,1 @@
+"""An entry applied to images, folders of them, and videos, outside any data set."""
