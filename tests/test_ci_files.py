@@ -1,5 +1,6 @@
 """What keeps the repository in order: the CI script, the constraints, the workflows."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -7,9 +8,14 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import click
 import pytest
 import yaml
+
+import rainbench
+from rainbench.cli import COMMANDS, cli
 
 ROOT = Path(__file__).parents[1]
 needs_bash = pytest.mark.skipif(
@@ -136,10 +142,16 @@ def test_every_supported_system_has_a_job():
 
 
 def documents():
-    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 
 
-@pytest.mark.parametrize("file", documents(), ids=lambda file: file.name)
+def anchors(text):
+    """Return what headings are called in links, on the site as on GitHub."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\s-]", "", each.lower()).strip().replace(" ", "-") for each in headings}
+
+
+@pytest.mark.parametrize("file", documents(), ids=lambda file: str(file.relative_to(ROOT)))
 def test_links_lead_somewhere(file):
     text = file.read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
@@ -148,9 +160,71 @@ def test_links_lead_somewhere(file):
         path, _, heading = target.partition("#")
         there = file.parent / path if path else file
         assert there.exists(), target
-        if heading:
-            headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
-            assert heading in [each.lower().replace(" ", "-") for each in headings], target
+        assert not heading or heading in anchors(there.read_text(encoding="utf-8")), target
+
+
+def test_the_site_has_every_page():
+    def pages(nav):
+        for each in nav:
+            value = each if isinstance(each, str) else next(iter(each.values()))
+            yield from [value] if isinstance(value, str) else pages(value)
+
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    ours = {file.relative_to(ROOT / "docs").as_posix() for file in (ROOT / "docs").rglob("*.md")}
+    assert sorted(pages(site["nav"])) == sorted(ours)
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
+    assert {"run": "mkdocs build --strict"} in job["docs"]["steps"]
+
+
+def test_the_reference_has_every_public_name():
+    text = (ROOT / "docs/reference/python.md").read_text(encoding="utf-8")
+    named = re.findall(r"^::: rainbench\.(\w+)$", text, re.MULTILINE)
+    assert sorted(named) == sorted(rainbench.__all__)
+
+
+def hooks():
+    spec = importlib.util.spec_from_file_location("hooks", ROOT / "docs/hooks.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_has_every_command_and_option():
+    """What the build of the site puts in, without mkdocs."""
+    text = hooks().commands()
+    assert re.findall(r"^## rainbench ([\w-]+)$", text, re.MULTILINE) == list(COMMANDS)
+    for name in COMMANDS:
+        part = text.partition(f"## rainbench {name}\n")[2].partition("\n## ")[0]
+        command = cli.get_command(click.Context(cli), name)
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        shown = {word for each in options if not each.hidden for word in each.opts}
+        hidden = {word for each in options if each.hidden for word in each.opts}
+        assert shown and {word for word in shown if word not in part} == set(), name
+        assert {word for word in hidden if f"<code>{word} " in part} == set(), name
+        assert f"```sh\nrainbench {name}" in part
+
+
+def test_links_out_of_the_site_become_text_or_lead_to_the_repository():
+    def mended(text, repository):
+        page = SimpleNamespace(file=SimpleNamespace(src_uri="howto/ci.md"))
+        config = SimpleNamespace(repo_url=repository)
+        return hooks().on_page_markdown(text, page=page, config=config)
+
+    inside = "[a](../ci-workflow.yml), [b](jobs.md#x), [c](https://example.org), ![d](../x.png)"
+    assert mended(inside, None) == inside
+    outside = "[`reports/golden`](../../reports/golden)"
+    assert mended(outside, None) == "`reports/golden`"
+    assert mended(outside, "https://e.org/r/") == (
+        "[`reports/golden`](https://e.org/r/blob/main/reports/golden)"
+    )
+
+
+def test_the_table_of_the_readme_is_that_of_its_page():
+    readme, page = (
+        (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/rain100.md")
+    )
+    table = readme.partition("**Rain100L**")[2].partition("\n*cross*")[0]
+    assert table.count("|") > 50 and table in page
 
 
 def test_the_guide_names_files_that_exist():
