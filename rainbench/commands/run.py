@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +18,8 @@ from rainbench.commands.options import (
     cards_option,
     data_option,
     json_option,
+    metrics_option,
+    open_named_metrics,
     open_registry,
     weights_option,
 )
@@ -25,6 +28,8 @@ from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
 if TYPE_CHECKING:
+    from rainbench.metrics.quality.record import ReadyMetric
+    from rainbench.metrics.quality.registry import Opened
     from rainbench.report.rows import Row
     from rainbench.run.evaluate import Outcome
     from rainbench.run.options import RunOptions
@@ -43,7 +48,8 @@ Examples:
   rainbench run --all
   rainbench run --all --data DIR --weights DIR --out runs/full
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
-  rainbench run -b identity -d rain100h --data DIR --json""",
+  rainbench run -b identity -d rain100h --data DIR --json
+  rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness""",
 )
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
 @click.option(
@@ -82,6 +88,7 @@ Examples:
     type=int,
     help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
 )
+@metrics_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -102,6 +109,7 @@ def command(
     precision: Literal["fp32", "bf16", "fp16"],
     tile: int,
     overlap: int | None,
+    metrics: list[str],
     threads: int | None,
     dry_run: bool,
     as_json: bool,
@@ -125,6 +133,7 @@ def command(
     choose(baselines, registry.entries)
     choose(datasets, registry.datasets_of)
     data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
+    opened = open_named_metrics(metrics, weight_folders)
     with nullcontext() if dry_run else lock_run(out):
         with progress("pairs checked", None, quiet=as_json) as advance:
             plan = make_plan(
@@ -142,11 +151,11 @@ def command(
         _print_plan(plan, options, out, seconds, named=bool(datasets))
         if dry_run:
             if as_json:
-                show_json(_plan_dict(plan, options, seconds))
+                show_json(_plan_dict(plan, options, seconds) | _metrics_dict(opened))
             return
-        outcomes, rows = _execute(plan, out, options, registry, quiet=as_json)
+        outcomes, rows = _execute(plan, out, options, registry, opened.ready, quiet=as_json)
     _print_summary(outcomes, rows, out, as_json=as_json)
-    failed = any(outcome.state == "failed" for outcome in outcomes)
+    failed = opened.missing or any(each.state == "failed" or each.problems for each in outcomes)
     unusable = plan.unusable or registry.problems or (datasets and plan.absent)
     if not plan.runnable and (unusable or baselines):
         ctx.exit(2)
@@ -154,7 +163,13 @@ def command(
 
 
 def _execute(
-    plan: Plan, out: Path, options: RunOptions, registry: Registry, *, quiet: bool
+    plan: Plan,
+    out: Path,
+    options: RunOptions,
+    registry: Registry,
+    metrics: Sequence[ReadyMetric],
+    *,
+    quiet: bool,
 ) -> tuple[list[Outcome], list[Row]]:
     from rainbench.report.tables import write_tables
     from rainbench.run.evaluate import run_plan
@@ -164,7 +179,7 @@ def _execute(
     total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
     outcomes, due = [], 0.0
     with progress("images", total, quiet=quiet) as advance:
-        for outcome in run_plan(plan, out, options, advance=advance):
+        for outcome in run_plan(plan, out, options, advance=advance, metrics=metrics):
             outcomes.append(outcome)
             if (before := time.monotonic()) >= due:
                 write_tables(out, registry, final=False)
@@ -222,15 +237,21 @@ def _plan_dict(plan: Plan, options: RunOptions, seconds: float) -> dict[str, obj
     }
 
 
+def _metrics_dict(opened: Opened) -> dict[str, object]:
+    ready = [each.metric.name for each in opened.ready]
+    found: dict[str, object] = {"metrics": ready, "missing_metrics": dict(opened.missing)}
+    return found if ready or opened.missing else {}
+
+
 def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:
     from rainbench.report.grid import number
-    from rainbench.report.tables import row_dict
+    from rainbench.report.tables import row_json
 
     run = {(outcome.cell.pairs.card.name, outcome.cell.entry.name) for outcome in outcomes}
     rows = [row for row in rows if (row.dataset, row.entry) in run]
     counts = Counter(outcome.state for outcome in outcomes)
     if as_json:
-        show_json({"cells": dict(counts), "rows": [row_dict(row) for row in rows]})
+        show_json({"cells": dict(counts), "rows": [row_json(row) for row in rows]})
         return
     for row in rows:
         if row.is_default and row.state != "missing":
@@ -242,10 +263,14 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
                     f"{number(row.reported_ssim, 3)}  {row.state}"
                 )
             show(f"{row.dataset:16}{row.entry:26}{value}{beside}")
+            for name, column in row.metrics.items():
+                show(f"{'':42}{name} {number(column.mean, column.digits) or 'failed'}")
     for outcome in outcomes:
         if outcome.state == "failed":
             say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
             if outcome.hint:
                 say(f"  {outcome.hint}")
+        for problem in outcome.problems:
+            say(f"{outcome.cell.entry.name} on {outcome.cell.pairs.label}: {problem}")
     say(", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "nothing ran")
     say(f"Tables: {out / 'table'}.md, .csv, .json, .tex")

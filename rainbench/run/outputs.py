@@ -17,6 +17,7 @@ from rainbench.core.orientation import as_stored
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS, score_all
+from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.likeness import LEAST, Outline, find_scenes, likeness, outline, seen_otherwise
 from rainbench.pairs.load import PairSet
@@ -24,6 +25,7 @@ from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.pairs.pictures import CHANGED, load_image, load_oriented
 from rainbench.run.key import code_of_folder, protocol_settings
+from rainbench.run.metrics.measure import Columns, problems_of
 from rainbench.run.results import FOLDER_KIND, RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
 from rainbench.run.store import CellStore
@@ -45,11 +47,13 @@ class ScoredFolder:
         problems: What was left out, a sentence each.
         copies: What has to be said of images that are the rainy or the clean picture itself;
             empty where none is.
+        unmeasured: Of the metrics that have no number for an image.
     """
 
     matched: Matched
     problems: tuple[str, ...]
     copies: str
+    unmeasured: tuple[str, ...] = ()
 
 
 def entry_name(text: str) -> str:
@@ -80,6 +84,7 @@ def score_folder(
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
+    metrics: Sequence[ReadyMetric] = (),
 ) -> ScoredFolder:
     """Score a folder of restored images as a cell of a run.
 
@@ -92,6 +97,7 @@ def score_folder(
         allow_partial: Leave out and list what is missing or unusable, instead of raising.
         workers: Threads that read and score.
         advance: Called with how many images have just been finished, and the entry's name.
+        metrics: What to measure beside the protocols.
 
     Raises:
         RainbenchError: An image is missing, cannot be read or has another size; the names can be
@@ -132,7 +138,8 @@ def score_folder(
             hint="Say which are meant with --pattern.",
         )
     _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers, advance)
-    return ScoredFolder(matched, tuple(problems), copies)
+    unmeasured = _measure(pairs, name, out, usable, matched, metrics)
+    return ScoredFolder(matched, tuple(problems), copies, unmeasured)
 
 
 def _check_scenes(strange: Sequence[tuple[Path, Path, Outline, Outline]], pattern: str) -> None:
@@ -222,6 +229,46 @@ def _copies(images: Sequence[tuple[PairInfo, str]]) -> str:
     return ", ".join(parts)
 
 
+def _parts(pairs: PairSet, name: str) -> dict[str, object]:
+    return {
+        "dataset": pairs.card.name,
+        "entry": name,
+        "source": FOLDER_KIND,
+        "code": code_of_folder(),
+        "protocols": protocol_settings(),
+    }
+
+
+def _images(pairs: PairSet, usable: Sequence[tuple[Pair, str]]) -> list[tuple[str, str]]:
+    """Return the id of each image and the hash of its three pictures."""
+    infos = {info.id: info for info in pairs.manifest}
+    return [
+        (pair.id, infos[pair.id].rainy_sha256 + infos[pair.id].clean_sha256 + sha256)
+        for pair, sha256 in usable
+    ]
+
+
+def _measure(
+    pairs: PairSet,
+    name: str,
+    out: Path,
+    usable: Sequence[tuple[Pair, str]],
+    matched: Matched,
+    metrics: Sequence[ReadyMetric],
+) -> tuple[str, ...]:
+    """Measure the images by the metrics that have not seen them; return what went wrong."""
+    if not metrics:
+        return ()
+    folder = RunResults(out).cell(pairs.card.name, name).folder
+    clean = {info.id: info.clean_sha256 for info in pairs.manifest}
+    with Columns(folder, metrics, _parts(pairs, name), _images(pairs, usable)) as columns:
+        for pair, sha256 in usable:
+            if pair.id in columns.missing:
+                each = _Restored(pair, clean[pair.id], matched.files[pair.id], sha256)
+                columns.measure(pair.id, *each.read())
+        return problems_of(columns.complete())
+
+
 def _fill_cell(
     folder: Path,
     pairs: PairSet,
@@ -234,24 +281,14 @@ def _fill_cell(
     workers: int,
     advance: Advance,
 ) -> None:
-    infos = {info.id: info for info in pairs.manifest}
-    images = [
-        (pair.id, infos[pair.id].rainy_sha256 + infos[pair.id].clean_sha256 + sha256)
-        for pair, sha256 in usable
-    ]
-    parts = {
-        "dataset": pairs.card.name,
-        "entry": name,
-        "source": FOLDER_KIND,
-        "code": code_of_folder(),
-        "protocols": protocol_settings(),
-    }
+    parts, images = _parts(pairs, name), _images(pairs, usable)
     cell = RunResults(out).cell(pairs.card.name, name)
     if cell.fits(parts, images, is_complete(pairs, len(images))):
         advance(len(images), name)
         return
     with CellStore(cell.folder, parts, tuple(PROTOCOLS), images) as store:
         advance(len(store.done), name)
+        infos = {info.id: info for info in pairs.manifest}
         rest = [
             _Restored(pair, infos[pair.id].clean_sha256, matched.files[pair.id], sha256)
             for pair, sha256 in usable
@@ -284,11 +321,14 @@ class _Restored:
     file: Path
     sha256: str
 
-    def score(self) -> Scores:
+    def read(self) -> tuple[Image, Image]:
         restored = read_image(self.file)
         if pixel_hash(restored) != self.sha256:
             raise ImageError(self.file, CHANGED, hint="Run again.")
-        return score_all(restored, load_image(self.pair.clean, self.clean_sha256))
+        return restored, load_image(self.pair.clean, self.clean_sha256)
+
+    def score(self) -> Scores:
+        return score_all(*self.read())
 
 
 def _scores(restored: Sequence[_Restored], workers: int) -> Iterator[tuple[str, Scores]]:

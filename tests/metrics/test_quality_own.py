@@ -65,10 +65,10 @@ def test_attributes_of_a_function_describe_it(write):
         sharpness.digits = 1
     '''
     metric = opened(f"{write(code)}:sharpness").metric
-    assert (metric.title, metric.version, metric.arrow, metric.digits) == (
+    assert (metric.title, metric.version, metric.heading, metric.digits) == (
         "How sharp it is.",
         3,
-        "↑",
+        "sharpness ↑",
         1,
     )
 

@@ -66,9 +66,21 @@ class Metric:
     extra: str = ""
 
     @property
-    def arrow(self) -> str:
-        """Which way is better, as tables show it; empty where that is not known."""
-        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
+    def heading(self) -> str:
+        """What stands above its column, see `heading`."""
+        return heading(self.name, self.higher_is_better)
+
+
+def heading(name: str, higher_is_better: bool | None) -> str:
+    """Return a metric's name with an arrow that says which way is better, where that is known.
+
+    Example:
+        >>> heading("niqe", False), heading("sharpness", True), heading("mine", None)
+        ('niqe ↓', 'sharpness ↑', 'mine')
+    """
+    if higher_is_better is None:
+        return name
+    return f"{name} {'↑' if higher_is_better else '↓'}"
 
 
 class MetricError(RainbenchError):
