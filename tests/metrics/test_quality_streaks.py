@@ -1,4 +1,4 @@
-"""The estimate of the streaks that are left: it grows with rain of known strength, scene by scene."""
+"""The estimate of the streaks that are left: it grows with known rain, scene by scene."""
 
 import dataclasses
 

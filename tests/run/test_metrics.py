@@ -124,13 +124,13 @@ def test_an_interrupted_column_goes_on_to_the_same_bytes(run):
     counted = Counted()
     run(ready("error", counted))
     file = run.cell / "metrics" / "error.csv"
-    whole = file.read_bytes()
+    whole, record = file.read_bytes(), file.with_suffix(".json").read_bytes()
     lines = whole.splitlines(keepends=True)
     for kept in (b"", lines[0], b"".join(lines[:3]), b"".join(lines[:4])[:-3], b"\xff\x00"):
         file.write_bytes(kept)
         before = counted.calls
         run(ready("error", counted))
-        assert file.read_bytes() == whole
+        assert file.read_bytes() == whole and file.with_suffix(".json").read_bytes() == record
         assert counted.calls - before == 5 - max(0, min(2, kept.count(b"\n") - 1))
 
 

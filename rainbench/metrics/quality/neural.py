@@ -65,7 +65,8 @@ def _measure(make: Callable[[], Any], weights: Path) -> Measure:
 
     def measure(restored: Image, clean: Image | None) -> float:
         assert clean is not None
-        with torch.inference_mode():
+        # DISTS of torchmetrics makes its network anew for every picture.
+        with _instead_of_downloading(weights), torch.inference_mode():
             network.reset()
             network.update(tensor(restored), tensor(clean))
             return float(network.compute())

@@ -150,6 +150,8 @@ class ColumnStore:
     def append(self, image: str, value: Value) -> None:
         """Write what a metric says of an image, and flush it to the system."""
         assert self._file is not None
+        if value.number is not None:  # the mean is the same when the lines are read again
+            value = Value(float(_written(value)))
         with writing(self._csv.parent):
             self._file.write(self._line(image, value))
             self._file.flush()
