@@ -13,7 +13,7 @@ from made_pictures import made_picture
 from rainbench import metrics
 from rainbench.core.errors import RainbenchError
 from rainbench.metrics import mean_score, score_all
-from rainbench.metrics import objects as module
+from rainbench.metrics.objects import means as module
 
 CLEAN = [made_picture("plain", 40, 48 + 8 * number) for number in range(3)]
 RESTORED = [
@@ -33,7 +33,7 @@ def objects(request, monkeypatch):
         pytest.importorskip("torchmetrics", reason="torchmetrics is not installed")
         return module
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
-    spec = importlib.util.find_spec("rainbench.metrics.objects")
+    spec = importlib.util.find_spec("rainbench.metrics.objects.means")
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     assert issubclass(loaded.PSNR, loaded.PlainMetric)
