@@ -23,6 +23,7 @@ from rainbench.run.plan import Plan, cells_of, find_sets
 from rainbench.run.results import RunResults, lock_run
 
 if TYPE_CHECKING:
+    from rainbench.metrics.quality.record import ReadyMetric
     from rainbench.pairs.load import PairSet
     from rainbench.report.rows import Row
 
@@ -117,6 +118,7 @@ def carry_out(
     out: Path,
     options: RunOptions,
     registry: Registry,
+    metrics: Sequence[ReadyMetric] = (),
     *,
     watch: Watch | None = None,
     advance: Advance = unseen,
@@ -128,6 +130,7 @@ def carry_out(
         out: The run's folder.
         options: How to compute.
         registry: The cards.
+        metrics: What to measure beside the protocols.
         watch: Is told what is being worked on, see `rainbench.run.evaluate.run_plan`.
         advance: Called with how many images have just been finished, and of which cell.
 
@@ -139,7 +142,7 @@ def carry_out(
     """
     RunResults(out).write_plan(plan)
     outcomes, due = [], 0.0
-    for outcome in run_plan(plan, out, options, watch=watch, advance=advance):
+    for outcome in run_plan(plan, out, options, watch=watch, advance=advance, metrics=metrics):
         outcomes.append(outcome)
         if (before := time.monotonic()) >= due:
             write_tables(out, registry, final=False)

@@ -14,6 +14,8 @@ from rainbench.catalog.weights import shipped_weights
 from rainbench.commands.options import cards_option, json_option, open_registry
 from rainbench.core.progress import say, show, show_json
 
+KINDS = ("datasets", "baselines", "protocols", "metrics")
+
 
 @click.command(
     "list",
@@ -21,15 +23,16 @@ from rainbench.core.progress import say, show, show_json
 Examples:
   rainbench list
   rainbench list baselines
+  rainbench list metrics
   rainbench list protocols --json""",
 )
-@click.argument("kind", type=click.Choice(["datasets", "baselines", "protocols"]), required=False)
+@click.argument("kind", type=click.Choice(KINDS), required=False)
 @cards_option
 @json_option
 def command(kind: str | None, card_folders: tuple[Path, ...], as_json: bool) -> None:
-    """List data sets, baselines or protocols; without KIND, all of them."""
+    """List data sets, baselines, protocols or metrics; without KIND, all of them."""
     registry = open_registry(card_folders)
-    kinds = [kind] if kind else ["datasets", "baselines", "protocols"]
+    kinds = [kind] if kind else KINDS
     tables = {name: _TABLES[name](registry) for name in kinds}
     if as_json:
         show_json(tables[kind] if kind else tables)
@@ -86,7 +89,37 @@ def _protocols(_registry: Registry) -> list[dict[str, str]]:
     ]
 
 
-_TABLES = {"datasets": _datasets, "baselines": _baselines, "protocols": _protocols}
+def _metrics(_registry: Registry) -> list[dict[str, str]]:
+    from rainbench.metrics.quality.own import offered
+    from rainbench.metrics.quality.registry import METRICS
+
+    ours = [
+        {
+            "name": metric.name,
+            "version": str(metric.version),
+            "needs": " ".join(
+                (["clean"] if metric.full_reference else [])
+                + [*metric.libraries, *(file.name for file in metric.files)]
+            ),
+            "better": "higher" if metric.higher_is_better else "lower",
+            "title": metric.title,
+        }
+        for metric in METRICS.values()
+    ]
+    others = [
+        {"name": name, "version": "", "needs": "", "better": "", "title": point.value}
+        for name, point in offered().items()
+        if name not in METRICS
+    ]
+    return ours + others
+
+
+_TABLES = {
+    "datasets": _datasets,
+    "baselines": _baselines,
+    "protocols": _protocols,
+    "metrics": _metrics,
+}
 
 
 def _columns(title: str, rows: Sequence[dict[str, str]]) -> str:

@@ -18,6 +18,7 @@ from rainbench.core.text import count_of
 
 if TYPE_CHECKING:
     from rainbench.catalog.cards import DatasetCard
+    from rainbench.metrics.quality.registry import Opened
 
 _OLD_RUN = "rainbench.run-as-out"
 _TRUSTED = "rainbench.trust-cards"
@@ -165,6 +166,36 @@ def with_options(options: Sequence[Callable[[Function], Function]], function: Fu
     for option in reversed(options):
         function = option(function)
     return function
+
+
+def metrics_option(function: Function) -> Function:
+    """Add ``--metrics``; the function gets the words as ``metrics``."""
+    return click.option(
+        "--metrics",
+        multiple=True,
+        metavar="NAME,...",
+        callback=_split,
+        help="Measure these, too: names (`rainbench list metrics`), or FILE.py:FUNCTION for a "
+        "function f(restored, clean) or f(restored) of yours; may be repeated.",
+    )(function)
+
+
+def _split(
+    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
+) -> list[str]:
+    from rainbench.metrics.quality.registry import split_words
+
+    return split_words(",".join(given)) if given else []
+
+
+def open_named_metrics(words: Sequence[str], roots: Sequence[Path]) -> Opened:
+    """Make the metrics of `metrics_option` ready, and say what is missing of the others."""
+    from rainbench.metrics.quality.registry import Opened, open_metrics
+
+    opened = open_metrics(words, roots) if words else Opened()
+    for name, reason in opened.missing.items():
+        say(f"cannot measure {name}: {reason}")
+    return opened
 
 
 def json_option(function: Function) -> Function:

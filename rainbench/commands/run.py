@@ -19,15 +19,19 @@ from rainbench.commands.options import (
     cards_option,
     data_option,
     json_option,
+    metrics_option,
+    open_named_metrics,
     open_registry,
     weights_option,
 )
+from rainbench.commands.real_rain import run_real_rain
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 from rainbench.core.watch import watched
 
 if TYPE_CHECKING:
+    from rainbench.metrics.quality.registry import Opened
     from rainbench.report.rows import Row
     from rainbench.run.evaluate import Outcome
     from rainbench.run.options import RunOptions
@@ -48,7 +52,9 @@ Examples:
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
   rainbench run -b identity -d rain100h --data DIR --json
   rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
-  rainbench run benchmark.toml --limit 5""",
+  rainbench run benchmark.toml --limit 5
+  rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness
+  rainbench run -b prenet.rain100h --weights DIR --rainy photographs/ --out runs/real""",
 )
 @config_options
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
@@ -67,6 +73,11 @@ Examples:
     multiple=True,
     metavar="NAME",
     help="Data set or pattern (rain100*); may be repeated.",
+)
+@click.option(
+    "--rainy",
+    type=PLACE,
+    help="A folder of rainy pictures without clean ones: measured by metrics that need none.",
 )
 @data_option
 @weights_option
@@ -88,6 +99,7 @@ Examples:
     type=int,
     help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
 )
+@metrics_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -97,6 +109,7 @@ def command(
     everything: bool,
     baselines: tuple[str, ...],
     datasets: tuple[str, ...],
+    rainy: Path | None,
     data_roots: tuple[Path, ...],
     weight_roots: tuple[Path, ...],
     card_folders: tuple[Path, ...],
@@ -108,6 +121,7 @@ def command(
     precision: Literal["fp32", "bf16", "fp16"],
     tile: int,
     overlap: int | None,
+    metrics: list[str],
     threads: int | None,
     dry_run: bool,
     as_json: bool,
@@ -118,7 +132,7 @@ def command(
     CONFIG is a TOML file of options, as --save-config writes it: baseline = ["prenet"], dataset =
     ["rain100l"], data = ["data"], limit = 10. What is given beside it counts before it.
     """
-    if not (everything or baselines or datasets):
+    if not (everything or baselines or datasets or rainy):
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
@@ -134,10 +148,19 @@ def command(
         registry = open_registry(card_folders)
         for problem in registry.problems:
             say(f"Left out: {problem}")
+        if rainy is not None:
+            weight_folders = readable_folders(weight_roots)
+            ctx.exit(
+                run_real_rain(
+                    rainy, registry, baselines, weight_folders, out, options, metrics,
+                    limit=limit, dry_run=dry_run, as_json=as_json,
+                )
+            )  # fmt: skip
         # Before the run's folder is made: a slip of the pen leaves nothing behind.
         choose(baselines, registry.entries)
         choose(datasets, registry.datasets_of)
         data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
+        opened = open_named_metrics(metrics, weight_folders)
         if save_config is not None:
             write_config(ctx, save_config)
         with nullcontext() if dry_run else lock_run(out):
@@ -157,15 +180,15 @@ def command(
             _print_plan(plan, options, out, seconds, named=bool(datasets))
             if dry_run:
                 if as_json:
-                    show_json(_plan_dict(plan, options, seconds))
+                    show_json(_plan_dict(plan, options, seconds) | _metrics_dict(opened))
                 return
             total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
             with progress("images", total, quiet=as_json) as advance:
                 outcomes, rows = carry_out(
-                    plan, out, options, registry, watch=watch, advance=advance
+                    plan, out, options, registry, opened.ready, watch=watch, advance=advance
                 )
         _print_summary(outcomes, rows, out, as_json=as_json)
-        failed = any(outcome.state == "failed" for outcome in outcomes)
+        failed = opened.missing or any(each.state == "failed" or each.problems for each in outcomes)
         unusable = plan.unusable or registry.problems or (datasets and plan.absent)
         if not plan.runnable and (unusable or baselines):
             ctx.exit(2)
@@ -221,14 +244,20 @@ def _plan_dict(plan: Plan, options: RunOptions, seconds: float) -> dict[str, obj
     }
 
 
+def _metrics_dict(opened: Opened) -> dict[str, object]:
+    ready = [each.metric.name for each in opened.ready]
+    found: dict[str, object] = {"metrics": ready, "missing_metrics": dict(opened.missing)}
+    return found if ready or opened.missing else {}
+
+
 def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:
-    from rainbench.report.tables import row_dict
+    from rainbench.report.tables import row_json
 
     run = {(outcome.cell.pairs.card.name, outcome.cell.entry.name) for outcome in outcomes}
     rows = [row for row in rows if (row.dataset, row.entry) in run]
     counts = Counter(outcome.state for outcome in outcomes)
     if as_json:
-        show_json({"cells": dict(counts), "rows": [row_dict(row) for row in rows]})
+        show_json({"cells": dict(counts), "rows": [row_json(row) for row in rows]})
         return
     _print_ranking(rows)
     for outcome in outcomes:
@@ -236,6 +265,8 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
             say(f"failed: {outcome.cell.entry.name} on {outcome.cell.pairs.label}: {outcome.note}")
             if outcome.hint:
                 say(f"  {outcome.hint}")
+        for problem in outcome.problems:
+            say(f"{outcome.cell.entry.name} on {outcome.cell.pairs.label}: {problem}")
     without = len({outcome.cell.entry.name for outcome in outcomes if outcome.state == "missing"})
     del counts["missing"]
     said = [f"{count} {state}" for state, count in sorted(counts.items())]
@@ -268,5 +299,7 @@ def _print_ranking(rows: Sequence[Row]) -> None:
                     f"{number(row.reported_ssim, 3)}  {row.state}"
                 )
             show(f"  {row.entry:{width}}  {value}{beside}")
+            for name, column in row.metrics.items():
+                show(f"  {'':{width}}  {name} {number(column.mean, column.digits) or 'failed'}")
         if left_out:
             show(f"  and {left_out} more in the tables")

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import click
 
-from rainbench.commands.options import PLACE, cards_option, data_option, json_option, open_registry
+from rainbench.commands.options import (
+    PLACE,
+    cards_option,
+    data_option,
+    json_option,
+    metrics_option,
+    open_named_metrics,
+    open_registry,
+    weights_option,
+)
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
 
@@ -16,7 +25,8 @@ from rainbench.core.progress import progress, say, show, show_json
     epilog="""\b
 Examples:
   rainbench score results/rain100l -d rain100l --data DIR --name my-net
-  rainbench score results -d rain100l --data DIR --out runs/full --json""",
+  rainbench score results -d rain100l --data DIR --out runs/full --json
+  rainbench score results -d rain100l --data DIR --metrics niqe-rainbench,my.py:sharpness""",
 )
 @click.argument("folder", type=PLACE)
 @click.option("-d", "--dataset", required=True, metavar="NAME", help="The data set they belong to.")
@@ -39,6 +49,8 @@ Examples:
     "image or the name of its rainy or clean file, * anything but a slash.",
 )
 @click.option("--allow-partial", is_flag=True, help="Leave out and list what is missing or broken.")
+@metrics_option
+@weights_option
 @json_option
 @click.pass_context
 def command(
@@ -53,6 +65,8 @@ def command(
     layout: str,
     pattern: str,
     allow_partial: bool,
+    metrics: list[str],
+    weight_roots: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Score the restored images in FOLDER under every protocol, as an entry of a run.
@@ -61,12 +75,13 @@ def command(
     refused, and --pattern says which are meant. Files are 8-bit, so how a program rounded when it
     saved them is part of what is scored.
     """
+    from rainbench.catalog.folders import readable_folders
     from rainbench.core.files import refuse_inside
     from rainbench.core.text import count_of
     from rainbench.pairs.layouts import copies_of
     from rainbench.pairs.load import load_first_copy
     from rainbench.report.grid import number
-    from rainbench.report.tables import row_dict, write_tables
+    from rainbench.report.tables import row_json, write_tables
     from rainbench.run.outputs import LOSSY, SHOWN, entry_name, score_folder
     from rainbench.run.plan import how_to_get_dataset
     from rainbench.run.results import lock_run
@@ -85,12 +100,13 @@ def command(
     copies = copies_of(card, list(data_roots), only=True)
     if not copies:
         raise RainbenchError(f"{card.name}: {how_to_get_dataset(card)}")
+    opened = open_named_metrics(metrics, readable_folders(weight_roots))
     with lock_run(out):
         pairs = load_first_copy(card, copies, layout=layout, allow_partial=allow_partial)
         with progress("images", len(pairs.pairs), quiet=as_json) as advance:
             scored = score_folder(
                 folder, pairs, entry, out, pattern=pattern,
-                allow_partial=allow_partial, advance=advance,
+                allow_partial=allow_partial, advance=advance, metrics=opened.ready,
             )  # fmt: skip
         rows = [
             row
@@ -105,10 +121,10 @@ def command(
                 "pattern": matched.pattern,
                 "copies": scored.copies,
                 "left_out": problems,
-                "rows": [row_dict(row) for row in rows],
+                "rows": [row_json(row) for row in rows],
             }
         )
-        ctx.exit(1 if problems else 0)
+        ctx.exit(1 if problems or opened.missing or scored.unmeasured else 0)
     say(f'{count_of(len(matched.files), "image")} matched by "{matched.pattern}"; entry {entry}')
     if scored.copies:
         say(f"Warning: {scored.copies}, pixel for pixel")
@@ -124,5 +140,9 @@ def command(
     for row in rows:
         mark = "*" if row.is_default else " "
         show(f"{mark} {row.protocol:18}{number(row.psnr, 2):>6} / {number(row.ssim, 4)}")
+    for name, column in (rows[0].metrics if rows else {}).items():
+        show(f"  {name:18}{number(column.mean, column.digits) or 'failed':>6}")
+    for problem in scored.unmeasured:
+        say(problem)
     say(f"* the default protocol of {card.name}. Tables: {out / 'table'}.md, .csv, .json, .tex")
-    ctx.exit(1 if problems else 0)
+    ctx.exit(1 if problems or opened.missing or scored.unmeasured else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from rainbench.catalog.published import (
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS
+from rainbench.run.metrics.columns import Column, read_columns
 from rainbench.run.results import FOLDER_KIND, CellResult, RunResults
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class Row:
         peak_bytes: What its tensors take at once on a picture of `rainbench.run.cost.COST_SIDE`
             pixels a side; 0 where it is not known.
         origin: What has to be said of weights of our own wherever they stand; empty for others.
+        metrics: The results of metrics beside the protocols, by name; the same in every row of an
+            entry on a data set.
     """
 
     dataset: str
@@ -91,6 +94,7 @@ class Row:
     macs_per_pixel: int = 0
     peak_bytes: int = 0
     origin: str = ""
+    metrics: Mapping[str, Column] = field(default_factory=dict)
 
     @property
     def reported_psnr(self) -> float | None:
@@ -151,6 +155,7 @@ def _measured(
     reasons: Sequence[Reason],
 ) -> Iterator[Row]:
     dataset, seconds = cell.dataset, cell.seconds
+    metrics = read_columns(cell.folder, cell.parts)
     altered = summary["options"]["tile"] or summary["options"]["precision"] != "fp32"
     whole = summary["comparable"] and summary["complete_set"] and not summary["left_out"]
     for protocol, mean in summary["means"].items():
@@ -181,6 +186,7 @@ def _measured(
             seconds_per_image=seconds,
             comparable=bool(whole and not altered),
             remarks=remarks,
+            metrics=metrics,
         )
         beside = preferred(published, dataset, entry, protocol)
         yield row if beside is None else set_beside(row, beside, reasons)

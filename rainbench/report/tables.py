@@ -88,13 +88,21 @@ def _write_tables(out: Path, registry: Registry, *, final: bool) -> list[Row]:
 def table_csv(rows: Iterable[Row]) -> str:
     """Return rows as CSV with a header line; missing numbers are empty."""
     text = io.StringIO()
+    rows = list(rows)
+    metrics = metric_names(rows)
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(CSV_COLUMNS)
+    writer.writerow([*CSV_COLUMNS, *metrics])
     writer.writerows(
         [text if name in NUMBERS else escape_formula(text) for name, text in row_dict(row).items()]
+        + [number(row.metrics[name].mean, 6) if name in row.metrics else "" for name in metrics]
         for row in rows
     )
     return text.getvalue()
+
+
+def metric_names(rows: Iterable[Row]) -> list[str]:
+    """Return the names of the metrics that any row has, in order."""
+    return sorted({name for row in rows for name in row.metrics})
 
 
 def row_dict(row: Row) -> dict[str, str]:
@@ -106,9 +114,25 @@ def table_json(rows: Iterable[Row]) -> str:
     """Return rows as JSON: numbers as numbers, null for none, the text ``inf`` for infinity."""
     content = [
         {name: _typed(text) if name in NUMBERS else text for name, text in row_dict(row).items()}
+        | _metrics(row)
         for row in rows
     ]
     return json.dumps({"rows": content}, indent=1, ensure_ascii=False) + "\n"
+
+
+def row_json(row: Row) -> dict[str, object]:
+    """Return a row as the commands print it: `row_dict`, and its metrics where it has any."""
+    return {**row_dict(row), **_metrics(row)}
+
+
+def _metrics(row: Row) -> dict[str, object]:
+    """Return a row's metrics: the mean of each, or why there is none."""
+    metrics = {
+        name: {"mean": json_number(column.mean)}
+        | ({"problem": column.problem} if column.problem else {})
+        for name, column in row.metrics.items()
+    }
+    return {"metrics": metrics} if metrics else {}
 
 
 def table_markdown(rows: Sequence[Row], registry: Registry) -> str:

@@ -12,6 +12,7 @@ from rainbench.report.grid import Cell, Column, Grid, mark_best, number
 from rainbench.report.rows import Row
 from rainbench.report.stats import CONFIDENCE, LEVEL, Interval, enough_images
 from rainbench.run.cost import COST_SIDE
+from rainbench.run.metrics.columns import Column as MetricColumn
 
 NOTED_STATES = ("gap", "failed", "missing", "not-comparable")
 
@@ -71,15 +72,18 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
             )
     psnr = mark_best([_measured(row.psnr, 2) for row in shown])
     ssim = mark_best([_measured(row.ssim, 4) for row in shown])
+    metrics = metric_fields(shown)
+    remarks += [f"{column.title}: {about}." for column, about, _ in metrics if about]
     grid = Grid(
         title=f"{card.title}{variant}",
-        columns=_PAPER_COLUMNS,
+        columns=(*_PAPER_COLUMNS[:4], *(column for column, _, _ in metrics), *_PAPER_COLUMNS[4:]),
         rows=tuple(
             (
                 Cell(row.entry),
                 psnr[index],
                 Cell(interval_text(row.psnr_interval)),
                 ssim[index],
+                *(cells[index] for _, _, cells in metrics),
                 Cell(row.group),
                 Cell(row.published.psnr_text if row.published else ""),
                 Cell(row.published.ssim_text if row.published else ""),
@@ -93,6 +97,29 @@ def _paper_view(dataset: str, rows: Sequence[Row], registry: Registry) -> Grid:
         remarks=tuple(remarks),
     )
     return grid if alike else _without(grid, "like")
+
+
+def metric_fields(rows: Sequence[Row]) -> list[tuple[Column, str, list[Cell]]]:
+    """Return head, description and fields of a column for each metric that was measured."""
+    found: dict[str, MetricColumn] = {}
+    for row in rows:
+        found |= row.metrics
+    fields = []
+    for name, metric in sorted(found.items()):
+        cells = [_metric_cell(row.metrics.get(name)) for row in rows]
+        if metric.higher_is_better is not None:
+            cells = mark_best(cells, smallest=not metric.higher_is_better)
+        about = "" if metric.title == name else metric.title.rstrip(".")
+        fields.append((Column(metric.heading, "measured"), about, cells))
+    return fields
+
+
+def _metric_cell(column: MetricColumn | None) -> Cell:
+    if column is None:
+        return Cell("")
+    if column.problem:
+        return Cell("–", note=f"{column.name}: {column.problem}")
+    return Cell(number(column.mean, column.digits), column.mean)
 
 
 def _without(grid: Grid, title: str) -> Grid:

@@ -6,6 +6,7 @@ device does not wait for either.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -23,11 +24,13 @@ from rainbench.core.machine import device_kind, usable_cores
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.watch import Watch
 from rainbench.metrics import PROTOCOLS, score_all
+from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
 from rainbench.run.cost import peak_bytes
 from rainbench.run.documents import write_json
+from rainbench.run.metrics.measure import Columns, problems_of
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
@@ -51,12 +54,14 @@ class Outcome:
         state: ``done``, ``kept`` (complete from before), ``failed`` or ``missing``.
         note: The reason for the last two.
         hint: What to do about it.
+        problems: Of the metrics that have no number for an image.
     """
 
     cell: PlannedCell
     state: str
     note: str = ""
     hint: str = ""
+    problems: tuple[str, ...] = ()
 
 
 def run_plan(
@@ -66,6 +71,7 @@ def run_plan(
     *,
     advance: Advance = unseen,
     watch: Watch | None = None,
+    metrics: Sequence[ReadyMetric] = (),
 ) -> Iterator[Outcome]:
     """Run cell after cell of a plan; one that fails becomes an outcome with its reason.
 
@@ -76,6 +82,7 @@ def run_plan(
         advance: Called with how many images have just been finished, and of which cell.
         watch: Is told of the cell and the image that are being worked on; a cell that a process
             died of before fails with what it knows.
+        metrics: What to measure beside the protocols.
 
     Raises:
         StoreError: The run's folder cannot be written at all: everything else would fail too.
@@ -88,8 +95,8 @@ def run_plan(
             continue
         try:
             with failing_alone(what), watch.at(what, "before its first image"):
-                outcome = _after_death(cell, out, watch.died.get(what, "")) or run_cell(
-                    cell, out, options, advance=advance, watch=watch
+                outcome = _after_death(cell, out, watch.died.get(what, "")) or _run_and_measure(
+                    cell, out, options, advance, watch, metrics
                 )
         except StoreError:
             raise
@@ -114,6 +121,37 @@ def _after_death(cell: PlannedCell, out: Path, how: str) -> Outcome | None:
     return Outcome(cell, "failed", how, hint)
 
 
+def _run_and_measure(
+    cell: PlannedCell,
+    out: Path,
+    options: RunOptions,
+    advance: Advance,
+    watch: Watch,
+    metrics: Sequence[ReadyMetric],
+) -> Outcome:
+    """Run a cell, and measure what was scored before by the metrics that have not seen it."""
+    if not metrics:
+        return run_cell(cell, out, options, advance=advance, watch=watch)
+    folder = RunResults(out).cell(cell.pairs.card.name, cell.entry.name).folder
+    with Columns(folder, metrics, key_parts(cell, options), _images(cell)) as columns:
+        outcome = run_cell(cell, out, options, advance=advance, watch=watch, columns=columns)
+        pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
+        later = [(pair, info) for pair, info in pairs if pair.id in columns.missing]
+        if later:
+            outcome = dataclasses.replace(outcome, state="done")
+            predictor = Predictor(cell.entry, cell.weights, options)
+            with ThreadPoolExecutor(1) as reader:
+                for pair, rainy, clean in _read_ahead(later, reader):
+                    watch.now(f"at {pair.rainy.path}")
+                    columns.measure(pair.id, predict_pair(predictor, pair, rainy), clean)
+        return dataclasses.replace(outcome, problems=problems_of(columns.complete()))
+
+
+def _images(cell: PlannedCell) -> list[tuple[str, str]]:
+    """Return the id of each image of a cell and the hash of its two pictures."""
+    return [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
+
+
 def run_cell(
     cell: PlannedCell,
     out: Path,
@@ -121,8 +159,11 @@ def run_cell(
     *,
     advance: Advance = unseen,
     watch: Watch | None = None,
+    columns: Columns | None = None,
 ) -> Outcome:
     """Score one entry on one data set, continuing where an earlier run stopped.
+
+    Each image that is restored is measured for the columns of metrics, too.
 
     Raises:
         RainbenchError: The network cannot be built, an image cannot be read or predicted, or the
@@ -131,7 +172,7 @@ def run_cell(
     what = f"{cell.entry.name} on {cell.pairs.label}"
     result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
     parts = key_parts(cell, options)
-    images = [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
+    images = _images(cell)
     if result.fits(parts, images, is_complete(cell.pairs, len(images))):
         advance(len(images), what)
         return Outcome(cell, "kept")
@@ -142,7 +183,7 @@ def run_cell(
         predictor = Predictor(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
         remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
-        for image, scores, seconds in _scored(remaining, predictor, protocols, watch):
+        for image, scores, seconds in _scored(remaining, predictor, protocols, watch, columns):
             store.append(image, scores, seconds)
             advance(1, what)
         scored = read_images_csv(result.folder / "images.csv")
@@ -161,7 +202,8 @@ def _scored(
     pairs: Sequence[tuple[Pair, PairInfo]],
     predictor: Predictor,
     protocols: Sequence[str],
-    watch: Watch | None = None,
+    watch: Watch | None,
+    columns: Columns | None,
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:
@@ -173,7 +215,10 @@ def _scored(
                 started = time.perf_counter()
                 restored = predict_pair(predictor, pair, rainy)
                 seconds = time.perf_counter() - started
-                job = scorers.submit(score, restored, clean, protocols, predictor.options.device)
+                device = predictor.options.device
+                job = scorers.submit(
+                    _evaluate, pair.id, restored, clean, protocols, device, columns
+                )
                 waiting.append((pair.id, job, seconds))
                 while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):
                     done, finished, its_seconds = waiting.popleft()
@@ -182,6 +227,19 @@ def _scored(
             yield from ((done, job.result(), its) for done, job, its in waiting)
             raise
         yield from ((done, job.result(), its) for done, job, its in waiting)
+
+
+def _evaluate(
+    image: str,
+    restored: NDArray[np.float32],
+    clean: Image,
+    protocols: Sequence[str],
+    device: str,
+    columns: Columns | None,
+) -> Scores:
+    if columns is not None:
+        columns.measure(image, restored, clean)
+    return score(restored, clean, protocols, device)
 
 
 def predict_pair(predictor: Predictor, pair: Pair, rainy: Image) -> NDArray[np.float32]:

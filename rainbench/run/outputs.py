@@ -12,11 +12,13 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS
+from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.pairs.likeness import Outline, find_scenes
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.run.key import code_of_folder, protocol_settings
+from rainbench.run.metrics.measure import Columns, problems_of
 from rainbench.run.restored import Restored, check_restored, key_of_image
 from rainbench.run.results import FOLDER_KIND, RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
@@ -39,11 +41,13 @@ class ScoredFolder:
         problems: What was left out, a sentence each.
         copies: What has to be said of images that are the rainy or the clean picture itself;
             empty where none is.
+        unmeasured: Of the metrics that have no number for an image.
     """
 
     matched: Matched
     problems: tuple[str, ...]
     copies: str
+    unmeasured: tuple[str, ...] = ()
 
 
 def entry_name(text: str) -> str:
@@ -74,6 +78,7 @@ def score_folder(
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
+    metrics: Sequence[ReadyMetric] = (),
 ) -> ScoredFolder:
     """Score a folder of restored images as a cell of a run.
 
@@ -86,6 +91,7 @@ def score_folder(
         allow_partial: Leave out and list what is missing or unusable, instead of raising.
         workers: Threads that read and score.
         advance: Called with how many images have just been finished, and the entry's name.
+        metrics: What to measure beside the protocols.
 
     Raises:
         RainbenchError: An image is missing, cannot be read or has another size; the names can be
@@ -131,7 +137,8 @@ def score_folder(
             hint="Say which are meant with --pattern.",
         )
     _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers)
-    return ScoredFolder(matched, tuple(problems), copies)
+    unmeasured = _measure(pairs, name, out, usable, metrics)
+    return ScoredFolder(matched, tuple(problems), copies, unmeasured)
 
 
 def _known_images(recorded: object) -> set[tuple[str, str]]:
@@ -197,6 +204,40 @@ def _copies(images: Sequence[tuple[PairInfo, str]]) -> str:
     return ", ".join(parts)
 
 
+def _parts(pairs: PairSet, name: str) -> dict[str, object]:
+    return {
+        "dataset": pairs.card.name,
+        "entry": name,
+        "source": FOLDER_KIND,
+        "code": code_of_folder(),
+        "protocols": protocol_settings(),
+    }
+
+
+def _images(pairs: PairSet, usable: Sequence[Restored]) -> list[tuple[str, str]]:
+    """Return the id of each image and the hash of its three pictures."""
+    infos = {info.id: info for info in pairs.manifest}
+    return [(each.pair.id, key_of_image(infos[each.pair.id], each.sha256)) for each in usable]
+
+
+def _measure(
+    pairs: PairSet,
+    name: str,
+    out: Path,
+    usable: Sequence[Restored],
+    metrics: Sequence[ReadyMetric],
+) -> tuple[str, ...]:
+    """Measure the images by the metrics that have not seen them; return what went wrong."""
+    if not metrics:
+        return ()
+    folder = RunResults(out).cell(pairs.card.name, name).folder
+    with Columns(folder, metrics, _parts(pairs, name), _images(pairs, usable)) as columns:
+        for each in usable:
+            if each.pair.id in columns.missing:
+                columns.measure(each.pair.id, *each.read())
+        return problems_of(columns.complete())
+
+
 def _fill_cell(
     folder: Path,
     pairs: PairSet,
@@ -208,15 +249,7 @@ def _fill_cell(
     copies: str,
     workers: int,
 ) -> None:
-    infos = {info.id: info for info in pairs.manifest}
-    images = [(each.pair.id, key_of_image(infos[each.pair.id], each.sha256)) for each in usable]
-    parts = {
-        "dataset": pairs.card.name,
-        "entry": name,
-        "source": FOLDER_KIND,
-        "code": code_of_folder(),
-        "protocols": protocol_settings(),
-    }
+    parts, images = _parts(pairs, name), _images(pairs, usable)
     cell = RunResults(out).cell(pairs.card.name, name)
     if cell.fits(parts, images, is_complete(pairs, len(images))):
         return

@@ -46,10 +46,18 @@ class Restored:
         """Return the scores, anew where a file was touched: it has to hold the same picture."""
         if self.scores is not None and self.stamps == _stamps(self.file, self.pair):
             return self.scores
+        return score_all(*self.read())
+
+    def read(self) -> tuple[Image, Image]:
+        """Return the restored and the clean image once more.
+
+        Raises:
+            ImageError: One cannot be read, or changed since it was checked.
+        """
         restored = read_image(self.file)
         if pixel_hash(restored) != self.sha256:
             raise ImageError(self.file, CHANGED, hint="Run again.")
-        return score_all(restored, load_image(self.pair.clean, self.clean_sha256))
+        return restored, load_image(self.pair.clean, self.clean_sha256)
 
 
 def _stamps(file: Path, pair: Pair) -> tuple[object, object]:

@@ -89,6 +89,7 @@ def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> d
         "default_protocol": card.protocol,
         "images": max(row.images for row in rows),
         "cells": [_cell(row) for row in rows],
+        "metrics": _metrics(rows),
         "distributions": {
             protocol: {metric: _distributions(scores, protocol, metric) for metric in METRICS}
             for protocol in PROTOCOLS
@@ -97,6 +98,21 @@ def _dataset(run: Path, name: str, rows: Sequence[Row], registry: Registry) -> d
         "only": next((str(table.index[0]) for table in scores.values() if len(table) == 1), ""),
         "provenance": _provenance(run, name, tables),
     }
+
+
+def _metrics(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return what is to be known of each metric that any entry was measured by."""
+    columns = {name: column for row in rows for name, column in row.metrics.items()}
+    return [
+        {
+            "name": name,
+            "heading": column.heading,
+            "title": column.title,
+            "higher_is_better": column.higher_is_better,
+            "digits": column.digits,
+        }
+        for name, column in sorted(columns.items())
+    ]
 
 
 def _images_table(cell: CellResult) -> pd.DataFrame | None:
@@ -135,6 +151,10 @@ def _cell(row: Row) -> dict[str, Any]:
         "own": row.trained_for,
         "seconds": row.seconds_per_image,
         "peak": row.peak_bytes or None,
+        "metrics": {
+            name: {"mean": plain(column.mean), "problem": column.problem}
+            for name, column in row.metrics.items()
+        },
     }
 
 

@@ -39,6 +39,21 @@ const COLUMNS = [
   { name: "s / image", key: (c) => c.seconds, cell: (c) => el("td", {}, c.seconds === null ? "" : c.seconds.toPrecision(3)) },
 ];
 
+// A column for each metric beside the protocols.
+function metricColumns(metrics, cells) {
+  return metrics.map(({ name, heading, title, higher_is_better: better, digits }) => {
+    const mean = (cell) => cell.metrics[name]?.mean ?? null;
+    const shown = (cell) => Number(fixed(value(mean(cell)), digits));
+    const levels = [...new Set(cells.filter((cell) => mean(cell) !== null).map(shown))].sort((a, b) => (better ? b - a : a - b));
+    const rank = (cell) => (better === null || levels.length < 2 ? "" : ["best", levels.length > 2 ? "second" : ""][levels.indexOf(shown(cell))] ?? "");
+    return { name: heading, title, key: (cell) => value(mean(cell)), cell: (cell) => {
+      const problem = cell.metrics[name]?.problem;
+      if (problem) return el("td", { class: "text" }, el("details", {}, el("summary", {}, "failed"), el("p", {}, problem)));
+      return el("td", {}, mean(cell) === null ? "" : el("span", { class: rank(cell) }, text(mean(cell), digits)));
+    } };
+  });
+}
+
 function difference(cell, index) {
   const metric = ["psnr", "ssim"][index], reported = cell.reported?.values[index] ?? null;
   return reported === null || cell[metric] === null ? null : value(cell[metric]) - reported;
@@ -66,7 +81,8 @@ function datasetTable(dataset, state, redraw) {
   const absent = cells.filter((cell) => cell.psnr === null && cell.ssim === null && cell.state === "missing");
   cells = cells.filter((cell) => !absent.includes(cell));
   const filled = (each) => cells.some((cell) => each.key(cell) ?? null);
-  const columns = COLUMNS.filter((each, index) => index < 3 || filled(each));
+  const kept = COLUMNS.filter((each, index) => index < 3 || filled(each));
+  const columns = [...kept.slice(0, 3), ...metricColumns(dataset.metrics, cells), ...kept.slice(3)];
   const column = columns[state.sort] ?? columns[1];
   cells = sorted(cells, column.key, state.descending);
   const letters = cells.flatMap((cell) => [...(cell.group ?? "")]);
@@ -78,7 +94,7 @@ function datasetTable(dataset, state, redraw) {
     "aria-sort": index !== state.sort ? "none" : state.descending ? "descending" : "ascending",
   }, el("button", { type: "button", onclick: () => redraw({
     sort: index, descending: index === state.sort ? !state.descending : index > 0 && !each.left,
-  }, index) }, each.name)));
+  }, index), title: each.title ?? null }, each.name)));
   const about = cells.some((cell) => cell.interval)
     ? "Bold: best, underlined: second best. In brackets: 95 % bootstrap interval of the mean over images. Paired Wilcoxon tests with Holm's correction (5 %) do not tell apart entries that share a letter; those without one differ from all. Click a state for its reason."
     : "Bold: best, underlined: second best.";

@@ -1,0 +1,1 @@
+"""Metrics beside the PSNR/SSIM protocols: with or without a clean picture, ours and yours."""

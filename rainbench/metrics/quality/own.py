@@ -1,0 +1,193 @@
+"""A metric of one's own: a function in a file, or one that an installed package offers.
+
+```python
+def sharpness(restored, clean):  # or (restored) alone: no clean picture needed
+    return float(...)
+
+sharpness.higher_is_better = True  # optional, as are .title, .version and .digits
+```
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from rainbench.core.errors import RainbenchError, failing_alone
+from rainbench.core.images import Image
+from rainbench.core.text import did_you_mean
+from rainbench.metrics.quality.record import Measure, Metric
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+def is_own(word: str) -> bool:
+    """Return whether a word means a function in a file: ``my_metrics.py:sharpness``.
+
+    Example:
+        >>> is_own("my_metrics.py:sharpness"), is_own("niqe")
+        (True, False)
+    """
+    return ".py:" in word or word.endswith(".py")
+
+
+def load_own(word: str) -> tuple[Metric, str]:
+    """Import the function that a word names, which runs the file.
+
+    Args:
+        word: ``FILE.py:FUNCTION``.
+
+    Returns:
+        The metric, and a hash of the file and of those beside it that it imports.
+
+    Raises:
+        RainbenchError: There is no such file or function, it cannot be imported, or it takes
+            other arguments than a restored and perhaps a clean picture.
+    """
+    place, _, name = word.rpartition(":")
+    if not place.endswith(".py"):
+        raise RainbenchError(
+            f"{word}: names no function", hint=f"Write {word}:FUNCTION, as in {word}:sharpness."
+        )
+    file = Path(place)
+    if not file.is_file():
+        raise RainbenchError(f"{file}: there is no such file")
+    with failing_alone(f"{file}: cannot be imported"):
+        module = _import(file.resolve())
+    function = getattr(module, name, None)
+    if not callable(function):
+        functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
+        raise RainbenchError(
+            f"{file}: has no function {name!r}", hint=did_you_mean(name, functions)
+        )
+    return metric_of(name, function, str(file)), _hash(file.resolve())
+
+
+def metric_of(name: str, function: Callable[..., Any], where: str) -> Metric:
+    """Return the record of somebody's function.
+
+    Args:
+        name: What the metric is called.
+        function: Of one picture or two.
+        where: It comes from, for messages.
+
+    Raises:
+        RainbenchError: Its name cannot be a column's, or it takes other arguments.
+    """
+    if not _NAME.fullmatch(name):
+        raise RainbenchError(
+            f"{where}: {name!r} cannot be a metric's name",
+            hint="A name is made of letters, digits, _ and -, 64 at most.",
+        )
+    takes = _pictures_taken(function, f"{where}: {name}")
+    better = getattr(function, "higher_is_better", None)
+    described = inspect.getdoc(function) if inspect.isroutine(function) else None
+    title = getattr(function, "title", None) or (described or "").strip().partition("\n")[0]
+    return Metric(
+        name=name,
+        version=int(getattr(function, "version", 1)),
+        title=str(title or name),
+        source=where,
+        full_reference=takes == 2,
+        higher_is_better=None if better is None else bool(better),
+        digits=int(getattr(function, "digits", 3)),
+        load=lambda _files: _measure(function, takes),
+    )
+
+
+def _measure(function: Callable[..., Any], takes: int) -> Measure:
+    def measure(restored: Image, clean: Image | None) -> float:
+        value = function(restored) if takes == 1 else function(restored, clean)
+        if isinstance(value, str | bytes | bool) or value is None:
+            raise RainbenchError(f"returned {value!r:.80}, which is not a number")
+        return float(value)
+
+    return measure
+
+
+def _pictures_taken(function: Callable[..., Any], what: str) -> int:
+    """Return whether a function takes a restored picture (1), or the clean one too (2)."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):  # of a compiled function
+        return 2
+    needed = [each for each in parameters if each.default is each.empty]
+    others = [each for each in needed if each.kind is each.KEYWORD_ONLY]
+    by_place = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    places = [each for each in parameters if each.kind in by_place]
+    needed = [each for each in needed if each in places]
+    anything = any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    named_clean = len(places) > 1 and places[1].name in ("clean", "target", "reference", "truth")
+    if others or len(needed) > 2 or not (places or anything):
+        raise RainbenchError(
+            f"{what}{inspect.signature(function)} does not take a restored and a clean picture",
+            hint="Write def f(restored, clean), or def f(restored) for one that needs no truth.",
+        )
+    return 2 if len(needed) == 2 or named_clean or (anything and len(places) < 2) else 1
+
+
+def _import(file: Path) -> ModuleType:
+    """Run a file as a module of its own name; files beside it may be imported by it."""
+    name = f"rainbench_metrics_of_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    folder = str(file.parent)
+    sys.modules[name] = module
+    sys.path.insert(0, folder)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        # At the end it is out of the way, and still there for what is imported in a function.
+        sys.path.remove(folder)
+        sys.path.append(folder)
+    return module
+
+
+def _hash(file: Path) -> str:
+    digest = hashlib.sha256()
+    for each in sorted(_with_neighbours(file)):
+        content = each.read_bytes()
+        digest.update(f"{each.relative_to(file.parent)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:16]
+
+
+def _with_neighbours(file: Path) -> set[Path]:
+    """Return a file and those below its folder that it imports, and they."""
+    found: set[Path] = set()
+    waiting = [file]
+    while waiting:
+        each = waiting.pop()
+        if each not in found:
+            found.add(each)
+            waiting += _imported(each, file.parent)
+    return found
+
+
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules = [node.module or "", *(alias.name for alias in node.names)]
+        else:
+            continue
+        for module in modules:
+            top = folder / module.partition(".")[0]
+            yield from (path for path in [top.with_suffix(".py")] if module and path.is_file())
+            if module and top.is_dir():
+                yield from sorted(top.rglob("*.py"))
+
+
+def offered() -> Mapping[str, EntryPoint]:
+    """Return the entry points ``rainbench.metrics`` of installed packages by their names."""
+    return {point.name: point for point in entry_points(group="rainbench.metrics")}
