@@ -30,6 +30,7 @@ MAY_USE = {
     "synthesis": "core catalog pairs rain packaging spa",
     "train": "core catalog metrics networks pairs rain packaging",
     "run": "core catalog metrics networks pairs video",
+    "foreign": "core catalog networks pairs run",
     "report": "core catalog metrics pairs run",
     "claims": "core catalog metrics networks pairs rain report train",
 }

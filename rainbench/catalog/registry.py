@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ class Entry:
     @property
     def untrained(self) -> bool:
         """Whether it is a network that nobody's weights are known of: its output means nothing."""
+        if self.baseline.maker is not None:
+            return self.weights is None and self.baseline.maker.untrained
         return self.weights is None and self.baseline.parameters > 0
 
     @property
@@ -175,6 +178,25 @@ class Registry:
             else:
                 chosen |= {name: every[name] for name in fits}
         return list(chosen.values())
+
+    def plus(self, entries: Iterable[Entry]) -> Registry:
+        """Return these cards and entries without cards of their own, see `rainbench.foreign`.
+
+        Raises:
+            RainbenchError: Two entries have one name, or one is that of a card.
+        """
+        baselines = dict(self.baselines)
+        for entry in entries:
+            card = entry.baseline
+            other = baselines.get(card.name)
+            if other is not None and other != card:
+                raise RainbenchError(
+                    f"{card.title} would be called {card.name}, as "
+                    f"{other.title if other.maker else 'an entry of ours'} is",
+                    hint=f"Give it a name: NAME={card.title}.",
+                )
+            baselines[card.name] = card
+        return dataclasses.replace(self, baselines=dict(sorted(baselines.items())))
 
     def raise_if_broken(self, name: str) -> None:
         """Raise the error of the card of this name, where it is one that cannot be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.registry import Registry
+from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     PLACE,
     arithmetic_options,
@@ -43,6 +45,7 @@ Examples:
   rainbench run --all
   rainbench run --all --data DIR --weights DIR --out runs/full
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
+  rainbench run -b my_net.py:Net --weights my.pth -d rain100l --data DIR
   rainbench run -b identity -d rain100h --data DIR --json""",
 )
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
@@ -52,7 +55,8 @@ Examples:
     "baselines",
     multiple=True,
     metavar="NAME[.TAG]",
-    help="Entry, baseline (all its tags) or pattern; may be repeated.",
+    help="Entry, baseline (all its tags) or pattern; or a network of your own: my_net.py:Net, "
+    "my_net.py:Net@my.pth, net.onnx, net.pt2, cmd:PROGRAM, NAME=any of these. May be repeated.",
 )
 @click.option(
     "-d",
@@ -82,6 +86,7 @@ Examples:
     type=int,
     help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
 )
+@network_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -89,10 +94,10 @@ def command(
     ctx: click.Context,
     *,
     everything: bool,
-    baselines: tuple[str, ...],
+    baselines: Sequence[str],
     datasets: tuple[str, ...],
     data_roots: tuple[Path, ...],
-    weight_roots: tuple[Path, ...],
+    weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
     out: Path,
     limit: int | None,
@@ -122,6 +127,7 @@ def command(
     for problem in registry.problems:
         say(f"Left out: {problem}")
     # Before the run's folder is made: a slip of the pen leaves nothing behind.
+    registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots)
     choose(baselines, registry.entries)
     choose(datasets, registry.datasets_of)
     data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)

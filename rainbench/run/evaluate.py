@@ -115,6 +115,7 @@ def run_cell(
         predictor = Predictor(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
         remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
+        predictor.prepare(load_pair(pair, info)[0] for pair, info in remaining)
         for image, scores, seconds in _scored(remaining, predictor, protocols):
             store.append(image, scores, seconds)
             advance(1, what)
@@ -140,7 +141,7 @@ def _scored(
             for pair, rainy, clean in _read_ahead(pairs, readers):
                 started = time.perf_counter()
                 restored = predict_pair(predictor, pair, rainy)
-                seconds = time.perf_counter() - started
+                seconds = predictor.seconds_of(time.perf_counter() - started)
                 job = scorers.submit(score, restored, clean, protocols, predictor.options.device)
                 waiting.append((pair.id, job, seconds))
                 while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):

@@ -19,7 +19,7 @@ from rainbench.core.text import did_you_mean, shortened
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
-from rainbench.run.key import code_of_network, protocol_settings
+from rainbench.run.key import code_of_maker, code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 
 
@@ -181,12 +181,13 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     When a part of it changes, just the cells that it touches are run again.
     """
     entry = cell.entry
+    maker = entry.baseline.maker
     chosen = entry.weights.state_dict if entry.weights else ""
     return {
         "dataset": cell.pairs.card.name,
         "entry": entry.name,
         "network": entry.baseline.network,
-        "code": code_of_network(entry.baseline.network),
+        "code": code_of_maker(maker) if maker else code_of_network(entry.baseline.network),
         "arguments": {name: entry.arguments[name] for name in sorted(entry.arguments)},
         "channel_order": entry.baseline.channel_order,
         "value_range": entry.baseline.value_range,
@@ -195,7 +196,14 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "protocols": protocol_settings(),
         "options": options.key_parts(),
         **({"state_dict": chosen} if chosen else {}),
+        **foreign_parts(entry),
     }
+
+
+def foreign_parts(entry: Entry) -> dict[str, object]:
+    """Return what is to be known of an entry without a card; empty for one that has a card."""
+    maker = entry.baseline.maker
+    return {"foreign": {**maker.facts(), "code": maker.code()}} if maker else {}
 
 
 def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
