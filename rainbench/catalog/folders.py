@@ -54,6 +54,11 @@ def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
     return list(found.values())
 
 
+def run_cards(run: Path | None) -> list[Path]:
+    """Return the folder in a run's that holds cards of data sets that have none elsewhere."""
+    return [run / "cards"] if run is not None and (run / "cards").is_dir() else []
+
+
 def readable_folders(roots: Sequence[Path]) -> list[Path]:
     """Return the folders that can be listed; each of the others is a warning in the log.
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from rainbench.catalog.registry import Registry
+from rainbench.commands.folders import ad_hoc, images_given, pairs_options
 from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     PLACE,
@@ -23,6 +24,7 @@ from rainbench.commands.options import (
     weights_option,
 )
 from rainbench.core.errors import RainbenchError
+from rainbench.core.files import refuse_inside
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 
@@ -46,6 +48,7 @@ Examples:
   rainbench run --all --data DIR --weights DIR --out runs/full
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
   rainbench run -b my_net.py:Net --weights my.pth -d rain100l --data DIR
+  rainbench run -b my_net.py:Net@my.pth -b identity --rainy DIR/rainy --clean DIR/clean
   rainbench run -b identity -d rain100h --data DIR --json""",
 )
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
@@ -66,6 +69,7 @@ Examples:
     metavar="NAME",
     help="Data set or pattern (rain100*); may be repeated.",
 )
+@pairs_options
 @data_option
 @weights_option
 @cards_option
@@ -95,7 +99,11 @@ def command(
     *,
     everything: bool,
     baselines: Sequence[str],
-    datasets: tuple[str, ...],
+    datasets: Sequence[str],
+    rainy: Path | None,
+    clean: Path | None,
+    images: str | None,
+    image_list: Path | None,
     data_roots: tuple[Path, ...],
     weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
@@ -115,35 +123,47 @@ def command(
     from rainbench.catalog.folders import readable_folders
     from rainbench.run.cost import estimate_seconds
     from rainbench.run.options import resolve_options
-    from rainbench.run.plan import choose, make_plan
+    from rainbench.run.plan import choose, make_plan, plan_for
     from rainbench.run.results import lock_run
 
-    if not (everything or baselines or datasets):
+    if not (everything or baselines or datasets or rainy or clean):
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
     options = resolve_options(device, precision, tile, threads, overlap)
-    registry = open_registry(card_folders)
+    registry = open_registry(card_folders, out)
     for problem in registry.problems:
         say(f"Left out: {problem}")
     # Before the run's folder is made: a slip of the pen leaves nothing behind.
     registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots)
     choose(baselines, registry.entries)
-    choose(datasets, registry.datasets_of)
+    wanted = images_given(images, image_list)
+    folders = ad_hoc(registry, rainy, clean, datasets)
+    if folders:
+        refuse_inside(out, [folders.rainy, folders.clean])
+    sets = [] if folders else choose(datasets, registry.datasets_of)
+    if wanted and not folders and len(sets) != 1:
+        raise RainbenchError("--images and --list pick images of one data set: give one with -d")
     data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
     with nullcontext() if dry_run else lock_run(out):
         with progress("pairs checked", None, quiet=as_json) as advance:
-            plan = make_plan(
-                registry,
-                datasets=datasets,
-                baselines=baselines,
-                data_roots=data_folders,
-                weight_roots=weight_folders,
-                layout=layout,
-                limit=limit,
-                allow_partial=allow_partial,
-                advance=advance,
-            )
+            if folders:
+                pairs = folders.load(wanted, limit, advance, allow_partial=allow_partial)
+                plan = plan_for(pairs, registry, baselines, weight_folders)
+                registry = folders.known(registry, pairs, None if dry_run else out)
+            else:
+                plan = make_plan(
+                    registry,
+                    datasets=datasets,
+                    baselines=baselines,
+                    data_roots=data_folders,
+                    weight_roots=weight_folders,
+                    layout=layout,
+                    limit=limit,
+                    images=wanted,
+                    allow_partial=allow_partial,
+                    advance=advance,
+                )
         seconds = estimate_seconds(plan, options)
         _print_plan(plan, options, out, seconds, named=bool(datasets))
         if dry_run:

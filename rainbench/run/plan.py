@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -69,6 +69,7 @@ def make_plan(
     weight_roots: Sequence[Path] = (),
     layout: str = "",
     limit: int | None = None,
+    images: Collection[str] = (),
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
@@ -83,6 +84,7 @@ def make_plan(
         weight_roots: Folders to look for weights in.
         layout: Take this packaging, see `rainbench.pairs.load.load_pairs`.
         limit: Only the first so many pairs of each data set.
+        images: Only the pairs of these ids; given for a single data set.
         allow_partial: Leave out unusable pairs instead of refusing the data set.
         workers: Threads that decode.
         advance: Called after each pair that was checked with 1 and the data set's name.
@@ -114,6 +116,7 @@ def make_plan(
                     copies,
                     layout=layout,
                     limit=limit,
+                    images=images,
                     allow_partial=allow_partial,
                     workers=workers,
                     advance=advance,
@@ -126,6 +129,32 @@ def make_plan(
             for entry in entries
         ]
     return Plan(tuple(cells), tuple(unusable), tuple(absent))
+
+
+def plan_for(
+    pairs: PairSet,
+    registry: Registry,
+    baselines: Sequence[str] = (),
+    weight_roots: Sequence[Path] = (),
+) -> Plan:
+    """Return the plan of entries on pairs that are at hand, see `rainbench.pairs.folders`.
+
+    Args:
+        pairs: The data set.
+        registry: As all that follow, see `make_plan`.
+        baselines: Patterns of entries.
+        weight_roots: Folders to look for weights in.
+    """
+    found = {
+        entry.name: (entry, find_weights(entry, weight_roots))
+        for entry in choose(baselines, registry.entries)
+        or [entry for entry in registry.entries() if not entry.untrained]
+    }
+    weights = {name: file for name, (_, file) in found.items()}
+    cells = [
+        PlannedCell(pairs, entry, file, _missing(entry, weights)) for entry, file in found.values()
+    ]
+    return Plan(tuple(cells))
 
 
 Chosen = TypeVar("Chosen")

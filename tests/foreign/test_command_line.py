@@ -28,3 +28,20 @@ def test_a_network_with_weights_beside_one_of_ours(rainbench, toy, folder, tmp_p
     assert table(tmp_path / "run").keys() == first.keys()
     (folder / "gain.py").write_text("GAIN = 0.5\n")
     assert "2 done, 1 failed, 1 kept" in rainbench(*call).stderr
+
+
+def test_two_folders_without_a_card(rainbench, toy, folder, tmp_path):
+    call = ["run", "-b", f"{folder}/my_net.py:darker", "--out", tmp_path / "run", "--device", "cpu"]
+    call += ["--rainy", toy / "toy/input", "--clean", toy / "toy/target", "--images", "1,3"]
+    done = rainbench(*call)
+    assert done.returncode == 0, done.stderr
+    assert table(tmp_path / "run")["my_net-darker"]["images"] == 2
+    assert "only 2 images" in (tmp_path / "run/table.json").read_text()
+    report = rainbench("report", tmp_path / "run", "--pictures", 1)
+    assert report.returncode == 0, report.stderr
+    assert table(tmp_path / "run")["my_net-darker"]["dataset"] == "toy-input"
+    assert "1 kept" in rainbench(*call).stderr
+    wrong = rainbench(*call, "-d", "rain100l")
+    assert wrong.returncode == 2 and "a data set of their own" in wrong.stderr
+    wrong = rainbench("run", "-b", "identity", "--value-range", "0..255", "-d", "toy")
+    assert wrong.returncode == 2 and "network without a card" in wrong.stderr
