@@ -145,6 +145,14 @@ class Predictor:
             batch=max(1, BATCH_PIXELS // tile**2) if self._device.type == "cuda" else 1,
         )
 
+    def restore_batch(self, rainy: NDArray[np.uint8]) -> FloatImage:
+        """Restore images of one size, ``(N, H, W, 3)`` uint8, in one pass and without tiles.
+
+        Raises:
+            PredictionError: As for a call.
+        """
+        return self._restore_images(rainy)
+
     def with_maps(self, rainy: Image) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Return the restored image as calling does, and the network's named maps to look at.
 
