@@ -89,11 +89,13 @@ def _trials(predict: Predictor) -> Iterator[Finding]:
     yield _in_range(first)
     yield _tried("gives the same twice", lambda: _apart(predict(picture), first))
     if predict.folders is None:
-        yield _tried(
-            "forgets the image before",
-            lambda: (predict(_picture(*picture.shape[:2], 9)), _apart(predict(picture), first))[1],
-        )
+        yield _tried("forgets the image before", lambda: _after_another(predict, picture, first))
         yield _in_a_batch(predict, picture, first)
+
+
+def _after_another(predict: Predictor, picture: Image, first: NDArray[np.float32]) -> float:
+    predict(_picture(picture.shape[0], picture.shape[1], 9))
+    return _apart(predict(picture), first)
 
 
 def _picture(height: int, width: int, number: int) -> Image:
@@ -102,7 +104,8 @@ def _picture(height: int, width: int, number: int) -> Image:
     ground = 90 + 60 * np.sin(across / (7 + number)) * np.cos(down / 11) + 40 * (across > width / 2)
     streaks = 60.0 * ((across * 3 + down + 5 * number) % 17 < 1.5)
     colours = np.array([1.0, 0.9, 0.75 + 0.05 * number])
-    return np.clip((ground + streaks)[..., None] * colours, 0, 255).astype(np.uint8)
+    coloured = (ground + streaks)[..., None] * colours
+    return np.asarray(coloured.clip(0, 255), np.uint8)
 
 
 def _in_range(restored: NDArray[np.float32]) -> Finding:
@@ -125,7 +128,7 @@ def _tried(what: str, apart: Callable[[], float]) -> Finding:
 
 def _in_a_batch(predict: Predictor, picture: Image, alone: NDArray[np.float32]) -> Finding:
     what = "keeps images of a batch apart"
-    other = _picture(*picture.shape[:2], 5)
+    other = _picture(picture.shape[0], picture.shape[1], 5)
     try:
         both = predict.restore_batch(np.stack([picture, other]))
     except RainbenchError as error:

@@ -15,9 +15,9 @@ from rainbench.catalog.weights import file_hash
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.files import is_file
 from rainbench.core.text import safe_name
-from rainbench.foreign import commands, makers, onnx_file, programs
+from rainbench.foreign import commands, libraries, makers, onnx_file, programs
 from rainbench.foreign.adapt import ValueRange, Ways
-from rainbench.foreign.words import Word, read_word
+from rainbench.foreign.words import Word, is_foreign, read_word
 
 _RANGES: Mapping[object, ValueRange] = {
     "": "", "0..1": "0..1", "0..255": "0..255", "-1..1": "-1..1",
@@ -145,7 +145,24 @@ def _maker(
     if word.kind == "onnx":
         _check_file(file)
         return onnx_file.OnnxFile(file, ways)
-    raise RainbenchError(f"{word.text}: is not supported")
+    if word.kind == "spandrel":
+        _check_file(file)
+        return libraries.SpandrelFile(file, ways)
+    return _from_hub(word, ways)
+
+
+def _from_hub(word: Word, ways: Ways) -> Maker:
+    """Return the maker of a file of a repository, known by the commit that it is of."""
+    found = libraries.fetch_from_hub(word.target)
+    kind = read_word(found.file.name).kind if is_foreign(found.file.name) else "spandrel"
+    maker: Maker
+    if kind == "onnx":
+        maker = onnx_file.OnnxFile(found.file, ways)
+    elif kind == "export" or (kind == "torchscript" and programs.is_script(found.file)):
+        maker = programs.ProgramFile(found.file, kind, ways)
+    else:  # a checkpoint, whose architecture is told by its keys
+        maker = libraries.SpandrelFile(found.file, ways)
+    return libraries.FromHub(maker, found)
 
 
 def _check_file(file: Path) -> None:

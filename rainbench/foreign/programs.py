@@ -120,6 +120,15 @@ def _check_script(file: Path) -> None:
     )
 
 
+def is_script(file: Path) -> bool:
+    """Return whether a file is a TorchScript program."""
+    try:
+        _check_script(file)
+    except (RainbenchError, OSError):
+        return False
+    return True
+
+
 def hash_of(files: list[Path]) -> str:
     """Return a hash of files, by their content and names.
 
