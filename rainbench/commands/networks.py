@@ -61,15 +61,24 @@ def network_options(function: Function) -> Function:
 
 
 def _option(flag: str, name: str, **settings: Any) -> Any:  # noqa: ANN401
-    def keep(context: click.Context, _parameter: click.Parameter, value: object) -> None:
+    def keep(context: click.Context, _parameter: click.Parameter, value: Any) -> None:  # noqa: ANN401
         if value is not None and value != ():
-            given = _arguments(value) if name == "arguments" else value
+            given = read_arguments(value) if name == "arguments" else value
             context.meta.setdefault(_META, {})[name] = given
 
     return click.option(flag, name, expose_value=False, callback=keep, **settings)
 
 
-def _arguments(words: Any) -> dict[str, object]:  # noqa: ANN401
+def read_arguments(words: Sequence[str]) -> dict[str, object]:
+    """Return what ``--argument NAME=VALUE`` says; values as in JSON, and texts.
+
+    Raises:
+        RainbenchError: One is not NAME=VALUE.
+
+    Example:
+        >>> read_arguments(["width=32", "mode=full", "gate=true"])
+        {'width': 32, 'mode': 'full', 'gate': True}
+    """
     found: dict[str, object] = {}
     for word in words:
         name, equals, text = word.partition("=")
