@@ -15,7 +15,7 @@ from rainbench.catalog.cards import Maker, WeightsCard
 from rainbench.core.errors import RainbenchError, WeightsError, told
 from rainbench.foreign.adapt import Adapted, Ways
 from rainbench.foreign.counts import Counts, count
-from rainbench.foreign.onnx_file import needed
+from rainbench.foreign.optional import needed
 from rainbench.foreign.programs import hash_of
 from rainbench.networks.isolation import isolated
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from torch import Tensor, nn
 from rainbench.catalog.cards import WeightsCard
 from rainbench.core.errors import RainbenchError, WeightsError, told
 from rainbench.foreign.adapt import Adapted, Ways
+from rainbench.foreign.optional import needed
 from rainbench.foreign.programs import hash_of
 from rainbench.run.predict import PredictionError
 
@@ -61,25 +60,6 @@ class OnnxFile:
     def facts(self) -> Mapping[str, object]:
         """Return what is known of it."""
         return {"title": self._file.name, "kind": "onnx", "parameters": 0, **self._ways.facts()}
-
-
-def needed(module: str, extra: str, what: str) -> Any:  # noqa: ANN401
-    """Import a library that is not one of ours, or say how to get it.
-
-    Raises:
-        RainbenchError: It is not installed, or cannot be loaded here.
-    """
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
-            raise RainbenchError(f"{what}: {module} cannot be loaded: {told(error)}") from None
-        raise RainbenchError(
-            f"{what}: needs {module}, which is not installed",
-            hint=f'Install it: pip install "rainbench[{extra}]"',
-        ) from None
-    except Exception as error:  # built for another version of what it needs
-        raise RainbenchError(f"{what}: {module} cannot be loaded: {told(error)}") from None
 
 
 class _Session(nn.Module):
