@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import BaselineCard, DatasetCard, WeightsCard
-from rainbench.catalog.folders import card_files, content_root
+from rainbench.catalog.folders import card_files, content_root, plug_in_folders
 from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean, fitting, named, shortened
@@ -256,7 +256,7 @@ class Registry:
 
 
 def load_registry(extra: Sequence[Path] = (), *, trusted: bool = False) -> Registry:
-    """Read every card on the search path.
+    """Read every card on the search path, those of installed packages included.
 
     Args:
         extra: Folders given with ``--cards``. Each, like each folder of ``RAINBENCH_PATH``, holds
@@ -275,7 +275,7 @@ def load_registry(extra: Sequence[Path] = (), *, trusted: bool = False) -> Regis
     cards: dict[str, DatasetCard | BaselineCard] = {}
     problems: list[CardError] = []
     seen: set[Path] = set()
-    for root in (content_root(), *listed, *extra):
+    for root in (content_root(), *plug_in_folders(), *listed, *extra):
         own = root != content_root()
         for file in card_files(root, own=own, problems=problems):
             if (place := file.parent.resolve() / file.name) in seen:

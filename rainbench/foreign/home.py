@@ -59,10 +59,11 @@ class Home:
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """Let imports find the files beside this one, within."""
+        beside = self._tops()
         hidden = {
             name: module
             for name, module in list(sys.modules.items())
-            if name.partition(".")[0] in self._tops and name not in self._own
+            if name.partition(".")[0] in beside and name not in self._own
         }
         for name in hidden:
             del sys.modules[name]
@@ -82,7 +83,6 @@ class Home:
                     self._own[name] = sys.modules.pop(name)
             sys.modules.update(hidden)
 
-    @property
     def _tops(self) -> set[str]:
         """The names by which modules beside the file are imported."""
         names = {file.stem for place in self._places for file in place.glob("*.py")}
