@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -43,7 +44,9 @@ class ProgramFile:
             if self._kind == "export":
                 return _exported(self._file)
             _check_script(self._file)
-            script: nn.Module = torch.jit.load(str(self._file), map_location="cpu")  # type: ignore[no-untyped-call]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # files of it go on existing
+                script: nn.Module = torch.jit.load(str(self._file), map_location="cpu")  # type: ignore[no-untyped-call]
         except RainbenchError:
             raise
         except Exception as error:  # readers raise whatever a damaged file makes them
