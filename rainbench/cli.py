@@ -23,6 +23,7 @@ COMMANDS = {
     "list": "List data sets, baselines or protocols.",
     "show": "Show a card, an entry or a protocol.",
     "check": "Check your data sets and weights; find leaks.",
+    "new": "Write a card to fill in: of a model, a data set or a protocol.",
     "fetch": "Fetch weights from their public source, checked against the card.",
     "score": "Score a folder of somebody's restored images as an entry.",
     "derain": "Remove the rain from images, folders and videos with an entry.",

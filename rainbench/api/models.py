@@ -212,6 +212,8 @@ def one_entry(registry: Registry, name: str) -> Entry:
             f"{name} has several weights", hint="Give one: " + ", ".join(e.name for e in entries)
         )
     (entry,) = entries
+    if entry.untrained and entry.baseline.maker:
+        raise RainbenchError(f"{entry.baseline.title}: {how_to_get_weights(entry)}")
     if entry.untrained:
         raise RainbenchError(
             f"{name} has no weights yet", hint=f"Train it first: `rainbench train {name} --help`."

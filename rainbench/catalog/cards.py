@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from rainbench.catalog.terms import LossTerm
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Degradation = Literal["streaks", "drops", "mist"]
 
@@ -231,6 +234,28 @@ class WeightsCard:
     notes: str = ""
 
 
+class Maker(Protocol):
+    """Makes the network of a baseline that has no card file, see `rainbench.foreign`."""
+
+    @property
+    def untrained(self) -> bool:
+        """Whether its parameters are random unless weights are given."""
+
+    def make(self, weights: WeightsCard | None, file: Path | None) -> nn.Module:
+        """Return the network, ready to be called, as `rainbench.networks.base` describes it.
+
+        Args:
+            weights: What is known of its weights; None where they are its own affair.
+            file: Where they lie.
+        """
+
+    def code(self) -> str:
+        """Return a hash of all that its numbers depend on, the file of its weights apart."""
+
+    def facts(self) -> Mapping[str, object]:
+        """Return what a result says of it, plain values: ``title`` and ``parameters`` at least."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineCard:
     """One network, or a plain method without weights.
@@ -257,6 +282,8 @@ class BaselineCard:
         file: Where the card was read.
         trusted: Whether the user said that any module that it names may be imported; the reader
             sets it, no card can.
+        maker: Makes the network in the place of ``network``, for one without a card: no card has
+            it.
     """
 
     name: str
@@ -278,3 +305,4 @@ class BaselineCard:
     notes: str = ""
     file: Path = Path()
     trusted: bool = False
+    maker: Maker | None = None

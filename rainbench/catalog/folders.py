@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 from rainbench.core.errors import CardError, RainbenchError
@@ -52,6 +54,37 @@ def report_files(pattern: str, folders: Sequence[Path] = ()) -> list[Path]:
         for file in sorted(root.glob(pattern)):
             found.setdefault(file.resolve(), file)
     return list(found.values())
+
+
+PLUG_INS = ("rainbench.models", "rainbench.datasets")
+"""Groups of entry points by which an installed package offers a folder of cards in it."""
+
+
+def plug_in_folders() -> list[Path]:
+    """Return the folders of cards of installed packages; nothing of these is imported.
+
+    An entry point names a folder as a module: ``mypackage.cards``.
+    """
+    found: list[Path] = []
+    for group in PLUG_INS:
+        for point in metadata.entry_points(group=group):
+            top, *rest = point.value.partition(":")[0].split(".")
+            try:
+                spec = importlib.util.find_spec(top)
+            except (ImportError, ValueError):
+                spec = None
+            places = spec.submodule_search_locations if spec is not None else None
+            folders = [Path(place, *rest) for place in places or ()]
+            there = [folder for folder in folders if folder.is_dir()]
+            if not there:
+                _LOG.warning("%s: the folder of cards %s is not there", point.name, point.value)
+            found += there[:1]
+    return list(dict.fromkeys(found))
+
+
+def run_cards(run: Path | None) -> list[Path]:
+    """Return the folder in a run's that holds cards of data sets that have none elsewhere."""
+    return [run / "cards"] if run is not None and (run / "cards").is_dir() else []
 
 
 def readable_folders(roots: Sequence[Path]) -> list[Path]:

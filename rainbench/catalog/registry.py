@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import BaselineCard, DatasetCard, WeightsCard
-from rainbench.catalog.folders import card_files, content_root
+from rainbench.catalog.folders import card_files, content_root, plug_in_folders
 from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean, fitting, named, shortened
@@ -39,6 +40,8 @@ class Entry:
     @property
     def untrained(self) -> bool:
         """Whether it is a network that nobody's weights are known of: its output means nothing."""
+        if self.baseline.maker is not None:
+            return self.weights is None and self.baseline.maker.untrained
         return self.weights is None and self.baseline.parameters > 0
 
     @property
@@ -176,6 +179,25 @@ class Registry:
                 chosen |= {name: every[name] for name in fits}
         return list(chosen.values())
 
+    def plus(self, entries: Iterable[Entry]) -> Registry:
+        """Return these cards and entries without cards of their own, see `rainbench.foreign`.
+
+        Raises:
+            RainbenchError: Two entries have one name, or one is that of a card.
+        """
+        baselines = dict(self.baselines)
+        for entry in entries:
+            card = entry.baseline
+            other = baselines.get(card.name)
+            if other is not None and other != card:
+                raise RainbenchError(
+                    f"{card.title} would be called {card.name}, as "
+                    f"{other.title if other.maker else 'an entry of ours'} is",
+                    hint=f"Give it a name: NAME={card.title}.",
+                )
+            baselines[card.name] = card
+        return dataclasses.replace(self, baselines=dict(sorted(baselines.items())))
+
     def raise_if_broken(self, name: str) -> None:
         """Raise the error of the card of this name, where it is one that cannot be read."""
         for problem in self.problems:
@@ -234,7 +256,7 @@ class Registry:
 
 
 def load_registry(extra: Sequence[Path] = (), *, trusted: bool = False) -> Registry:
-    """Read every card on the search path.
+    """Read every card on the search path, those of installed packages included.
 
     Args:
         extra: Folders given with ``--cards``. Each, like each folder of ``RAINBENCH_PATH``, holds
@@ -253,7 +275,7 @@ def load_registry(extra: Sequence[Path] = (), *, trusted: bool = False) -> Regis
     cards: dict[str, DatasetCard | BaselineCard] = {}
     problems: list[CardError] = []
     seen: set[Path] = set()
-    for root in (content_root(), *listed, *extra):
+    for root in (content_root(), *plug_in_folders(), *listed, *extra):
         own = root != content_root()
         for file in card_files(root, own=own, problems=problems):
             if (place := file.parent.resolve() / file.name) in seen:

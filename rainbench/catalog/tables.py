@@ -29,7 +29,7 @@ _LARGEST = 2**63 - 1
 _MOST_DOTS = 200
 """In a line: the reader's time grows with the square of the number of parts of a key."""
 
-_NOT_KEYS = ("file", "trusted")
+_NOT_KEYS = ("file", "trusted", "maker")
 """Attributes of a card that its reader sets, not its text."""
 
 _SHOWN = 5

@@ -95,6 +95,11 @@ def shipped_weights(entry: Entry) -> Path | None:
 
 def how_to_get_weights(entry: Entry) -> str:
     """Return the sentence that tells where an entry's weights come from; empty for none needed."""
+    if entry.untrained and entry.baseline.maker is not None:
+        return (
+            "its parameters are random: give its weights with --weights FILE, or name a function "
+            "that returns the network with its weights loaded"
+        )
     if entry.untrained:
         return f"no weights of it are known: `rainbench train {entry.name}` makes some"
     if entry.weights is None:

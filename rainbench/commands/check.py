@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ import click
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry
+from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     cards_option,
     data_option,
@@ -31,6 +33,7 @@ Examples:
   rainbench check --data DIR --weights DIR
   rainbench check rain100l --data DIR
   rainbench check prenet.rain100l --weights DIR
+  rainbench check my_net.py:Net --weights my.pth --multiple-of 8
   rainbench check --leaks rain100l rain100h --data DIR""",
 )
 @click.argument("names", nargs=-1)
@@ -38,6 +41,13 @@ Examples:
     "--leaks", nargs=2, metavar="A B", help="Find backgrounds that the data sets A and B share."
 )
 @click.option("--layout", default="", help="Take this packaging of the data set.")
+@click.option(
+    "--contract",
+    is_flag=True,
+    help="Try entries on small pictures: sizes, range, the same twice. Networks of your own always "
+    "are.",
+)
+@network_options
 @data_option
 @weights_option
 @cards_option
@@ -45,22 +55,26 @@ Examples:
 @click.pass_context
 def command(
     ctx: click.Context,
-    names: tuple[str, ...],
+    *,
+    names: Sequence[str],
     leaks: tuple[str, str] | None,
     layout: str,
-    data_roots: tuple[Path, ...],
-    weight_roots: tuple[Path, ...],
+    contract: bool,
+    data_roots: Sequence[Path],
+    weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
     """Check the data sets and entries called NAMES (or patterns of names).
 
-    Without NAMES: all cards, and whatever is found below --data and --weights.
+    Without NAMES: all cards, and whatever is found below --data and --weights. A network of your
+    own (my_net.py:Net, net.onnx, cmd:PROGRAM) is tried on small pictures.
     """
     with watched() as watch:  # before anything large is loaded
-        registry = open_registry(card_folders)
-        data_roots = tuple(readable_folders(data_roots))
-        weight_roots = tuple(readable_folders(weight_roots))
+        registry, names, weight_roots = with_networks(
+            open_registry(card_folders), names, weight_roots
+        )
+        data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
         if leaks and any(name.startswith("-") for name in leaks):
             raise RainbenchError(
                 f"--leaks takes the names of two data sets, but it was given {' and '.join(leaks)}",
@@ -78,7 +92,9 @@ def command(
                 if isinstance(member, DatasetCard):
                     findings += _check_dataset(member, list(data_roots), layout, asked=bool(names))
                 else:
-                    findings += _check_entry(member, list(weight_roots), asked=bool(names))
+                    findings += _check_entry(
+                        member, list(weight_roots), asked=bool(names), contract=contract
+                    )
         if as_json:
             show_json(findings)
         else:
@@ -87,7 +103,7 @@ def command(
         ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
 
 
-def _members(registry: Registry, names: tuple[str, ...]) -> list[DatasetCard | Entry]:
+def _members(registry: Registry, names: Sequence[str]) -> list[DatasetCard | Entry]:
     """Return what to check: all, or what is named but for the cards that are among the problems."""
     if not names:
         return [*registry.datasets.values(), *registry.entries()]
@@ -132,13 +148,18 @@ def _check_dataset(
     ]
 
 
-def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[str, str]]:
+def _check_entry(
+    entry: Entry, roots: list[Path], *, asked: bool, contract: bool
+) -> list[dict[str, str]]:
     from rainbench.catalog.weights import find_weights, how_to_get_weights
     from rainbench.networks.isolation import isolated
     from rainbench.networks.load import build_network
 
     file = find_weights(entry, roots)
     how_to_get = how_to_get_weights(entry)
+    if entry.baseline.maker is not None:
+        random = {"name": entry.name, "state": "note", "about": how_to_get}
+        return [*([random] if entry.untrained else []), *_examined(entry, file)]
     if how_to_get and file is None:
         absent = {"name": entry.name, "state": "absent", "about": how_to_get}
         return [absent] if asked else []
@@ -148,7 +169,20 @@ def _check_entry(entry: Entry, roots: list[Path], *, asked: bool) -> list[dict[s
     except RainbenchError as error:
         return [{"name": entry.name, "state": "wrong", "about": str(error)}]
     about = f"{entry.parameters:,} parameters" + (f", loads {file}" if file else "")
-    return [{"name": entry.name, "state": "good", "about": about}]
+    good = {"name": entry.name, "state": "good", "about": about}
+    return [good, *(_examined(entry, file) if contract else [])]
+
+
+def _examined(entry: Entry, weights: Path | None) -> list[dict[str, str]]:
+    from rainbench.core.machine import usable_cores
+    from rainbench.foreign.contract import examine
+    from rainbench.run.options import RunOptions
+
+    found = examine(entry, weights, RunOptions(threads=usable_cores()))
+    return [
+        {"name": entry.name, "state": each.state, "about": f"{each.what}: {each.about}"}
+        for each in found
+    ]
 
 
 def _show_leaks(

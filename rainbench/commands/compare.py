@@ -86,7 +86,7 @@ def command(
         raise RainbenchError(f"{run}: holds no cell", hint="Run `rainbench run` first.")
     if golden is not None and not golden.is_dir():
         raise RainbenchError(f"{golden}: there is no such folder of golden numbers")
-    comparison = compare_run(run, open_registry(card_folders), golden, guarded)
+    comparison = compare_run(run, open_registry(card_folders, run), golden, guarded)
     if summary is not None:
         try:
             with summary.open("a", encoding="utf-8") as file:

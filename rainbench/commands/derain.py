@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     PLACE,
     arithmetic_options,
@@ -34,7 +36,8 @@ Examples:
   rainbench derain prenet.rain100l street.jpg --weights DIR --out street-derained.png
   rainbench derain prenet.rain100l photos/ --weights DIR --out derained --side-by-side
   rainbench derain spanet.rain200h rain.mp4 --weights DIR --out derained --lossless
-  rainbench derain prenet_r.rain100h huge.tif --weights DIR --out derained --tile 512""",
+  rainbench derain prenet_r.rain100h huge.tif --weights DIR --out derained --tile 512
+  rainbench derain my_net.py:Net photos/ --weights my.pth --out derained --multiple-of 8""",
 )
 @click.argument("entry_name", metavar="ENTRY")
 @click.argument("path", type=PLACE)
@@ -46,6 +49,7 @@ Examples:
 )
 @weights_option
 @cards_option
+@network_options
 @click.option("--side-by-side", is_flag=True, help="The input to the left of the result.")
 @click.option(
     "--tile",
@@ -72,7 +76,7 @@ def command(
     entry_name: str,
     path: Path,
     out: Path,
-    weight_roots: tuple[Path, ...],
+    weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
     side_by_side: bool,
     tile: int,
@@ -100,8 +104,11 @@ def command(
     from rainbench.run.predict import Predictor
 
     options = resolve_options(device, precision, tile, threads, overlap)
-    entry = one_entry(open_registry(card_folders), entry_name)
-    weight_roots = tuple(readable_folders(weight_roots))
+    registry, names, weight_roots = with_networks(
+        open_registry(card_folders), [entry_name], weight_roots
+    )
+    entry = one_entry(registry, names[0])
+    weight_roots = readable_folders(weight_roots)
     style = Style(side_by_side, lossless)
     with failing_alone(f"{path} into {out}"):
         tasks = find_tasks(path, out, style)

@@ -89,7 +89,7 @@ def command(
     boxes = [_box(crop) for crop in crops]
     if len(boxes) > 2:
         raise RainbenchError("--crop can be given twice at most")
-    registry = open_registry(card_folders)
+    registry = open_registry(card_folders, run)
     names = [card.name for card in registry.datasets_of(datasets)]
     chosen = {entry.name for entry in registry.entries(baselines)} if baselines else None
     rows = [

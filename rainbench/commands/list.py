@@ -139,7 +139,7 @@ def as_table(record: object) -> dict[str, object]:
     assert dataclasses.is_dataclass(record) and not isinstance(record, type)
     table: dict[str, object] = {}
     for field in dataclasses.fields(record):
-        if field.name == "trusted":  # of the call, not of the card
+        if field.name in ("trusted", "maker"):  # of the call, not of the card
             continue
         value = getattr(record, field.name)
         if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):

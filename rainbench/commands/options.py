@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from rainbench.catalog.folders import run_cards
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import MOST_AT_ONCE
@@ -126,10 +127,15 @@ def _trust(context: click.Context, _parameter: click.Parameter, trusted: bool) -
     context.meta[_TRUSTED] = trusted
 
 
-def open_registry(folders: Sequence[Path]) -> Registry:
-    """Read the cards of a command that has `cards_option`, trusted if its user said so."""
+def open_registry(folders: Sequence[Path], run: Path | None = None) -> Registry:
+    """Read the cards of a command that has `cards_option`, trusted if its user said so.
+
+    Args:
+        folders: Given with ``--cards``.
+        run: The run's folder of a command that has one: it holds cards of data sets without one.
+    """
     trusted = click.get_current_context().meta.get(_TRUSTED, False)
-    return load_registry(folders, trusted=trusted)
+    return load_registry([*folders, *run_cards(run)], trusted=trusted)
 
 
 def device_option(text: str) -> Callable[[Function], Function]:

@@ -72,7 +72,7 @@ def command(
     With --paper and --table: print that table of the paper, every published number beside the one
     that the run measured; where there is none a note says why.
     """
-    registry = open_registry(card_folders)
+    registry = open_registry(card_folders, run)
     if paper is not None:
         has_results = (run / "cells").is_dir()
         _show_paper_table(paper, table, form, registry, run if has_results else None)

@@ -13,6 +13,8 @@ import click
 
 from rainbench.commands.config import config_options
 from rainbench.commands.config import save_config as write_config
+from rainbench.commands.folders import ad_hoc, images_given, pairs_options
+from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     PLACE,
     arithmetic_options,
@@ -26,6 +28,7 @@ from rainbench.commands.options import (
 )
 from rainbench.commands.real_rain import run_real_rain
 from rainbench.core.errors import RainbenchError
+from rainbench.core.files import refuse_inside
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
 from rainbench.core.watch import watched
@@ -51,10 +54,12 @@ Examples:
   rainbench run --all --data DIR --weights DIR --out runs/full
   rainbench run -b prenet -b sian.rain100l -d rain100l --data DIR --weights DIR --limit 10
   rainbench run -b identity -d rain100h --data DIR --json
-  rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
-  rainbench run benchmark.toml --limit 5
+  rainbench run -b my_net.py:Net --weights my.pth -d rain100l --data DIR
+  rainbench run -b my_net.py:Net@my.pth -b identity --rainy DIR/rainy --clean DIR/clean
+  rainbench run -b prenet.rain100h --weights DIR --rainy photographs/ --out runs/real
   rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness
-  rainbench run -b prenet.rain100h --weights DIR --rainy photographs/ --out runs/real""",
+  rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
+  rainbench run benchmark.toml --limit 5""",
 )
 @config_options
 @click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
@@ -64,7 +69,8 @@ Examples:
     "baselines",
     multiple=True,
     metavar="NAME[.TAG]",
-    help="Entry, baseline (all its tags) or pattern; may be repeated.",
+    help="Entry, baseline (all its tags) or pattern; or a network of your own: my_net.py:Net, "
+    "my_net.py:Net@my.pth, net.onnx, net.pt2, cmd:PROGRAM, NAME=any of these. May be repeated.",
 )
 @click.option(
     "-d",
@@ -74,11 +80,7 @@ Examples:
     metavar="NAME",
     help="Data set or pattern (rain100*); may be repeated.",
 )
-@click.option(
-    "--rainy",
-    type=PLACE,
-    help="A folder of rainy pictures without clean ones: measured by metrics that need none.",
-)
+@pairs_options
 @data_option
 @weights_option
 @cards_option
@@ -100,6 +102,7 @@ Examples:
     help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
 )
 @metrics_option
+@network_options
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -107,11 +110,14 @@ def command(
     ctx: click.Context,
     *,
     everything: bool,
-    baselines: tuple[str, ...],
-    datasets: tuple[str, ...],
+    baselines: Sequence[str],
+    datasets: Sequence[str],
     rainy: Path | None,
+    clean: Path | None,
+    images: str | None,
+    image_list: Path | None,
     data_roots: tuple[Path, ...],
-    weight_roots: tuple[Path, ...],
+    weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
     out: Path,
     limit: int | None,
@@ -132,7 +138,7 @@ def command(
     CONFIG is a TOML file of options, as --save-config writes it: baseline = ["prenet"], dataset =
     ["rain100l"], data = ["data"], limit = 10. What is given beside it counts before it.
     """
-    if not (everything or baselines or datasets or rainy):
+    if not (everything or baselines or datasets or rainy or clean):
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
@@ -141,41 +147,55 @@ def command(
         from rainbench.catalog.folders import readable_folders
         from rainbench.run.cost import estimate_seconds
         from rainbench.run.options import resolve_options
-        from rainbench.run.plan import choose, make_plan
+        from rainbench.run.plan import choose, make_plan, plan_for
         from rainbench.run.results import lock_run
 
         options = resolve_options(device, precision, tile, threads, overlap)
-        registry = open_registry(card_folders)
+        registry = open_registry(card_folders, out)
         for problem in registry.problems:
             say(f"Left out: {problem}")
-        if rainy is not None:
-            weight_folders = readable_folders(weight_roots)
+        # Before the run's folder is made: a slip of the pen leaves nothing behind.
+        registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots)
+        choose(baselines, registry.entries)
+        if rainy is not None and clean is None:
             ctx.exit(
                 run_real_rain(
-                    rainy, registry, baselines, weight_folders, out, options, metrics,
-                    limit=limit, dry_run=dry_run, as_json=as_json,
+                    rainy, registry, baselines, readable_folders(weight_roots), out, options,
+                    metrics, limit=limit, dry_run=dry_run, as_json=as_json,
                 )
             )  # fmt: skip
-        # Before the run's folder is made: a slip of the pen leaves nothing behind.
-        choose(baselines, registry.entries)
-        choose(datasets, registry.datasets_of)
+        wanted = images_given(images, image_list)
+        folders = ad_hoc(registry, rainy, clean, datasets)
+        if folders:
+            refuse_inside(out, [folders.rainy, folders.clean])
+        sets = [] if folders else choose(datasets, registry.datasets_of)
+        if wanted and not folders and len(sets) != 1:
+            raise RainbenchError(
+                "--images and --list pick images of one data set: give one with -d"
+            )
         data_folders, weight_folders = readable_folders(data_roots), readable_folders(weight_roots)
         opened = open_named_metrics(metrics, weight_folders)
         if save_config is not None:
             write_config(ctx, save_config)
         with nullcontext() if dry_run else lock_run(out):
             with progress("pairs checked", None, quiet=as_json) as advance:
-                plan = make_plan(
-                    registry,
-                    datasets=datasets,
-                    baselines=baselines,
-                    data_roots=data_folders,
-                    weight_roots=weight_folders,
-                    layout=layout,
-                    limit=limit,
-                    allow_partial=allow_partial,
-                    advance=advance,
-                )
+                if folders:
+                    pairs = folders.load(wanted, limit, advance, allow_partial=allow_partial)
+                    plan = plan_for(pairs, registry, baselines, weight_folders)
+                    registry = folders.known(registry, pairs, None if dry_run else out)
+                else:
+                    plan = make_plan(
+                        registry,
+                        datasets=datasets,
+                        baselines=baselines,
+                        data_roots=data_folders,
+                        weight_roots=weight_folders,
+                        layout=layout,
+                        limit=limit,
+                        images=wanted,
+                        allow_partial=allow_partial,
+                        advance=advance,
+                    )
             seconds = estimate_seconds(plan, options)
             _print_plan(plan, options, out, seconds, named=bool(datasets))
             if dry_run:

@@ -87,7 +87,7 @@ def command(
     from rainbench.run.results import lock_run
 
     refuse_inside(out, [folder])
-    registry = open_registry(card_folders)
+    registry = open_registry(card_folders, out)
     card = registry.dataset(dataset)
     entry = entry_name(name if name is not None else folder.resolve().name)
     if name is not None and name != entry:  # another could become the same, and take its place

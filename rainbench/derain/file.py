@@ -23,6 +23,7 @@ from rainbench.core.files import is_file
 from rainbench.core.images import Image, quantise, read_image, write_png
 from rainbench.core.progress import Advance
 from rainbench.core.resume import file_hash, key_of, read_claim, read_record, write_record
+from rainbench.run.plan import foreign_parts
 from rainbench.run.predict import Predictor
 from rainbench.video.read import decode
 from rainbench.video.write import VideoWriter
@@ -93,7 +94,8 @@ def made_with(predictor: Predictor, style: Style) -> dict[str, object]:
     options = {**predictor.options.key_parts(), **dataclasses.asdict(style)}
     card = predictor.entry.weights
     chosen = {"state_dict": card.state_dict} if card and card.state_dict else {}
-    return {"entry": predictor.entry.name, "weights": weights, **chosen, **options}
+    made_by = foreign_parts(predictor.entry)
+    return {"entry": predictor.entry.name, "weights": weights, **chosen, **made_by, **options}
 
 
 def refuse_others(tasks: Sequence[DerainTask], how: Mapping[str, object]) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from rainbench.core.images import Image
 
 
 class Restoration(NamedTuple):
@@ -34,6 +37,20 @@ def as_restoration(output: object) -> Restoration:
     if isinstance(output, Restoration) and isinstance(output.image, Tensor):
         return output
     raise TypeError(f"returned a {type(output).__name__}, not a Restoration or a tensor")
+
+
+@runtime_checkable
+class RestoresFolders(Protocol):
+    """A program that restores a folder of images in one go, and single images by a folder of one.
+
+    Attributes:
+        seconds: Of an image in the folder that was restored last.
+    """
+
+    seconds: float
+
+    def restore_folder(self, images: Iterable[Image]) -> None:
+        """Restore images, ``(H, W, 3)`` uint8 each, and keep the results for calls with them."""
 
 
 class DerainingNetwork(Protocol):

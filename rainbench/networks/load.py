@@ -22,6 +22,8 @@ def build_network(entry: Entry, weights: Path | None) -> nn.Module:
         WeightsError: The weights are missing, unsafe, altered, or another network's.
     """
     card = entry.baseline
+    if card.maker is not None:
+        return card.maker.make(entry.weights, weights)
     network = construct(card, entry.arguments)
     found = sum(parameter.numel() for parameter in network.parameters())
     if found != entry.parameters:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from rainbench.catalog.cards import DatasetCard, Variant
 from rainbench.core.errors import ImageError, PairError, RainbenchError
 from rainbench.core.orientation import AS_STORED
 from rainbench.core.progress import Advance, unseen
+from rainbench.core.text import did_you_mean
 from rainbench.pairs.checks import (
     Inspection,
     check_order,
@@ -31,7 +32,7 @@ from rainbench.pairs.choose import (
     problem_text,
     variant_of,
 )
-from rainbench.pairs.layouts import Pair
+from rainbench.pairs.layouts import Match, Pair
 from rainbench.pairs.likeness import MOST_COMPARED
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_oriented_pair
@@ -77,6 +78,7 @@ def load_pairs(
     *,
     layout: str = "",
     limit: int | None = None,
+    images: Collection[str] = (),
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
@@ -88,6 +90,7 @@ def load_pairs(
         folder: The folder of one copy of it.
         layout: Take this packaging instead of the one that matches most files.
         limit: Look at the first so many pairs only; the count is still that of the whole copy.
+        images: Look at the pairs of these ids only; none: at all.
         allow_partial: Leave out and list what is wrong, instead of raising an error.
         workers: Threads that decode.
         advance: Called after each decoded pair with 1 and the data set's name.
@@ -105,9 +108,27 @@ def load_pairs(
         (8, 'versions')
     """
     match = choose_layout(card, folder, layout)
+    return check_match(
+        card, folder, match, limit=limit, images=images, allow_partial=allow_partial,
+        workers=workers, advance=advance,
+    )  # fmt: skip
+
+
+def check_match(
+    card: DatasetCard,
+    folder: Path,
+    match: Match,
+    *,
+    limit: int | None = None,
+    images: Collection[str] = (),
+    allow_partial: bool = False,
+    workers: int = 2,
+    advance: Advance = unseen,
+) -> PairSet:
+    """Decode and check the pairs that were found in a folder; see `load_pairs`."""
+    chosen = _chosen(card, match, images)[:limit]
     problems = list(match.problems) + count_problems(card, match)
     streaks, real = "streaks" in card.degradation, card.origin == "real"
-    chosen = match.pairs[:limit]
     keep = len(chosen) <= MOST_COMPARED  # of a larger set they are too many to be held
     results = []
     with ThreadPoolExecutor(max(1, workers)) as pool:
@@ -152,6 +173,7 @@ def load_first_copy(
     *,
     layout: str = "",
     limit: int | None = None,
+    images: Collection[str] = (),
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
@@ -166,6 +188,7 @@ def load_first_copy(
         copies: Folders, see `rainbench.pairs.layouts.copies_of`; at least one.
         layout: As all that follow, see `load_pairs`.
         limit: The first so many pairs only.
+        images: The pairs of these ids only.
         allow_partial: Whether incomplete copies will do.
         workers: Threads that decode.
         advance: Called after each decoded pair with 1 and the data set's name.
@@ -180,6 +203,7 @@ def load_first_copy(
             folder,
             layout=layout,
             limit=limit,
+            images=images,
             allow_partial=partial,
             workers=workers,
             advance=advance,
@@ -218,6 +242,26 @@ def first_that_fits(
         raise problems[0]
     every = dict.fromkeys(problem.message for problem in problems)
     raise PairError("\n".join(every), hint=problems[0].hint)
+
+
+def _chosen(card: DatasetCard, match: Match, images: Collection[str]) -> Sequence[Pair]:
+    """Return the pairs of these ids, or of the names of their files."""
+    if not images:
+        return match.pairs
+    by_name: dict[str, Pair] = {}
+    for pair in match.pairs:
+        for name in (pair.id, pair.rainy.path.stem, pair.rainy.path.name):
+            by_name.setdefault(name, pair)
+    by_name |= {pair.id: pair for pair in match.pairs}
+    unknown = [name for name in images if name not in by_name]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise PairError(
+            f"{card.name} has no image {unknown[0]}{more}",
+            hint=did_you_mean(unknown[0], [pair.id for pair in match.pairs]),
+        )
+    wanted = {by_name[name].id for name in images}
+    return [pair for pair in match.pairs if pair.id in wanted]
 
 
 def _inspect(pair: Pair, *, streaks: bool, real: bool, keep: bool) -> Inspection | str:

@@ -105,7 +105,7 @@ def match_outputs(folder: Path, pairs: Sequence[Pair], pattern: str = "") -> Mat
         RainbenchError: The folder does not exist, cannot be read or holds no images, no name fits,
             or the names can be read in several ways.
     """
-    files = _images_below(folder)
+    files = images_below(folder)
     ways = _names_of(pairs)
     search = _by_pattern(pattern) if pattern else _readings
     readings = search(folder, files, ways)
@@ -191,7 +191,7 @@ def _conflict(one: Reading, other: Reading) -> bool:
     )
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
     """Return the images of a folder in natural order; hidden ones are the system's, not ours."""
     if not folder.is_dir():
         raise RainbenchError(f"{folder}: there is no such folder of images")
@@ -210,6 +210,16 @@ def _images_below(folder: Path) -> list[Path]:
     if not files:
         raise RainbenchError(f"{folder}: holds no images")
     return sorted(files, key=lambda path: natural_key(path.as_posix()))
+
+
+def split_name(text: str) -> list[str]:
+    """Return the numbers, words and separators that a name is made of.
+
+    Example:
+        >>> split_name("norain-012")
+        ['norain', '-', '012']
+    """
+    return [found[0] for found in _TOKEN.finditer(text)]
 
 
 def _words(text: str) -> Words:

@@ -129,7 +129,7 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
     rows: list[Row] = []
     results = RunResults(out)
     for cell in results.cells():
-        entry = entries.get(cell.entry) or _scored_folder(cell)
+        entry = entries.get(cell.entry) or _without_card(cell)
         if entry is None or cell.dataset not in registry.datasets:
             continue
         if cell.summary is not None:
@@ -234,14 +234,20 @@ def _unmeasured(
     )
 
 
-def _scored_folder(cell: CellResult) -> Entry | None:
-    """Return the entry of a folder of images that was scored; it has no card."""
+def _without_card(cell: CellResult) -> Entry | None:
+    """Return the entry of a folder of images that was scored, or of a network without a card."""
     facts = {**cell.parts, **(cell.claim or {})}
-    if facts.get("source") != FOLDER_KIND:
+    of_network = facts.get("foreign")
+    if isinstance(of_network, dict):
+        facts = {"title": cell.entry, **of_network}
+    elif facts.get("source") != FOLDER_KIND:
         return None
+    counts = [facts.get(name) for name in ("parameters", "macs_per_pixel")]
+    parameters, macs_per_pixel = (each if isinstance(each, int) else 0 for each in counts)
     card = BaselineCard(
-        name=cell.entry, title=facts.get("title", cell.entry), network="", parameters=0,
-        macs_per_pixel=0, paper="", source=FOLDER_KIND, licence="",
+        name=cell.entry, title=str(facts.get("title", cell.entry)), network="",
+        paper="",
+        parameters=parameters, macs_per_pixel=macs_per_pixel, source=FOLDER_KIND, licence="",
     )  # fmt: skip
     return Entry(card, None)
 
@@ -278,7 +284,9 @@ def _too_small(cell: CellResult, protocol: str) -> str:
 
 
 def _trained_for(entry: Entry, dataset: str, registry: Registry) -> bool:
-    if entry.weights is None or dataset in entry.weights.trained_on:
+    if entry.weights is None or entry.baseline.maker is not None:  # or nobody knows
+        return True
+    if dataset in entry.weights.trained_on:
         return True
     if entry.weights.training is None:
         return False

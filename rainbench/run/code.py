@@ -60,13 +60,13 @@ def sources(*roots: str) -> dict[str, Path]:
             continue
         found[module] = file
         is_package = file.name == "__init__.py"
-        waiting += _imports(file, module if is_package else module.rpartition(".")[0])
+        waiting += imports_of(file, module if is_package else module.rpartition(".")[0])
         # Python runs the packages around a module, too.
         waiting += [module.rsplit(".", count)[0] for count in range(1, module.count(".") + 1)]
     return found
 
 
-def _imports(file: Path, package: str) -> Iterator[str]:
+def imports_of(file: Path, package: str) -> Iterator[str]:
     """Yield all that a file may import: of ``from a import b`` both ``a`` and ``a.b``."""
     try:
         tree = ast.parse(file.read_bytes())

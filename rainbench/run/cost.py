@@ -62,13 +62,19 @@ def peak_bytes(entry: Entry, side: int = COST_SIDE) -> int:
     from rainbench.networks.construct import construct
     from rainbench.networks.isolation import isolated
 
-    key = (entry.baseline.network, repr(sorted(entry.arguments.items())), side)
+    maker = entry.baseline.maker
+    which = maker.code() if maker else repr(sorted(entry.arguments.items()))
+    key = (entry.baseline.network, which, side)
     if key not in _KNOWN:
         small, large = COUNTED_SIDES
         # Not in inference mode: there some networks go over large pictures in parts on a CPU.
         try:
             with failing_alone(entry.name), isolated(entry.name):
-                network = construct(entry.baseline, entry.arguments).eval().requires_grad_(False)
+                network = (
+                    maker.make(None, None)
+                    if maker
+                    else construct(entry.baseline, entry.arguments).eval()
+                ).requires_grad_(False)
                 few, many = (count_peak(network, torch.zeros(1, 3, at, at)) for at in COUNTED_SIDES)
         except RainbenchError:
             few = many = 0  # it refuses such pictures, which is no reason to lose its scores

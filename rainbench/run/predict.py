@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,12 @@ from rainbench.catalog.registry import Entry
 from rainbench.core.errors import RainbenchError, failing_alone, told
 from rainbench.core.images import Image
 from rainbench.core.machine import keep_freed_memory
-from rainbench.networks.base import Restoration, as_restoration
+from rainbench.networks.base import Restoration, RestoresFolders, as_restoration
 from rainbench.networks.conventions import Conventions
 from rainbench.networks.isolation import isolated
 from rainbench.networks.load import build_network
 from rainbench.run.options import RunOptions
-from rainbench.run.tiling import FloatImage, default_overlap, restore_tiled
+from rainbench.run.tiling import UNBOUNDED_OVERLAP, FloatImage, default_overlap, restore_tiled
 
 BATCH_PIXELS = 1 << 21
 """Pixels of the tiles that go through a network together on a GPU; on a CPU they go singly."""
@@ -76,12 +77,46 @@ class Predictor:
             if options.device == "mps" and _has_doubles(network):
                 _LOG.warning("%s: works in float64, which mps has not: on the CPU", entry.name)
                 self._device = torch.device("cpu")
-            self.overlap = options.overlap or 0
-            if options.tile and options.overlap is None:
-                self.overlap = default_overlap(network, options.tile, entry.baseline.size_multiple)
+            self.folders = network if isinstance(network, RestoresFolders) else None
+            self.overlap = self._overlap(network)
             self.network: nn.Module = network.to(self._device).to(
                 memory_format=torch.channels_last  # type: ignore[call-overload]
             )
+
+    def _overlap(self, network: nn.Module) -> int:
+        tile, wanted = self.options.tile, self.options.overlap
+        if not tile or self.folders:
+            return 0
+        if wanted is not None:
+            return wanted
+        try:
+            return default_overlap(network, tile, self.entry.baseline.size_multiple)
+        except Exception:
+            if self.entry.baseline.maker is None:
+                raise
+            # It may refuse the strips by which it is measured and still restore pictures.
+            return min(UNBOUNDED_OVERLAP, tile // 2)
+
+    def prepare(self, images: Iterable[Image]) -> None:
+        """Restore images together, where the entry is a program that works on whole folders.
+
+        Calls with one of these images then take what there is. For any other entry nothing is done,
+        and no image is taken from ``images``.
+
+        Raises:
+            PredictionError: The program failed.
+        """
+        if self.folders is None:
+            return
+        try:
+            with isolated():
+                self.folders.restore_folder(images)
+        except RainbenchError as error:
+            raise PredictionError(f"{self.entry.name}: {error.message}", hint=error.hint) from None
+
+    def seconds_of(self, measured: float) -> float:
+        """Return the time of an image, ``measured`` unless it went through with a whole folder."""
+        return self.folders.seconds if self.folders is not None else measured
 
     def __call__(self, rainy: Image) -> NDArray[np.float32]:
         """Return the restored image, ``(H, W, 3)`` float32 RGB, nominally in [0, 1], not clamped.
@@ -109,7 +144,7 @@ class Predictor:
                 f"{self.entry.name} needs at least {shortest} pixels a side, not {width}x{height}"
             )
         tile = self.options.tile
-        if not tile or max(height, width) <= tile:
+        if self.folders or not tile or max(height, width) <= tile:
             restored: FloatImage = self._restore_images(rainy[None])[0]
             return restored
         return restore_tiled(
@@ -120,6 +155,14 @@ class Predictor:
             align=self.entry.baseline.size_multiple,
             batch=max(1, BATCH_PIXELS // tile**2) if self._device.type == "cuda" else 1,
         )
+
+    def restore_batch(self, rainy: NDArray[np.uint8]) -> FloatImage:
+        """Restore images of one size, ``(N, H, W, 3)`` uint8, in one pass and without tiles.
+
+        Raises:
+            PredictionError: As for a call.
+        """
+        return self._restore_images(rainy)
 
     def with_maps(self, rainy: Image) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
         """Return the restored image as calling does, and the network's named maps to look at.
@@ -179,8 +222,13 @@ class Predictor:
 
     def _advice(self, height: int, width: int) -> str:
         multiple = self.entry.baseline.size_multiple
-        if height % (2 * multiple) == 0 and width % (2 * multiple) == 0:
+        if self.folders or (height % (2 * multiple) == 0 and width % (2 * multiple) == 0):
             return ""
+        if self.entry.baseline.maker is not None:
+            return (
+                "; if it needs sides that can be divided by 2, 4, 8 ..., give --multiple-of 8 "
+                f"(now {multiple}), for images to be padded and cut again"
+            )
         return (
             "; if it needs sides that can be divided by 2, 4, 8 ..., its card has to say so: "
             f"size_multiple = 8 (now {multiple}), for images to be padded and cut again"
@@ -210,9 +258,10 @@ class Predictor:
                 hint="Take the call of train() out of its forward().",
             )
         if image.shape != shape or not image.is_floating_point():
+            foreign = self.entry.baseline.maker is not None and image.shape != shape
             raise PredictionError(
                 f"{self.entry.name} returned {_size(image.shape)} of {image.dtype} for a batch of "
-                f"{_size(shape)}",
+                f"{_size(shape)}{self._advice(*shape[-2:]) if foreign else ''}",
                 hint="It has to return an image of the input's size, in floating point.",
             )
         return Restoration(image.float())

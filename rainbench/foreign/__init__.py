@@ -1,0 +1,1 @@
+"""Networks without a card: a class, a function, an exported file, or any program as an entry."""

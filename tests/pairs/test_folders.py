@@ -1,0 +1,80 @@
+"""Two folders are a data set when their names leave no doubt which images are pairs."""
+
+import pytest
+from embedded import mini_pairs
+
+from rainbench.core.errors import RainbenchError
+from rainbench.core.images import write_png
+from rainbench.pairs.folders import load_folders
+
+NAMES = {
+    "the same": ("{n}", "{n}"),
+    "rain and norain": ("rain-{n:03d}", "norain-{n:03d}"),
+    "endings of both": ("{n}_rain", "{n}_clean"),
+    "the clean name inside": ("im_{n}_x2", "im_{n}"),
+    "the rainy name inside": ("im{n}", "im{n}_gt"),
+    "in folders": ("part/{n}", "gt/{n}"),
+    "two numbers": ("scene1_{n}", "scene1_{n}"),
+}
+
+
+def make(folder, rainy="{n}", clean="{n}", numbers=(1, 2, 3, 11)):
+    for number, (_, rained, truth) in zip(numbers, mini_pairs(), strict=False):
+        for where, name, image in (("a", rainy, rained), ("b", clean, truth)):
+            file = folder / where / f"{name.format(n=number)}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_png(file, image[:32, :48].copy())
+    return folder / "a", folder / "b"
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_pairs_by_their_names(tmp_path, what):
+    pairs = load_folders(*make(tmp_path, *NAMES[what]))
+    assert [pair.rainy.path.stem for pair in pairs.pairs] == [
+        NAMES[what][0].format(n=n).rpartition("/")[2] for n in (1, 2, 3, 11)
+    ]
+    for pair, number in zip(pairs.pairs, (1, 2, 3, 11), strict=True):
+        assert pair.clean.path.stem == NAMES[what][1].format(n=number).rpartition("/")[2]
+    assert pairs.found == pairs.card.count == 4 and pairs.card.name.endswith("-a")
+
+
+def test_one_of_each_is_a_pair(tmp_path):
+    assert len(load_folders(*make(tmp_path, "street", "truth", [1])).pairs) == 1
+
+
+def test_some_images(tmp_path):
+    folders = make(tmp_path, "rain-{n:03d}", "norain-{n:03d}")
+    ids = [pair.id for pair in load_folders(*folders).pairs]
+    picked = load_folders(*folders, images=[ids[2], "rain-001"])
+    assert [pair.id for pair in picked.pairs] == [ids[0], ids[2]]
+    assert picked.found == 4
+    with pytest.raises(RainbenchError, match="has no image 7"):
+        load_folders(*folders, images=["7"])
+
+
+@pytest.mark.parametrize("which", ["a", "b"])
+def test_what_has_no_partner_is_told(tmp_path, which):
+    folders = make(tmp_path)
+    (tmp_path / which / "2.png").unlink()
+    with pytest.raises(RainbenchError, match=r"2\.png has no"):
+        load_folders(*folders)
+    left = load_folders(*folders, allow_partial=True)
+    assert len(left.pairs) == 3 and len(left.left_out) >= 1
+
+
+def test_names_that_do_not_tell(tmp_path):
+    make(tmp_path, "{n}", "{n}")
+    for name, other in (("1", "street"), ("2", "yard"), ("3", "house"), ("11", "tree")):
+        (tmp_path / "a" / f"{name}.png").rename(tmp_path / "a" / f"{other}.png")
+    with pytest.raises(RainbenchError, match="cannot be told by their names"):
+        load_folders(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(RainbenchError, match="no such folder"):
+        load_folders(tmp_path / "a", tmp_path / "gone")
+    with pytest.raises(RainbenchError, match="both --rainy and --clean"):
+        load_folders(tmp_path / "a", tmp_path / "a")
+
+
+def test_folders_that_are_swapped_are_found(tmp_path):
+    rainy, clean = make(tmp_path)
+    with pytest.raises(RainbenchError, match="seem to be swapped"):
+        load_folders(clean, rainy)
