@@ -33,7 +33,7 @@ MAY_USE = {
     "derain": "core catalog run video",
     "foreign": "core catalog networks pairs run",
     "report": "core catalog metrics pairs run",
-    "api": "core catalog metrics pairs rain clean_frame run derain foreign report",
+    "api": "core catalog metrics packaging pairs rain clean_frame run derain foreign report",
     "claims": "core catalog metrics networks pairs rain report train",
 }
 """Every room with the rooms that it may use, from the ground up; `commands` may use all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING
 from rainbench.api.models import Folders, as_folders
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.folders import readable_folders
-from rainbench.catalog.registry import load_registry
+from rainbench.catalog.registry import Registry, load_registry
 from rainbench.core.errors import RainbenchError
+from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image
 from rainbench.core.text import fitting
 from rainbench.pairs.layouts import copies_of
@@ -123,8 +125,10 @@ class Dataset:
 
 
 def load_dataset(
-    name: str,
+    name: str = "",
     *,
+    rainy: str | Path | None = None,
+    clean: str | Path | None = None,
     data: Folders = (),
     cards: Folders = (),
     layout: str = "",
@@ -134,7 +138,10 @@ def load_dataset(
     """Find a copy of a data set and check every pair of it.
 
     Args:
-        name: Its name, its title, or a name that papers use.
+        name: Its name, its title, or a name that papers use. Of two folders without a card what
+            they are called; empty: after the folders.
+        rainy: A folder of rainy images, with ``clean``: no card is needed.
+        clean: A folder of their clean partners, paired by the names of the files.
         data: Folders to look in.
         cards: Folders of further cards.
         layout: Take this packaging, where several fit.
@@ -149,6 +156,18 @@ def load_dataset(
         >>> len(load_dataset("mini-streaks", limit=3))
         3
     """
+    if rainy is not None or clean is not None:
+        if rainy is None or clean is None:
+            raise RainbenchError("give both folders, rainy= and clean=")
+        from rainbench.pairs.folders import load_folders
+
+        return Dataset(
+            load_folders(
+                Path(rainy), Path(clean), name=name, limit=limit, allow_partial=allow_partial
+            )
+        )
+    if not name:
+        raise RainbenchError("no data set was named", hint="list_datasets() gives the names.")
     card = load_registry(as_folders(cards)).dataset(name)
     folders = readable_folders(as_folders(data))
     copies: list[Path] = copies_of(card, folders, only=True)
@@ -161,3 +180,29 @@ def load_dataset(
     return Dataset(
         load_first_copy(card, copies, layout=layout, limit=limit, allow_partial=allow_partial)
     )
+
+
+def with_card(registry: Registry, card: DatasetCard, run: Path | None) -> Registry:
+    """Return a registry that knows the card of a data set that has none elsewhere.
+
+    Args:
+        registry: The cards.
+        card: The data set's.
+        run: A run's folder, which receives the card, so that its reports know it.
+
+    Raises:
+        RainbenchError: A data set of another card bears its name.
+        StoreError: The folder cannot be written.
+    """
+    from rainbench.packaging.card_text import card_text
+
+    other = registry.datasets.get(card.name)
+    if other is not None and other.file.parent.name != "cards":
+        raise RainbenchError(f"{card.name} is a data set of ours", hint="Give another name.")
+    if run is not None:
+        file = run / "cards" / f"{card.name}.toml"
+        with writing(run):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, card_text(card).encode())
+        card = dataclasses.replace(card, file=file)
+    return dataclasses.replace(registry, datasets={**registry.datasets, card.name: card})

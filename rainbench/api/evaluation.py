@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from rainbench.api.datasets import Dataset
-from rainbench.api.models import Folders, Model, as_folders
+from rainbench.api.datasets import Dataset, with_card
+from rainbench.api.models import Folders, Model, as_folders, is_own
 from rainbench.api.results import Results
-from rainbench.catalog.folders import readable_folders
+from rainbench.catalog.folders import readable_folders, run_cards
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.catalog.weights import find_weights
 from rainbench.core.errors import RainbenchError
@@ -23,18 +23,22 @@ from rainbench.run.plan import Plan, cells_of, find_sets
 from rainbench.run.results import RunResults, lock_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import nn
+
     from rainbench.metrics.quality.record import ReadyMetric
     from rainbench.pairs.load import PairSet
     from rainbench.report.rows import Row
 
-Item = TypeVar("Item", bound=str | Model | Dataset)
+    Scored = str | Model | nn.Module | Callable[..., object]
 
 TABLES_REST = 20
 """How many times as long as tables took to write they are left alone, until the run ends."""
 
 
 def evaluate(
-    models: str | Model | Sequence[str | Model],
+    models: Scored | Sequence[Scored],
     datasets: str | Dataset | Sequence[str | Dataset],
     *,
     out: str | Path,
@@ -58,8 +62,8 @@ def evaluate(
     whose weights are missing, are rows with their reason; see `Results.failures`.
 
     Args:
-        models: Names or patterns, see `rainbench.list_models`, and models of
-            `rainbench.load_model`.
+        models: Names or patterns, see `rainbench.list_models`, models of `rainbench.load_model`,
+            modules, functions, and whatever else that takes.
         datasets: Names or patterns, and data sets of `rainbench.load_dataset`.
         out: Folder of the results.
         data: Folders that data sets lie in.
@@ -86,12 +90,15 @@ def evaluate(
         ...     results.to_dataframe().query("protocol == 'prenet-y'")["entry"].tolist()
         ['identity', 'median']
     """
-    registry = load_registry(as_folders(cards))
+    registry = load_registry([*as_folders(cards), *run_cards(Path(out))])
     options = resolve_options(device, precision, tile, threads, overlap)
-    entries = _entries(_listed(models), registry, readable_folders(as_folders(weights)))
+    registry, entries = _entries(_listed(models), registry, readable_folders(as_folders(weights)))
     words = [each for each in _listed(datasets) if isinstance(each, str)]
     sets: list[PairSet] = [each.pairs for each in _listed(datasets) if isinstance(each, Dataset)]
     with lock_run(Path(out)):
+        for pairs in sets:
+            if pairs.card.name not in registry.datasets:
+                registry = with_card(registry, pairs.card, Path(out))
         plan = Plan(())
         if words:
             found, unusable, absent = find_sets(
@@ -151,25 +158,35 @@ def carry_out(
     return outcomes, write_tables(out, registry)
 
 
-def _listed(given: Item | Sequence[Item]) -> list[Item]:
-    if isinstance(given, str | Model | Dataset):
-        return [given]
-    return list(given)
+def _listed(given: object) -> list[Any]:
+    if isinstance(given, Sequence) and not isinstance(given, str):
+        return list(given)
+    return [given]
 
 
 def _entries(
-    models: Sequence[str | Model], registry: Registry, weights: list[Path]
-) -> list[tuple[Entry, Path | None]]:
+    models: Sequence[Scored], registry: Registry, weights: list[Path]
+) -> tuple[Registry, list[tuple[Entry, Path | None]]]:
+    """Return the entries that are meant with their weights, and a registry that knows them all."""
     found: dict[str, tuple[Entry, Path | None]] = {}
     for model in models:
         if isinstance(model, Model):
-            found[model.name] = (model.entry, model.predictor.weights)
-            continue
-        for entry in registry.entries([model]):
-            found.setdefault(entry.name, (entry, find_weights(entry, weights)))
+            chosen = [(model.entry, model.predictor.weights)]
+        elif is_own(model, registry):
+            from rainbench.foreign.entry import entry_of
+
+            entry = entry_of(model)
+            chosen = [(entry, find_weights(entry, []))]
+        else:
+            entries = registry.entries([str(model)])
+            chosen = [(entry, find_weights(entry, weights)) for entry in entries]
+        for entry, file in chosen:
+            if entry.baseline.maker is not None:
+                registry = registry.plus([entry])
+            found.setdefault(entry.name, (entry, file))
     if not found:
         raise RainbenchError("no model was given")
-    return list(found.values())
+    return registry, list(found.values())
 
 
 def _nothing(plan: Plan, words: Sequence[str]) -> str:

@@ -62,6 +62,10 @@ def _merge(runs: Sequence[Path], out: Path) -> None:
             half = unfinished(target)
             shutil.copytree(cell.folder, half)
             half.rename(target)
+        for run in runs:
+            for card in sorted((run / "cards").glob("*.toml")):
+                (out / "cards").mkdir(exist_ok=True)
+                (out / "cards" / card.name).write_bytes(read_regular_file(card, LARGEST_FILE))
         (out / "manifests").mkdir(exist_ok=True)
         for dataset, (_, content) in manifests.items():
             (out / "manifests" / f"{dataset}.csv").write_bytes(content)

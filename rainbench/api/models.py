@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +18,8 @@ from rainbench.core.text import fitting
 from rainbench.run.options import resolve_options
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from rainbench.derain.file import Derained
     from rainbench.run.predict import Predictor
 
@@ -158,7 +160,7 @@ def _stacked(restored: Sequence[Any]) -> Any:  # noqa: ANN401
 
 
 def load_model(
-    model: str,
+    model: str | nn.Module | Callable[..., Any],
     *,
     weights: Folders = (),
     cards: Folders = (),
@@ -167,19 +169,36 @@ def load_model(
     tile: int = 0,
     overlap: int | None = None,
     threads: int | None = None,
+    name: str = "",
+    channel_order: Literal["rgb", "bgr"] = "rgb",
+    value_range: str = "",
+    size_multiple: int = 1,
+    arguments: Mapping[str, object] | None = None,
+    output: str = "",
+    state_dict: str = "",
 ) -> Model:
     """Build a network and load its weights.
 
     Args:
-        model: The name of an entry, see `list_models`.
-        weights: Folders that weights lie in; `rainbench.list_models` names what ``rainbench
-            fetch`` gets.
+        model: The name of an entry, see `list_models`; or a network of your own: a module or a
+            function from an image to an image, ``"my_net.py:Net"``, ``"package.module:Net"``,
+            ``"net.onnx"``, ``"net.pt2"``, TorchScript, ``"hf://owner/repo"``,
+            ``"spandrel:FILE.pth"``, ``"cmd:python test.py --in {rainy_dir} --out {out_dir}"``.
+        weights: Folders that weights lie in; of a network of your own the file.
         cards: Folders of further cards.
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto``: CUDA where there is one.
         precision: Of the network's arithmetic.
         tile: Larger pictures go through in tiles of so many pixels a side; 0: never.
         overlap: Pixels that tiles share; None: the network's receptive field.
         threads: Of the network on the CPU; None: all cores.
+        name: As all that follow, for a network of your own: how tables call it.
+        channel_order: In which order it wants the channels.
+        value_range: Black and white in its input and output: ``0..1``, ``0..255``, ``-1..1``;
+            empty: 0..1 for a network, uint8 for a function from an image to an image.
+        size_multiple: Pictures are padded to a multiple of this, and the result is cut.
+        arguments: Of its class.
+        output: Which image it is where several are returned: ``0``, ``-1``, ``restored``.
+        state_dict: Where the weights lie in their file, such as ``params_ema``.
 
     Raises:
         RainbenchError: Nothing or several things bear this name, its weights are not there or are
@@ -188,16 +207,41 @@ def load_model(
     Example:
         >>> load_model("median").name
         'median'
+        >>> darker = load_model(lambda image: image // 2, name="darker")
+        >>> int(darker(np.full((8, 8, 3), 100, np.uint8)).max() * 255)
+        50
     """
     from rainbench.run.predict import Predictor
 
     registry = load_registry(as_folders(cards))
-    entry = one_entry(registry, model)
-    found = find_weights(entry, readable_folders(as_folders(weights)))
+    roots = as_folders(weights)
+    if is_own(model, registry):
+        from rainbench.foreign.entry import entry_of
+
+        if len(roots) > 1:
+            raise RainbenchError(f"{len(roots)} files of weights for one network: give one")
+        entry = entry_of(
+            model, weights=roots[0] if roots else None, name=name, channel_order=channel_order,
+            value_range=value_range, size_multiple=size_multiple, arguments=arguments,
+            output=output, state_dict=state_dict,
+        )  # fmt: skip
+        found = find_weights(entry, [])
+    else:
+        entry = one_entry(registry, str(model))
+        found = find_weights(entry, readable_folders(roots))
     if entry.weights is not None and found is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
     options = resolve_options(device, precision, tile, threads, overlap)
     return Model(entry, Predictor(entry, found, options))
+
+
+def is_own(model: object, registry: Registry) -> bool:
+    """Return whether something is a network of a user's own, instead of the name of an entry."""
+    if not isinstance(model, str):
+        return True
+    from rainbench.foreign.words import is_foreign
+
+    return is_foreign(model) and model not in {entry.name for entry in registry.entries()}
 
 
 def one_entry(registry: Registry, name: str) -> Entry:

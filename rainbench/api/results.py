@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rainbench.api.models import Folders, as_folders
-from rainbench.catalog.folders import readable_folders
+from rainbench.catalog.folders import readable_folders, run_cards
 from rainbench.catalog.registry import Registry, load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import did_you_mean
@@ -186,7 +186,8 @@ def load_results(folder: str | Path, *, cards: Folders = ()) -> Results:
         RainbenchError: It holds no results.
     """
     RunResults.open(Path(folder))
-    return Results(Path(folder), load_registry(as_folders(cards)))
+    registry = load_registry([*as_folders(cards), *run_cards(Path(folder))])
+    return Results(Path(folder), registry)
 
 
 def merge_results(
@@ -208,6 +209,6 @@ def merge_results(
 
     folders = [run.folder if isinstance(run, Results) else Path(run) for run in runs]
     merge_runs(folders, Path(out))
-    registry = load_registry(as_folders(cards))
+    registry = load_registry([*as_folders(cards), *run_cards(Path(out))])
     write_tables(Path(out), registry)
     return Results(Path(out), registry)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 from rainbench.catalog.registry import Registry
 from rainbench.commands.options import PLACE, Function, with_options
 from rainbench.core.errors import RainbenchError
-from rainbench.core.files import read_regular_file, write_atomically, writing
+from rainbench.core.files import read_regular_file
 from rainbench.core.progress import Advance
 from rainbench.core.text import named, safe_name
 
@@ -83,26 +82,6 @@ class TwoFolders:
             self.rainy, self.clean, name=self.name, images=images, limit=limit,
             allow_partial=allow_partial, advance=advance,
         )  # fmt: skip
-
-    def known(self, registry: Registry, pairs: PairSet, run: Path | None) -> Registry:
-        """Return a registry with its card, which is written into the run's folder, if there is one.
-
-        Raises:
-            RainbenchError: A data set of another card bears its name.
-        """
-        from rainbench.packaging.card_text import card_text
-
-        card = pairs.card
-        other = registry.datasets.get(card.name)
-        if other is not None and other.file.parent.name != "cards":
-            raise RainbenchError(f"{card.name} is a data set of ours", hint="Give another with -d.")
-        if run is not None:
-            file = run / "cards" / f"{card.name}.toml"
-            with writing(run):
-                file.parent.mkdir(parents=True, exist_ok=True)
-                write_atomically(file, card_text(card).encode())
-            card = dataclasses.replace(card, file=file)
-        return dataclasses.replace(registry, datasets={**registry.datasets, card.name: card})
 
 
 def ad_hoc(

@@ -52,7 +52,7 @@ def command(
     Pages hold card, BibTeX, results and pictures; the same numbers are in results.json. A result
     that runs have alike stands once, those that differ stand each with its run.
     """
-    from rainbench.catalog.folders import readable_folders
+    from rainbench.catalog.folders import readable_folders, run_cards
     from rainbench.report.site.make import make_site
     from rainbench.run.options import resolve_options
 
@@ -60,7 +60,7 @@ def command(
         index, problems = make_site(
             runs,
             out,
-            open_registry(card_folders),
+            open_registry([*card_folders, *(card for run in runs for card in run_cards(run))]),
             title=title,
             data_roots=readable_folders(data_roots),
             weight_roots=readable_folders(weight_roots),

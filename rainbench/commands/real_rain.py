@@ -39,7 +39,7 @@ def run_real_rain(
     Raises:
         RainbenchError: Nothing can be measured, or the folder holds no pictures.
     """
-    from rainbench.report.real_rain import write_real_rain
+    from rainbench.report.page.real_rain import write_real_rain
     from rainbench.report.writers import grid_json
     from rainbench.run.metrics.real_rain import INPUT, REAL_RAIN, find_pictures, restore_all
     from rainbench.run.plan import choose

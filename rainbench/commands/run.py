@@ -143,6 +143,7 @@ def command(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
     with watched() as watch:  # before anything large is loaded
+        from rainbench.api.datasets import with_card
         from rainbench.api.evaluation import carry_out
         from rainbench.catalog.folders import readable_folders
         from rainbench.run.cost import estimate_seconds
@@ -182,7 +183,7 @@ def command(
                 if folders:
                     pairs = folders.load(wanted, limit, advance, allow_partial=allow_partial)
                     plan = plan_for(pairs, registry, baselines, weight_folders)
-                    registry = folders.known(registry, pairs, None if dry_run else out)
+                    registry = with_card(registry, pairs.card, None if dry_run else out)
                 else:
                     plan = make_plan(
                         registry,

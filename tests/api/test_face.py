@@ -12,6 +12,7 @@ from embedded import mini_pairs
 
 import rainbench as rb
 from rainbench.catalog.registry import load_registry
+from rainbench.core.images import write_png
 from rainbench.run.evaluate import predict_pair
 from rainbench.run.results import RunResults
 
@@ -261,3 +262,47 @@ def test_predictions_of_a_model_are_those_of_the_engine():
     model = rb.load_model(entry.name)
     pair = data.pairs.pairs[0]
     assert np.array_equal(predict_pair(model.predictor, pair, data[0].rainy), model(data[0].rainy))
+
+
+class Halve(torch.nn.Module):
+    """A plain module: no contract, no card."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(0.5))
+
+    def forward(self, rainy):
+        return rainy * self.factor
+
+
+def test_a_plain_module_is_scored_beside_a_published_network(pair, tmp_path):
+    results = rb.evaluate(
+        ["identity", Halve(), rb.load_model(lambda image: image // 2, name="darker")],
+        rb.load_dataset("mini-streaks", limit=2),
+        out=tmp_path,
+    )
+    assert results.failures == {}
+    frame = results.to_dataframe().query("protocol == 'rgb'").set_index("entry")
+    assert len(frame) == 3 and "darker" in frame.index
+    (halve,) = set(frame.index) - {"identity", "darker"}
+    assert abs(frame.psnr[halve] - frame.psnr["darker"]) < 0.1 < frame.psnr["identity"]
+    assert halve in results.table("mini-streaks")
+    assert set(rb.load_results(tmp_path).to_dataframe().entry) == set(frame.index)
+
+
+def test_two_folders_and_a_file_need_no_card(pair, tmp_path):
+    for folder, picture in zip(("rainy", "clean"), pair, strict=True):
+        (tmp_path / folder).mkdir()
+        for number in range(3):
+            shifted = np.ascontiguousarray(np.roll(picture, number * 7, 1))
+            write_png(tmp_path / folder / f"{number}.png", shifted)
+    (tmp_path / "net.py").write_text("def dark(image):\n    return image // 2\n")
+    data = rb.load_dataset(rainy=tmp_path / "rainy", clean=tmp_path / "clean", name="yard")
+    assert len(data) == 3 and data.name == "yard"
+    results = rb.evaluate(f"{tmp_path / 'net.py'}:dark", data, out=tmp_path / "run")
+    frame = rb.load_results(tmp_path / "run").to_dataframe()
+    assert results.failures == {} and set(frame.dataset) == {"yard"} and set(frame.images) == {3}
+    with pytest.raises(rb.RainbenchError, match="both folders"):
+        rb.load_dataset(rainy=tmp_path)
+    with pytest.raises(rb.RainbenchError, match="no data set was named"):
+        rb.load_dataset()

@@ -11,11 +11,15 @@ from made_pictures import made_picture
 from rainbench.metrics.quality import neural
 from rainbench.metrics.quality.registry import open_metrics
 
-pytest.importorskip("torchmetrics", reason="torchmetrics is not installed")
 try:
+    import torchmetrics  # noqa: F401
     import torchvision
+
+    MISSING = ""
 except Exception as error:
-    pytest.skip(f"torchvision does not load: {error}", allow_module_level=True)
+    MISSING = f"torchmetrics or torchvision does not load: {error}"
+
+pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 CASES = {
     "lpips": (neural._load_lpips, neural.ALEXNET, "alexnet"),

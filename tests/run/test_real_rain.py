@@ -11,7 +11,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
 from rainbench.metrics.quality.registry import open_metrics
-from rainbench.report.real_rain import real_rain_grid, write_real_rain
+from rainbench.report.page.real_rain import real_rain_grid, write_real_rain
 from rainbench.run.metrics.real_rain import INPUT, find_pictures, restore_all
 from rainbench.run.options import RunOptions
 
