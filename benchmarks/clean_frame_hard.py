@@ -68,7 +68,9 @@ def _measure(made: HardSequence, source: FrameSource, method: str, judge: bool) 
     picture, truth = clean.image[made.inside], made.truth[made.inside]
     row: Row = {
         "psnr": round(score(picture, truth)[0], 3),
+        "low": float("nan"),
         "estimate": float("nan"),
+        "high": float("nan"),
         "verdict": "",
         "over": float("nan"),
         "unseen": count_unseen(source, clean.image, made.noise),
@@ -77,10 +79,10 @@ def _measure(made: HardSequence, source: FrameSource, method: str, judge: bool) 
     }
     if judge:
         judged = judge_clean_frame(source, clean)
-        # What the verdict rests on: the lower end, where the judge gives an interval.
-        estimate = float(getattr(judged, "low", judged.estimated_psnr))
-        row |= {"estimate": round(estimate, 3), "verdict": judged.verdict}
-        row |= {"over": round(estimate - float(row["psnr"]), 3), "reason": judged.reason}
+        row |= {"low": round(judged.low, 3), "estimate": round(judged.estimated_psnr, 3)}
+        row |= {"high": round(judged.high, 3), "verdict": judged.verdict, "reason": judged.reason}
+        # What the verdict rests on is the lower end.
+        row["over"] = round(judged.low - float(row["psnr"]), 3)
     return row
 
 
@@ -124,13 +126,13 @@ def _judge_of(rows: Sequence[Row], psnr: NDArray[np.float64]) -> Row:
     """Return what the judge makes of one method's clean frames."""
     if not rows[0]["verdict"]:
         return {}
-    estimate = np.array([float(row["estimate"]) for row in rows])
+    low = np.array([float(row["low"]) for row in rows])
     accepted = np.array([row["verdict"] == "accept" for row in rows])
     fine = psnr >= FINE
-    over = (estimate - psnr)[accepted]
+    over = (low - psnr)[accepted]
     some = len(over) > 0
     return {
-        "Spearman": f"{spearmanr(psnr, estimate)[0]:.3f}" if len(rows) > 2 else "",
+        "Spearman": f"{spearmanr(psnr, low)[0]:.3f}" if len(rows) > 2 else "",
         "accepted": f"{100 * accepted.mean():.0f} %",
         "over-estimate of accepted: 95 %": f"{np.quantile(over, 0.95):+.2f}" if some else "",
         "most": f"{over.max():+.2f}" if some else "",
@@ -140,13 +142,14 @@ def _judge_of(rows: Sequence[Row], psnr: NDArray[np.float64]) -> Row:
 
 
 def table_of_sequences(rows: Sequence[Row]) -> list[Row]:
-    """Return a line for each sequence: true PSNR, estimate and verdict of every method."""
+    """Return a line for each sequence: true PSNR, estimate with its ends, verdict, by method."""
     lines: dict[tuple[str, ...], Row] = {}
     for row in rows:
         about: Row = {name: row[name] for name in ("kind", "size", "seed")}
         text = f"{float(row['psnr']):.1f}"
         if row["verdict"]:
-            text += f" / {float(row['estimate']):.1f} {row['verdict']}"
+            low, middle, high = (float(row[name]) for name in ("low", "estimate", "high"))
+            text += f" / {middle:.1f} [{low:.1f}, {high:.1f}] {row['verdict']}"
         lines.setdefault(_sequence(row), about)[str(row["method"])] = text
     return list(lines.values())
 

@@ -20,7 +20,7 @@ from rainbench.frames.sources import FrameSource, read_band
 LASTING = 0.02
 """Share of the variance of frames far apart that those close together must lack."""
 
-COARSE = 0.05
+COARSE = 0.15
 """Energy of the finest detail of colour, over that of the next coarser one, below which colour was
 stored at half the size; photographs have 0.4 to 2."""
 
@@ -34,6 +34,9 @@ the next coarser one."""
 
 _SUBSAMPLED = 0.36
 """Colour lost by half size alone, over the colour's finest detail that is left."""
+
+_NOISY = 0.1
+"""Energy of the colour's detail that noise alone leaves."""
 
 _ROWS, _PAIRS = 32, 24
 """Rows and pairs of frames that are compared."""
@@ -60,10 +63,10 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
     luma = clean.levels @ _LUMA
     colour = [detail(clean.levels[..., c] - luma) for c in (0, 2)]
     fine, next_, third = (a + b for a, b in zip(*colour, strict=True))
-    if fine > COARSE * next_ + 0.1:
+    if fine > COARSE * next_ + _NOISY:
         return CodecLoss()
     close, far = _variances(source, luma)
-    lost = _SUBSAMPLED * next_
+    lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
     if far - close < LASTING * far:
         return CodecLoss(lost / 1.5, lost, 1.5 * lost)
     finest, coarser, _ = detail(luma)

@@ -4,16 +4,18 @@ The paper asks people whether a clean frame is good and adds frames until they s
 errors that can be seen without the truth are added up, over every pixel, to an estimate between two
 ends; the verdict rests on the lower one.
 
-- Systematic: where the frames' residuals are most frequent in each block.
-- Random: a quarter of the squared difference between odd and even frames; 1/12 for rounding.
-- By asking the frames (`evidence`): where clearly more frames show another colour, where another is
-  as likely, where nothing lasts, and what changes slowly from one half to the other.
-- What the robust method itself left open, `CleanFrame.uncertain`.
-- What a codec has taken (`codec`), and the light that cannot be told from the scene's own.
+- Systematic: where the frames' residuals are most frequent in each block (`residuals`).
+- Random: the noise over the number of frames that show the scene at each pixel; and rounding.
+- By asking the frames (`evidence`): where nothing lasts, where the median of the stretches is
+  another, and what changes slowly from one half to the other; where another colour is there for
+  long, the seams between it and its surroundings tell which of the two is the scene (`rivals`).
+- What a codec has taken (`codec`), and the moving of frames to one place (`resampling`).
+- The light that cannot be told from the scene's own.
 
-Where a method other than the robust one is judged, the exact vote on the other half of the frames
-must agree with it. Where something passes, and most frames bear the clean frame out, the halves
-need not agree: half of the frames may be too few where all are enough.
+The clean frames of odd and even frames by the robust method share its mistakes, and say nothing new
+of it. Where another method is judged, they are compared, and the exact vote on the other half of
+the frames must agree with it, unless something passes and most frames bear the clean frame out:
+half of the frames may be too few where all are enough.
 
 What all frames have in common, such as mist or the light's absolute brightness, cannot be seen.
 """
@@ -30,7 +32,9 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame, Method
 from rainbench.clean_frame.quality.codec import CodecLoss, estimate_codec_loss
-from rainbench.clean_frame.quality.evidence import Evidence, ask_frames, without_specks
+from rainbench.clean_frame.quality.evidence import DITHERED, Evidence, ask_frames
+from rainbench.clean_frame.quality.resampling import estimate_resampling_loss
+from rainbench.clean_frame.quality.residuals import systematic_error
 from rainbench.clean_frame.quality.stillness import (
     EVEN,
     HIGHEST,
@@ -45,7 +49,7 @@ from rainbench.clean_frame.quality.stillness import (
 )
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.exposure import normalise
-from rainbench.frames.sources import Frames, FrameSource, as_source, bands, read_band
+from rainbench.frames.sources import Frames, as_source
 
 _PartOf = Callable[[slice, Method], NDArray[np.float32]]
 
@@ -60,9 +64,16 @@ HALVED = 2.0
 """What a clean frame of all frames gains over the comparison of two halves: a half has twice the
 squared random error."""
 
-UNSEEN_LIGHT = 0.06
-"""What is taken for the usual light, off the truth, over the deviation of the light; chosen: a lamp
-that swings by a quarter leaves an error of a hundredth."""
+UNSEEN_LIGHT = 0.15
+"""What is taken for the usual light, off the truth, over the width of the middle tenth of the
+frames' light; chosen: a lamp that swings by a quarter leaves an error of a hundredth."""
+
+_MEANS = ("robust", "mean", "lowrank")
+"""Methods that know fractions of a level."""
+
+SURE = 0.5
+"""Share of the frames that must show a usual pixel for the camera to be at rest without more ado:
+where all of the picture moves, no pixel is seen more seldom than others."""
 
 CROSSED = 0.95
 """Share of the frames, see `Evidence.seen`, below which something passes."""
@@ -83,16 +94,6 @@ noise; chosen."""
 FEWEST = 4
 """Fewest frames that can be judged: two odd and two even ones."""
 
-BLOCK = 16
-"""Pixels a side of the blocks whose residuals are counted together: enough samples for a mode."""
-
-_LOOKED_AT = 40
-"""Frames whose residuals are counted, spread over the sequence: 10,000 samples a block."""
-
-_REACH, _STEP, _WIDTH = 24.0, 0.125, 0.5
-"""Half range, bins and smoothing of the histogram of residuals, in levels; chosen: dry residuals
-lie within a few levels, and a mode is wanted to a fraction of one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -102,8 +103,9 @@ class Judgement:
         estimated_psnr: Estimate of the PSNR of the 8-bit clean frame against the truth, in dB.
         verdict: ``accept``, ``more`` or ``reject``.
         reason: Why not ``accept``, as a sentence without a full stop; else empty.
-        split: PSNR between odd and even frames, in dB.
-        cross: PSNR between the method on one half and the exact vote on the other, in dB.
+        split: PSNR between odd and even frames, in dB; by the exact vote for the robust method.
+        cross: PSNR between the method on one half and the exact vote on the other, in dB; for the
+            robust method the same as ``split``.
         combined: PSNR put together from systematic and random error, in dB.
         split_half: PSNR between exact votes on the first and the second half, in dB.
         check: Whether the sequence is static.
@@ -175,22 +177,27 @@ def judge_clean_frame(
     )
     evidence = ask_frames(steady, clean, threads=threads)
     calm = ~evidence.suspect
-    split, cross_all, random, cross = _interleaved(part_of, clean.method)
-    if clean.method == "exact" and clean.vote_share is not None:
+    systematic = systematic_error(source, clean, calm if not calm.all() else None)
+    base = combined = systematic + evidence.random + _rounding(clean, evidence.noise)
+    halves = None
+    if clean.method != "robust":
+        halves = _interleaved(part_of, clean.method)
+        random, across = halves.errors(evidence, enough=source.shape[0] >= ENOUGH)
+        combined += max(0.0, random / 4 - evidence.random)
+        base = max(combined, across / HALVED)
+    bounds = _bounds(
+        evidence,
+        clean,
+        base + estimate_resampling_loss(steady, clean, calm),
+        estimate_codec_loss(steady, clean),
+    )
+    sure = bounds.low >= good and evidence.usually >= SURE
+    if halves is not None and clean.method == "exact" and clean.vote_share is not None:
         # What the check compares and what the scores compare are the same pictures.
-        halves = [part_of(part, "exact") for part in split_in_half(source.shape[0])]
-        check = check_static(steady, clean.vote_share, split, likeness(*halves))
+        pair = [part_of(part, "exact") for part in split_in_half(source.shape[0])]
+        check = check_static(steady, clean.vote_share, halves.split, likeness(*pair), sure=sure)
     else:
-        check = is_static(steady, threads=threads, device=device)
-    # Half of the frames may mistake what passes for the scene where all of them do not.
-    passed = evidence.passed & (evidence.seen < CROSSED) & (source.shape[0] >= ENOUGH)
-    for error in (random, cross):
-        error[passed] = np.minimum(error[passed], 16 * evidence.random)
-    systematic = _systematic(source, clean, calm if not calm.all() else None)
-    combined = systematic + max(evidence.random, _mean(random, calm) / 4) + 1 / 12
-    # Where the frames bear the robust method out, what differs from it is the exact vote's fault.
-    base = combined if clean.method == "robust" else max(combined, _mean(cross, calm) / HALVED)
-    bounds = _bounds(evidence, clean, base, estimate_codec_loss(steady, clean))
+        check = is_static(steady, sure=sure, threads=threads, device=device)
     ghosting = _ghosting(evidence)
     if clean.method != "robust" and check.still is not None:
         apart = np.abs(clean.levels - part_of(np.s_[:], "robust")).max(axis=-1)
@@ -200,8 +207,8 @@ def judge_clean_frame(
         bounds.estimate,
         verdict,
         reason,
-        split,
-        cross_all,
+        check.split if halves is None else halves.split,
+        check.split if halves is None else halves.cross,
         to_psnr(combined),
         check.split_half,
         check,
@@ -210,6 +217,13 @@ def judge_clean_frame(
         bounds.high,
         bounds.uncertain,
     )
+
+
+def _rounding(clean: CleanFrame, noise: float) -> float:
+    """Return the squared error of rounding, which a mean of noisy samples shows."""
+    if clean.method in _MEANS and noise >= DITHERED:
+        return float(np.square(clean.image - clean.levels).mean(dtype=np.float64))
+    return 1 / 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,36 +240,36 @@ class _Bounds:
 def _bounds(evidence: Evidence, clean: CleanFrame, base: float, codec: CodecLoss) -> _Bounds:
     """Put the kinds of evidence together, each a squared error in squared levels."""
     doubt = np.where(evidence.open, evidence.apart, 0)
-    uncertain = evidence.open
-    if clean.uncertain is not None and clean.other is not None:
-        apart = np.square(clean.other - clean.levels).mean(axis=-1)
-        left_open = without_specks(clean.uncertain)
-        doubt = np.maximum(doubt, np.where(left_open, apart, 0))
-        uncertain = uncertain | left_open
     wrong = np.where(evidence.wrong, evidence.apart, 0)
-    unsteady = np.where(evidence.unsteady, evidence.spread, 0)
+    most = np.maximum(np.maximum(doubt, 2 * evidence.unsteady), evidence.swaying)
+    likely = np.maximum(wrong, evidence.unsteady)
     slow = max(0.0, _mean(evidence.slow)) / 4
-    swing = 0.0 if clean.exposure is None else float(np.std(clean.exposure))
-    light = (swing * UNSEEN_LIGHT) ** 2 * float(np.mean(np.square(clean.levels)))
-    swaying = np.where(evidence.swaying, evidence.spread / 3, 0)
-    most = np.maximum(np.maximum(doubt, 2 * unsteady), swaying)
-    likely = np.maximum(np.maximum(wrong, doubt / 2), unsteady)
+    light = 0.0
+    if clean.exposure is not None:
+        width = float(np.subtract(*np.quantile(clean.exposure, (0.55, 0.45))))
+        light = (UNSEEN_LIGHT * width) ** 2 * float(np.mean(np.square(clean.levels)))
     return _Bounds(
         to_psnr(base + light + 4 * slow + codec.most + _mean(most)),
         to_psnr(base + light / 4 + slow + codec.expected + _mean(likely)),
-        to_psnr(base / 2 + codec.least),
-        float(uncertain.mean()),
+        to_psnr(base / 2 + codec.least + _mean(wrong) / 2),
+        float(evidence.open.mean()),
         _place(most),
     )
 
 
 def _place(error: NDArray[np.float32]) -> str:
-    """Name the ninth of the picture in which most of an error lies."""
+    """Name the ninth of the picture in which most of an error lies, and the pixels it covers."""
     rows, columns = (np.array_split(np.arange(side), 3) for side in error.shape)
     sums = np.array([[error[np.ix_(r, c)].sum() for c in columns] for r in rows])
     row, column = np.unravel_index(sums.argmax(), sums.shape)
     names = ("upper", "middle", "lower")[row], ("left", "middle", "right")[column]
-    return "middle" if names == ("middle", "middle") else " ".join(names).replace("middle ", "")
+    name = "middle" if names == ("middle", "middle") else " ".join(names).replace("middle ", "")
+    part = error[np.ix_(rows[row], columns[column])]
+    (left, right), (top, bottom) = (
+        start[0] + np.searchsorted(along.cumsum(), (0.1 * along.sum(), 0.9 * along.sum()))
+        for along, start in ((part.sum(axis=0), columns[column]), (part.sum(axis=1), rows[row]))
+    )
+    return f"{name} (x {left} to {right}, y {top} to {bottom})"
 
 
 def _ghosting(evidence: Evidence) -> float:
@@ -263,30 +277,45 @@ def _ghosting(evidence: Evidence) -> float:
     return float((evidence.wrong & (evidence.apart > _GHOSTING_LEVELS**2)).mean())
 
 
-def _interleaved(
-    part_of: _PartOf, method: Method
-) -> tuple[float, float, NDArray[np.float32], NDArray[np.float32]]:
-    """Compare odd and even frames, by the method and across methods.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Halves:
+    """How odd and even frames compare: PSNR and squared errors, by the method and across."""
 
-    Returns:
-        Two PSNRs and two maps of squared errors.
-    """
+    split: float
+    random: NDArray[np.float32]
+    cross: float
+    across: NDArray[np.float32]
+
+    def errors(self, evidence: Evidence, *, enough: bool) -> tuple[float, float]:
+        """Return the mean squared errors where nothing is suspect, by the method and across."""
+        # Half of the frames may mistake what passes for the scene where all of them do not.
+        passed = evidence.passed & (evidence.seen < CROSSED) & enough
+        calm = ~evidence.suspect
+        random, across = (
+            _mean(np.where(passed, np.minimum(error, 16 * evidence.random), error), calm)
+            for error in (self.random, self.across)
+        )
+        return random, across
+
+
+def _interleaved(part_of: _PartOf, method: Method) -> _Halves:
+    """Compare odd and even frames, by the method and with the exact vote."""
     # Pictures of 4K are large: each is freed as soon as it has been compared.
     odd, even = part_of(ODD, method), part_of(EVEN, method)
     split, random = likeness(odd, even), _squares(odd, even)
     if method == "exact":
-        return split, split, random, random
-    cross = _squares(odd, part_of(EVEN, "exact"))
+        return _Halves(split, random, split, random)
+    across = _squares(odd, part_of(EVEN, "exact"))
     del odd
-    cross += _squares(even, part_of(ODD, "exact"))
-    cross /= 2
-    return split, to_psnr(_mean(cross)), random, cross
+    across += _squares(even, part_of(ODD, "exact"))
+    across /= 2
+    return _Halves(split, random, to_psnr(_mean(across)), across)
 
 
 def _decide(
     bounds: _Bounds, good: float, check: StaticCheck, ghosting: float
 ) -> tuple[FrameVerdict, str]:
-    if not check.static and not (check.moving == "scene" and bounds.low >= good):
+    if not check.static:
         return "reject", check.reason
     if ghosting > MOST_GHOSTING:
         return "reject", (
@@ -313,46 +342,3 @@ def _mean(error: NDArray[np.float32], part: NDArray[np.bool_] | None = None) -> 
     if part is None or not part.any():
         return float(np.mean(error, dtype=np.float64))
     return float(np.mean(error[part], dtype=np.float64))
-
-
-def _systematic(source: FrameSource, clean: CleanFrame, still: NDArray[np.bool_] | None) -> float:
-    """Return the mean square of the residuals' modes in blocks, in squared levels.
-
-    At a dry pixel a frame differs from a right clean frame by noise alone, most often by nothing.
-    """
-    count, height, width, _ = source.shape
-    few = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
-    exposure = np.ones(count) if clean.exposure is None else clean.exposure
-    modes = []
-    for top, bottom in bands(height, BLOCK):
-        band = read_band(source, top, bottom)
-        level = clean.levels[top:bottom].mean(axis=-1)
-        bins = round(2 * _REACH / _STEP)
-        block = np.broadcast_to(np.arange(width) // BLOCK, level.shape)
-        counts = np.zeros(-(-width // BLOCK) * bins)
-        for n in few:
-            residual = band[n].mean(axis=-1, dtype=np.float32) / np.float32(exposure[n]) - level
-            place = np.rint((residual + _REACH) / _STEP).astype(np.int64)
-            known = (place >= 0) & (place < bins)
-            if still is not None:
-                known &= still[top:bottom]
-            counts += np.bincount((block * bins + place)[known], minlength=counts.size)
-        blocks = counts.reshape(-1, bins)
-        if still is not None:
-            columns = np.arange(0, width, BLOCK)
-            blocks = blocks[np.logical_or.reduceat(still[top:bottom].any(axis=0), columns)]
-        modes.append(_peaks(blocks) * _STEP - _REACH)
-    return float(np.mean(np.square(np.concatenate(modes))))
-
-
-def _peaks(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return where each row of counts, smoothed, is largest, to a fraction of a place."""
-    from scipy.ndimage import gaussian_filter1d
-
-    smooth = gaussian_filter1d(counts, _WIDTH / _STEP, axis=1)
-    row = np.arange(len(smooth))
-    peak = np.clip(smooth.argmax(axis=1), 1, smooth.shape[1] - 2)
-    left, top, right = smooth[row, peak - 1], smooth[row, peak], smooth[row, peak + 1]
-    bend = 2 * top - left - right
-    offset = np.divide(right - left, 2 * bend, out=np.zeros(len(row)), where=bend > 0)
-    return np.asarray(peak + offset, np.float64)

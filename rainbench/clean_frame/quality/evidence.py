@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
+from rainbench.clean_frame.quality.rivals import Rivals, settle
 from rainbench.clean_frame.stretches import usual_colours
 from rainbench.frames.sources import FrameSource, bands, read_band
 
@@ -27,9 +28,8 @@ latter holds for three channels at once in 997 of 1,000 cases."""
 SUSPECT = 0.72
 """Share of the frames, of those that show the scene elsewhere, below which a pixel is suspect."""
 
-RIVAL, BETTER = 0.92, 1.2
-"""Frames that show another colour, over those that show the clean frame's, from which it is as
-likely, and from which the clean frame is wrong; chosen: 48 of 100 and 55 of 100."""
+SELDOM = 0.85
+"""The same, below which another colour is looked for."""
 
 UNSTEADY = 0.55
 """Share of the frames, as above, below which nothing lasts where there is no other colour."""
@@ -40,6 +40,20 @@ SWAYING = 0.9
 NEAR = 3.0
 """Reaches of the noise within which a stretch of the sequence shows the scene, if somewhat changed,
 and not something else."""
+
+DITHERED = 0.5
+"""Noise in levels from which a mean of many frames knows fractions of a level."""
+
+LIGHT = 0.8
+"""Share of what changes in a block that one factor for all its pixels and channels must explain:
+then it is the light that changes, and not what is seen; chosen."""
+
+LIGHT_LEFT = 0.03
+"""Squared error of a clean frame there, over the squared distance of the stretches from it: two
+lamps that swing by a quarter left 0.02 and 0.04."""
+
+LIGHT_BLOCK = 8
+"""Pixels a side of these blocks, in which light may be taken for even; chosen."""
 
 _AROUND = 5
 """Side in pixels of the surroundings over which shares are averaged."""
@@ -56,24 +70,33 @@ class Evidence:
     """What the frames say.
 
     Attributes:
+        noise: Standard deviation of the noise of a channel, in levels.
+        usually: Share of the frames that show the clean frame's colour at a usual pixel.
         random: Squared error of the mean of the frames that show the scene, by their noise alone.
         seen: ``(H, W)`` float32, share of the frames that show the clean frame's colour, over that
             of a pixel at which nothing but rain is seen.
-        rival: ``(H, W)`` float32, the same for the other colour that most frames show.
-        apart: ``(H, W)`` float32, squared difference of the two, in squared levels; 0 where the
-            pixel is not suspect.
-        spread: ``(H, W)`` float32, squared distance of what stretches of the sequence show from
-            the clean frame.
+        apart: ``(H, W)`` float32, squared difference of the clean frame and the other colour that
+            most frames show, in squared levels; 0 where there is none.
+        wrong: ``(H, W)`` bool, where that other colour is the scene, see `rivals`.
+        open: ``(H, W)`` bool, where it may be.
+        unsteady: ``(H, W)`` float32, squared distance of what stretches of the sequence show from
+            the clean frame, where nothing lasts; where only the light changes, that of a mean.
+        swaying: ``(H, W)`` float32, squared difference of the clean frame and the median of the
+            stretches beyond what noise explains, where the scene itself moves a little.
         slow: ``(H, W)`` float32, squared difference of the two halves of the sequence beyond what
             noise explains, where both show the scene; may be negative at a single pixel.
         passed: ``(H, W)`` bool, where some stretch shows something else.
     """
 
+    noise: float
+    usually: float
     random: float
     seen: NDArray[np.float32]
-    rival: NDArray[np.float32]
     apart: NDArray[np.float32]
-    spread: NDArray[np.float32]
+    wrong: NDArray[np.bool_]
+    open: NDArray[np.bool_]
+    unsteady: NDArray[np.float32]
+    swaying: NDArray[np.float32]
     slow: NDArray[np.float32]
     passed: NDArray[np.bool_]
 
@@ -81,26 +104,6 @@ class Evidence:
     def suspect(self) -> NDArray[np.bool_]:
         """Where the clean frame's colour is seen more seldom than rain explains."""
         return self.seen < SUSPECT
-
-    @property
-    def wrong(self) -> NDArray[np.bool_]:
-        """Where clearly more frames show another colour."""
-        return without_specks((self.apart > 0) & (self.rival > BETTER * self.seen))
-
-    @property
-    def open(self) -> NDArray[np.bool_]:
-        """Where another colour is as likely, or likelier."""
-        return without_specks((self.apart > 0) & (self.rival > RIVAL * self.seen))
-
-    @property
-    def unsteady(self) -> NDArray[np.bool_]:
-        """Where nothing lasts."""
-        return (self.seen < UNSTEADY) & ~self.open
-
-    @property
-    def swaying(self) -> NDArray[np.bool_]:
-        """Where the scene itself moves or changes a little."""
-        return (self.seen < SWAYING) & ~self.passed
 
 
 def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> Evidence:
@@ -111,34 +114,98 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
         clean: The clean frame made of them.
         threads: Threads to use.
     """
+    from scipy.ndimage import binary_dilation, uniform_filter
+
     count, height, width, _ = source.shape
     noise, rank, different = _noise_and_rank(source, clean)
     usual = usual_colours(source, np.full((height, width), rank, np.float32), threads=threads)
     few = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int))
     reach = np.float32(max(NARROWEST, DEVIATIONS * noise))
-    seen, rival, apart = (np.zeros((height, width), np.float32) for _ in range(3))
+    shown = np.zeros((height, width), np.float32)
     for top, bottom in bands(height, _BAND):
         band = read_band(source, top, bottom)[few]
-        seen[top:bottom] = _shown(band, clean.levels[top:bottom], reach)
-    usually = max(float(np.median(seen)), 1 / len(few))
+        shown[top:bottom] = _shown(band, clean.levels[top:bottom], reach)
+    usually = max(float(np.median(shown)), 1 / len(few))
+    seen = uniform_filter(shown, _AROUND, mode="nearest") / np.float32(usually)
+    rivals = _find_rivals(source, clean, usual, few, seen, reach, usually)
+    contested, wrong, may_be = settle(rivals, clean.levels)
+    around = np.ones((_AROUND, _AROUND), np.bool_)
+    near = binary_dilation(contested, around)
+    spread, slow, passed = _between_stretches(usual, clean.levels, reach)
+    lasting = np.where(_light_changes(usual, clean.levels), LIGHT_LEFT, 1)
+    away = uniform_filter(_off_median(usual, clean.levels), 3, mode="nearest")
+    return Evidence(
+        noise,
+        usually,
+        noise**2 / different * float(np.mean(1 / np.maximum(shown, 1 / len(few)))),
+        seen,
+        np.square(rivals.colour - clean.levels).mean(axis=-1),
+        wrong,
+        may_be,
+        np.where((seen < UNSTEADY) & ~contested, spread * lasting, 0).astype(np.float32),
+        np.where((seen < SWAYING) & ~near, (away - 2 * np.median(away)).clip(0), 0),
+        np.where(near | binary_dilation(passed, around), 0, slow),
+        passed,
+    )
+
+
+def _find_rivals(
+    source: FrameSource,
+    clean: CleanFrame,
+    usual: NDArray[np.uint8],
+    few: NDArray[np.int64],
+    seen: NDArray[np.float32],
+    reach: np.float32,
+    usually: float,
+) -> Rivals:
+    """Find the other colour that most frames show, where the clean frame's is seldom seen."""
     from scipy.ndimage import uniform_filter
 
-    around = uniform_filter(seen, _AROUND, mode="nearest")
-    suspect = around < SUSPECT * usually
-    for top, bottom in bands(height, _BAND):
-        at = suspect[top:bottom]
+    share, colour = np.zeros_like(seen), clean.levels.copy()
+    there = np.ones((len(usual), *seen.shape), np.bool_)
+    for top, bottom in bands(len(seen), _BAND):
+        at = seen[top:bottom] < SELDOM
         if at.any():
             samples = read_band(source, top, bottom)[few][:, at]
-            own = clean.levels[top:bottom][at]
-            colours = usual[:, top:bottom][:, at]
-            best, share = _rivals(samples, own, colours, reach)
-            share[_comes_back(colours, own, reach)] = 0
-            rival[top:bottom][at] = share
-            apart[top:bottom][at] = np.square(best - own).mean(axis=-1) * (share > 0)
-    rival = np.where(suspect, uniform_filter(rival, _AROUND, mode="nearest"), 0)
-    spread, slow, passed = _between_stretches(usual, clean.levels, reach)
-    random = noise**2 / (different * usually)
-    return Evidence(random, around / usually, rival / usually, apart, spread, slow, passed)
+            own, colours = clean.levels[top:bottom][at], usual[:, top:bottom][:, at]
+            best, most = _rivals(samples, own, colours, reach)
+            colour[top:bottom][at], share[top:bottom][at] = best, most
+            there[:, top:bottom][:, at] = (np.abs(colours - own) <= 2 * reach).all(axis=-1)
+    around = uniform_filter(share, _AROUND, mode="nearest") * (share > 0) / np.float32(usually)
+    return Rivals(seen, around, colour, there)
+
+
+def _off_median(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squared distance of a clean frame from the median of the stretches."""
+    away = np.zeros(levels.shape[:2], np.float32)
+    for c in range(3):  # one channel at a time: pictures of 4K are large
+        middle = np.median(usual[..., c], axis=0).astype(np.float32)
+        away += np.square(middle - levels[..., c]) / np.float32(3)
+    return away
+
+
+def _light_changes(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return in which blocks one factor for a stretch explains what it shows."""
+    height, width, _ = levels.shape
+    rows, columns = (np.arange(0, side, LIGHT_BLOCK) for side in (height, width))
+
+    def over_blocks(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+        sums = np.add.reduceat(one * other, rows, axis=0, dtype=np.float64)
+        return np.asarray(np.add.reduceat(sums, columns, axis=1))
+
+    shape = (len(usual), len(rows), len(columns))
+    own, both, square = np.zeros(shape[1:]), np.zeros(shape), np.zeros(shape)
+    for c in range(3):
+        level = np.ascontiguousarray(levels[..., c])
+        own += over_blocks(level, level)
+        for k, stretch in enumerate(usual):
+            seen = stretch[..., c].astype(np.float32)
+            both[k] += over_blocks(seen, level)
+            square[k] += over_blocks(seen, seen)
+    left = (square - both**2 / np.maximum(own, 1e-9)).sum(axis=0)
+    light = left <= (1 - LIGHT) * (square - 2 * both + own).sum(axis=0)
+    blocks = light.repeat(LIGHT_BLOCK, axis=0).repeat(LIGHT_BLOCK, axis=1)
+    return np.asarray(blocks[:height, :width])
 
 
 def _noise_and_rank(source: FrameSource, clean: CleanFrame) -> tuple[float, float, int]:
@@ -186,19 +253,14 @@ def _rivals(
     return best, most
 
 
-def _comes_back(
-    usual: NDArray[np.uint8], own: NDArray[np.float32], reach: np.float32
-) -> NDArray[np.bool_]:
-    """Return where a colour is there in the beginning and at the end: what was between has gone."""
-    ends = usual[[0, -1]].astype(np.float32)
-    there: NDArray[np.bool_] = (np.abs(ends - own) <= reach).all(axis=(0, 2))
-    return there
-
-
 def _between_stretches(
     usual: NDArray[np.uint8], levels: NDArray[np.float32], reach: np.float32
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the fields ``spread``, ``slow`` and ``passed`` of `Evidence`."""
+    """Return the squared distance of the stretches, and the fields ``slow`` and ``passed``.
+
+    What is brighter may be rain; so the distance is twice that of what is darker, which is the same
+    where the scene sways to both sides.
+    """
     half = len(usual) // 2
     spread, slow = (np.zeros(levels.shape[:2], np.float32) for _ in range(2))
     number, total, squares = (np.zeros((2, *levels.shape[:2]), np.float32) for _ in range(3))
@@ -207,7 +269,7 @@ def _between_stretches(
         for n, colour in enumerate(usual):
             away = colour - levels
             near = (np.abs(away) <= NEAR * reach).all(axis=-1)
-            spread += np.square(away[..., c]) / np.float32(3 * len(usual))
+            spread += np.square(away[..., c].clip(None, 0)) / np.float32(1.5 * len(usual))
             part, seen = int(n >= half), np.where(near, away[..., c], 0)
             number[part] += near
             total[part] += seen
@@ -218,11 +280,3 @@ def _between_stretches(
         by_chance = (squares - count * np.square(mean)) / (count * (count - 1))
         slow += some * (np.square(mean[0] - mean[1]) - by_chance.sum(axis=0)) / 3
     return spread, slow, number.sum(axis=0) < len(usual)
-
-
-def without_specks(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Leave out what is narrower than 3 pixels, such as the rim of what stands there."""
-    from scipy.ndimage import binary_opening
-
-    opened: NDArray[np.bool_] = binary_opening(where, np.ones((3, 3), np.bool_))
-    return opened

@@ -99,11 +99,14 @@ class StaticCheck:
         }[self.moving]
 
 
-def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> StaticCheck:
+def is_static(
+    frames: Frames, *, sure: bool = False, threads: int = 1, device: str = "cpu"
+) -> StaticCheck:
     """Check that a sequence shows a still scene in steady light.
 
     Args:
         frames: The sequence, corrected by exposure and shifts if it needs to be; at least 4 frames.
+        sure: See `check_static`.
         threads: Threads to use.
         device: Where votes are counted; see `rainbench.clean_frame.extract.extract_clean_frame`.
 
@@ -126,10 +129,12 @@ def is_static(frames: Frames, *, threads: int = 1, device: str = "cpu") -> Stati
         )
         for parts in ((ODD, EVEN), (first, second))
     )
-    return check_static(source, share, split, split_half)
+    return check_static(source, share, split, split_half, sure=sure)
 
 
-def check_static(source: FrameSource, share: float, split: float, split_half: float) -> StaticCheck:
+def check_static(
+    source: FrameSource, share: float, split: float, split_half: float, *, sure: bool = False
+) -> StaticCheck:
     """Decide with the numbers of `is_static`, where they are known; measure what is suspected.
 
     Args:
@@ -137,22 +142,24 @@ def check_static(source: FrameSource, share: float, split: float, split_half: fl
         share: Share of the pixels that agree on the best percentile.
         split: PSNR between the exact clean frames of every second frame and of the others, in dB.
         split_half: PSNR between those of the first and the second half, in dB.
+        sure: The frames bear a clean frame out nearly everywhere, which they would not if the
+            camera moved: shake is not measured, and what changes is what passes.
     """
     check = StaticCheck(share, split, split_half)
     if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
         return check
     exposure = estimate_exposure(source)
     drift = float(np.subtract(*np.percentile(exposure, (97.5, 2.5))))
-    shake = _shake(source)
+    shake = None if sure or drift > MOST_DRIFT else _shake(source)
     moving, still = "", None
     if drift > MOST_DRIFT:
         moving = "light"
-    elif shake > MOST_SHAKE:
+    elif shake is not None and shake > MOST_SHAKE:
         moving = "camera"
-    elif check.split_half < LEAST_LIKENESS:
+    if not moving and check.split_half < LEAST_LIKENESS:
         parts = split_in_half(source.shape[0])
         still = still_part(*(clean_part(source, part, "exact") for part in parts))
-        moving, still = ("scene", None) if still is None else ("", still)
+        moving = "scene" if still is None and not sure else ""
     return StaticCheck(share, check.split, check.split_half, drift, shake, moving, still)
 
 

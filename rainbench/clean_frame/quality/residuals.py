@@ -1,0 +1,64 @@
+"""How far a clean frame lies, block by block, off what most frames show there."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rainbench.clean_frame.extract import CleanFrame
+from rainbench.frames.sources import FrameSource, bands, read_band
+
+BLOCK = 16
+"""Pixels a side of the blocks whose residuals are counted together: enough samples for a mode."""
+
+_LOOKED_AT = 40
+"""Frames whose residuals are counted, spread over the sequence: 10,000 samples a block."""
+
+_REACH, _STEP, _WIDTH = 24.0, 0.125, 0.5
+"""Half range, bins and smoothing of the histogram of residuals, in levels; chosen: dry residuals
+lie within a few levels, and a mode is wanted to a fraction of one."""
+
+
+def systematic_error(
+    source: FrameSource, clean: CleanFrame, still: NDArray[np.bool_] | None
+) -> float:
+    """Return the mean square of the residuals' modes in blocks, in squared levels.
+
+    At a dry pixel a frame differs from a right clean frame by noise alone, most often by nothing.
+    """
+    count, height, width, _ = source.shape
+    few = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
+    exposure = np.ones(count) if clean.exposure is None else clean.exposure
+    modes = []
+    for top, bottom in bands(height, BLOCK):
+        band = read_band(source, top, bottom)
+        level = clean.levels[top:bottom].mean(axis=-1)
+        bins = round(2 * _REACH / _STEP)
+        block = np.broadcast_to(np.arange(width) // BLOCK, level.shape)
+        counts = np.zeros(-(-width // BLOCK) * bins)
+        for n in few:
+            residual = band[n].mean(axis=-1, dtype=np.float32) / np.float32(exposure[n]) - level
+            place = np.rint((residual + _REACH) / _STEP).astype(np.int64)
+            known = (place >= 0) & (place < bins)
+            if still is not None:
+                known &= still[top:bottom]
+            counts += np.bincount((block * bins + place)[known], minlength=counts.size)
+        blocks = counts.reshape(-1, bins)
+        if still is not None:
+            columns = np.arange(0, width, BLOCK)
+            blocks = blocks[np.logical_or.reduceat(still[top:bottom].any(axis=0), columns)]
+        modes.append(_peaks(blocks) * _STEP - _REACH)
+    return float(np.mean(np.square(np.concatenate(modes))))
+
+
+def _peaks(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where each row of counts, smoothed, is largest, to a fraction of a place."""
+    from scipy.ndimage import gaussian_filter1d
+
+    smooth = gaussian_filter1d(counts, _WIDTH / _STEP, axis=1)
+    row = np.arange(len(smooth))
+    peak = np.clip(smooth.argmax(axis=1), 1, smooth.shape[1] - 2)
+    left, top, right = smooth[row, peak - 1], smooth[row, peak], smooth[row, peak + 1]
+    bend = 2 * top - left - right
+    offset = np.divide(right - left, 2 * bend, out=np.zeros(len(row)), where=bend > 0)
+    return np.asarray(peak + offset, np.float64)

@@ -1,0 +1,151 @@
+"""Which of two colours is the scene, where both are there for long: told by their seams.
+
+How long each is there does not tell near one half, and it is what the extraction went by. So the
+judge looks at the picture: whatever stands before a scene ends somewhere, and differs there from
+the scene around it, while the scene goes on. The pixels of a region in which two colours compete
+are compared with those just outside, once with the clean frame's colour and once with its rival.
+A region may also be patched together from both; its pixels are then there at different times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONTESTED, BOTH = 0.2, 0.7
+"""Share of the frames, of those that show the scene elsewhere, that a rival needs, and the two
+together: less is nothing that lasts. Chosen: streaks that hardly move stay below the first."""
+
+CROSSED = 0.15
+"""The same, above which a pixel is not known well enough to compare others with; chosen."""
+
+AGREED = 0.75
+"""Share of a region that must be there at a time, or not, for other pixels to differ from it."""
+
+SEAM = 3
+"""Pixels across which a region is compared with its surroundings: edges of things are soft."""
+
+MOST_CONTRAST = 60.0
+"""Levels above which a difference counts as this: one edge of the scene must not decide alone."""
+
+FEWEST_PAIRS = 8
+"""Pairs of pixels without which there is no seam to speak of; chosen."""
+
+HALF, MAYBE = 0.5, 0.4
+"""Share of a rival, of both, from which it is the scene, or may be, where there is no seam; and
+where the seam speaks for it, from which it is the scene, since rain and soft edges hide some."""
+
+EVIDENT, PASSER = 0.55, 0.35
+"""The same, from which it may be the scene although the seam speaks against it, and where the seam
+speaks for it; chosen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rivals:
+    """What competes with the clean frame.
+
+    Attributes:
+        seen: ``(H, W)`` float32, share of the frames that show the clean frame's colour, over that
+            of a pixel at which nothing but rain is seen.
+        share: ``(H, W)`` float32, the same for the other colour that most frames show.
+        colour: ``(H, W, 3)`` float32, that colour; the clean frame's where there is none.
+        there: ``(K, H, W)`` bool, whether a stretch of the sequence shows the clean frame's colour.
+    """
+
+    seen: NDArray[np.float32]
+    share: NDArray[np.float32]
+    colour: NDArray[np.float32]
+    there: NDArray[np.bool_]
+
+
+def settle(
+    rivals: Rivals, levels: NDArray[np.float32]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say where a clean frame has competition, where it is wrong, and where it may be.
+
+    Args:
+        rivals: What competes.
+        levels: ``(H, W, 3)`` float32, the clean frame.
+
+    Returns:
+        Three masks ``(H, W)``.
+
+    Example:
+        >>> levels = np.full((24, 24, 3), 90, np.float32)
+        >>> levels[8:16, 8:16] = 200  # stands there for half of the time
+        >>> share = np.zeros((24, 24), np.float32)
+        >>> share[8:16, 8:16] = 0.5
+        >>> there = np.ones((4, 24, 24), bool)
+        >>> there[:2, 8:16, 8:16] = False
+        >>> wall = np.full_like(levels, 90)
+        >>> contested, wrong, _ = settle(Rivals(1 - share, share, wall, there), levels)
+        >>> int(contested.sum()), int(wrong.sum())
+        (64, 64)
+        >>> int(settle(Rivals(1 - share, share, levels, there), wall)[2].sum())
+        0
+    """
+    from scipy.ndimage import binary_dilation, binary_opening, label
+
+    square = np.ones((3, 3), np.bool_)
+    contested = binary_opening(
+        (rivals.share > CONTESTED) & (rivals.share + rivals.seen > BOTH), square
+    )
+    regions, number = label(contested, square)
+    if not number:
+        return contested, contested, contested
+    part = rivals.share / np.maximum(rivals.share + rivals.seen, 1e-6)
+    known = ~binary_dilation(rivals.share > CROSSED, square)
+    seam, pairs = _seams(regions, number, levels, rivals.colour, known)
+    sign = np.where(pairs >= FEWEST_PAIRS, np.sign(seam), 0)[regions]
+    patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
+    sign[contested] *= np.where(patch, -1, 1)
+    is_wrong = contested & (part > np.choose((sign + 1).astype(int), (2, HALF, MAYBE)))
+    may_be = contested & (part > np.choose((sign + 1).astype(int), (EVIDENT, MAYBE, PASSER)))
+    return contested, is_wrong, may_be
+
+
+def _at_other_times(
+    there: NDArray[np.bool_], inside: NDArray[np.int32], number: int
+) -> NDArray[np.bool_]:
+    """Return which pixels are there when nearly all of their region is not, and the reverse."""
+    size = np.bincount(inside, minlength=number + 1)
+    alike, clear = np.zeros((2, inside.size), np.int64)
+    for stretch in there:
+        share = np.bincount(inside, stretch, number + 1) / np.maximum(size, 1)
+        agreed = (np.abs(share - 0.5) > AGREED - 0.5)[inside]
+        alike += agreed & (stretch == (share[inside] > 0.5))
+        clear += agreed
+    other: NDArray[np.bool_] = (2 * alike < clear) & (2 * clear >= len(there))
+    return other
+
+
+def _seams(
+    regions: NDArray[np.int32],
+    number: int,
+    levels: NDArray[np.float32],
+    colour: NDArray[np.float32],
+    known: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how much worse each region fits its surroundings as it is, and by how many pairs.
+
+    Worse by the logarithm of mean differences, with a level added for noise.
+    """
+    height, width = regions.shape
+    sums = np.zeros((2, number + 1))
+    pairs = np.zeros(number + 1)
+    for down, right in ((0, SEAM), (SEAM, 0), (0, -SEAM), (-SEAM, 0)):
+        here = np.s_[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
+        beyond = np.s_[
+            max(0, down) : height - max(0, -down), max(0, right) : width - max(0, -right)
+        ]
+        both = (regions[here] > 0) & (regions[here] != regions[beyond])
+        both &= known[beyond] | (regions[beyond] > 0)
+        inside, outside = regions[here][both], levels[beyond][both]
+        for k, picture in enumerate((levels, colour)):
+            away = np.abs(picture[here][both] - outside).mean(axis=-1)
+            sums[k] += np.bincount(inside, np.minimum(away, MOST_CONTRAST), number + 1)
+        pairs += np.bincount(inside, minlength=number + 1)
+    own, other = sums / np.maximum(pairs, 1) + 1
+    return np.log(own / other), pairs
