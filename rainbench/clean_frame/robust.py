@@ -7,6 +7,7 @@
 5. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
    deviations, or far darker, or of another colour; average the others of each pixel; repeat with
    the new estimate, the noise as it was. Where light or leaves move, the estimate stays.
+6. Where no colour lasts, take the middle of what is seen instead (`swaying`).
 
 The noise is measured once and the threshold is not lower than three: with less, or with a noise
 estimate that shrinks from pass to pass, the picture drifts darker each time.
@@ -28,6 +29,7 @@ from rainbench.clean_frame.local_vote import (
 )
 from rainbench.clean_frame.modes import Modes, find_scene
 from rainbench.clean_frame.stretches import find_changing, usual_colours
+from rainbench.clean_frame.swaying import measure_swings, settle_swings
 from rainbench.clean_frame.voting import Votes, count_votes
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.exposure import normalise
@@ -120,9 +122,14 @@ def average_rain_free(
     changing = find_changing(usual, count, clipped=clipped)
     if changing.any():
         percentiles = percentile_map(local_curves(votes, count, changing), height, width)
+    swings = measure_swings(steady, votes, threads=threads, band_rows=band_rows)
+    moving = changing
+    if swings is not None:
+        moving = changing | swings.wide
+        percentiles = np.where(swings.wide & ~changing, swings.percentile, percentiles)
     start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
     estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
-    noise = passes.measure_noise(estimate, _undisturbed(changing))
+    noise = passes.measure_noise(estimate, _undisturbed(moving))
     limits = _limits(noise, height, width)
     deviations = limits[0] / np.float32(DEVIATIONS * 3**0.5)
     modes = find_scene(
@@ -141,6 +148,8 @@ def average_rain_free(
         improved = passes.improve(improved, limits)
     improved = _kept_near(improved, estimate, deviations, modes)
     levels = np.ascontiguousarray(improved.transpose(1, 2, 0)).clip(0, 255)
+    if swings is not None:
+        settle_swings(steady, swings, levels, modes, threads=threads, band_rows=band_rows)
     return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes)
 
 

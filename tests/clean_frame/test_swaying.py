@@ -1,0 +1,73 @@
+"""Where light swings, textures sway, or the camera turns: the middle, and never worse than it."""
+
+import numpy as np
+import pytest
+from hard_sequences import hard_sequence
+from sequences import STATIC, make_sequence, psnr
+
+from rainbench.clean_frame.extract import extract_clean_frame
+from rainbench.clean_frame.robust import average_rain_free
+from rainbench.clean_frame.swaying import WIDE, measure_swings
+from rainbench.clean_frame.voting import count_votes
+from rainbench.frames.sources import ListSource, as_source
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed"),
+    [
+        ("fogbanks", 1),
+        ("lamp-local", 2),
+        ("water", 1),
+        ("rotation", 1),
+        ("drift", 2),
+        ("slowmotion", 1),
+    ],
+)
+def test_what_moves_is_no_worse_than_one_percentile(kind, seed):
+    sequence = hard_sequence(kind, seed=seed)
+    part = sequence.inside
+    reached = {
+        method: psnr(extract_clean_frame(sequence.frames, method).image[part], sequence.truth[part])
+        for method in ("exact", "median", "robust")
+    }
+    assert reached["robust"] > reached["exact"] - 0.2
+    assert reached["robust"] > reached["median"] - 0.5
+
+
+def swings_of(frames):
+    source = as_source(frames)
+    return measure_swings(source, count_votes(source))
+
+
+def test_the_width_of_a_swing_is_measured_under_rain():
+    sequence = hard_sequence("lamp-local", (80, 112), seed=2)
+    swings = swings_of(sequence.frames)
+    still = ~sequence.unsteady
+    assert swings.wide[still].mean() < 0.06  # those next to it
+    assert np.median(swings.width[still]) == pytest.approx(sequence.noise, abs=0.2)
+    assert np.median(swings.width[sequence.unsteady]) > 3 * sequence.noise
+
+
+@pytest.mark.parametrize("spec", STATIC[::3], ids=lambda spec: spec.name)
+def test_rain_does_not_swing(spec):
+    swings = swings_of(make_sequence(spec, 64, 80).frames)
+    assert (swings.width > WIDE * swings.least).mean() < 0.03
+
+
+def test_what_rests_in_between_is_the_scene():
+    sequence = hard_sequence("leaves", seed=1)
+    clean = extract_clean_frame(sequence.frames, "robust")
+    assert swings_of(sequence.frames).wide.mean() > 0.2
+    assert psnr(clean.image[sequence.inside], sequence.truth[sequence.inside]) > 55.5
+
+
+def test_few_frames_cannot_tell():
+    assert swings_of(hard_sequence("lamp-local", (48, 64), 19).frames) is None
+
+
+@pytest.mark.parametrize("kind", ["lamp-local", "water"])
+def test_bands_and_threads_change_nothing(kind):
+    frames = hard_sequence(kind, (64, 96), 40, seed=2).frames
+    whole = average_rain_free(as_source(frames), np.ones(40))
+    banded = average_rain_free(ListSource(list(frames)), np.ones(40), threads=2, band_rows=7)
+    assert (banded.levels == whole.levels).all()
