@@ -67,3 +67,25 @@ def test_a_file_that_cannot_be_used_is_named(rainbench, tmp_path, content, said)
         file.write_bytes(content)
     done = rainbench("run", file)
     assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_networks_of_ones_own_are_kept_but_a_file_is_not_trusted_with_code(rainbench, tmp_path):
+    (tmp_path / "my_net.py").write_text(
+        "from torch import nn\n"
+        "open('ran', 'a').close()\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self, width=1): super().__init__()\n"
+        "    def forward(self, rainy): return rainy\n"
+    )
+    words = ["-b", "my_net.py:Net", "--argument", "width=3", "--multiple-of", "8"]
+    words += ["-d", "mini-streaks", "--limit", "1", "--save-config", "b.toml"]
+    assert rainbench("run", *words, "--dry-run").returncode == 0
+    content = tomllib.loads((tmp_path / "b.toml").read_text())
+    assert content["argument"] == ["width=3"] and content["multiple-of"] == 8
+    (tmp_path / "ran").unlink(missing_ok=True)
+    done = rainbench("run", "b.toml", "--dry-run")
+    assert done.returncode == 2 and "--trust-cards" in done.stderr
+    assert not (tmp_path / "ran").exists()
+    assert rainbench("run", "b.toml", "--dry-run", "--trust-cards").returncode == 0
+    (tmp_path / "t.toml").write_text("trust-cards = true\nall = true\n")
+    assert "unknown key trust-cards" in rainbench("run", "t.toml", "--dry-run").stderr

@@ -311,7 +311,7 @@ def _lasts(
     own, middle = (around(each) / (swings.dry * count) for each in shown)
     chance = around(erf(REACH * swings.noise / np.maximum(swings.width, 0.1) / 2**0.5))
     peak = own - chance >= np.where(together, CLEAR_PEAK, PEAK)
-    better = (own >= BETTER * middle) & (swings.width < BROAD * swings.noise)
+    better = own >= BETTER * middle
     told_apart = (own >= HALF) & (better | (around(decided) >= 0.5))
     return np.asarray(peak | told_apart | (own >= STILL))
 

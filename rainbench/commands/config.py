@@ -11,6 +11,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from rainbench.commands.networks import network_settings
 from rainbench.commands.options import Function, PlacePath, with_options
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import read_regular_file, write_atomically
@@ -20,8 +21,8 @@ from rainbench.core.text import did_you_mean
 LARGEST_FILE = 1 << 20
 """Bytes beyond which a file is no file of options."""
 
-_NOT_KEPT = ("config", "save_config", "dry_run", "as_json")
-"""Parameters that are of one call only."""
+_NOT_KEPT = ("config", "save_config", "dry_run", "as_json", "trust_cards")
+"""Parameters that are of one call only; what is trusted a person says, not a file."""
 
 
 def config_options(function: Function) -> Function:
@@ -84,7 +85,7 @@ def _options(command: click.Command) -> dict[str, click.Option]:
     return {
         max(option.opts, key=len).lstrip("-"): option
         for option in command.params
-        if isinstance(option, click.Option) and option.expose_value and not option.hidden
+        if isinstance(option, click.Option) and not option.hidden
         and option.name not in _NOT_KEPT
     }  # fmt: skip
 
@@ -107,11 +108,12 @@ def save_config(context: click.Context, file: Path) -> None:
 
     content = tomlkit.document()
     content.add(tomlkit.comment(f"rainbench {context.info_name} {file.name}"))
+    values = {**context.params, **network_settings(context)}
     for key, option in _options(context.command).items():
         name = option.name or ""
         if context.get_parameter_source(name) is ParameterSource.DEFAULT:
             continue
-        content.add(key, tomlkit.item(_relative(context.params[name], file)))
+        content.add(key, tomlkit.item(_relative(values[name], file)))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(file, tomlkit.dumps(content).encode())

@@ -18,9 +18,10 @@ from rainbench.commands.options import (
     open_registry,
     weights_option,
 )
-from rainbench.core.errors import failing_alone
+from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
+from rainbench.core.watch import watched
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Entry
@@ -95,32 +96,39 @@ def command(
     file, network and options is kept. A file that cannot be used is reported and the others are
     done. Nothing is ever written into PATH.
     """
-    from rainbench.api.models import one_entry
-    from rainbench.catalog.folders import readable_folders
-    from rainbench.catalog.weights import find_weights
-    from rainbench.derain.file import Style
-    from rainbench.derain.folder import derain, find_tasks
-    from rainbench.run.options import resolve_options
-    from rainbench.run.predict import Predictor
+    with watched() as watch:  # before anything large is loaded
+        from rainbench.api.models import one_entry
+        from rainbench.catalog.folders import readable_folders
+        from rainbench.catalog.weights import find_weights
+        from rainbench.derain.file import Style
+        from rainbench.derain.folder import derain, find_tasks
+        from rainbench.run.options import resolve_options
+        from rainbench.run.predict import Predictor
 
-    options = resolve_options(device, precision, tile, threads, overlap)
-    registry, names, weight_roots = with_networks(
-        open_registry(card_folders), [entry_name], weight_roots
-    )
-    entry = one_entry(registry, names[0])
-    weight_roots = readable_folders(weight_roots)
-    style = Style(side_by_side, lossless)
-    with failing_alone(f"{path} into {out}"):
-        tasks = find_tasks(path, out, style)
-    weights = find_weights(entry, weight_roots)
-    predictor = Predictor(entry, weights, options)
-    with progress("files", len(tasks), quiet=as_json) as advance:
-        results = list(derain(tasks, predictor, style, overwrite=overwrite, advance=advance))
-    if as_json:
-        show_json(_summary(entry, predictor.overlap, results))
-    else:
-        _print_summary(results, out)
-    ctx.exit(1 if any(result.note for result in results) else 0)
+        options = resolve_options(device, precision, tile, threads, overlap)
+        registry, names, weight_roots = with_networks(
+            open_registry(card_folders), [entry_name], weight_roots
+        )
+        entry = one_entry(registry, names[0])
+        weight_roots = readable_folders(weight_roots)
+        style = Style(side_by_side, lossless)
+        with failing_alone(f"{path} into {out}"):
+            tasks = find_tasks(path, out, style)
+        weights = find_weights(entry, weight_roots)
+        if death := watch.died.get(entry.name):
+            raise RainbenchError(f"{entry.name}: {death}")
+        with watch.at(entry.name, "while it was built"):
+            predictor = Predictor(entry, weights, options)
+        with progress("files", len(tasks), quiet=as_json) as advance:
+            found = derain(
+                tasks, predictor, style, overwrite=overwrite, advance=advance, watch=watch
+            )
+            results = list(found)
+        if as_json:
+            show_json(_summary(entry, predictor.overlap, results))
+        else:
+            _print_summary(results, out)
+        ctx.exit(1 if any(result.note for result in results) else 0)
 
 
 def _print_summary(results: list[Derained], out: Path) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from rainbench.commands.options import Function, with_options
+from rainbench.commands.options import Function, is_trusted, with_options
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import is_file
 
@@ -58,6 +59,15 @@ def network_options(function: Function) -> Function:
         ),
     )  # fmt: skip
     return with_options(options, function)
+
+
+def network_settings(context: click.Context) -> dict[str, Any]:
+    """Return what was given of these options, by name, in the form in which it is given."""
+    given = dict(context.meta.get(_META, {}))
+    if "arguments" in given:
+        pairs = given["arguments"].items()
+        given["arguments"] = tuple(f"{name}={json.dumps(value)}" for name, value in pairs)
+    return given
 
 
 def _option(flag: str, name: str, **settings: Any) -> Any:  # noqa: ANN401
@@ -114,6 +124,7 @@ def with_networks(
     if not foreign:
         _refuse_left_over(given, files)
         return registry, list(words), folders
+    _refuse_untrusted(foreign)
     from rainbench.foreign.entry import entry_of, takes_weights
     from rainbench.foreign.words import read_word
 
@@ -141,6 +152,17 @@ def with_networks(
         [name for word in words for name in names.get(word, [word])],
         folders,
     )
+
+
+def _refuse_untrusted(foreign: Sequence[str]) -> None:
+    """Refuse code that a file of options names: it may come from somebody else."""
+    context = click.get_current_context()
+    from_file = context.get_parameter_source("baselines") is ParameterSource.DEFAULT_MAP
+    if from_file and not is_trusted(context):
+        raise RainbenchError(
+            f"the file of options names {foreign[0]}, code that is not part of rainbench and was "
+            "not run; give --trust-cards if you know it and trust it"
+        )
 
 
 def _is_foreign(word: str, registry: Registry) -> bool:

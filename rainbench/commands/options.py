@@ -134,8 +134,13 @@ def open_registry(folders: Sequence[Path], run: Path | None = None) -> Registry:
         folders: Given with ``--cards``.
         run: The run's folder of a command that has one: it holds cards of data sets without one.
     """
-    trusted = click.get_current_context().meta.get(_TRUSTED, False)
+    trusted = is_trusted(click.get_current_context())
     return load_registry([*folders, *run_cards(run)], trusted=trusted)
+
+
+def is_trusted(context: click.Context) -> bool:
+    """Return whether ``--trust-cards`` was given."""
+    return bool(context.meta.get(_TRUSTED, False))
 
 
 def device_option(text: str) -> Callable[[Function], Function]:
@@ -180,25 +185,17 @@ def metrics_option(function: Function) -> Function:
         "--metrics",
         multiple=True,
         metavar="NAME,...",
-        callback=_split,
         help="Measure these, too: names (`rainbench list metrics`), or FILE.py:FUNCTION for a "
         "function f(restored, clean) or f(restored) of yours; may be repeated.",
     )(function)
 
 
-def _split(
-    _context: click.Context, _parameter: click.Parameter, given: tuple[str, ...]
-) -> list[str]:
-    from rainbench.metrics.quality.registry import split_words
-
-    return split_words(",".join(given)) if given else []
-
-
 def open_named_metrics(words: Sequence[str], roots: Sequence[Path]) -> Opened:
     """Make the metrics of `metrics_option` ready, and say what is missing of the others."""
-    from rainbench.metrics.quality.registry import Opened, open_metrics
+    from rainbench.metrics.quality.registry import Opened, open_metrics, split_words
 
-    opened = open_metrics(words, roots) if words else Opened()
+    named = split_words(",".join(words))
+    opened = open_metrics(named, roots) if named else Opened()
     for name, reason in opened.missing.items():
         say(f"cannot measure {name}: {reason}")
     return opened

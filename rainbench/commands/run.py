@@ -127,7 +127,7 @@ def command(
     precision: Literal["fp32", "bf16", "fp16"],
     tile: int,
     overlap: int | None,
-    metrics: list[str],
+    metrics: tuple[str, ...],
     threads: int | None,
     dry_run: bool,
     as_json: bool,

@@ -65,7 +65,7 @@ def command(
     layout: str,
     pattern: str,
     allow_partial: bool,
-    metrics: list[str],
+    metrics: tuple[str, ...],
     weight_roots: tuple[Path, ...],
     as_json: bool,
 ) -> None:

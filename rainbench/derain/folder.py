@@ -15,6 +15,7 @@ from rainbench.core.errors import RainbenchError, StoreError, failing_alone, tol
 from rainbench.core.files import is_file, refuse_inside, sweep
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.progress import Advance, unseen
+from rainbench.core.watch import Watch
 from rainbench.derain.file import (
     Derained,
     DerainTask,
@@ -104,6 +105,7 @@ def derain(
     *,
     overwrite: bool = False,
     advance: Advance = unseen,
+    watch: Watch | None = None,
 ) -> Iterator[Derained]:
     """Derain file after file; whatever is wrong with one is its result.
 
@@ -115,11 +117,13 @@ def derain(
             same way are kept.
         advance: Called with 1 and a file's name when it is done, and with 0 in between, to say
             which file or frame it is.
+        watch: Is told of the file that is being worked on; one that a process died of before fails.
 
     Raises:
         RainbenchError: Results that are there were made with another entry or other options.
         StoreError: A result cannot be written: nor could those after it.
     """
+    watch = watch or Watch()
     how = made_with(predictor, style)
     if not overwrite:
         refuse_others(tasks, how)
@@ -127,9 +131,13 @@ def derain(
         sweep(folder, ".*.part")
     for task in tasks:
         advance(0, task.source.name)
+        name = str(task.source)
+        again = overwrite and name not in watch.finished  # by a process that died since
         try:
-            with failing_alone(str(task.source)), _writing(task.target):
-                result = kept(task, how, overwrite=overwrite) or made(
+            with failing_alone(name), _writing(task.target), watch.at(name):
+                if death := watch.died.get(name):
+                    raise RainbenchError(death)
+                result = kept(task, how, overwrite=again) or made(
                     task, predictor, style, how, advance
                 )
         except StoreError:
@@ -138,6 +146,10 @@ def derain(
             note = told(error)
             named = str(task.source) in note
             result = Derained(task, "failed", note=note if named else f"{task.source}: {note}")
+        if result.state == "kept" and name in watch.finished:
+            result = dataclasses.replace(result, state="done")
+        elif result.state in ("done", "cut short"):
+            watch.has_finished(name)
         advance(1, task.source.name)
         yield result
 

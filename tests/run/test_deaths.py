@@ -113,3 +113,15 @@ def test_nothing_is_left_when_the_parent_is_killed(cards, toy, tmp_path, add_net
     assert again.poll() is None
     os.killpg(again.pid, signal.SIGKILL)
     assert "another run" not in again.communicate()[0]
+
+
+def test_derain_goes_on_after_a_death(rainbench, toy, tmp_path, deadly):
+    deadly("dead", "segfault", at=5)  # with the two passes that look for the receptive field
+    words = ["derain", "dead", toy / "toy/input", "--out", "o", "--device", "cpu", "--json"]
+    done = rainbench(*words)
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    told = json.loads(done.stdout)
+    assert told["counts"] == {"done": 4, "failed": 1}
+    (failed,) = [each for each in told["files"] if each["state"] == "failed"]
+    assert "its process died (SIGSEGV)" in failed["note"] and failed["source"] in failed["note"]
+    assert len(list((tmp_path / "o").glob("*.png"))) == 4
