@@ -319,8 +319,10 @@ def _print_ranking(rows: Sequence[Row]) -> None:
                     f"   {row.published.where}: {number(row.reported_psnr, 2)} / "
                     f"{number(row.reported_ssim, 3)}  {row.state}"
                 )
-            show(f"  {row.entry:{width}}  {value}{beside}")
-            for name, column in row.metrics.items():
-                show(f"  {'':{width}}  {name} {number(column.mean, column.digits) or 'failed'}")
+            measured_too = "".join(
+                f"   {name} {number(column.mean, column.digits) or 'failed'}"
+                for name, column in row.metrics.items()
+            )
+            show(f"  {row.entry:{width}}  {value}{measured_too}{beside}")
         if left_out:
             show(f"  and {left_out} more in the tables")
