@@ -119,7 +119,9 @@ def cli(verbose: int, quiet: bool) -> None:
 def main() -> None:
     """Run the command line; a user's error is one message and exit code 2, a bug of ours 70."""
     from rainbench.core.progress import keep_stdout
+    from rainbench.core.watch import own_process
 
+    own_process()
     keep_stdout()
     try:
         status = cli.main(standalone_mode=False)

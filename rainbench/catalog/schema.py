@@ -94,11 +94,6 @@ def _check_layout(layout: Layout, file: Path) -> None:
             patterns[key] = {field.name: field for field in parse_pattern(text).fields}
         except ValueError as error:
             raise CardError(f"{where} cannot be read: {error}") from None
-    if layout.rainy and layout.rainy == layout.clean:
-        raise CardError(
-            f'{file}: layout "{layout.name}" has the pattern "{layout.rainy}" for rainy and for '
-            "clean, so each picture would be its own truth"
-        )
     for name, field in patterns["clean"].items():
         if patterns["rainy"].get(name) != field:
             raise CardError(

@@ -112,6 +112,19 @@ class Watch:
             say(f"{what}: {self.died[what]}: going on without it")
 
 
+_own_process = False
+"""Whether this process is the program's own, so that a child may end it."""
+
+
+def own_process() -> None:
+    """Say that this process runs nothing but one command, as `rainbench.cli.main` does.
+
+    Where a command is called within another program a child would go on with that program.
+    """
+    global _own_process  # noqa: PLW0603
+    _own_process = True
+
+
 @contextlib.contextmanager
 def watched() -> Iterator[Watch]:
     """Do the work inside in a child where that can be done, to go on when it dies.
@@ -119,7 +132,8 @@ def watched() -> Iterator[Watch]:
     To be entered before anything that keeps threads is loaded.
     """
     watch = Watch()
-    if sys.platform == "linux" and threading.active_count() == 1 and "numpy" not in sys.modules:
+    bare = threading.active_count() == 1 and "numpy" not in sys.modules
+    if _own_process and bare and sys.platform == "linux":
         watch.stay_behind()
     try:
         yield watch

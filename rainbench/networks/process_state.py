@@ -160,6 +160,25 @@ def _set_logging(
         logger.setLevel(level)
 
 
+def _hide_handlers() -> tuple[list[Any], dict[str, Any]]:
+    """Take the program's handlers out of logging's own lists, and return what these held.
+
+    `logging.shutdown` and a new configuration close every handler that stands there: nothing would
+    open them again.
+    """
+    listed, by_name = logging._handlerList, logging._handlers  # type: ignore[attr-defined]
+    before = list(listed), dict(by_name)
+    listed.clear()
+    by_name.clear()
+    return before
+
+
+def _show_handlers(before: tuple[list[Any], dict[str, Any]]) -> None:
+    listed, by_name = logging._handlerList, logging._handlers  # type: ignore[attr-defined]
+    listed[:] = [*before[0], *(each for each in listed if each not in before[0])]
+    by_name.update(before[1])
+
+
 def _determinism() -> tuple[bool, bool]:
     enabled = torch.are_deterministic_algorithms_enabled()
     return enabled, torch.is_deterministic_algorithms_warn_only_enabled()
@@ -217,6 +236,7 @@ STATES: tuple[tuple[Callable[[], Any], Callable[[Any], object]], ...] = (
     (_handlers, _set_handlers),
     (_blocked, lambda old: signal.pthread_sigmask(signal.SIG_SETMASK, old)),
     (_logging, _set_logging),
+    (_hide_handlers, _show_handlers),
     (lambda: list(warnings.filters), _set_filters),
     (lambda: locale.setlocale(locale.LC_ALL), lambda old: locale.setlocale(locale.LC_ALL, old)),
     (sys.getrecursionlimit, sys.setrecursionlimit),

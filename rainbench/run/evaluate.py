@@ -203,8 +203,8 @@ def _scored(
     pairs: Sequence[tuple[Pair, PairInfo]],
     predictor: Predictor,
     protocols: Sequence[str],
-    watch: Watch | None,
-    columns: Columns | None,
+    watch: Watch | None = None,
+    columns: Columns | None = None,
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:

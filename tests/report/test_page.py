@@ -16,7 +16,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.commands.report import _write_page
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
-from rainbench.core.resume import file_hash
+from rainbench.core.resume import file_hash, key_of
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.report.grid import number
 from rainbench.report.page import make
@@ -24,6 +24,7 @@ from rainbench.report.page.gallery import _map_range, error_map
 from rainbench.report.page.make import make_report
 from rainbench.report.page.numbers import plain
 from rainbench.report.rows import build_rows
+from rainbench.run.documents import write_json
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
@@ -67,7 +68,12 @@ def add_scored_folder(cells, name):
     shutil.copytree(cells / "median", cells / name)
     summary = json.loads((cells / name / "cell.json").read_text())
     summary |= {"entry": name, "title": name, "source": FOLDER_KIND}
-    (cells / name / "cell.json").write_text(json.dumps(summary))
+    parts = json.loads((cells / name / "key.json").read_text())
+    parts |= {"entry": name}
+    parts.pop("sha256", None), summary.pop("sha256", None)
+    summary["key"] = key_of(parts)
+    write_json(cells / name / "key.json", parts)
+    write_json(cells / name / "cell.json", summary)
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +175,8 @@ def test_pictures_are_made_once_and_have_to_be_the_runs(made, tmp_path, monkeypa
     assert "mapped/images.csv: is not what cell.json was written for" in problem.note
     summary = json.loads(scores.with_name("cell.json").read_text())
     summary |= {"images_sha256": file_hash(scores), "means": means_of(read_images_csv(scores))}
-    scores.with_name("cell.json").write_text(json.dumps(summary))
+    del summary["sha256"]
+    write_json(scores.with_name("cell.json"), summary)
     report = make_report(tmp_path / "run", registry, data_roots=[root / "data"])
     (problem,) = report.problems
     assert problem.startswith("mapped on toy: mapped: image") and "dB in the run" in problem

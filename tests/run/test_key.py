@@ -66,7 +66,7 @@ NETWORK = "rainbench.networks.prenet:PReNet"
         ("pairs/pictures.py", "_part(pair.rainy", "_part(pair.clean", "evaluation"),
         ("report/stats.py", "LEVEL = 0.05", "LEVEL = 0.01", ""),
         ("commands/run.py", "import click", "import click, json", ""),
-        ("run/derain.py", "yield", "yield 1 or", ""),
+        ("derain/folder.py", "yield", "yield 1 or", ""),
         ("networks/nasnet.py", "import", "# import\nimport", ""),
         ("train/loop.py", "import math", "import math, json", ""),
     ],

@@ -67,17 +67,18 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
         return CodecLoss()
     close, far = _variances(source, luma)
     lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
-    if far - close < LASTING * far:
-        return CodecLoss(lost / 1.5, lost, 1.5 * lost)
     finest, coarser, _ = detail(luma)
     facts = (
-        far - close,
+        max(far - close, LASTING * far),
         max(close, 0.01) / far,
         third + 0.3,
         max(finest, 1e-3) / max(coarser, 1e-3),
     )
     logarithm = _FIT[0] + float(np.dot(_FIT[1:], np.log(facts)))
-    lost = max(lost, float(np.exp(logarithm)))
+    lasting = float(np.exp(logarithm))
+    if far - close < LASTING * far:  # it lasts too little to be told from noise, if it does at all
+        return CodecLoss(lost / 1.5, lost, max(1.5 * lost, MARGIN * lasting))
+    lost = max(lost, lasting)
     return CodecLoss(lost / MARGIN, lost, MARGIN * lost)
 
 
