@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from rainbench.api.models import Folders, as_folders
 from rainbench.catalog.cards import DatasetCard
@@ -117,7 +117,19 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.pairs.pairs)
 
-    def __getitem__(self, index: int) -> Sample:
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+
+    def __getitem__(self, index: int | slice) -> Sample | Dataset:
+        """Return a pair, or the data set of some of them, which counts as incomplete."""
+        if isinstance(index, slice):
+            pairs, manifest = self.pairs.pairs[index], self.pairs.manifest[index]
+            if not pairs:
+                raise RainbenchError(f"{self.name}: no pair is left of {len(self)}")
+            return Dataset(dataclasses.replace(self.pairs, pairs=pairs, manifest=manifest))
         return Sample(self.pairs.pairs[index], self.pairs.manifest[index])
 
     def __iter__(self) -> Iterator[Sample]:
@@ -156,6 +168,7 @@ def load_dataset(
         >>> len(load_dataset("mini-streaks", limit=3))
         3
     """
+    check_limit(limit)
     if rainy is not None or clean is not None:
         if rainy is None or clean is None:
             raise RainbenchError("give both folders, rainy= and clean=")
@@ -180,6 +193,12 @@ def load_dataset(
     return Dataset(
         load_first_copy(card, copies, layout=layout, limit=limit, allow_partial=allow_partial)
     )
+
+
+def check_limit(limit: object) -> None:
+    """Refuse a number of pairs that is none."""
+    if limit is not None and (not isinstance(limit, int) or isinstance(limit, bool) or limit < 1):
+        raise RainbenchError(f"limit {limit!r}: give a whole number from 1, or None for all pairs")
 
 
 def with_card(registry: Registry, card: DatasetCard, run: Path | None) -> Registry:

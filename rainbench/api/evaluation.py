@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from rainbench.api.datasets import Dataset, with_card
+from rainbench.api.datasets import Dataset, check_limit, with_card
 from rainbench.api.models import Folders, Model, as_folders, is_own
 from rainbench.api.results import Results
 from rainbench.catalog.folders import readable_folders, run_cards
@@ -90,6 +90,7 @@ def evaluate(
         ...     results.to_dataframe().query("protocol == 'prenet-y'")["entry"].tolist()
         ['identity', 'median']
     """
+    check_limit(limit)
     registry = load_registry([*as_folders(cards), *run_cards(Path(out))])
     options = resolve_options(device, precision, tile, threads, overlap)
     registry, entries = _entries(_listed(models), registry, readable_folders(as_folders(weights)))
@@ -159,8 +160,12 @@ def carry_out(
 
 
 def _listed(given: object) -> list[Any]:
-    if isinstance(given, Sequence) and not isinstance(given, str):
+    if isinstance(given, Iterator | set | frozenset) or (
+        isinstance(given, Sequence) and not isinstance(given, str)
+    ):
         return list(given)
+    if given is None or isinstance(given, Mapping):
+        raise RainbenchError(f"a {type(given).__name__} was given", hint="Give a list.")
     return [given]
 
 
@@ -172,6 +177,9 @@ def _entries(
     for model in models:
         if isinstance(model, Model):
             chosen = [(model.entry, model.predictor.weights)]
+            # What it holds may have changed since it was loaded.
+            if renew := getattr(model.entry.baseline.maker, "renew", None):
+                renew()
         elif is_own(model, registry):
             from rainbench.foreign.entry import entry_of
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, told
 from rainbench.core.images import Image
 
 BETWEEN = 1e-3
@@ -55,7 +55,11 @@ def as_array(picture: object, what: str) -> NDArray[Any]:
         RainbenchError: It is neither.
     """
     if is_tensor(picture):
-        tensor = cast("Any", picture).detach().cpu()
+        try:
+            tensor = cast("Any", picture).detach().cpu()
+            tensor = tensor.to_dense() if tensor.layout.__str__() != "torch.strided" else tensor
+        except (RuntimeError, NotImplementedError) as error:
+            raise RainbenchError(f"the {what} picture cannot be read: {told(error)}") from None
         if tensor.ndim != 3 or tensor.shape[0] != 3:
             raise RainbenchError(
                 f"the {what} picture is a tensor of shape {tuple(tensor.shape)}",
@@ -64,6 +68,11 @@ def as_array(picture: object, what: str) -> NDArray[Any]:
         if tensor.is_floating_point():
             tensor = tensor.float()  # NumPy has no bfloat16
         return cast("NDArray[Any]", tensor.permute(1, 2, 0).contiguous().numpy())
+    if isinstance(picture, np.ma.MaskedArray):
+        raise RainbenchError(
+            f"the {what} picture is masked: nothing says what a masked pixel is",
+            hint="Give picture.filled(value).",
+        )
     if not isinstance(picture, np.ndarray):
         raise RainbenchError(
             f"the {what} picture is a {type(picture).__name__}",
@@ -104,6 +113,8 @@ def as_levels(picture: object, what: str) -> Image:
         [[[7, 7, 7]]]
     """
     array = np.ascontiguousarray(as_array(picture, what))
+    if not array.size:
+        raise RainbenchError(f"the {what} picture has no pixels")
     if array.dtype == np.uint8:
         return array
     if array.dtype != np.float32:
@@ -115,7 +126,8 @@ def as_levels(picture: object, what: str) -> Image:
     if array.size and float(np.abs(levels - whole).max()) > BETWEEN:
         raise RainbenchError(
             f"the {what} picture has values between the 256 levels of 8 bits",
-            hint="Round it first: (picture * 255).round().astype('uint8').",
+            hint="Round it first: (picture * 255).round().astype('uint8'). Half precision is too "
+            "coarse for the levels.",
         )
     return cast("Image", whole.astype(np.uint8))
 
@@ -129,9 +141,11 @@ def as_unit_floats(array: NDArray[np.float32], what: str) -> NDArray[np.float32]
     if not array.size:
         raise RainbenchError(f"the {what} picture has no pixels")
     lowest, highest = float(array.min()), float(array.max())
+    if not np.isfinite(lowest + highest):
+        raise RainbenchError(f"the {what} picture has values that are not finite")
     if not (lowest >= 0 and highest <= 1):
         raise RainbenchError(
             f"the {what} picture has floats from {lowest:.4g} to {highest:.4g}, not in [0, 1]",
-            hint="Divide by 255 what has values from 0 to 255.",
+            hint="Divide by 255 what has 0 to 255; add 1 to what has -1 to 1, and halve it.",
         )
     return array

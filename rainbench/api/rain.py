@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import operator
 from typing import TYPE_CHECKING, Any
 
 from rainbench.api.pictures import as_levels
+from rainbench.core.errors import RainbenchError
 from rainbench.core.images import pixel_hash
+from rainbench.core.text import did_you_mean
 from rainbench.rain.transform import Synthesis, SyntheticPair
 
 if TYPE_CHECKING:
@@ -44,6 +48,14 @@ class RainTransform:
         look: str = "natural",
         **settings: Any,  # noqa: ANN401
     ) -> None:
+        known = {field.name for field in dataclasses.fields(Synthesis)}
+        if unknown := [name for name in settings if name not in known]:
+            raise RainbenchError(
+                f"there is no setting {unknown[0]}", hint=did_you_mean(unknown[0], known)
+            )
+        if not isinstance(settings.get("mist", False), bool):
+            raise RainbenchError("mist is True or False")
+        seed = _whole(seed, "the seed")
         self.synthesis = Synthesis(kind=kind, seed=seed, look=look, **settings)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
@@ -65,7 +77,18 @@ class RainTransform:
             RainbenchError: It is no such picture.
         """
         levels = as_levels(clean, "clean")
-        return self.synthesis(levels, pixel_hash(levels), *key)
+        parts = [each if isinstance(each, str) else _whole(each, "a key") for each in key]
+        return self.synthesis(levels, pixel_hash(levels), *parts)
+
+
+def _whole(value: object, what: str) -> int:
+    """Return a whole number of any type, such as NumPy's."""
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise RainbenchError(f"{what} is {value!r}, no whole number") from None
 
 
 def add_streaks(clean: Picture, *, seed: int = 0, **settings: Any) -> Image:  # noqa: ANN401

@@ -207,6 +207,7 @@ def merge_results(
     from rainbench.api.merge import merge_runs
     from rainbench.report.tables import write_tables
 
+    runs = [runs] if isinstance(runs, str | Path | Results) else runs
     folders = [run.folder if isinstance(run, Results) else Path(run) for run in runs]
     merge_runs(folders, Path(out))
     registry = load_registry([*as_folders(cards), *run_cards(Path(out))])

@@ -67,6 +67,8 @@ def score(
         >>> len(score(clean, clean)) == len(list_protocols())
         True
     """
+    if not isinstance(protocol, str | None):
+        raise RainbenchError(f"protocol {protocol!r}", hint="Give one name, or None for all.")
     pairs = split_batch(restored, clean)
     names = None if protocol is None else [protocol]
     scores = []
@@ -77,5 +79,5 @@ def score(
             if pairs is None:
                 raise
             raise RainbenchError(f"picture {number}: {error.message}", hint=error.hint) from None
-        scores.append(found if protocol is None else found[protocol])
+        scores.append(found if protocol is None else next(iter(found.values())))
     return scores[0] if pairs is None else scores  # type: ignore[return-value]

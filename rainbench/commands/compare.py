@@ -144,6 +144,8 @@ def _compare_two(run: Path, other: Path, *, as_json: bool) -> int:
             say(f"{entry} on {dataset}: different are {'; '.join(why)}")
     for sentence in between.alone:
         say(sentence)
+    if not between.changes:
+        raise RainbenchError(f"{run} and {other} have finished nothing in common")
     same = len(between.changes) - len(moved)
     say(f"{count_of(len(moved), 'mean')} moved, {same} the same")
     return 1 if moved else 0

@@ -18,6 +18,7 @@ from rainbench.catalog.registry import Entry
 from rainbench.core.errors import RainbenchError, told
 from rainbench.core.images import Image
 from rainbench.run.options import RunOptions
+from rainbench.run.own_output import call_with_other_chance
 from rainbench.run.predict import Predictor
 
 SIZES = ((48, 64), (47, 61), (50, 37))
@@ -87,7 +88,9 @@ def _trials(predict: Predictor) -> Iterator[Finding]:
     if first is None:
         return
     yield _in_range(first)
-    yield _tried("gives the same twice", lambda: _apart(predict(picture), first))
+    yield _tried(
+        "gives the same twice", lambda: _apart(call_with_other_chance(predict, picture), first)
+    )
     if predict.folders is None:
         yield _tried("forgets the image before", lambda: _after_another(predict, picture, first))
         yield _in_a_batch(predict, picture, first)

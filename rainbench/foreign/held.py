@@ -62,11 +62,16 @@ def _plain(value: object) -> bytes:
 
 
 def code_of_object(what: object) -> str:
-    """Return a hash of the source of an object's class, or of a function.
+    """Return a hash of the source of a module's classes, or of a class.
+
+    What a function or an object depends on, values that it reads and holds, cannot be told: its
+    results are never taken from an earlier run.
 
     Of code without a file, typed into a notebook, nothing tells whether it is still the same: its
     results are never taken from an earlier run.
     """
+    if not isinstance(what, nn.Module | type):
+        return uuid.uuid4().hex
     kinds = {type(each) for each in what.modules()} if isinstance(what, nn.Module) else {what}
     found = sorted(_code_of(kind) for kind in kinds)
     return hashlib.sha256("\0".join(found).encode()).hexdigest()[:16]

@@ -7,11 +7,14 @@ the loaded ones, only while its code is imported or called.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
+import os
 import sys
+import threading
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, told
@@ -34,6 +37,7 @@ class Home:
         self.file = file.resolve()
         self._places = [_root(self.file), self.file.parent]
         self._own: dict[str, types.ModuleType] = {}
+        self._read: set[Path] = set()
 
     def load(self) -> types.ModuleType:
         """Import the file; a second call returns what the first one did.
@@ -73,15 +77,23 @@ class Home:
         sys.path[:0] = dict.fromkeys(map(str, reversed(self._places)))
         sys.dont_write_bytecode = True  # nothing is written beside somebody's code
         importlib.invalidate_caches()
+        opened = _note_opened()
         try:
             yield
         finally:
+            self._read |= {file for file in opened() if self._is_data(file)}
             sys.dont_write_bytecode = no_bytecode
             sys.path[:] = path
             for name, module in list(sys.modules.items()):
                 if name not in before and (name in self._own or self._is_own(module)):
                     self._own[name] = sys.modules.pop(name)
             sys.modules.update(hidden)
+
+    def _is_data(self, file: Path) -> bool:
+        """Return whether a file that was opened is one of its own that is no code."""
+        return file.suffix not in (".py", ".pyc") and any(
+            file.is_relative_to(own) for own in self._places
+        )
 
     def _tops(self) -> set[str]:
         """The names by which modules beside the file are imported."""
@@ -99,7 +111,7 @@ class Home:
         )
 
     def files(self) -> list[Path]:
-        """Return the file and all those beside and below that it imports; nothing is run."""
+        """Return the file and those beside and below that it imports, and has read; none is run."""
         root = self._places[0]
         waiting, found = [self.file], set[Path]()
         while waiting:
@@ -113,7 +125,9 @@ class Home:
                 package = package.rpartition(".")[0]
             for name in imports_of(file, package):
                 waiting += self._resolved(name.strip("."))
-        return sorted(found)
+        loaded = (getattr(each, "__file__", None) for each in self._own.values())
+        found |= {Path(each) for each in loaded if each}
+        return sorted(file for file in found | self._read if file.is_file())
 
     def _resolved(self, module: str) -> Iterator[Path]:
         parts = module.split(".")
@@ -132,6 +146,37 @@ class Home:
                 content = file.read_bytes().replace(b"\r\n", b"\n")
                 digest.update(f"{file.name}\0{len(content)}\0".encode() + content)
         return digest.hexdigest()[:16]
+
+
+_OPENED: list[tuple[int, set[str]]] = []
+"""Who listens: the thread, and what it opened."""
+
+
+@functools.cache
+def _listen() -> None:
+    """Hear of every file that is opened; a hook cannot be taken away again."""
+
+    def hear(event: str, arguments: tuple[object, ...]) -> None:
+        if _OPENED and event == "open" and isinstance(arguments[0], str | bytes):
+            for thread, heard in _OPENED:
+                if thread == threading.get_ident():  # others read the pictures of data sets
+                    heard.add(os.fsdecode(arguments[0]))
+
+    sys.addaudithook(hear)
+
+
+def _note_opened() -> Callable[[], set[Path]]:
+    """Begin to note which files are opened; the result ends it and returns them."""
+    _listen()
+    heard: set[str] = set()
+    listener = threading.get_ident(), heard
+    _OPENED.append(listener)
+
+    def opened() -> set[Path]:
+        _OPENED[:] = [each for each in _OPENED if each is not listener]
+        return {Path(each).resolve() for each in heard}
+
+    return opened
 
 
 def _root(file: Path) -> Path:

@@ -139,13 +139,18 @@ class PythonMaker:
 
     @functools.cached_property
     def _code(self) -> str:
-        state = "" if self._weighted or self.untrained else self.counts.state
+        state = "" if self._weighted or self.untrained else self.counts.state  # it is loaded then
         parts = [self._source(), state, repr(sorted(self._arguments.items()))]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
     def code(self) -> str:
         """Return a hash of the code and, where no weights are given, of what is in the network."""
         return self._code
+
+    def renew(self) -> None:
+        """Forget the hash: what a program holds may have changed since it was made."""
+        for name in ("_code", "counts"):
+            self.__dict__.pop(name, None)
 
     def facts(self) -> Mapping[str, object]:
         """Return what is known of it."""

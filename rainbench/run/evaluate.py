@@ -32,6 +32,7 @@ from rainbench.run.cost import peak_bytes
 from rainbench.run.documents import write_json
 from rainbench.run.metrics.measure import Columns, problems_of
 from rainbench.run.options import RunOptions
+from rainbench.run.own_output import OwnOutput
 from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.results import RunResults
@@ -208,13 +209,14 @@ def _scored(
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:
+        own = OwnOutput(predictor)
         waiting: deque[tuple[str, Future[Scores], float]] = deque()
         try:
             for pair, rainy, clean in _read_ahead(pairs, readers):
                 if watch:
                     watch.now(f"at {pair.rainy.path}")
                 started = time.perf_counter()
-                restored = predict_pair(predictor, pair, rainy)
+                restored = predict_pair(predictor, pair, rainy, own)
                 seconds = predictor.seconds_of(time.perf_counter() - started)
                 device = predictor.options.device
                 job = scorers.submit(
@@ -243,10 +245,15 @@ def _evaluate(
     return score(restored, clean, protocols, device)
 
 
-def predict_pair(predictor: Predictor, pair: Pair, rainy: Image) -> NDArray[np.float32]:
+def predict_pair(
+    predictor: Predictor, pair: Pair, rainy: Image, own: OwnOutput | None = None
+) -> NDArray[np.float32]:
     """Predict one image; an error names the image's file."""
     try:
-        return predictor(rainy)
+        restored = predictor(rainy)
+        if own is not None:
+            own.check(rainy, restored)
+        return restored
     except RainbenchError as error:
         raise RainbenchError(f"{pair.rainy.path}: {error.message}", hint=error.hint) from None
 

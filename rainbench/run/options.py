@@ -66,4 +66,6 @@ def resolve_options(
             f"--threads {threads} is out of range",
             hint=f"Give 1 to {MOST_AT_ONCE}; this process may use {usable_cores()} cores.",
         )
+    if precision not in ("fp32", "bf16", "fp16"):
+        raise RainbenchError(f"precision {precision!r}", hint="Give fp32, bf16 or fp16.")
     return RunOptions(resolve_device(device), precision, tile, overlap, threads or usable_cores())

@@ -306,3 +306,45 @@ def test_two_folders_and_a_file_need_no_card(pair, tmp_path):
         rb.load_dataset(rainy=tmp_path)
     with pytest.raises(rb.RainbenchError, match="no data set was named"):
         rb.load_dataset()
+
+
+def test_slips_are_told_apart_from_bugs(pair, tmp_path):
+    rainy, clean = pair
+    data = rb.load_dataset("mini-streaks", limit=3)
+    assert len(data[1:]) == 2 and data[1:][0].id == data[1].id
+    assert rb.score(rainy, clean, "PRENET-Y") == rb.score(rainy, clean, "prenet-y")
+    assert np.array_equal(rb.add_streaks(clean, seed=np.int64(1)), rb.add_streaks(clean, seed=1))
+    assert np.array_equal(
+        rb.RainTransform()(clean, np.int64(1)).rainy, rb.RainTransform()(clean, 1).rainy
+    )
+    slips = [
+        lambda: rb.score(rainy, clean, 3),
+        lambda: rb.score(rainy, clean, ["rgb"]),
+        lambda: rb.score(torch.empty(3, 8, 8, device="meta"), torch.zeros(3, 8, 8), "rgb"),
+        lambda: rb.score(np.ma.masked_array(rainy, mask=rainy > 9), clean, "rgb"),
+        lambda: data[5:],
+        lambda: rb.load_dataset("mini-streaks", limit=0),
+        lambda: rb.load_dataset("mini-streaks", limit=-1),
+        lambda: rb.load_dataset("mini-streaks", limit=True),
+        lambda: rb.evaluate("median", data, out=tmp_path, limit=2.5),
+        lambda: rb.evaluate(None, data, out=tmp_path),
+        lambda: rb.evaluate({"a": "median"}, data, out=tmp_path),
+        lambda: rb.evaluate("median", data, out=tmp_path, precision="fp8"),
+        lambda: rb.add_streaks(clean, foo=1),
+        lambda: rb.add_streaks(clean, seed="a"),
+        lambda: rb.add_streaks(clean, mist="no"),
+        lambda: rb.add_streaks(clean[:0]),
+        lambda: rb.RainTransform()(clean, 1.5),
+        lambda: rb.add_mist(np.full((8, 8, 3), np.nan, np.float32)),
+    ]
+    for number, slip in enumerate(slips):
+        with pytest.raises(rb.RainbenchError):
+            slip()
+            raise AssertionError(number)
+
+
+def test_generators_and_single_runs_will_do(tmp_path):
+    names = (name for name in ("identity", "median"))
+    rb.evaluate(names, "mini-streaks", out=tmp_path / "run", limit=1)
+    merged = rb.merge_results(tmp_path / "run", tmp_path / "all")
+    assert set(merged.to_dataframe().entry) == {"identity", "median"}

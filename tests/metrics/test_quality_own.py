@@ -209,3 +209,17 @@ def test_libraries_and_weights_of_networks_are_told(tmp_path, monkeypatch):
 def test_words_are_split_by_commas():
     assert split_words(" niqe,my.py:f , niqe") == ["niqe", "my.py:f"]
     assert split_words("") == []
+
+
+def test_names_say_which_picture_is_the_clean_one(tmp_path):
+    from rainbench.metrics.quality.own import load_own
+
+    (tmp_path / "met.py").write_text(
+        "def a(clean, restored): return float(clean.mean()) - float(restored.mean())\n"
+        "def b(restored, clean): return float(clean.mean()) - float(restored.mean())\n"
+        "def c(gt, pred): return float(gt.mean()) - float(pred.mean())\n"
+    )
+    restored, clean = np.full((4, 4, 3), 9, np.uint8), np.full((4, 4, 3), 2, np.uint8)
+    for name in "abc":
+        metric, _ = load_own(f"{tmp_path / 'met.py'}:{name}")
+        assert metric.load({})(restored, clean) == -7

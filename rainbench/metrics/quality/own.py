@@ -104,14 +104,31 @@ def metric_of(name: str, function: Callable[..., Any], where: str) -> Metric:
     )
 
 
+_TRUTH = ("clean", "target", "reference", "truth", "gt", "ground_truth", "hq")
+_OUTPUT = ("restored", "output", "pred", "prediction", "derained", "result")
+"""What parameters of metrics are called that are the clean and the restored picture."""
+
+
 def _measure(function: Callable[..., Any], takes: int) -> Measure:
+    swapped = takes == 2 and _clean_first(function)
+
     def measure(restored: Image, clean: Image | None) -> float:
-        value = function(restored) if takes == 1 else function(restored, clean)
+        pictures = (clean, restored) if swapped else (restored, clean)
+        value = function(restored) if takes == 1 else function(*pictures)
         if isinstance(value, str | bytes | bool) or value is None:
             raise RainbenchError(f"returned {value!r:.80}, which is not a number")
         return float(value)
 
     return measure
+
+
+def _clean_first(function: Callable[..., Any]) -> bool:
+    """Return whether the names of a function's arguments say that the clean picture is first."""
+    try:
+        names = [name.casefold() for name in inspect.signature(function).parameters][:2]
+    except (TypeError, ValueError):
+        return False
+    return len(names) == 2 and (names[0] in _TRUTH or names[1] in _OUTPUT)
 
 
 def _pictures_taken(function: Callable[..., Any], what: str) -> int:
@@ -126,7 +143,7 @@ def _pictures_taken(function: Callable[..., Any], what: str) -> int:
     places = [each for each in parameters if each.kind in by_place]
     needed = [each for each in needed if each in places]
     anything = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-    named_clean = len(places) > 1 and places[1].name in ("clean", "target", "reference", "truth")
+    named_clean = len(places) > 1 and places[1].name in (*_TRUTH, *_OUTPUT)
     if others or len(needed) > 2 or not (places or anything):
         raise RainbenchError(
             f"{what}{inspect.signature(function)} does not take a restored and a clean picture",

@@ -1,0 +1,96 @@
+"""Whether a network without a card gives what it should: its mistakes would be silent numbers."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rainbench.core.images import Image, quantise
+from rainbench.networks.isolation import isolated
+from rainbench.pairs.likeness import FITTING, LEAST, Outline, likeness, outline, seen_otherwise
+from rainbench.run.predict import PredictionError, Predictor
+
+SAME = 1e-3
+"""How far two results of one picture may lie apart, of 1: kernels differ by far less."""
+
+_BRIGHT = 16
+"""A level that only a picture on the scale 0..255 reaches."""
+
+
+class OwnOutput:
+    """Looks at the results of a network without a card, picture by picture.
+
+    Args:
+        predictor: The network.
+    """
+
+    def __init__(self, predictor: Predictor) -> None:
+        self._predictor = predictor
+        self._own = predictor.entry.baseline.maker is not None
+        self._before: Outline | None = None
+
+    def check(self, rainy: Image, restored: NDArray[np.float32]) -> None:
+        """Refuse a result that cannot be the rainy picture without its rain.
+
+        Args:
+            rainy: ``(H, W, 3)`` uint8.
+            restored: The network's result.
+
+        Raises:
+            PredictionError: It shows the scene mirrored, turned, in other colours or that of the
+                picture before, holds 0 and 1 of 255, or is another one each time.
+        """
+        if not self._own:
+            return
+        name = self._predictor.entry.name
+        shown = quantise(restored, "round")
+        if shown.max() <= 1 and rainy.max() > _BRIGHT:
+            raise PredictionError(
+                f"{name} returned a picture of 0 and 1, where white is 255",
+                hint="A picture in uint8 has values from 0 to 255; in floating point, up to 1.",
+            )
+        if otherwise := seen_otherwise(shown, rainy):
+            raise PredictionError(
+                f"{name} returned the scene {otherwise}",
+                hint="Is it a network for BGR? Give --channel-order bgr."
+                if "red" in otherwise
+                else "",
+            )
+        own = outline(rainy)
+        if self._before is None:
+            self._check_repeatable(rainy, restored)
+        elif (
+            likeness(found := outline(shown), own) < LEAST
+            and likeness(found, self._before) > FITTING
+        ):
+            raise PredictionError(
+                f"{name} returned the scene of the picture before",
+                hint="It keeps something between its calls; runs call it picture by picture.",
+            )
+        self._before = own
+
+    def _check_repeatable(self, rainy: Image, restored: NDArray[np.float32]) -> None:
+        """Compare with a second result of the first picture, under other random numbers."""
+        if self._predictor.folders is not None:  # a program, which has done its folder
+            return
+        again = call_with_other_chance(self._predictor, rainy)
+        apart = float(np.abs(again - restored).max())
+        if not apart <= SAME:
+            raise PredictionError(
+                f"{self._predictor.entry.name} gives another result of the same picture each time "
+                f"(by {apart:.2g} where white is 1)",
+                hint="Is dropout left on (functional.dropout needs training=self.training), or "
+                "does it keep something between its calls?",
+            )
+
+
+def call_with_other_chance(predictor: Predictor, rainy: Image) -> NDArray[np.float32]:
+    """Return a result under other random numbers than a call has otherwise."""
+    with isolated():
+        torch.manual_seed(20_011)
+        np.random.seed(20_011)  # noqa: NPY002
+        random.seed(20_011)
+        return predictor(rainy)
