@@ -16,6 +16,7 @@ from rainbench.report.golden import iterate_golden
 from rainbench.run.evaluate import run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
+from rainbench.run.results import RunResults
 from rainbench.run.scores import read_images_csv
 
 IMAGES = 2
@@ -55,6 +56,7 @@ def test_no_number_of_ours_drifts(tmp_path, dataset):
         or entry.weights.degradation == registry.datasets[dataset].degradation
     ]
     plan = make_plan(registry, datasets=[dataset], baselines=chosen, limit=1)
+    RunResults(tmp_path).write_plan(plan)
     outcomes = run_plan(plan, tmp_path, RunOptions())
     assert [outcome.state for outcome in outcomes] == ["done"] * len(chosen)
     compared = compare_run(tmp_path, registry, wanted=len(chosen))

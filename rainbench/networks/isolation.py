@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 
+import rainbench.core.compiled  # noqa: F401 - its cache folder is in the environment before
 from rainbench.networks.process_state import STATES, names, put_names_back
 from rainbench.networks.streams import streams_lent
 

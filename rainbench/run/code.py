@@ -48,7 +48,7 @@ def sources(*roots: str) -> dict[str, Path]:
 
     Example:
         >>> sorted(sources("rainbench.core.errors"))
-        ['rainbench', 'rainbench.core', 'rainbench.core.errors']
+        ['rainbench', 'rainbench.core', 'rainbench.core.errors', 'rainbench.version']
     """
     homes = {_OWN, *(root.partition(".")[0] for root in roots)}
     beside = {file.parent for root in roots if "." not in root and (file := _file(root))}

@@ -62,7 +62,7 @@ def test_trains_exports_and_runs(train, rainbench, add_trainable, photographs, c
         "--device", "cpu", "--threads", 1,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
-    scores = dict(re.findall(r"^\S+ +(\S+) +(\d+\.\d+) / ", run.stdout, re.MULTILINE))
+    scores = dict(re.findall(r"^ +(\S+) +(\d+\.\d+) / ", run.stdout, re.MULTILINE))
     assert float(scores["small.streaks"]) > float(scores["identity"])
     assert "0.003" in rainbench("show", "small").stdout
 
