@@ -44,9 +44,9 @@ def streaks_left(image: Image) -> float:
         image: ``(H, W, 3)`` uint8, RGB.
 
     Example:
-        >>> picture = np.full((60, 60, 3), 90, np.uint8)
+        >>> picture = np.full((240, 240, 3), 90, np.uint8)
         >>> clean = streaks_left(picture)
-        >>> picture[10:50, 20::10] += 30
+        >>> picture[40:200, 20::10] += 30
         >>> clean, streaks_left(picture) > 0.5, streaks_left(picture.swapaxes(0, 1)) < -0.5
         (0.0, True, True)
     """
