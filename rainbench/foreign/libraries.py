@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,32 +12,19 @@ from torch import Tensor, nn
 
 from rainbench.catalog.cards import Maker, WeightsCard
 from rainbench.core.errors import RainbenchError, WeightsError, told
-from rainbench.foreign.adapt import Adapted, Ways
-from rainbench.foreign.counts import Counts, count
+from rainbench.foreign.adapt import Ways
+from rainbench.foreign.one_file import OneFile
 from rainbench.foreign.optional import needed
-from rainbench.foreign.programs import hash_of
-from rainbench.networks.isolation import isolated
 
 _ADDRESS = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
 _NETWORKS = (".onnx", ".pt2", ".pt", ".pth", ".safetensors", ".ckpt")
 
 
-class SpandrelFile:
-    """Makes the network of a checkpoint whose architecture spandrel knows by its keys.
-
-    Args:
-        file: The checkpoint.
-        ways: How the network is called.
-    """
-
-    untrained = False
+class SpandrelFile(OneFile):
+    """Makes the network of a checkpoint whose architecture spandrel knows by its keys."""
 
     def __init__(self, file: Path, ways: Ways) -> None:
-        self._file, self._ways = file, ways
-
-    def make(self, weights: WeightsCard | None, file: Path | None) -> nn.Module:  # noqa: ARG002
-        """Return the network."""
-        return Adapted(self._load(), self._ways.value_range, self._ways.output)
+        super().__init__(file, "spandrel", ways)
 
     def _load(self) -> _Described:
         spandrel = needed("spandrel", "spandrel", str(self._file))
@@ -58,23 +44,6 @@ class SpandrelFile:
             )
         return _Described(model)
 
-    @functools.cached_property
-    def _counts(self) -> Counts:
-        try:
-            with isolated():
-                network = self._load()
-                return count(network, Adapted(network), state=False)
-        except (Exception, SystemExit):
-            return Counts()
-
-    @functools.cached_property
-    def _hash(self) -> str:
-        return hash_of([self._file])
-
-    def code(self) -> str:
-        """Return a hash of the checkpoint."""
-        return self._hash
-
     def facts(self) -> Mapping[str, object]:
         """Return what is known of it, the version of spandrel included."""
         from importlib import metadata
@@ -83,14 +52,7 @@ class SpandrelFile:
             version = metadata.version("spandrel")
         except metadata.PackageNotFoundError:
             version = ""
-        return {
-            "title": self._file.name,
-            "kind": "spandrel",
-            "spandrel": version,
-            "parameters": self._counts.parameters,
-            "macs_per_pixel": self._counts.macs_per_pixel,
-            **self._ways.facts(),
-        }
+        return {**super().facts(), "spandrel": version}
 
 
 class _Described(nn.Module):

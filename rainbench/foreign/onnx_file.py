@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,40 +9,30 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rainbench.catalog.cards import WeightsCard
 from rainbench.core.errors import RainbenchError, WeightsError, told
-from rainbench.foreign.adapt import Adapted, Ways
+from rainbench.foreign.adapt import Ways
+from rainbench.foreign.one_file import OneFile
 from rainbench.foreign.optional import needed
-from rainbench.foreign.programs import hash_of
 from rainbench.run.predict import PredictionError
 
 _KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 """Types of input that images can be given as."""
 
 
-class OnnxFile:
-    """Makes the network that is in an ONNX file.
-
-    Args:
-        file: The file.
-        ways: How the network is called.
-    """
-
-    untrained = False
+class OnnxFile(OneFile):
+    """Makes the network that is in an ONNX file."""
 
     def __init__(self, file: Path, ways: Ways) -> None:
-        self._file, self._ways = file, ways
+        super().__init__(file, "onnx", ways)
 
-    def make(self, weights: WeightsCard | None, file: Path | None) -> nn.Module:  # noqa: ARG002
-        """Return the network."""
+    def _load(self) -> _Session:
         white = 255 if self._ways.value_range == "0..255" else 1
         session = _Session(self._file, white)
         if session.is_bytes and self._ways.value_range == "-1..1":
             raise RainbenchError(f"{self._file}: takes uint8, which no -1..1 can be")
-        return Adapted(session, self._ways.value_range, self._ways.output)
+        return session
 
-    @functools.cached_property
-    def _hash(self) -> str:
+    def _files(self) -> list[Path]:
         # Weights of large models lie beside it, in files that bear its name.
         beside = sorted(
             file
@@ -51,11 +40,7 @@ class OnnxFile:
             if file.name.startswith((f"{self._file.name}.", f"{self._file.name}_", self._file.stem))
             and file.suffix in (".data", ".bin", ".onnx_data", ".weights")
         )
-        return hash_of([self._file, *beside])
-
-    def code(self) -> str:
-        """Return a hash of the file and of those beside it that hold its weights."""
-        return self._hash
+        return [self._file, *beside]
 
     def facts(self) -> Mapping[str, object]:
         """Return what is known of it."""

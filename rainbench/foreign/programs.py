@@ -2,42 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import warnings
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import torch
 from torch import nn
 
-from rainbench.catalog.cards import WeightsCard
 from rainbench.core.errors import RainbenchError, WeightsError, told
-from rainbench.core.resume import file_hash
-from rainbench.foreign.adapt import Adapted, Ways
-from rainbench.foreign.counts import Counts, count
-from rainbench.networks.isolation import isolated
+from rainbench.foreign.one_file import OneFile
 
 
-class ProgramFile:
-    """Makes the network that is in a file.
-
-    Args:
-        file: The file.
-        kind: What wrote it.
-        ways: How the network is called.
-    """
-
-    untrained = False
-
-    def __init__(self, file: Path, kind: Literal["torchscript", "export"], ways: Ways) -> None:
-        self._file, self._kind, self._ways = file, kind, ways
-
-    def make(self, weights: WeightsCard | None, file: Path | None) -> nn.Module:  # noqa: ARG002
-        """Return the network."""
-        return Adapted(self._load(), self._ways.value_range, self._ways.output)
+class ProgramFile(OneFile):
+    """Makes the network that is in a file of the kind ``torchscript`` or ``export``."""
 
     def _load(self) -> nn.Module:
         try:
@@ -53,33 +30,6 @@ class ProgramFile:
             what = "a torch.export program" if self._kind == "export" else "a TorchScript program"
             raise WeightsError(f"{self._file}: cannot be read as {what}: {told(error)}") from None
         return script
-
-    @functools.cached_property
-    def _counts(self) -> Counts:
-        try:
-            with isolated():
-                network = self._load()
-                return count(network, Adapted(network), state=False)
-        except (Exception, SystemExit):
-            return Counts()
-
-    @functools.cached_property
-    def _hash(self) -> str:
-        return hash_of([self._file])
-
-    def code(self) -> str:
-        """Return a hash of the file."""
-        return self._hash
-
-    def facts(self) -> Mapping[str, object]:
-        """Return what is known of it."""
-        return {
-            "title": self._file.name,
-            "kind": self._kind,
-            "parameters": self._counts.parameters,
-            "macs_per_pixel": self._counts.macs_per_pixel,
-            **self._ways.facts(),
-        }
 
 
 class _Whole(nn.Module):
@@ -130,18 +80,3 @@ def is_script(file: Path) -> bool:
     except (RainbenchError, OSError):
         return False
     return True
-
-
-def hash_of(files: list[Path]) -> str:
-    """Return a hash of files, by their content and names.
-
-    Raises:
-        WeightsError: One cannot be read.
-    """
-    digest = hashlib.sha256()
-    for file in files:
-        try:
-            digest.update(f"{file.name}\0{file_hash(file)}\0".encode())
-        except OSError as error:
-            raise WeightsError(f"{file}: cannot be read: {error.strerror}") from None
-    return digest.hexdigest()[:16]
