@@ -19,7 +19,7 @@ from rainbench.core.watch import Watch
 from rainbench.report.tables import write_tables
 from rainbench.run.evaluate import Outcome, run_plan
 from rainbench.run.options import RunOptions, resolve_options
-from rainbench.run.plan import Plan, cells_of, find_sets
+from rainbench.run.plan import Plan, cells_of, find_sets, how_to_get_dataset
 from rainbench.run.results import RunResults, lock_run
 
 if TYPE_CHECKING:
@@ -199,8 +199,5 @@ def _entries(
 
 def _nothing(plan: Plan, words: Sequence[str]) -> str:
     reasons = [f"{card.name}: {reason}" for card, reason in plan.unusable]
-    reasons += [
-        f"{card.name}: no copy found; it comes from {card.sources[0]}: give its folder as data="
-        for card in plan.absent
-    ]
+    reasons += [f"{card.name}: {how_to_get_dataset(card, 'data=')}" for card in plan.absent]
     return "\n".join(reasons) or f"no data set: {', '.join(words) or 'none was given'}"

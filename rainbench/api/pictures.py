@@ -57,7 +57,8 @@ def as_array(picture: object, what: str) -> NDArray[Any]:
     if is_tensor(picture):
         try:
             tensor = cast("Any", picture).detach().cpu()
-            tensor = tensor.to_dense() if tensor.layout.__str__() != "torch.strided" else tensor
+            if str(tensor.layout) != "torch.strided":
+                tensor = tensor.to_dense()
         except (RuntimeError, NotImplementedError) as error:
             raise RainbenchError(f"the {what} picture cannot be read: {told(error)}") from None
         if tensor.ndim != 3 or tensor.shape[0] != 3:

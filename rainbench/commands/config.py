@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,4 +128,4 @@ def _relative(value: object, file: Path) -> Any:  # noqa: ANN401
         folder = file.resolve().parent
         inside = value.resolve().is_relative_to(folder)
         return os.path.relpath(value.resolve(), folder) if inside else str(value.resolve())
-    return dict(value) if isinstance(value, Mapping) else value
+    return value

@@ -249,9 +249,9 @@ def check_protocol(card: DatasetCard) -> None:
         )
 
 
-def how_to_get_dataset(card: DatasetCard) -> str:
-    """Return the sentence that tells where a data set comes from."""
-    return f"no copy found; it comes from {card.sources[0]}: give its folder with --data"
+def how_to_get_dataset(card: DatasetCard, by: str = "--data") -> str:
+    """Return the sentence that tells where a data set comes from, and ``by`` what it is given."""
+    return f"no copy found; it comes from {card.sources[0]}: give its folder with {by}"
 
 
 def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:

@@ -5,14 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rainbench.core.errors import StoreError
 from rainbench.core.files import write_atomically
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 FILE = "report.html"
 _HERE = Path(__file__).parent
 _SCRIPTS = ("elements.js", "tables.js", "plots.js", "gallery.js", "page.js")
+
+
+def templates(folder: Path) -> Environment:
+    """Return the templates of a folder, which escape what is put into them."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def render_page(content: Mapping[str, Any]) -> str:
@@ -25,20 +41,15 @@ def render_page(content: Mapping[str, Any]) -> str:
         content: What `rainbench.report.page.content.page_content` returns, with the pictures of
             each data set under ``pictures`` and what went wrong with them under ``problems``.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html").render(
-        content=content,
-        style=_inline("style.css"),
-        script="\n".join(_inline(name) for name in _SCRIPTS),
-        data=embed_json(content),
+    return (
+        templates(_HERE)
+        .get_template("template.html")
+        .render(
+            content=content,
+            style=_inline("style.css"),
+            script="\n".join(_inline(name) for name in _SCRIPTS),
+            data=embed_json(content),
+        )
     )
 
 

@@ -14,6 +14,7 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.report.page.content import page_content
 from rainbench.report.page.gallery import Wanted, choose_images, draw_pictures
 from rainbench.report.page.make import plan_of
+from rainbench.report.page.render import templates
 from rainbench.report.site.content import Line, as_json, model_content, pictures_of, read_lines
 from rainbench.run.options import RunOptions
 from rainbench.version import __version__
@@ -113,15 +114,7 @@ def _write(
     title: str,
     drawn: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> None:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(_HERE),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(_HERE)
     shared = {
         "title": title,
         "version": __version__,
