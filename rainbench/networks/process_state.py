@@ -53,7 +53,11 @@ def names() -> _Names:
 
 
 def put_names_back(before: _Names) -> list[str]:
-    """Put back what was replaced or taken out; return its names. What was added stays."""
+    """Put back what was replaced or taken out; return its names.
+
+    What was added stays, and so does what a package wraps of its own, as PyTorch does when a part
+    of it is loaded later.
+    """
     changed: list[str] = []
     for owner, known in before:
         now: Mapping[str, object] = vars(owner)
@@ -61,11 +65,22 @@ def put_names_back(before: _Names) -> list[str]:
             if now == known:
                 continue
         for name, value in known.items():
-            if now.get(name, changed) is not value:
+            new = now.get(name, changed)
+            if new is not value and not _is_wrapped_by_its_own(owner, value, new):
                 with contextlib.suppress(AttributeError, TypeError):  # of Python's own making
                     setattr(owner, name, value)
                     changed.append(f"{getattr(owner, '__name__', owner)}.{name}")
     return changed
+
+
+def _is_wrapped_by_its_own(owner: object, old: object, new: object) -> bool:
+    """Return whether a function was wrapped, unchanged, by code of the package that it is of."""
+    code = getattr(new, "__code__", None)
+    top = sys.modules.get(str(getattr(owner, "__name__", "")).partition(".")[0])
+    home = getattr(top, "__file__", None)
+    if code is None or home is None or getattr(new, "__wrapped__", None) is not old:
+        return False
+    return Path(code.co_filename).is_relative_to(Path(home).parent)
 
 
 def _folder() -> str:

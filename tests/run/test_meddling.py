@@ -7,6 +7,7 @@ import locale
 import logging
 import os
 import signal
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -68,6 +69,24 @@ def test_what_is_replaced_is_said_once(caplog):
         with isolated("some net"):
             functional.conv2d = max
     assert caplog.text.count("some net replaced torch.nn.functional.conv2d for all") == 1
+
+
+def test_what_a_package_wraps_of_its_own_stays():
+    """PyTorch wraps `manual_seed` when its compiler is loaded: no network did that."""
+    code = (
+        "import torch\n"
+        "from rainbench.networks.isolation import isolated\n"
+        "before = torch.manual_seed\n"
+        "with isolated('net'):\n"
+        "    import torch._dynamo\n"
+        "print(torch.manual_seed is not before and torch.manual_seed.__wrapped__ is before)\n"
+        "with isolated('net'):\n"
+        "    torch.manual_seed = lambda seed: None\n"
+        "print(torch.manual_seed.__wrapped__ is before)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]
+    assert done.stderr.count("replaced torch.manual_seed") == 1
 
 
 def test_an_import_during_the_call_stays():
