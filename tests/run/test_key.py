@@ -53,7 +53,7 @@ NETWORK = "rainbench.networks.prenet:PReNet"
         ("networks/conventions.py", "image.flip(1) if self.bgr else", "", "evaluation"),
         ("run/predict.py", ".float() / 255", ".float() / 256", "evaluation"),
         ("run/tiling.py", "PROBE_WIDTH = ", "PROBE_WIDTH = 1 + ", "evaluation"),
-        ("run/evaluate.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
+        ("run/own_output.py", "return predictor(rainy)", "return -predictor(rainy)", "evaluation"),
         ("run/scores.py", ":.6f}", ":.5f}", "evaluation"),
         ("metrics/kernels.py", "COLUMNS + 16", "COLUMNS + 32", "evaluation"),
         ("metrics/psnr.py", "math.log10", "math.log2", "evaluation"),
