@@ -11,11 +11,13 @@ import importlib
 import io
 import os
 import sys
+from typing import NoReturn
 
 import click
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import visible
+from rainbench.interrupts import has_come, run_program
 from rainbench.version import __version__
 
 COMMANDS = {
@@ -116,43 +118,60 @@ def cli(verbose: int, quiet: bool) -> None:
             faulthandler.enable()
 
 
-def main() -> None:
-    """Run the command line; a user's error is one message and exit code 2, a bug of ours 70."""
+def main() -> NoReturn:
+    """Run the command line as a program of its own, and end it with its exit code."""
     from rainbench.core.progress import keep_stdout
     from rainbench.core.watch import own_process
 
     own_process()
     keep_stdout()
+    run_program(command_line)
+
+
+def command_line() -> int:
+    """Run the command line; a user's error is one message and exit code 2, a bug of ours 70.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C was pressed.
+    """
     try:
         status = cli.main(standalone_mode=False)
-    except RainbenchError as error:
-        click.secho("Error: ", fg="red", nl=False, err=True)
-        click.echo(visible(str(error)), err=True)
-        status = 2
-    except click.ClickException as error:
-        said = io.StringIO()
-        error.show(said)
-        click.echo(visible(said.getvalue()).rstrip(), err=True)
-        status = 2
-    except (click.exceptions.Abort, KeyboardInterrupt):
-        # Objects of compilers that were half made cannot be taken down: nobody has to be told.
-        sys.unraisablehook = lambda _: None
-        click.echo("Interrupted. What was finished is kept: run the same command again.", err=True)
-        status = 130
     except BrokenPipeError:
         _drop_stdout()
         status = 0
+    except click.exceptions.Abort:
+        raise KeyboardInterrupt from None
     except Exception as error:
-        from rainbench.core.crash import explain
-
-        line, status = explain(error)
-        with contextlib.suppress(OSError):  # nobody may listen any more
-            click.echo(visible(f"Error: {line}"), err=True)
+        if has_come():
+            raise KeyboardInterrupt from None
+        status = _told(error)
     try:
         sys.stdout.flush()
     except (OSError, ValueError, AttributeError):  # told already, or closed: no second complaint
         _drop_stdout()
-    sys.exit(status if isinstance(status, int) else 0)
+    return status if isinstance(status, int) else 0
+
+
+def _told(error: Exception) -> int:
+    """Say on standard error what went wrong, and return the exit code."""
+    if isinstance(error, RainbenchError):
+        click.secho("Error: ", fg="red", nl=False, err=True)
+        click.echo(visible(str(error)), err=True)
+        return 2
+    if isinstance(error, click.ClickException):
+        said = io.StringIO()
+        error.show(said)
+        click.echo(visible(said.getvalue()).rstrip(), err=True)
+        return 2
+    from rainbench.core.crash import explain
+
+    line, status = explain(error)
+    with contextlib.suppress(OSError):  # nobody may listen any more
+        click.echo(visible(f"Error: {line}"), err=True)
+    return status
 
 
 def _drop_stdout() -> None:

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from rainbench.cli import main
+from rainbench.cli import command_line
 
 
 @pytest.fixture
@@ -13,10 +13,9 @@ def call(monkeypatch, capsys):
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["rainbench", *map(str, arguments), "--workers", "1"])
-        with pytest.raises(SystemExit) as ended:
-            main()
+        code = command_line()
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err
-        return ended.value.code, shown.out + shown.err
+        return code, shown.out + shown.err
 
     return run
