@@ -6,11 +6,11 @@ Everywhere else an image is RGB, ``uint8`` of shape ``(H, W, 3)``, upright.
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import io
 import logging
 import struct
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -99,7 +99,7 @@ def decode_image(data: bytes, path: Path) -> Image:
         raise too_deep(path, 8 * decoded.dtype.itemsize)
     channels = 1 if decoded.ndim == 2 else decoded.shape[2]
     if channels == 1:
-        _note_gray()
+        _note_gray(path)
         decoded = np.repeat(decoded.reshape(*decoded.shape[:2], 1), 3, axis=2)
     elif channels == 4 and decoded[..., 3].min() == 255:
         decoded = decoded[..., :3]
@@ -111,10 +111,18 @@ def decode_image(data: bytes, path: Path) -> Image:
     return np.ascontiguousarray(decoded[..., ::-1])
 
 
-@functools.cache
-def _note_gray() -> None:
+_GRAY_TOLD = threading.Event()
+
+
+def _note_gray(path: Path) -> None:
     """Say once in a process what is made of gray pictures; training reads each many times."""
-    _LOG.warning("there are gray images; they are read as three equal channels, as cv2.imread does")
+    if not _GRAY_TOLD.is_set():
+        _GRAY_TOLD.set()
+        _LOG.warning(
+            "%s is a gray image: it, and others like it, are read as three equal channels, as "
+            "cv2.imread does",
+            path,
+        )
 
 
 def _decode(data: bytes, path: Path) -> NDArray[np.generic] | None:

@@ -52,6 +52,7 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         name = registry.datasets[dataset].title if dataset in registry.datasets else dataset
         places = [_in_order(by_place.get((label, dataset), []), layout) for label in labels]
         printed = [_published(places, metric) for metric in layout.numbers]
+        printed[0] = list(map(_with_notes, printed[0], places))
         found = [
             mark_best([measured.cell(place, metric) for place in places])
             for metric in layout.numbers
@@ -126,6 +127,13 @@ def _published(places: Sequence[Sequence[PublishedCell]], metric: Metric) -> lis
     return made
 
 
+def _with_notes(printed: Cell, cells: Sequence[PublishedCell]) -> Cell:
+    """Return a printed number with what else is known of it, which is no reason for anything."""
+    notes = dict.fromkeys(cell.note for cell in cells if cell.note)
+    about = f"of the published number: {'; '.join(notes)}" if notes else ""
+    return dataclasses.replace(printed, note=about)
+
+
 def _bracketed(texts: Sequence[str]) -> str:
     first, *others = [text or NONE for text in texts] or [NONE]
     return " ".join([first, *(f"({text})" for text in others)])
@@ -195,8 +203,7 @@ class _Measured:
         if not cell.entry:
             if cell.method.casefold() not in self._networks:
                 return "no entry here for this method"
-            about = f" (of the published number: {cell.note})" if cell.note else ""
-            return f"no weights of {cell.method} here are those of this number{about}"
+            return f"no weights of {cell.method} here are those of this number"
         if cell.entry not in self._entries:
             return f"the card of {cell.method} knows no weights of this kind ({cell.entry})"
         if cell.protocol == "unknown":

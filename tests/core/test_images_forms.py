@@ -12,7 +12,7 @@ import tifffile
 from PIL import Image as Pillow
 
 from rainbench.core.errors import ImageError
-from rainbench.core.images import IMAGE_SUFFIXES, _note_gray, decode_image, read_gray, read_image
+from rainbench.core.images import _GRAY_TOLD, IMAGE_SUFFIXES, decode_image, read_gray, read_image
 
 COLOUR = cv2.GaussianBlur(
     np.random.default_rng(3).integers(0, 256, (20, 31, 3), np.uint8), (0, 0), 2
@@ -92,12 +92,13 @@ def test_gray_with_alpha(tmp_path):
         )
 
 
-def test_gray_is_said_once(tmp_path, caplog):
-    _note_gray.cache_clear()
+def test_gray_is_said_once_of_the_first_file(tmp_path, caplog):
+    _GRAY_TOLD.clear()
     with caplog.at_level(logging.WARNING):
-        for _ in range(3):
-            decode_image(encoded(GRAY, "PNG"), tmp_path / "x.png")
+        for name in ("x.png", "x.png", "y.png"):
+            decode_image(encoded(GRAY, "PNG"), tmp_path / name)
     assert caplog.text.count("three equal channels") == 1
+    assert str(tmp_path / "x.png") in caplog.text
     caplog.clear()
     decode_image(encoded(COLOUR, "PNG"), tmp_path / "x.png")
     assert caplog.text == ""

@@ -129,10 +129,33 @@ def test_measured_beside_published_and_reasons_for_the_rest(run_folder):
     assert ours[3].note == ""
     assert rows["PReNet"][3].text == NONE and rows["PReNet"][3].note == "failed: memory ran out"
     assert rows["DSC"][3].note == "no entry here for this method"
-    assert "trained on all 1,800 pairs" in rows["PReNet"][7].note
+    assert "trained on all 1,800 pairs" in rows["PReNet"][5].note
+    assert rows["PReNet"][7].note == "no weights of PReNet here are those of this number"
     assert rows["Input"][3].note == "not in this run: rainbench run -b identity -d rain100l"
     measured = [cell for row in grid.rows for cell in (*row[3:5], *row[7:9])]
     assert all(cell.note for cell in measured if cell.text == NONE)
+
+
+def test_a_note_on_a_printed_number_is_no_reason_for_a_missing_one():
+    about = "of the published number: "
+    for paper, table, label, note, columns in (
+        ("nasnet", "5", "Ours", "PSNR below Qian et al.", (1, 2)),
+        ("nasnet", "8", "Stage=2", "stage ablation", (1, 3)),
+        ("sian", "4", "SPANet", "quoted from a survey", (1, 3)),
+    ):
+        rows = {row[0].text: row for row in paper_table(paper, table, load_registry()).rows}
+        printed, missing = (rows[label][column] for column in columns)
+        network = "NASNet" if paper == "nasnet" else "SPANet"
+        assert printed.note == about + note and missing.text.startswith(NONE)
+        assert missing.note == f"no weights of {network} here are those of this number"
+
+
+def test_no_note_of_a_paper_stands_at_a_measured_number():
+    for paper, table in PRINTED:
+        grid = paper_table(paper, table, load_registry())
+        for column, cells in zip(grid.columns, zip(*grid.rows, strict=True), strict=True):
+            if "measured" in f"{column.group} {column.title}":
+                assert not any("published number" in cell.note for cell in cells)
 
 
 def test_latex_of_every_table_compiles(run_folder, tmp_path):
