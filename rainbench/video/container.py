@@ -208,10 +208,11 @@ class ContainerSource:
             raise DamageError(f"is missing: the video ends {lost:.1f} s before its stated end")
 
     def _time_of(self, frame: Av) -> float | None:
-        if frame.time is None:
+        base = frame.time_base or self._stream.time_base  # the decoder's last frames bear none
+        if frame.pts is None or not base:
             return None
         start = self._container.start_time  # in microseconds
-        return round(float(frame.time) - (start / 1e6 if start is not None else 0.0), 6)
+        return round(float(frame.pts * base) - (start / 1e6 if start is not None else 0.0), 6)
 
     def _describe(self, frame: Av) -> VideoInfo:
         stream = self._stream

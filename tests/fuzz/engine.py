@@ -26,7 +26,10 @@ OUTCOMES = ("refused", "unchanged", "agreed", "differing", "crashed", "hung")
 (`differing`). Anything but an error of ours is a crash, a process that dies included."""
 
 PATIENCE = 60.0
-"""Seconds for one mutant on a busy machine, the start of the process included."""
+"""Seconds of a processor for one mutant, the start of the process included."""
+
+STARVED = 5
+"""How many times as long a process may take that other work keeps from the processor."""
 
 ISOLATED = ("mp4", "mjpeg", "raw-avi", "ffv1", "mat")
 """Kinds that the package decodes in a process of its own, whose death is an error of ours."""
@@ -79,16 +82,30 @@ def start(kind, seed, first, last, folder, keep):
 def answers(process):
     """Yield what the child says of each mutant; kill it when it says nothing for too long."""
     unread = b""
+    began, used = time.monotonic(), 0.0
     while True:
-        ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
+        ready, _, _ = select.select([process.stdout], [], [], PATIENCE / 4)
         if not ready:
-            process.kill()
-            return
+            spent, waited = processor_time(process.pid) - used, time.monotonic() - began
+            if spent > PATIENCE or waited > STARVED * PATIENCE:
+                process.kill()
+                return
+            continue
         part = os.read(process.stdout.fileno(), 1 << 16)
         if not part:
             return
+        began, used = time.monotonic(), processor_time(process.pid)
         *lines, unread = (unread + part).split(b"\n")
         yield from (json.loads(line) for line in lines)
+
+
+def processor_time(pid):
+    """Return the seconds that a process has had of the processor; 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 def be_child(name, folder, seed, first, count, keep):

@@ -57,20 +57,24 @@ def test_what_is_a_finding(deed, outcome, told):
     assert bool(what) == (outcome not in ALLOWED)
 
 
-@pytest.mark.parametrize(("deed", "outcome"), [("die", "crashed"), ("sleep", "hung")])
+@pytest.mark.parametrize(
+    ("deed", "outcome"), [("die", "crashed"), ("sleep", "hung"), ("spin", "hung")]
+)
 def test_processes_that_die_or_hang_are_counted(deed, outcome, monkeypatch, tmp_path):
     """The one mutant is counted, and those after it are tried all the same."""
-    fault = {"die": "os._exit(9)", "sleep": "time.sleep(100)"}[deed]
+    fault = {"die": "os._exit(9)", "sleep": "time.sleep(100)", "spin": "while True: pass"}[deed]
     child = tmp_path / "child.py"
     child.write_text(
         "import json, os, sys, time\n"
         "first, count = int(sys.argv[7]), int(sys.argv[9])\n"
         "for number in range(first, first + count):\n"
-        f"    if number == 3: {fault}\n"
+        "    if number == 3:\n"
+        f"        {fault}\n"
         "    print(json.dumps((number, 'refused', '')), flush=True)\n"
     )
     monkeypatch.setattr("engine.__file__", str(child))
     monkeypatch.setattr("engine.PATIENCE", 2.0)
+    monkeypatch.setattr("engine.STARVED", 5 if deed == "spin" else 1)
     tally, findings = fuzz("x", 6)
     assert tally == {"refused": 5, outcome: 1} and len(findings) == 1
     assert findings[0].startswith(f"x 3: {outcome}")
