@@ -150,11 +150,13 @@ def load_dataset(
     """Find a copy of a data set and check every pair of it.
 
     Args:
-        name: Its name, its title, or a name that papers use. Of two folders without a card what
+        name: Its name, its title, or a name that papers use; ``hf-dataset://owner/name``, or where
+            a data set of Hugging Face's was saved to disk. Of two folders without a card what
             they are called; empty: after the folders.
-        rainy: A folder of rainy images, with ``clean``: no card is needed.
+        rainy: A folder of rainy images, with ``clean``: no card is needed. An archive, or a folder
+            in one (``pairs.zip/in``), will do.
         clean: A folder of their clean partners, paired by the names of the files.
-        data: Folders to look in.
+        data: Folders to look in, archives (.zip, .tar, .tar.gz) included.
         cards: Folders of further cards.
         layout: Take this packaging, where several fit.
         limit: Only the first so many pairs.
@@ -168,17 +170,27 @@ def load_dataset(
         >>> len(load_dataset("mini-streaks", limit=3))
         3
     """
+    from rainbench.pairs.folders import load_folders
+
     check_limit(limit)
     if rainy is not None or clean is not None:
         if rainy is None or clean is None:
             raise RainbenchError("give both folders, rainy= and clean=")
-        from rainbench.pairs.folders import load_folders
-
         return Dataset(
             load_folders(
                 Path(rainy), Path(clean), name=name, limit=limit, allow_partial=allow_partial
             )
         )
+    from rainbench.pairs.hub import find_columns, is_columns
+
+    if is_columns(name):
+        found = find_columns(name)
+        return Dataset(
+            load_folders(
+                found.rainy, found.clean, name=found.name, source=found.source, limit=limit,
+                allow_partial=allow_partial,
+            )
+        )  # fmt: skip
     if not name:
         raise RainbenchError("no data set was named", hint="list_datasets() gives the names.")
     card = load_registry(as_folders(cards)).dataset(name)

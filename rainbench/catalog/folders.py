@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rainbench.core.errors import CardError, RainbenchError
+from rainbench.core.packed.places import check_place
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -91,7 +92,7 @@ def readable_folders(roots: Sequence[Path]) -> list[Path]:
     """Return the folders that can be listed; each of the others is a warning in the log.
 
     Args:
-        roots: Folders given with ``--data`` or ``--weights``.
+        roots: Folders given with ``--data`` or ``--weights``, archives included.
 
     Raises:
         RainbenchError: One does not exist or is not a folder, which is most likely a slip of the
@@ -104,7 +105,8 @@ def readable_folders(roots: Sequence[Path]) -> list[Path]:
             with os.scandir(root):
                 readable.append(root)
         except (FileNotFoundError, NotADirectoryError):
-            raise RainbenchError(f"{root}: there is no such folder") from None
+            check_place(root)  # an archive, or a folder in one
+            readable.append(root)
         except OSError as error:
             problems.append(f"{root}: cannot be read: {error.strerror}")
     if problems and not readable:

@@ -13,6 +13,7 @@ from rainbench.catalog.registry import Registry
 from rainbench.commands.options import PLACE, Function, with_options
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import read_regular_file
+from rainbench.core.packed.places import check_place
 from rainbench.core.progress import Advance
 from rainbench.core.text import named, safe_name
 
@@ -24,8 +25,9 @@ def pairs_options(function: Function) -> Function:
     """Add ``--rainy``, ``--clean``, ``--images`` and ``--list``."""
     options = (
         click.option(
-            "--rainy", type=PLACE, help="Folder of rainy images, no card needed. Without --clean "
-            "they are measured by metrics that need no clean ones.",
+            "--rainy", type=PLACE, help="Folder of rainy images, or an archive of them (.zip, "
+            ".tar.gz); no card needed. Without --clean they are measured by metrics that need no "
+            "clean ones.",
         ),
         click.option("--clean", type=PLACE, help="Folder of their clean partners."),
         click.option("--images", metavar="ID,ID", help="Only these images of the data set."),
@@ -66,11 +68,13 @@ class TwoFolders:
         rainy: Holds the rainy images.
         clean: Holds the clean ones.
         name: What it is called; empty: after the folders.
+        source: Where it comes from, see `rainbench.pairs.folders.load_folders`.
     """
 
     rainy: Path
     clean: Path
     name: str
+    source: str = ""
 
     def load(
         self, images: Sequence[str], limit: int | None, advance: Advance, *, allow_partial: bool
@@ -79,7 +83,7 @@ class TwoFolders:
         from rainbench.pairs.folders import load_folders
 
         return load_folders(
-            self.rainy, self.clean, name=self.name, images=images, limit=limit,
+            self.rainy, self.clean, name=self.name, source=self.source, images=images, limit=limit,
             allow_partial=allow_partial, advance=advance,
         )  # fmt: skip
 
@@ -89,17 +93,26 @@ def ad_hoc(
 ) -> TwoFolders | None:
     """Return the data set that two folders are, called as ``-d`` says; None where none is given.
 
+    So is one of Hugging Face's that ``-d`` names, by its two columns.
+
     Raises:
         RainbenchError: One of the two is missing, or ``-d`` does not give one new name.
     """
+    from rainbench.pairs.hub import find_columns, is_columns
+
     if rainy is None and clean is None:
-        return None
+        columns = [each for each in datasets if is_columns(each)]
+        if not columns:
+            return None
+        if len(datasets) > 1:
+            raise RainbenchError(f"{columns[0]}: is run alone, without other data sets")
+        found = find_columns(columns[0])
+        return TwoFolders(found.rainy, found.clean, found.name, found.source)
     if rainy is None or clean is None:
         missing = "--rainy" if rainy is None else "--clean"
         raise RainbenchError(f"{missing} is missing: both folders have to be given")
     for folder in (rainy, clean):
-        if not folder.is_dir():
-            raise RainbenchError(f"{folder}: there is no such folder")
+        check_place(folder)
     name = datasets[0] if datasets else ""
     known = registry.datasets.get(name)
     other = known is None or known.file.parent.name != "cards"

@@ -61,9 +61,13 @@ clean = "clean/{{id}}.png"
 """
 
 PROTOCOL = """\
-# A protocol: put this record into PROTOCOLS in rainbench/metrics/protocols.py. What each value
-# does stands in rainbench/metrics/record.py.
-Protocol(
+# A protocol. What each value does stands in rainbench/metrics/record.py. An installed package
+# offers it by an entry point; in pyproject.toml:
+#   [project.entry-points."rainbench.protocols"]
+#   {name} = "mypackage.protocols:PROTOCOL"
+from rainbench.metrics import Protocol
+
+PROTOCOL = Protocol(
     name="{name}",
     version=1,
     title="FILL IN: one line for lists",
@@ -71,7 +75,7 @@ Protocol(
     colour="y601",  # what PSNR compares; "rgb"
     window="gaussian",  # SSIM's; "uniform", "gaussian-padded"
     source="FILL IN: whose code this is, down to the commit",
-),
+)
 """
 
 

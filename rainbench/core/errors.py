@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 LONGEST = 300
 """Letters of a message of somebody else's code that are passed on."""
@@ -106,3 +108,26 @@ def failing_alone(what: str) -> Iterator[None]:
 
         logging.getLogger(__name__).debug("%s", what, exc_info=True)
         raise RainbenchError(f"{what}: {told(error)}") from error
+
+
+def needed(module: str, extra: str, what: str) -> Any:  # noqa: ANN401
+    """Import a library that is not one of ours, or say how to get it.
+
+    Raises:
+        RainbenchError: It is not installed, or cannot be loaded here.
+    """
+    missing = RainbenchError(
+        f"{what}: needs {module}, which is not installed",
+        hint=f'Install it: pip install "rainbench[{extra}]"',
+    )
+    try:
+        found = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name != module.partition(".")[0]:
+            raise RainbenchError(f"{what}: {module} cannot be loaded: {told(error)}") from None
+        raise missing from None
+    except Exception as error:  # built for another version of what it needs
+        raise RainbenchError(f"{what}: {module} cannot be loaded: {told(error)}") from None
+    if getattr(found, "__path__", None) and getattr(found, "__file__", None) is None:
+        raise missing  # a folder of that name, such as our own of data sets, is taken for it
+    return found

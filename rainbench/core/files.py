@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rainbench.core.errors import RainbenchError, StoreError
+from rainbench.core.packed.places import read_packed
 
 _UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
@@ -40,7 +41,7 @@ def read_regular_file(path: Path, most: int) -> bytes:
     """Return the bytes of a file, never waiting for a pipe nor reading a device without an end.
 
     Args:
-        path: The file; links are followed.
+        path: The file; links are followed, and it may lie in an archive.
         most: Bytes beyond which it is refused unread.
 
     Raises:
@@ -51,8 +52,15 @@ def read_regular_file(path: Path, most: int) -> bytes:
         Traceback (most recent call last):
         OSError: [Errno 22] it is a device, a pipe or a folder, not a file: '/dev/null'
     """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        data = read_packed(path, most)
+        if data is None:
+            raise
+        return data
     # Asked before it is opened, which a pipe without a writer would let wait for ever.
-    if not stat.S_ISREG(path.stat().st_mode):
+    if not stat.S_ISREG(mode):
         what = "it is a device, a pipe or a folder, not a file"
         raise OSError(errno.EINVAL, what, str(path))
     with path.open("rb") as file:

@@ -11,10 +11,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from rainbench.catalog.cards import Maker, WeightsCard
-from rainbench.core.errors import RainbenchError, WeightsError, told
+from rainbench.core.errors import RainbenchError, WeightsError, needed, told
 from rainbench.foreign.adapt import Ways
 from rainbench.foreign.one_file import OneFile
-from rainbench.foreign.optional import needed
 
 _ADDRESS = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w.-]+))?(?:/(?P<file>.+))?")
 _NETWORKS = (".onnx", ".pt2", ".pt", ".pth", ".safetensors", ".ckpt")

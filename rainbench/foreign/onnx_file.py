@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rainbench.core.errors import RainbenchError, WeightsError, told
+from rainbench.core.errors import RainbenchError, WeightsError, needed, told
 from rainbench.foreign.adapt import Ways
 from rainbench.foreign.one_file import OneFile
-from rainbench.foreign.optional import needed
 from rainbench.run.predict import PredictionError
 
 _KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import named
+from rainbench.metrics.plug_ins import Protocols
 from rainbench.metrics.record import Protocol
 
 _PYIQA = "pyiqa (IQA-PyTorch 01ae427f)"
@@ -265,8 +265,9 @@ _ALL = (
     ),
 )
 
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType({each.name: each for each in _ALL})
-"""Every protocol by name, in the order of lists and tables: the papers' usual ones first.
+PROTOCOLS: Mapping[str, Protocol] = Protocols(_ALL)
+"""Every protocol by name, in the order of lists and tables: the papers' usual ones first, those of
+other installed packages last.
 
 Example:
     >>> list(PROTOCOLS)[:3]
@@ -284,7 +285,7 @@ def get_protocol(name: str) -> Protocol:
         >>> get_protocol("prenet-y").shrinking
         'wang'
     """
-    found = named(name, {each.name: (each.title,) for each in _ALL})
+    found = named(name, {each.name: (each.title,) for each in PROTOCOLS.values()})
     if len(found) == 1:
         return PROTOCOLS[found[0]]
     known = f"The protocols are {', '.join(PROTOCOLS)}."
@@ -295,7 +296,7 @@ def get_protocol(name: str) -> Protocol:
 
 
 def _nearest(name: str) -> str | None:
-    for protocol in _ALL:
+    for protocol in PROTOCOLS.values():
         if name in protocol.conventions:
             return protocol.name
     near = difflib.get_close_matches(name.replace("_", "-"), PROTOCOLS, n=1, cutoff=0.5)

@@ -70,7 +70,10 @@ def network_class(card: BaselineCard) -> type[nn.Module]:
 
 
 def _is_offered(module: str) -> bool:
-    offered = {OURS, *(point.module for point in metadata.entry_points(group=PLUG_INS))}
+    offered = {
+        OURS,
+        *(point.value.partition(":")[0] for point in metadata.entry_points(group=PLUG_INS)),
+    }
     # Cards that came with a package may name what is in it.
     models = metadata.entry_points(group="rainbench.models")
     offered |= {point.value.partition(":")[0].partition(".")[0] for point in models}

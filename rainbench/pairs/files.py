@@ -13,6 +13,7 @@ from rainbench.catalog.patterns import folded
 from rainbench.core.errors import PairError
 from rainbench.core.files import read_regular_file
 from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.packed.places import files_inside, find_packed
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,10 +72,16 @@ def files_below(folder: Path) -> Files:
     text file (as happens to archives unpacked where links are not supported), as long as it stays
     below the folder's parent.
 
+    Args:
+        folder: May be an archive, or a folder in one.
+
     Raises:
         PairError: The folder itself cannot be read.
     """
     found = Files(folder)
+    if find_packed(folder) is not None:
+        _add_packed(found)
+        return found
     entered: Counter[str] = Counter()
     limit = os.path.dirname(os.path.realpath(folder))  # noqa: PTH120
     waiting: deque[tuple[Path, str, frozenset[str]]] = deque([(folder, "", frozenset())])
@@ -100,7 +107,7 @@ def files_below(folder: Path) -> Files:
             continue
         for item in entries:
             name = folded(item.name)
-            if name.startswith(".") or name in _OF_SYSTEMS:
+            if is_hidden(name):
                 continue
             path, name = Path(item.path), prefix + name
             if _is_folder(item):
@@ -108,11 +115,28 @@ def files_below(folder: Path) -> Files:
                 into.append((path, f"{name}/", above | {real}))
             elif target := _link_as_text(path, limit):
                 links.append((target, f"{name}/", above | {real}))
-            elif name in found.by_name:
-                found.twins.setdefault(name, []).append(path)
             else:
-                found.by_name[name] = path
+                _add(found, name, path)
     return found
+
+
+def _add(found: Files, name: str, path: Path) -> None:
+    if name in found.by_name:
+        found.twins.setdefault(name, []).append(path)
+    else:
+        found.by_name[name] = path
+
+
+def is_hidden(part: str) -> bool:
+    """Return whether a file or folder of this name is the system's, not the user's."""
+    return part.startswith(".") or part.casefold() in _OF_SYSTEMS
+
+
+def _add_packed(found: Files) -> None:
+    for name in sorted(files_inside(found.folder)):
+        if any(map(is_hidden, name.split("/"))):
+            continue
+        _add(found, folded(name), found.folder / name)
 
 
 def name_problem(path: Path, name: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.core.errors import PairError, RainbenchError
+from rainbench.core.packed.places import is_folder
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import natural_key, safe_name
 from rainbench.pairs.layouts import Match, Pair, Source
@@ -23,6 +24,7 @@ def load_folders(
     clean: Path,
     *,
     name: str = "",
+    source: str = "",
     limit: int | None = None,
     images: Collection[str] = (),
     allow_partial: bool = False,
@@ -32,10 +34,12 @@ def load_folders(
     """Find, decode and check the pairs of two folders, matched by the names of their files.
 
     Args:
-        rainy: Holds the rainy images, at any depth.
+        rainy: Holds the rainy images, at any depth. Like ``clean`` it may be an archive, or a
+            folder in one: ``pairs.zip/in``.
         clean: Holds the clean ones: ``1.png`` of ``1.png``, ``norain-1.png`` of ``rain-1.png``,
             ``1_clean.jpg`` of ``1_rain.jpg``.
         name: What the data set is called; an empty text: after the folders.
+        source: Where they come from; an empty text: from two folders.
         limit: As all that follow, see `rainbench.pairs.load.load_pairs`.
         images: Only the pairs of these ids.
         allow_partial: Leave out and list what is wrong.
@@ -46,7 +50,7 @@ def load_folders(
         RainbenchError: A folder cannot be read, names can be read in several ways, or pairs are
             wrong.
     """
-    if rainy.is_dir() and clean.is_dir() and rainy.resolve() == clean.resolve():
+    if is_folder(rainy) and is_folder(clean) and rainy.resolve() == clean.resolve():
         raise RainbenchError(
             f"{rainy}: is both --rainy and --clean",
             hint="Where both lie in one folder, a card says which is which: "
@@ -54,7 +58,8 @@ def load_folders(
         )
     match = _match(rainy, clean)
     folder = Path(os.path.commonpath([rainy.resolve(), clean.resolve()]))
-    card = _card(name or _name_of(rainy, folder), rainy, clean, len(match.pairs))
+    source = source or f"the folders {rainy.name} and {clean.name}"
+    card = _card(name or _name_of(rainy, folder), source, len(match.pairs))
     return check_match(
         card, folder, match, limit=limit, images=images, allow_partial=allow_partial,
         workers=workers, advance=advance,
@@ -66,7 +71,7 @@ def _name_of(rainy: Path, folder: Path) -> str:
     return safe_name(f"{folder.name}-{inside}")[:100] or "folders"
 
 
-def _card(name: str, rainy: Path, clean: Path, count: int) -> DatasetCard:
+def _card(name: str, source: str, count: int) -> DatasetCard:
     return DatasetCard(
         name=name,
         title=name,
@@ -78,7 +83,7 @@ def _card(name: str, rainy: Path, clean: Path, count: int) -> DatasetCard:
         protocol=PROTOCOL,
         layouts=(_LAYOUT,),
         licence="unknown",
-        sources=(f"the folders {rainy.name} and {clean.name}",),
+        sources=(source,),
         citation="none",
         notes="Made of two folders that were given with --rainy and --clean.",
     )

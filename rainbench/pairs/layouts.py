@@ -10,11 +10,13 @@ from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.catalog.folders import content_root
-from rainbench.catalog.patterns import Fields, Pattern, parse_pattern
+from rainbench.catalog.patterns import Fields, Pattern, folded, parse_pattern
 from rainbench.core.errors import PairError
 from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.packed.kinds import archive_stem
+from rainbench.core.packed.places import children, is_folder
 from rainbench.core.text import natural_key
-from rainbench.pairs.files import Files, files_below, name_problem, shown
+from rainbench.pairs.files import Files, files_below, is_hidden, name_problem, shown
 from rainbench.pairs.lists import read_list
 
 Half = Literal["", "left", "right"]
@@ -68,6 +70,8 @@ def find_copies(
 ) -> list[Path]:
     """Return the folders below ``roots`` that may hold a copy of a data set, by their names.
 
+    An archive is a folder, too, called as it is without its ending.
+
     Args:
         card: Its ``name``, ``aliases`` and ``folders`` are compared without regard to case.
         roots: Folders given with ``--data``. A root that bears such a name counts itself.
@@ -78,34 +82,40 @@ def find_copies(
     found: list[Path] = []
     others: list[Path] = []
     for root in roots:
-        children = _children(root)
-        named = [child for child in children if child.name.casefold() in names and _is_dir(child)]
+        named = [each for each in children(root) if _called(each) in names and is_folder(each)]
         nested = [
             root.joinpath(*folder.split("/"))
             for folder in card.folders
-            if "/" in folder and _is_dir(root.joinpath(*folder.split("/")))
+            if "/" in folder and is_folder(root.joinpath(*folder.split("/")))
         ]
-        own_name = os.path.basename(os.path.realpath(root)).casefold()  # noqa: PTH119
-        itself = [root] if own_name in names and _is_dir(root) else []
+        own_name = _called(Path(os.path.realpath(root)))
+        itself = [root] if own_name in names and is_folder(root) else []
         copies = [*itself, *named, *nested]
         found += copies
-        if not copies and only_one_wanted and _is_dir(root):
+        if not copies and only_one_wanted and is_folder(root):
             others.append(root)
     once: dict[str, Path] = {}  # links give one folder several names
-    for copy in (*found, *others):
+    for copy in (_within(copy, card) for copy in (*found, *others)):
         once.setdefault(os.path.realpath(copy), copy)
     return list(once.values())
 
 
-def _is_dir(path: Path) -> bool:
-    return os.path.isdir(path)  # noqa: PTH112 - says no, not an error, where it may not look
+def _called(place: Path) -> str:
+    """Return the name that a folder or an archive has for a data set."""
+    return (archive_stem(place.name) or place.name).casefold()
 
 
-def _children(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:  # the folder is named when it is looked into
-        return []
+def _within(copy: Path, card: DatasetCard) -> Path:
+    """Return the folder in an archive that holds the rest, if that is no part of the layouts."""
+    texts = [text for each in card.layouts for text in (each.rainy, each.clean, each.combined)]
+    heads = {folded(text.partition("/")[0]) for text in texts if "/" in text}
+    if not archive_stem(copy.name) or any("{" in head for head in heads):
+        return copy
+    while True:
+        inside = [each for each in children(copy) if not is_hidden(each.name)]
+        if len(inside) != 1 or folded(inside[0].name) in heads or not is_folder(inside[0]):
+            return copy
+        copy = inside[0]
 
 
 def copies_of(card: DatasetCard, roots: list[Path], *, only: bool) -> list[Path]:

@@ -19,7 +19,9 @@ from pathlib import Path
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.packed.places import files_inside, find_packed, is_folder
 from rainbench.core.text import count_of, natural_key
+from rainbench.pairs.files import is_hidden
 from rainbench.pairs.layouts import Pair
 
 SHOWN = 5
@@ -193,23 +195,27 @@ def _conflict(one: Reading, other: Reading) -> bool:
 
 def images_below(folder: Path) -> list[Path]:
     """Return the images of a folder in natural order; hidden ones are the system's, not ours."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise RainbenchError(f"{folder}: there is no such folder of images")
-
-    def refuse(error: OSError) -> None:
-        raise RainbenchError(f"{error.filename}: cannot be read: {error.strerror}")
-
-    files: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        files += [
-            Path(place, name)
-            for name in names
-            if Path(name).suffix.lower() in IMAGE_SUFFIXES and not name.startswith(".")
-        ]
+    names = files_inside(folder) if find_packed(folder) else _files_below(folder)
+    files = [
+        folder / name
+        for name in names
+        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not any(map(is_hidden, name.split("/")))
+    ]
     if not files:
         raise RainbenchError(f"{folder}: holds no images")
     return sorted(files, key=lambda path: natural_key(path.as_posix()))
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    def refuse(error: OSError) -> None:
+        raise RainbenchError(f"{error.filename}: cannot be read: {error.strerror}")
+
+    for place, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for name in names:
+            yield Path(place, name).relative_to(folder).as_posix()
 
 
 def split_name(text: str) -> list[str]:

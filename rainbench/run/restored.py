@@ -12,6 +12,7 @@ import numpy as np
 from rainbench.core.errors import ImageError, RainbenchError
 from rainbench.core.images import Image, pixel_hash, read_image, read_oriented
 from rainbench.core.orientation import as_stored
+from rainbench.core.packed.places import stamp_of
 from rainbench.metrics import score_all
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.likeness import LEAST, Outline, likeness, outline, seen_otherwise
@@ -61,14 +62,7 @@ class Restored:
 
 
 def _stamps(file: Path, pair: Pair) -> tuple[object, object]:
-    def stamp(path: Path) -> object:
-        try:
-            found = path.stat()
-        except OSError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
-
-    return stamp(file), stamp(pair.clean.path)
+    return stamp_of(file), stamp_of(pair.clean.path)
 
 
 def check_restored(

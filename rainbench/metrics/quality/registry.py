@@ -151,7 +151,14 @@ def open_metrics(words: Sequence[str], roots: Sequence[Path] = ()) -> Opened:
     ready: list[ReadyMetric] = []
     missing: dict[str, str] = {}
     for word in dict.fromkeys(words):
-        metric, made_of = _find(word)
+        point = None if is_own(word) or word in METRICS else offered().get(word)
+        try:
+            metric, made_of = _find(word) if point is None else _of_package(word, point)
+        except RainbenchError as error:
+            if point is None:
+                raise
+            missing[word] = error.message  # a broken package does not end a run
+            continue
         if metric.name in missing or metric.name in {each.metric.name for each in ready}:
             raise RainbenchError(
                 f"two metrics are called {metric.name}", hint="Rename one of the functions."
@@ -174,14 +181,10 @@ def _find(word: str) -> tuple[Metric, dict[str, str]]:
         return metric, {"own code": code}
     if word in METRICS:
         return METRICS[word], {}
-    packages = offered()
-    if word not in packages:
-        raise RainbenchError(
-            f"there is no metric {word}",
-            hint=did_you_mean(word, [*METRICS, *packages])
-            + " One of your own is FILE.py:FUNCTION.",
-        )
-    return _of_package(word, packages[word])
+    raise RainbenchError(
+        f"there is no metric {word}",
+        hint=did_you_mean(word, [*METRICS, *offered()]) + " One of your own is FILE.py:FUNCTION.",
+    )
 
 
 def _of_package(word: str, point: EntryPoint) -> tuple[Metric, dict[str, str]]:

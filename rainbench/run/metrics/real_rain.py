@@ -13,13 +13,15 @@ from pathlib import Path
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Entry
 from rainbench.core.errors import ImageError, RainbenchError, StoreError, failing_alone
-from rainbench.core.files import is_file, writing
+from rainbench.core.files import writing
 from rainbench.core.images import IMAGE_SUFFIXES, Image, pixel_hash, read_image, write_png
+from rainbench.core.packed.places import check_place
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.core.text import natural_key, safe_name
 from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.pairs.load import PairSet
+from rainbench.pairs.matching import images_below
 from rainbench.pairs.pictures import CHANGED
 from rainbench.run.metrics.columns import Column
 from rainbench.run.metrics.measure import Columns, as_saved
@@ -77,13 +79,8 @@ def find_pictures(
     Raises:
         RainbenchError: There is no such folder, or no usable picture in it.
     """
-    if not folder.is_dir():
-        raise RainbenchError(f"{folder}: is no folder", hint="Give a folder of rainy pictures.")
-    found = {
-        path.relative_to(folder).as_posix(): path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and is_file(path)
-    }
+    check_place(folder)
+    found = {path.relative_to(folder).as_posix(): path for path in images_below(folder)}
     files, hashes, problems = {}, {}, []
     for name in sorted(found, key=natural_key)[:limit]:
         try:
