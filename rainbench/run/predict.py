@@ -53,7 +53,7 @@ class Predictor:
         options: Device, precision, tiles, threads.
 
     Raises:
-        PredictionError: It restores clips, see `rainbench.run.clips`, or cannot be built.
+        PredictionError: It restores clips, see `rainbench.run.clips.predict`, or cannot be built.
 
     Attributes:
         entry: The entry.

@@ -38,7 +38,7 @@ class FastDeRain:
         True
     """
 
-    bytes_per_pixel = 190
+    bytes_per_pixel = 140
     least_frames = 2
 
     def __init__(

@@ -43,7 +43,7 @@ class Jiang2017:
         most_steps: Or after so many steps.
     """
 
-    bytes_per_pixel = 320
+    bytes_per_pixel = 340
     least_frames = MARGIN + 2
 
     def __init__(
