@@ -47,7 +47,7 @@ class Entry:
     @property
     def is_video(self) -> bool:
         """Whether it restores clips as a whole, and no single images."""
-        return self.baseline.kind == "video"
+        return self.baseline.restores == "videos"
 
     @property
     def parameters(self) -> int:

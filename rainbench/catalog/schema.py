@@ -77,6 +77,10 @@ def _check_dataset(card: DatasetCard, file: Path) -> None:
                 "or list_file"
             )
         _check_layout(layout, file)
+        if card.clips and not layout.rainy:
+            raise CardError(
+                f'{file}: layout "{layout.name}" of a set of clips must have rainy and clean'
+            )
     names = [layout.name for layout in card.layouts]
     for name in names:
         if names.count(name) > 1:
@@ -122,10 +126,10 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
         )
     _check_numbers(card, file)
     defaults = {field.name: field.default for field in dataclasses.fields(BaselineCard)}
-    for key in _OF_NETWORKS if card.kind == "video" else ():
+    for key in _OF_NETWORKS if card.restores == "videos" else ():
         if getattr(card, key) != (0 if defaults[key] is dataclasses.MISSING else defaults[key]):
             raise CardError(
-                f'{file}: {key} is set, but a baseline of kind "video" has neither weights nor a '
+                f"{file}: {key} is set, but a method for videos has neither weights nor a "
                 "network's conventions",
                 hint=f"Leave {key} out; parameters and macs_per_pixel are 0.",
             )

@@ -26,7 +26,7 @@ _GREY_OF_LUMA = 255 / 219
 
 
 class VideoRestorer(Protocol):
-    """What a baseline card of ``kind = "video"`` names, made with the card's arguments.
+    """What a baseline card of ``restores = "videos"`` names, made with the card's arguments.
 
     It has no weights, and the same frames always give the same result. A result depends on all
     frames of the clip, so that a clip is never cut for it: who calls it sees to memory first.

@@ -1,4 +1,4 @@
-"""From a card of kind "video" to a restorer of clips."""
+"""From the card of a method for videos to a restorer of clips."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class ClipPredictor:
     """An entry that restores clips as a whole.
 
     Args:
-        entry: The baseline, of ``kind = "video"``.
+        entry: The baseline, of ``restores = "videos"``.
         options: Those of the call; devices, precisions and tiles are a network's.
 
     Attributes:
