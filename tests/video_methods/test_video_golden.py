@@ -5,6 +5,7 @@ import pytest
 
 from rainbench.video_methods.fastderain import FastDeRain
 from rainbench.video_methods.jiang2017 import MARGIN, Jiang2017, mirrored
+from rainbench.video_methods.wei2017 import Wei2017
 
 pytestmark = pytest.mark.data
 
@@ -46,3 +47,24 @@ def test_jiang2017(golden, clip):
     inner = (slice(MARGIN, -MARGIN),) * 3
     assert np.abs(background[inner] - known["background"]).max() < 1e-9
     assert np.abs(rain[inner] - known["rain"]).max() < 1e-9
+
+
+def psnr(clip, known):
+    return -10 * np.log10(np.mean((clip - known["clean_u8"] / 255) ** 2))
+
+
+@pytest.mark.parametrize("clip", ["vid0", "vid1"])
+def test_wei2017(golden, clip):
+    """Their start is random, so that PSNR, mask and likelihood are compared and no values."""
+    known = golden(f"wei-mog_{clip}")
+    seen = known["input_u8"] / 255
+    low, span = seen.min(), np.ptp(seen)
+    found = Wei2017().separate((seen - low) / span)
+    shown = np.where(found.mask, (seen - low) / span, found.background)
+    mask = known["mask"].astype(bool)
+    assert psnr(shown * span + low, known) == pytest.approx(
+        psnr(known["background"] * span + low, known), abs=0.2
+    )
+    assert (found.mask != mask).mean() < 0.002
+    assert np.all(np.diff(found.likelihoods[1:]) > -0.05)
+    assert found.likelihoods[-1] == pytest.approx(known["llh"].ravel()[-1], abs=0.2)
