@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.api.pictures import as_array, as_unit_floats, is_tensor
+from rainbench.api.pictures import as_array, as_levels, as_unit_floats, is_tensor
 from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.catalog.weights import find_weights, how_to_get_weights
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from rainbench.derain.file import Derained
+    from rainbench.run.clips.predict import ClipPredictor
     from rainbench.run.predict import Predictor
 
 Folders = str | Path | Sequence[str | Path]
@@ -72,7 +73,7 @@ class Model:
         np.float32(1.0)
     """
 
-    def __init__(self, entry: Entry, predictor: Predictor) -> None:
+    def __init__(self, entry: Entry, predictor: Predictor | ClipPredictor) -> None:
         self.entry = entry
         self.predictor = predictor
 
@@ -85,11 +86,12 @@ class Model:
         return self.entry.name
 
     def __call__(self, image: NDArray[Any] | Any) -> Any:  # noqa: ANN401
-        """Restore one picture, or a batch one by one.
+        """Restore one picture, or a batch one by one; for a video method the frames of one clip.
 
         Args:
             image: RGB. NumPy ``(H, W, 3)`` or ``(N, H, W, 3)``, torch ``(3, H, W)`` or
-                ``(N, 3, H, W)``; uint8, or floats in [0, 1].
+                ``(N, 3, H, W)``; uint8, or floats in [0, 1]. Frames are in order of time, and
+                8-bit levels, as floats too.
 
         Returns:
             As many pictures in the same layout, float32, nominally in [0, 1] but neither clamped
@@ -99,25 +101,35 @@ class Model:
         Raises:
             RainbenchError: It is no such picture, or the network fails on it.
         """
+        if self.entry.is_video:
+            return self._clip(image)
         if getattr(image, "ndim", 3) == 4:
             batch = [self(each) for each in image]
             if not batch:
                 raise RainbenchError("the batch holds no picture")
             return _stacked(batch)
+        predictor = cast("Predictor", self.predictor)
         array = np.ascontiguousarray(as_array(image, "rainy"))
         if array.dtype == np.uint8:
-            restored = self.predictor(array)
+            restored = predictor(array)
         elif array.dtype == np.float32:
-            restored = self.predictor.of_floats(as_unit_floats(array, "rainy"))
+            restored = predictor.of_floats(as_unit_floats(array, "rainy"))
         else:
             raise RainbenchError(
                 f"the rainy picture is of {array.dtype}", hint="Give uint8, or floats in [0, 1]."
             )
-        if not is_tensor(image):
-            return restored
-        import torch
+        return _as_given(restored, image)
 
-        return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(image.device)
+    def _clip(self, frames: NDArray[Any] | Any) -> Any:  # noqa: ANN401
+        """Restore a clip by a video method."""
+        if getattr(frames, "ndim", 0) != 4 or not len(frames):
+            raise RainbenchError(
+                f"{self.name} restores clips, and no single pictures",
+                hint="Give all frames of a clip in order of time: (T, H, W, 3), or a tensor of "
+                "(T, 3, H, W).",
+            )
+        restored = self.predictor(np.stack([as_levels(each, "rainy") for each in frames]))
+        return _stacked([_as_given(each, frames) for each in restored])
 
     def restore(
         self,
@@ -149,6 +161,15 @@ class Model:
         style = Style(side_by_side, lossless)
         tasks = find_tasks(Path(path), Path(out), style)
         return list(derain(tasks, self.predictor, style, overwrite=overwrite))
+
+
+def _as_given(restored: NDArray[np.float32], given: Any) -> Any:  # noqa: ANN401
+    """Return a restored picture in the layout of what was given, and on its device."""
+    if not is_tensor(given):
+        return restored
+    import torch
+
+    return torch.from_numpy(restored).permute(2, 0, 1).contiguous().to(given.device)
 
 
 def _stacked(restored: Sequence[Any]) -> Any:  # noqa: ANN401
@@ -211,7 +232,7 @@ def load_model(
         >>> int(darker(np.full((8, 8, 3), 100, np.uint8)).max() * 255)
         50
     """
-    from rainbench.run.predict import Predictor
+    from rainbench.run.clips.predict import predictor_of
 
     registry = load_registry(as_folders(cards))
     roots = as_folders(weights)
@@ -232,7 +253,7 @@ def load_model(
     if entry.weights is not None and found is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
     options = resolve_options(device, precision, tile, threads, overlap)
-    return Model(entry, Predictor(entry, found, options))
+    return Model(entry, predictor_of(entry, found, options))
 
 
 def is_own(model: object, registry: Registry) -> bool:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 Degradation = Literal["streaks", "drops", "mist"]
+Restores = Literal["images", "videos"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,9 @@ class DatasetCard:
         sources: Where it comes from, and how to get it, in order of preference.
         citation: Who made it.
         notes: Revisions, traps, overlaps.
+        clips: Whether its pairs are the frames of clips: the field ``{frame:d}`` of a pattern
+            numbers them, its other fields name the clip; or the files are videos. Means are those
+            of the clips' means.
         embedded: Folder beside the card that holds the pairs, for sets that ship with the package.
     """
 
@@ -106,6 +110,7 @@ class DatasetCard:
     aliases: tuple[str, ...] = ()
     confusable: tuple[str, ...] = ()
     notes: str = ""
+    clips: bool = False
     embedded: str = ""
     file: Path = Path()
 
@@ -263,7 +268,8 @@ class BaselineCard:
     Attributes:
         name: The part of an entry's name before the dot.
         title: What its paper calls it.
-        network: ``module:Class``; the class keeps the contract of `rainbench.networks.base`.
+        network: ``module:Class``; the class keeps the contract of `rainbench.networks.base`, or for
+            a video that of `rainbench.video_methods.base`.
         parameters: The exact number of parameters, checked when the network is built.
         macs_per_pixel: Multiply-adds per input pixel, for time estimates and cost columns.
         arguments: Keyword arguments of the class.
@@ -275,6 +281,9 @@ class BaselineCard:
         paper: Title, venue and year.
         source: Where the authors' code lies.
         licence: The licence of the authors' code, as stated there.
+        restores: Images one at a time, or videos: all frames of a clip at once.
+        seconds_per_megapixel: Seconds of one core for a million pixels of an image or frame, for
+            methods whose time no count of multiply-adds tells; 0 where it is not stated.
         own_paper: Whose number is preferred beside a measured one: the paper's name as it stands
             in ``reports/papers``.
         recipe: How it is trained; without one `rainbench train` refuses it.
@@ -300,6 +309,8 @@ class BaselineCard:
     minimum_side: int = 1
     size_multiple: int = 1
     weights: tuple[WeightsCard, ...] = ()
+    restores: Restores = "images"
+    seconds_per_megapixel: float = 0.0
     own_paper: str = ""
     recipe: Recipe | None = None
     notes: str = ""

@@ -45,6 +45,11 @@ class Entry:
         return self.weights is None and self.baseline.parameters > 0
 
     @property
+    def is_video(self) -> bool:
+        """Whether it restores clips as a whole, and no single images."""
+        return self.baseline.restores == "videos"
+
+    @property
     def parameters(self) -> int:
         """The exact number of parameters, those of a narrow version included."""
         return (self.weights.parameters if self.weights else 0) or self.baseline.parameters

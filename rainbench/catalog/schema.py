@@ -22,7 +22,19 @@ _TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}")
 
 
 _MOST_ALLOWED = {"size_multiple": 1024, "minimum_side": 8192}
-_LEAST = {"size_multiple": 1, "minimum_side": 1, "count": 0, "parameters": 0, "macs_per_pixel": 0}
+_LEAST = {
+    "size_multiple": 1,
+    "minimum_side": 1,
+    "count": 0,
+    "parameters": 0,
+    "macs_per_pixel": 0,
+    "seconds_per_megapixel": 0,
+}
+_OF_NETWORKS = (
+    "parameters", "macs_per_pixel", "channel_order", "value_range", "size_multiple", "weights",
+    "recipe",
+)  # fmt: skip
+"""Keys of a baseline that say nothing of a video restorer, which has no weights."""
 
 
 def read_card(file: Path, *, trusted: bool = False) -> DatasetCard | BaselineCard:
@@ -65,6 +77,10 @@ def _check_dataset(card: DatasetCard, file: Path) -> None:
                 "or list_file"
             )
         _check_layout(layout, file)
+        if card.clips and not layout.rainy:
+            raise CardError(
+                f'{file}: layout "{layout.name}" of a set of clips must have rainy and clean'
+            )
     names = [layout.name for layout in card.layouts]
     for name in names:
         if names.count(name) > 1:
@@ -109,6 +125,14 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
             f'{file}: network must be "module:Class", but it is {value_text(card.network)}'
         )
     _check_numbers(card, file)
+    defaults = {field.name: field.default for field in dataclasses.fields(BaselineCard)}
+    for key in _OF_NETWORKS if card.restores == "videos" else ():
+        if getattr(card, key) != (0 if defaults[key] is dataclasses.MISSING else defaults[key]):
+            raise CardError(
+                f"{file}: {key} is set, but a method for videos has neither weights nor a "
+                "network's conventions",
+                hint=f"Leave {key} out; parameters and macs_per_pixel are 0.",
+            )
     if card.recipe is not None:
         _check_recipe(card.recipe, file)
     tags = [weights.tag.casefold() for weights in card.weights]

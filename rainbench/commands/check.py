@@ -154,6 +154,7 @@ def _check_entry(
     from rainbench.catalog.weights import find_weights, how_to_get_weights
     from rainbench.networks.isolation import isolated
     from rainbench.networks.load import build_network
+    from rainbench.video_methods.load import build_restorer
 
     file = find_weights(entry, roots)
     how_to_get = how_to_get_weights(entry)
@@ -165,12 +166,13 @@ def _check_entry(
         return [absent] if asked else []
     try:
         with failing_alone(entry.name), isolated(entry.name):
-            build_network(entry, file)
+            _ = build_restorer(entry) if entry.is_video else build_network(entry, file)
     except RainbenchError as error:
         return [{"name": entry.name, "state": "wrong", "about": str(error)}]
     about = f"{entry.parameters:,} parameters" + (f", loads {file}" if file else "")
+    about = "restores videos, needs no weights" if entry.is_video else about
     good = {"name": entry.name, "state": "good", "about": about}
-    return [good, *(_examined(entry, file) if contract else [])]
+    return [good, *(_examined(entry, file) if contract and not entry.is_video else [])]
 
 
 def _examined(entry: Entry, weights: Path | None) -> list[dict[str, str]]:

@@ -38,7 +38,8 @@ Examples:
   rainbench derain prenet.rain100l photos/ --weights DIR --out derained --side-by-side
   rainbench derain spanet.rain200h rain.mp4 --weights DIR --out derained --lossless
   rainbench derain prenet_r.rain100h huge.tif --weights DIR --out derained --tile 512
-  rainbench derain my_net.py:Net photos/ --weights my.pth --out derained --multiple-of 8""",
+  rainbench derain my_net.py:Net photos/ --weights my.pth --out derained --multiple-of 8
+  rainbench derain fastderain rain.mp4 --out derained""",
 )
 @click.argument("entry_name", metavar="ENTRY")
 @click.argument("path", type=PLACE)
@@ -95,6 +96,9 @@ def command(
     continues when it is given again: a result that a record beside it proves to be of the same
     file, network and options is kept. A file that cannot be used is reported and the others are
     done. Nothing is ever written into PATH.
+
+    A network restores a video frame by frame. A video method, such as fastderain, needs all of its
+    frames at once: a video that is too long for the memory is refused before it is begun.
     """
     with watched() as watch:  # before anything large is loaded
         from rainbench.api.models import one_entry
@@ -102,8 +106,8 @@ def command(
         from rainbench.catalog.weights import find_weights
         from rainbench.derain.file import Style
         from rainbench.derain.folder import derain, find_tasks
+        from rainbench.run.clips.predict import ClipPredictor, predictor_of
         from rainbench.run.options import resolve_options
-        from rainbench.run.predict import Predictor
 
         options = resolve_options(device, precision, tile, threads, overlap)
         registry, names, weight_roots = with_networks(
@@ -118,7 +122,10 @@ def command(
         if death := watch.died.get(entry.name):
             raise RainbenchError(f"{entry.name}: {death}")
         with watch.at(entry.name, "while it was built"):
-            predictor = Predictor(entry, weights, options)
+            predictor = predictor_of(entry, weights, options)
+        if isinstance(predictor, ClipPredictor):
+            most = count_of(predictor.most_frames(480, 640), "frame")
+            say(f"{entry.name} restores a video as a whole, in memory: here {most} of 640x480")
         with progress("files", len(tasks), quiet=as_json) as advance:
             found = derain(
                 tasks, predictor, style, overwrite=overwrite, advance=advance, watch=watch

@@ -223,7 +223,11 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, n
     for name, images in sets.items():
         entries = [cell for cell in plan.runnable if cell.pairs.label == name]
         say(f"{name}: {count_of(images, 'image')}, {count_of(len(entries), 'entry')}")
-    missing = dict.fromkeys(cell.entry.name for cell in plan.cells if cell.missing)
+    unfit = plan.unfit
+    for label, group in groupby(unfit, key=lambda cell: cell.pairs.label):
+        names = ", ".join(cell.entry.name for cell in group)
+        say(f"  left out on {label}, a set of single images: {names} (for videos)")
+    missing = dict.fromkeys(c.entry.name for c in plan.cells if c.missing and c not in unfit)
     if missing:
         shown = ", ".join(list(missing)[:SHOWN_MISSING]) + ", ..." * (len(missing) > SHOWN_MISSING)
         say(f"  no weights found for {count_of(len(missing), 'entry')} ({shown}):")

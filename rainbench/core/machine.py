@@ -161,3 +161,19 @@ def default_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
     except (AttributeError, ValueError, OSError):
         return 2 << 30
+
+
+def free_memory() -> int:
+    """Return how many bytes of memory a process may still take, about; as known here.
+
+    Example:
+        >>> free_memory() > 0
+        True
+    """
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) << 10
+    except (OSError, ValueError, IndexError):
+        pass
+    return 2 * default_memory()  # half of the machine's

@@ -23,10 +23,13 @@ from rainbench.core.files import is_file
 from rainbench.core.images import Image, quantise, read_image, write_png
 from rainbench.core.progress import Advance
 from rainbench.core.resume import file_hash, key_of, read_claim, read_record, write_record
+from rainbench.run.clips.predict import ClipPredictor
 from rainbench.run.plan import foreign_parts
 from rainbench.run.predict import Predictor
 from rainbench.video.read import decode
 from rainbench.video.write import VideoWriter
+
+AnyPredictor = Predictor | ClipPredictor
 
 DEFAULT_RATE = Fraction(25)
 """Frames a second of a video that states none."""
@@ -88,7 +91,7 @@ class Derained:
     note: str = ""
 
 
-def made_with(predictor: Predictor, style: Style) -> dict[str, object]:
+def made_with(predictor: AnyPredictor, style: Style) -> dict[str, object]:
     """Return all that a result depends on but its source."""
     weights = file_hash(predictor.weights) if predictor.weights else ""
     options = {**predictor.options.key_parts(), **dataclasses.asdict(style)}
@@ -146,7 +149,7 @@ def kept(task: DerainTask, how: Mapping[str, object], *, overwrite: bool) -> Der
 
 def made(
     task: DerainTask,
-    predictor: Predictor,
+    predictor: AnyPredictor,
     style: Style,
     how: Mapping[str, object],
     advance: Advance,
@@ -158,7 +161,9 @@ def made(
     # So that a result is known as this program's own even if a kill comes before its record.
     write_record(task.record, key, facts=facts)
     try:
-        if task.kind == "image":
+        if isinstance(predictor, ClipPredictor):
+            result = _derain_clip(task, predictor, style, advance)
+        elif task.kind == "image":
             result = _derain_image(task, predictor, style)
         else:
             result = _derain_video(task, predictor, style, advance)
@@ -209,6 +214,41 @@ def _derain_video(
         if stream.damage:
             return Derained(task, "cut short", written, seconds, f"{task.source}: {stream.damage}")
     return Derained(task, "done", written, seconds)
+
+
+def _derain_clip(
+    task: DerainTask, predictor: ClipPredictor, style: Style, advance: Advance
+) -> Derained:
+    """Restore a video whose frames have to be known all at once."""
+    if task.kind == "image":
+        raise RainbenchError(
+            f"{predictor.entry.name} restores videos, and no single images",
+            hint="Make a video of them, if they are the frames of one.",
+        )
+    with decode(task.source, allow_truncated=True) as stream:
+        info = stream.info
+        predictor.check_length(info.frames or 1, info.height, info.width)
+        most = predictor.most_frames(info.height, info.width)
+        images, times = [], []
+        for frame in stream:
+            images.append(frame.image)
+            times.append(frame.time)
+            advance(0, f"{task.source.name}, frame {len(images)} read")
+            if len(images) > most:  # of a video that does not say how long it is
+                predictor.check_length(len(images), info.height, info.width)
+        damage = f"{task.source}: {stream.damage}" if stream.damage else ""
+    frames = np.stack(images)
+    del images
+    advance(0, f"{task.source.name}, {len(frames)} frames at once")
+    started = time.perf_counter()
+    restored = predictor(frames)
+    seconds = time.perf_counter() - started
+    width = info.width * 2 if style.side_by_side else info.width
+    rate = info.rate or DEFAULT_RATE
+    with VideoWriter(task.target, width, info.height, rate, lossless=style.lossless) as video:
+        for rainy, frame_restored, shown in zip(frames, restored, times, strict=True):
+            video.write(_composed(rainy, quantise(frame_restored, "round"), style), shown)
+    return Derained(task, "cut short" if damage else "done", len(frames), seconds, damage)
 
 
 def _composed(rainy: Image, restored: Image, style: Style) -> Image:

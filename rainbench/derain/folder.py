@@ -17,6 +17,7 @@ from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.watch import Watch
 from rainbench.derain.file import (
+    AnyPredictor,
     Derained,
     DerainTask,
     Kind,
@@ -26,7 +27,6 @@ from rainbench.derain.file import (
     made_with,
     refuse_others,
 )
-from rainbench.run.predict import Predictor
 from rainbench.video.read import VIDEO_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
@@ -100,7 +100,7 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
 
 def derain(
     tasks: Sequence[DerainTask],
-    predictor: Predictor,
+    predictor: AnyPredictor,
     style: Style,
     *,
     overwrite: bool = False,

@@ -130,7 +130,7 @@ def inspect(
 
 
 def problems_between(
-    inspections: Sequence[Inspection], *, listed: bool, real: bool
+    inspections: Sequence[Inspection], *, listed: bool, real: bool, clips: bool = False
 ) -> dict[str, str]:
     """Return what is wrong with pairs in the light of the others: a sentence by the pair's id.
 
@@ -142,6 +142,7 @@ def problems_between(
         listed: Whether a list says which files are pairs. There one clean file may stand twice by
             mistake; where a pattern gives it to several rainy ones, it is meant to.
         real: Whether the pairs are photographs both, which never fit to the last pixel and level.
+        clips: Whether they are frames of clips, of which neighbours are alike and may be the same.
     """
     by_rainy: dict[str, list[Inspection]] = defaultdict(list)
     by_clean: dict[str, list[Inspection]] = defaultdict(list)
@@ -149,7 +150,7 @@ def problems_between(
         by_rainy[each.rainy_sha256].append(each)
         by_clean[each.clean_sha256].append(each)
     problems: dict[str, str] = {}
-    for first, *others in by_rainy.values():
+    for first, *others in () if clips else by_rainy.values():
         for other in others:
             same = f"{other.pair.rainy.path} is the same picture as {first.pair.rainy.path}"
             if other.clean_sha256 == first.clean_sha256:
@@ -171,7 +172,7 @@ def problems_between(
                 )
     rest = [each for each in inspections if each.pair.id not in problems]
     problems |= _foreign_clean([e for e in rest if e.strange], by_clean, listed=listed)
-    for find in (_better_clean, _moved, _odd):
+    for find in (_moved, _odd) if clips else (_better_clean, _moved, _odd):
         rest = [each for each in rest if each.pair.id not in problems]
         problems |= find(rest, real)
     return problems

@@ -17,6 +17,7 @@ from rainbench.core.packed.kinds import archive_stem
 from rainbench.core.packed.places import children, is_folder
 from rainbench.core.text import natural_key
 from rainbench.pairs.files import Files, files_below, is_hidden, name_problem, shown
+from rainbench.pairs.frames import are_videos, frames_of_clips
 from rainbench.pairs.lists import read_list
 
 Half = Literal["", "left", "right"]
@@ -24,10 +25,17 @@ Half = Literal["", "left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where an image is: a file, or the left or right half of one."""
+    """Where an image is: a file, the left or right half of one, or a frame of a video.
+
+    Attributes:
+        path: The file.
+        half: Which half of it.
+        frame: The number of the frame, from 0; None where the file is an image.
+    """
 
     path: Path
     half: Half = ""
+    frame: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +47,13 @@ class Pair:
             data set have the same.
         rainy: The rainy image.
         clean: The clean image.
+        clip: Of the frame of a clip the clip's name, with which the id begins; empty for an image.
     """
 
     id: str
     rainy: Source
     clean: Source
+    clip: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +152,17 @@ def match_layouts(card: DatasetCard, folder: Path) -> list[Match]:
 
 def match_files(card: DatasetCard, files: Files) -> list[Match]:
     """Return what each layout of a card makes of files, the most pairs first."""
-    matches = [_match(layout, files) for layout in card.layouts]
+    matches = [_match(layout, files, clips=card.clips) for layout in card.layouts]
     return sorted(matches, key=lambda match: -len(match.pairs))
 
 
-def _match(layout: Layout, files: Files) -> Match:
+def _match(layout: Layout, files: Files, *, clips: bool) -> Match:
     if layout.list_file:
         match = _match_list(layout, files)
     elif layout.combined:
         match = _match_combined(layout, files)
     else:
-        match = _match_two(layout, files)
+        match = _match_two(layout, files, clips=clips)
     once: dict[str, Pair] = {}
     for pair in match.pairs:
         if once.setdefault(pair.id, pair) is not pair:
@@ -160,7 +170,7 @@ def _match(layout: Layout, files: Files) -> Match:
                 f"{pair.rainy.path} and {once[pair.id].rainy.path} have the same id, {pair.id}",
                 hint="Rename one of them.",
             )
-    return replace(match, pairs=_in_order(match.pairs))
+    return match if clips else replace(match, pairs=_in_order(match.pairs))
 
 
 def _match_list(layout: Layout, files: Files) -> Match:
@@ -186,8 +196,11 @@ def _match_combined(layout: Layout, files: Files) -> Match:
     return Match(layout, pairs, tuple(found.problems), aside=tuple(found.aside))
 
 
-def _match_two(layout: Layout, files: Files) -> Match:
-    rainy, clean = _find(layout.rainy, files), _find(layout.clean, files)
+def _match_two(layout: Layout, files: Files, *, clips: bool) -> Match:
+    rainy, clean = (
+        _find(text, files, videos=clips and are_videos(text))
+        for text in (layout.rainy, layout.clean)
+    )
     shared = {field.name for field in clean.pattern.fields}
     by_values: dict[Fields, list[_Member]] = {}
     for member in clean.members:
@@ -217,11 +230,22 @@ def _match_two(layout: Layout, files: Files) -> Match:
             used.update(partner.paths)
             if len(member.paths) == len(partner.paths) == 1 and path != partner.paths[0]:
                 found.append((reading, path, partner.paths[0]))
-    names = _ids([(reading, path) for reading, path, _ in found])
-    pairs = tuple(
-        Pair(name, Source(path), Source(partner))
-        for name, (_, path, partner) in zip(names, found, strict=True)
-    )
+    if clips:
+        pairs = tuple(
+            Pair(
+                each.id,
+                Source(each.rainy, frame=each.rainy_frame),
+                Source(each.clean, frame=each.clean_frame),
+                each.clip,
+            )
+            for each in frames_of_clips(layout, found, problems)
+        )
+    else:
+        names = _ids([(reading, path) for reading, path, _ in found])
+        pairs = tuple(
+            Pair(name, Source(path), Source(partner))
+            for name, (_, path, partner) in zip(names, found, strict=True)
+        )
     unused = tuple(str(m.paths[0]) for m in clean.members if m.paths[0] not in used)
     members = {path for member in rainy.members for path in member.paths} | clean_paths
     aside = [path for path in (*rainy.aside, *clean.aside) if path not in members]
@@ -244,7 +268,7 @@ class _Found:
     aside: list[Path]
 
 
-def _find(text: str, files: Files) -> _Found:
+def _find(text: str, files: Files, *, videos: bool = False) -> _Found:
     """Return the files that a pattern matches, and what is wrong with others that it is about."""
     pattern = parse_pattern(text)
     members: dict[Fields, _Member] = {}
@@ -261,7 +285,7 @@ def _find(text: str, files: Files) -> _Found:
                 aside += files.called(name)
             continue
         for path in files.called(name):
-            if problem := name_problem(path, name):
+            if not videos and (problem := name_problem(path, name)):
                 problems.append(problem)
             else:
                 members.setdefault(readings[0], _Member(readings, [])).paths.append(path)

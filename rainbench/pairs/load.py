@@ -140,7 +140,8 @@ def check_match(
     inspected = [result for result in results if isinstance(result, Inspection)]
     problems += [result for result in results if isinstance(result, str)]
     unsure = check_order(card, match.layout, inspected)
-    between = problems_between(inspected, listed=bool(match.layout.list_file), real=real)
+    listed = bool(match.layout.list_file)
+    between = problems_between(inspected, listed=listed, real=real, clips=card.clips)
     problems += between.values()
     good = [each for each in inspected if each.pair.id not in between]
     if problems and not allow_partial:

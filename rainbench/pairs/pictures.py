@@ -9,6 +9,8 @@ from rainbench.core.images import Image, pixel_hash, read_oriented
 from rainbench.core.orientation import AS_STORED
 from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.manifest import PairInfo
+from rainbench.video.at import frame_at
+from rainbench.video.types import VideoError
 
 CHANGED = "changed while the run was going on"
 """What is said of a file that is not any more what it was when it was checked."""
@@ -31,10 +33,10 @@ def load_pair(pair: Pair, info: PairInfo | None = None) -> tuple[Image, Image]:
 
 def load_oriented_pair(pair: Pair, info: PairInfo | None = None) -> tuple[Image, Image, int]:
     """Return the pictures of a pair as `load_pair`, and the orientation flag that both have."""
-    first, orientation = read_oriented(pair.rainy.path)
+    first, orientation = _read(pair.rainy)
     rainy, clean = _part(pair.rainy, first, orientation), first
     if pair.rainy.path != pair.clean.path:
-        clean, other = read_oriented(pair.clean.path)
+        clean, other = _read(pair.clean)
         if other != orientation:  # whoever wrote one of them may have turned it, or may not
             raise ImageError(
                 pair.rainy.path,
@@ -65,8 +67,18 @@ def load_image(source: Source, sha256: str = "") -> Image:
 
 def load_oriented(source: Source) -> tuple[Image, int]:
     """Return an image of a pair as `load_image`, and the orientation flag of its file."""
-    image, orientation = read_oriented(source.path)
+    image, orientation = _read(source)
     return _part(source, image, orientation), orientation
+
+
+def _read(source: Source) -> tuple[Image, int]:
+    """Return the upright image of a file, or a frame of it, and the file's orientation flag."""
+    if source.frame is None:
+        return read_oriented(source.path)
+    try:
+        return frame_at(source.path, source.frame), AS_STORED  # the decoder turns what is turned
+    except VideoError as error:
+        raise ImageError(source.path, error.reason, hint=error.hint) from None
 
 
 def _checked(source: Source, image: Image, sha256: str) -> Image:

@@ -146,11 +146,15 @@ def estimate_seconds(plan: Plan, options: RunOptions) -> float:
     multiply_adds = sum(
         cell.entry.macs_per_pixel * count for cell, count in zip(cells, pixels, strict=True)
     )
-    scoring = sum(pixels) * SCORING_SECONDS_PER_PIXEL
+    stated = sum(pixels) * SCORING_SECONDS_PER_PIXEL
+    stated += sum(
+        cell.entry.baseline.seconds_per_megapixel * count / 1e6
+        for cell, count in zip(cells, pixels, strict=True)
+    )
     if not multiply_adds:
-        return scoring
+        return stated
     speed = _convolution_speed(options) * _EFFICIENCY * _PRECISION_GAIN[options.precision]
-    return scoring + multiply_adds / speed
+    return stated + multiply_adds / speed
 
 
 def _convolution_speed(options: RunOptions) -> float:

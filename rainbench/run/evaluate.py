@@ -28,6 +28,8 @@ from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
+from rainbench.run.clips.frames import RestoredPair, restored_clips
+from rainbench.run.clips.predict import ClipPredictor, options_of, predictor_of
 from rainbench.run.cost import peak_bytes
 from rainbench.run.documents import write_json
 from rainbench.run.metrics.measure import Columns, problems_of
@@ -133,6 +135,7 @@ def _run_and_measure(
     """Run a cell, and measure what was scored before by the metrics that have not seen it."""
     if not metrics:
         return run_cell(cell, out, options, advance=advance, watch=watch)
+    options = options_of(cell.entry, options)
     folder = RunResults(out).cell(cell.pairs.card.name, cell.entry.name).folder
     with Columns(folder, metrics, key_parts(cell, options), _images(cell)) as columns:
         outcome = run_cell(cell, out, options, advance=advance, watch=watch, columns=columns)
@@ -140,11 +143,9 @@ def _run_and_measure(
         later = [(pair, info) for pair, info in pairs if pair.id in columns.missing]
         if later:
             outcome = dataclasses.replace(outcome, state="done")
-            predictor = Predictor(cell.entry, cell.weights, options)
-            with ThreadPoolExecutor(1) as reader:
-                for pair, rainy, clean in _read_ahead(later, reader):
-                    watch.now(f"at {pair.rainy.path}")
-                    columns.measure(pair.id, predict_pair(predictor, pair, rainy), clean)
+            predictor = predictor_of(cell.entry, cell.weights, options)
+            for pair, restored, clean, _ in _restored(cell, later, predictor, watch):
+                columns.measure(pair.id, restored, clean)
         return dataclasses.replace(outcome, problems=problems_of(columns.complete()))
 
 
@@ -171,6 +172,7 @@ def run_cell(
             result cannot be written. What was scored before is on disk.
     """
     what = f"{cell.entry.name} on {cell.pairs.label}"
+    options = options_of(cell.entry, options)
     result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
     parts = key_parts(cell, options)
     images = _images(cell)
@@ -181,11 +183,14 @@ def run_cell(
     # Inside of the store, which notes why a cell is not complete.
     with CellStore(result.folder, parts, protocols, images) as store, failing_alone(what):
         advance(len(store.done), what)
-        predictor = Predictor(cell.entry, cell.weights, options)
+        predictor = predictor_of(cell.entry, cell.weights, options)
         pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
         remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
-        predictor.prepare(load_pair(pair, info)[0] for pair, info in remaining)
-        for image, scores, seconds in _scored(remaining, predictor, protocols, watch, columns):
+        if isinstance(predictor, Predictor):
+            predictor.prepare(load_pair(pair, info)[0] for pair, info in remaining)
+        restored = _restored(cell, remaining, predictor, watch, check=True)
+        device = predictor.options.device
+        for image, scores, seconds in _scored(restored, device, protocols, columns):
             store.append(image, scores, seconds)
             advance(1, what)
         scored = read_images_csv(result.folder / "images.csv")
@@ -200,25 +205,48 @@ def run_cell(
     return Outcome(cell, "done")
 
 
-def _scored(
-    pairs: Sequence[tuple[Pair, PairInfo]],
-    predictor: Predictor,
-    protocols: Sequence[str],
+def _restored(
+    cell: PlannedCell,
+    wanted: Sequence[tuple[Pair, PairInfo]],
+    predictor: Predictor | ClipPredictor,
     watch: Watch | None = None,
+    *,
+    check: bool = False,
+) -> Iterator[RestoredPair]:
+    """Yield pairs of a cell in order, restored one by one or clip by clip.
+
+    Args:
+        cell: The entry on a data set.
+        wanted: The pairs to yield.
+        predictor: The entry, built.
+        watch: Is told of the image or clip that is being worked on.
+        check: Whether it is looked at whether the network gives its own output back.
+    """
+    if isinstance(predictor, ClipPredictor):
+        every = list(zip(cell.pairs.pairs, cell.pairs.manifest, strict=True))
+        yield from restored_clips(every, {pair.id for pair, _ in wanted}, predictor, watch)
+        return
+    own = OwnOutput(predictor) if check else None
+    with ThreadPoolExecutor(2) as readers:
+        for pair, rainy, clean in _read_ahead(wanted, readers):
+            if watch:
+                watch.now(f"at {pair.rainy.path}")
+            started = time.perf_counter()
+            restored = predict_pair(predictor, pair, rainy, own)
+            yield pair, restored, clean, predictor.seconds_of(time.perf_counter() - started)
+
+
+def _scored(
+    pairs: Iterator[RestoredPair],
+    device: str,
+    protocols: Sequence[str],
     columns: Columns | None = None,
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
-    with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(_scorers(predictor)) as scorers:
-        own = OwnOutput(predictor)
+    with ThreadPoolExecutor(_scorers(device)) as scorers:
         waiting: deque[tuple[str, Future[Scores], float]] = deque()
         try:
-            for pair, rainy, clean in _read_ahead(pairs, readers):
-                if watch:
-                    watch.now(f"at {pair.rainy.path}")
-                started = time.perf_counter()
-                restored = predict_pair(predictor, pair, rainy, own)
-                seconds = predictor.seconds_of(time.perf_counter() - started)
-                device = predictor.options.device
+            for pair, restored, clean, seconds in pairs:
                 job = scorers.submit(
                     _evaluate, pair.id, restored, clean, protocols, device, columns
                 )
@@ -275,9 +303,9 @@ def score(
     return score_all_torch(pair[0], pair[1], protocols)
 
 
-def _scorers(predictor: Predictor) -> int:
+def _scorers(device: str) -> int:
     """Return how many threads score: one beside a network on the CPU, two beside a GPU."""
-    return min(2, usable_cores()) if device_kind(predictor.options.device) == "cuda" else 1
+    return min(2, usable_cores()) if device_kind(device) == "cuda" else 1
 
 
 def _read_ahead(

@@ -59,6 +59,11 @@ class Plan:
         """The cells that nothing is missing for."""
         return tuple(cell for cell in self.cells if not cell.missing)
 
+    @property
+    def unfit(self) -> tuple[PlannedCell, ...]:
+        """The cells of a method for videos on a set of single images, which were asked for."""
+        return tuple(cell for cell in self.cells if not _fits(cell.entry, cell.pairs))
+
 
 def make_plan(
     registry: Registry,
@@ -108,7 +113,8 @@ def make_plan(
         workers=workers,
         advance=advance,
     )
-    return Plan(tuple(cells_of(sets, found)), tuple(unusable), tuple(absent))
+    cells = cells_of(sets, found, asked=bool(baselines))
+    return Plan(tuple(cells), tuple(unusable), tuple(absent))
 
 
 def find_sets(
@@ -176,18 +182,30 @@ def find_sets(
 
 
 def cells_of(
-    sets: Iterable[PairSet], entries: Sequence[tuple[Entry, Path | None]]
+    sets: Iterable[PairSet], entries: Sequence[tuple[Entry, Path | None]], *, asked: bool = True
 ) -> Iterator[PlannedCell]:
     """Yield every entry on every data set, set by set.
+
+    Networks for single images restore the frames of clips one by one.
 
     Args:
         sets: Copies of data sets.
         entries: Each with the file of its weights, None where there is none.
+        asked: Whether somebody named the entries, so that it is said of a method for videos that
+            it cannot restore single images; otherwise it is passed over there.
     """
     for pairs in sets:
         for entry, weights in entries:
             missing = "" if weights is not None else how_to_get_weights(entry)
+            if not _fits(entry, pairs):
+                if not asked:
+                    continue
+                missing = f"restores videos, and {pairs.card.name} is a set of single images"
             yield PlannedCell(pairs, entry, weights, missing)
+
+
+def _fits(entry: Entry, pairs: PairSet) -> bool:
+    return pairs.card.clips or not entry.is_video
 
 
 def plan_for(
@@ -208,7 +226,7 @@ def plan_for(
         entry for entry in registry.entries() if not entry.untrained
     ]
     found = [(entry, find_weights(entry, weight_roots)) for entry in entries]
-    return Plan(tuple(cells_of([pairs], found)))
+    return Plan(tuple(cells_of([pairs], found, asked=bool(baselines))))
 
 
 Chosen = TypeVar("Chosen")

@@ -52,6 +52,9 @@ class Predictor:
         weights: Where the weights lie; None for a plain method.
         options: Device, precision, tiles, threads.
 
+    Raises:
+        PredictionError: It restores clips, see `rainbench.run.clips.predict`, or cannot be built.
+
     Attributes:
         entry: The entry.
         weights: Where its weights lie; None for a plain method.
@@ -67,6 +70,11 @@ class Predictor:
     """
 
     def __init__(self, entry: Entry, weights: Path | None, options: RunOptions) -> None:
+        if entry.is_video:
+            raise PredictionError(
+                f"{entry.name} restores clips as a whole, and no single images",
+                hint="Give it a video, or a data set of videos.",
+            )
         self.entry = entry
         self.weights = weights
         self.options = options

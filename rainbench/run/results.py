@@ -221,7 +221,10 @@ class CellResult:
         if self.problem or self.claim is None:
             return None
         protocols = [name for name in self.claim["means"] if name in PROTOCOLS]
-        return {**self.claim, "means": means_of(self.scores, protocols)}
+        return {
+            **self.claim,
+            "means": means_of(self.scores, protocols, clips="clips" in self.claim),
+        }
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import escape_formula, unescape_formula
 from rainbench.core.files import read_regular_file
 from rainbench.core.text import json_number
-from rainbench.metrics import PROTOCOLS, Score, mean_score
+from rainbench.metrics import PROTOCOLS, MeanScore, Score, mean_score
 
 if TYPE_CHECKING:
     from rainbench.pairs.load import PairSet
@@ -47,6 +47,7 @@ _MORE_FIELDS: Mapping[str, tuple[type, ...]] = {
     "lossy": (int,),
     "peak_bytes": (int,),
     "images_sha256": (str,),
+    "clips": (int,),
 }
 """What it may hold."""
 
@@ -121,7 +122,8 @@ def summarise(pairs: PairSet, entry: str, scores: Mapping[str, Scores]) -> dict[
         "images": len(scores),
         "complete_set": is_complete(pairs, len(scores)),
         "left_out": list(pairs.left_out),
-        "means": means_of(scores),
+        "means": means_of(scores, clips=pairs.card.clips),
+        **({"clips": len({pair.clip for pair in pairs.pairs})} if pairs.card.clips else {}),
     }
 
 
@@ -138,14 +140,46 @@ def is_complete(pairs: PairSet, images: int) -> bool | None:
 
 
 def means_of(
-    scores: Mapping[str, Scores], protocols: Iterable[str] = PROTOCOLS
+    scores: Mapping[str, Scores], protocols: Iterable[str] = PROTOCOLS, *, clips: bool = False
 ) -> dict[str, dict[str, float | str | None]]:
-    """Return the means over a cell's images by protocol, as ``cell.json`` holds them."""
-    means = {name: mean_score(each[name] for each in scores.values()) for name in protocols}
+    """Return the means over a cell's images by protocol, as ``cell.json`` holds them.
+
+    Args:
+        scores: Those of ``images.csv``.
+        protocols: Which.
+        clips: Whether the images are frames of clips, see `mean_of`.
+    """
+    means = {name: mean_of(scores, name, clips=clips) for name in protocols}
     return {
         name: {part: json_number(value) for part, value in mean._asdict().items()}
         for name, mean in means.items()
     }
+
+
+def mean_of(scores: Mapping[str, Scores], protocol: str, *, clips: bool) -> MeanScore:
+    """Return the mean over a cell's images under a protocol.
+
+    Of the frames of clips it is the mean of the clips' means, as papers on videos have it: a long
+    clip counts as much as a short one.
+
+    Example:
+        >>> from rainbench.metrics import Score
+        >>> scored = {"a/1": 30.0, "a/2": 32.0, "a/3": 34.0, "b/1": 20.0}
+        >>> scores = {image: {"x": Score(psnr, 0.9)} for image, psnr in scored.items()}
+        >>> mean_of(scores, "x", clips=True).psnr, mean_of(scores, "x", clips=False).psnr
+        (26.0, 29.0)
+    """
+    whole = mean_score(each[protocol] for each in scores.values())
+    if not clips:
+        return whole
+    by_clip: dict[str, list[Score]] = {}
+    for image, each in scores.items():
+        by_clip.setdefault(image.rpartition("/")[0], []).append(each[protocol])
+    of_clips = [mean_score(members) for members in by_clip.values()]
+    mean = mean_score(Score(each.psnr, each.ssim) for each in of_clips)
+    others = [each.psnr_of_others for each in of_clips if each.psnr_of_others is not None]
+    of_others = math.fsum(others) / len(others) if others else None
+    return whole._replace(psnr=mean.psnr, ssim=mean.ssim, psnr_of_others=of_others)
 
 
 def wrong_in_summary(summary: Mapping[str, Any]) -> str:
@@ -173,11 +207,15 @@ def disagreement(summary: Mapping[str, Any], scores: Mapping[str, Scores]) -> st
     scored = {name: None for each in scores.values() for name in each}
     if lost := [name for name in scored if name not in summary["means"]]:
         return f"there is no mean of {lost[0]}, which images.csv has"
-    wrong = [name for name, mean in summary["means"].items() if not _same(mean, scores, name)]
+    clips = "clips" in summary
+    means = summary["means"].items()
+    wrong = [name for name, mean in means if not _same(mean, scores, name, clips=clips)]
     return f"the mean of {wrong[0]} is not that of images.csv" if wrong else ""
 
 
-def _same(mean: Mapping[str, Any], scores: Mapping[str, Scores], protocol: str) -> bool:
+def _same(
+    mean: Mapping[str, Any], scores: Mapping[str, Scores], protocol: str, *, clips: bool
+) -> bool:
     """Return whether the scores of a protocol have a mean, up to the digits of ``images.csv``.
 
     A protocol of another version of this package cannot be known.
@@ -185,7 +223,7 @@ def _same(mean: Mapping[str, Any], scores: Mapping[str, Scores], protocol: str) 
     if protocol not in PROTOCOLS:
         return True
     try:
-        now = mean_score(each[protocol] for each in scores.values())
+        now = mean_of(scores, protocol, clips=clips)
         means = mean["psnr"], mean["ssim"]
         claimed = [math.nan if value is None else float(value) for value in means]
     except (KeyError, TypeError, ValueError, OverflowError, RainbenchError):

@@ -62,6 +62,13 @@ CLIP_FRAMES, CLIP_AMOUNT, CLIP_NOISE = 24, 0.2, 2
 most: sparse rain, of which SPANet takes 20 frames."""
 
 
+SET_CLIPS = {"1-astronaut": 0, "6-cup": 2}
+"""The clips of ``mini-clips``, and by how many pixels the camera turns from frame to frame."""
+
+SET_FRAMES, SET_AMOUNT = 10, 0.4
+"""Frames of each of them, enough for every video method, and the noise amount of the streaks."""
+
+
 def clean_cut(name: str) -> Image:
     """Return one of the clean pictures, ``(128, 192, 3)`` uint8.
 
@@ -101,6 +108,45 @@ def clip_frames(name: str) -> Iterator[Image]:
         seen = np.clip(clean + flicker, 0, 255).astype(np.uint8)
         layer = make_streaks(HEIGHT, WIDTH, rain, *key, rows=ROWS).layer
         yield screen(seen, layer)
+
+
+def write_clips(folder: Path) -> Path:
+    """Write two short clips of rain, one of a static and one of a turning camera: ``mini-clips``.
+
+    They are not embedded, so that they cost nobody's checkout anything.
+
+    Args:
+        folder: ``mini-clips`` in it is replaced.
+
+    Returns:
+        The folder of the set: ``rainy/CLIP/N.png`` and ``clean/CLIP/N.png``.
+
+    Raises:
+        StoreError: A file cannot be written.
+    """
+    target = folder / "mini-clips"
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        work = unfinished(target)
+        for clip, step in SET_CLIPS.items():
+            rain = draw_parameters(SET_AMOUNT, "mini clips", clip, SEED)
+            for number, clean in enumerate(_camera(clip, step)):
+                layer = make_streaks(*clean.shape[:2], rain, "mini clips", clip, SEED, number)
+                for kind, image in (("rainy", screen(clean, layer.layer)), ("clean", clean)):
+                    place = work / kind / clip
+                    place.mkdir(parents=True, exist_ok=True)
+                    write_png(place / f"{number:02d}.png", image)
+        shutil.rmtree(target, ignore_errors=True)
+        work.rename(target)
+    return target
+
+
+def _camera(clip: str, step: int) -> Iterator[Image]:
+    """Yield what a camera sees that moves by ``step`` pixels to the right from frame to frame."""
+    whole = clean_cut(clip)
+    width = WIDTH - step * (SET_FRAMES - 1)
+    for number in range(SET_FRAMES):
+        yield np.ascontiguousarray(whole[:, step * number : step * number + width])
 
 
 def write_mini(folder: Path, *, workers: int = 1, advance: Advance = unseen) -> list[Path]:

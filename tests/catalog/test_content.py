@@ -353,7 +353,8 @@ def test_networks_are_as_their_cards_say(registry, monkeypatch):
         return LSTMState(*gates.chunk(4, 1)[:2])
 
     monkeypatch.setattr(ConvLSTM, "forward", whole)
-    differing = {(entry.baseline.name, str(entry.arguments)): entry for entry in registry.entries()}
+    networks = [entry for entry in registry.entries() if not entry.is_video]
+    differing = {(entry.baseline.name, str(entry.arguments)): entry for entry in networks}
     for entry in differing.values():
         module, _, name = entry.baseline.network.partition(":")
         with torch.device("meta"):

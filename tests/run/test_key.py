@@ -11,7 +11,7 @@ import pytest
 from rainbench.catalog.registry import load_registry
 from rainbench.metrics import PROTOCOLS
 from rainbench.run import code, key
-from rainbench.run.evaluate import _scored, run_plan
+from rainbench.run.evaluate import _restored, _scored, run_plan
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import make_plan
 from rainbench.run.predict import Predictor
@@ -102,7 +102,8 @@ def test_every_file_that_a_number_passes_through_counts(pairs_on_disk, cards, ti
     try:
         predictor = Predictor(cell.entry, cell.weights, RunOptions(tile=tile))
         pairs = list(zip(cell.pairs.pairs, cell.pairs.manifest, strict=True))
-        scored = _scored(pairs, predictor, tuple(PROTOCOLS))
+        restored = _restored(cell, pairs, predictor, check=True)
+        scored = _scored(restored, "cpu", tuple(PROTOCOLS))
         scores = {image: each for image, each, _ in scored}
         format_rows(scores)
         means_of(scores)

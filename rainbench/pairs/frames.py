@@ -1,0 +1,102 @@
+"""The frames of clips as pairs: which clip each belongs to, and those that lie in video files."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from rainbench.catalog.cards import Layout
+from rainbench.catalog.patterns import Fields
+from rainbench.core.errors import RainbenchError
+from rainbench.core.text import natural_key
+from rainbench.video.at import count_frames
+from rainbench.video.read import VIDEO_SUFFIXES
+
+FRAME = "frame"
+"""The field of a pattern that numbers the frames; all others together name the clip."""
+
+
+def are_videos(pattern: str) -> bool:
+    """Return whether the files of a pattern are videos, by their ending."""
+    return PurePosixPath(pattern).suffix.lower() in VIDEO_SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class ClipFrame:
+    """A frame of a clip, rainy and clean.
+
+    Attributes:
+        clip: The clip's name.
+        number: The frame's number, or what its file is called by.
+        rainy: The image, or the video that it is a frame of.
+        clean: The same of its partner; a still image may be that of all frames.
+        rainy_frame: The number of the frame in the video; None for an image.
+        clean_frame: The same of its partner.
+    """
+
+    clip: str
+    number: int | str
+    rainy: Path
+    clean: Path
+    rainy_frame: int | None = None
+    clean_frame: int | None = None
+
+    @property
+    def id(self) -> str:
+        """The pair's id."""
+        return f"{self.clip}/{self.number}"
+
+
+def frames_of_clips(
+    layout: Layout, found: Sequence[tuple[Fields, Path, Path]], problems: list[str]
+) -> list[ClipFrame]:
+    """Return the frames of clips, clip by clip and in order of time.
+
+    Args:
+        layout: What the files were found by.
+        found: The values of each rainy file's fields, the file, and its clean partner.
+        problems: Is added to: what is wrong with videos, a sentence each.
+    """
+    keys = [tuple(part for part in reading if part[0] != FRAME) for reading, _, _ in found]
+    names = _clip_names(keys)
+    frames: list[ClipFrame] = []
+    for key, (reading, rainy, clean) in zip(keys, found, strict=True):
+        clip, moving = names[key], are_videos(layout.clean)
+        if not are_videos(layout.rainy):
+            frames.append(ClipFrame(clip, dict(reading).get(FRAME, rainy.stem), rainy, clean))
+            continue
+        frames += [
+            ClipFrame(clip, number, rainy, clean, number, number if moving else None)
+            for number in range(_length(rainy, clean, moving=moving, problems=problems))
+        ]
+    # By the name itself, too: those of clips 1 and 01 are equal to a natural order.
+    return sorted(
+        frames, key=lambda each: (natural_key(each.clip), each.clip, natural_key(each.id))
+    )
+
+
+def _clip_names(keys: Sequence[Fields]) -> dict[Fields, str]:
+    """Return a name for each clip: its fields' values with ``_`` between them, or ``+``."""
+    for joint in "_+":
+        names = {key: joint.join(str(value) for _, value in key) or "clip" for key in keys}
+        if max(Counter(names.values()).values(), default=1) == 1:
+            break
+    return names
+
+
+def _length(rainy: Path, clean: Path, *, moving: bool, problems: list[str]) -> int:
+    """Return how many frames a pair of videos has; none where one of them cannot be used."""
+    try:
+        lengths = [count_frames(file) for file in ((rainy, clean) if moving else (rainy,))]
+    except RainbenchError as error:
+        problems.append(error.message)
+        return 0
+    if len(set(lengths)) > 1:
+        problems.append(
+            f"{rainy} has {lengths[0]} frames but {clean} has {lengths[1]}: frames were lost or "
+            "added in one of the two"
+        )
+        return 0
+    return lengths[0]

@@ -1,0 +1,1 @@
+"""Clips in a run: restored as a whole, and scored frame by frame."""

@@ -1,0 +1,103 @@
+"""From the card of a method for videos to a restorer of clips."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+
+import numpy as np
+
+from rainbench.catalog.registry import Entry
+from rainbench.core.errors import CardError, RainbenchError, told
+from rainbench.core.text import did_you_mean
+from rainbench.video_methods.base import Frames, Restored, VideoRestorer
+
+OURS = "rainbench.video_methods"
+
+
+def build_restorer(entry: Entry) -> VideoRestorer:
+    """Make the restorer that a card names, with the card's arguments.
+
+    A card is a text that may come with somebody's data set: only what lies in this room is
+    imported, unless the user said that the cards are to be trusted.
+
+    Raises:
+        CardError: The card is not trusted with this module, there is no such class, it keeps
+            another contract, or it does not take the card's arguments.
+    """
+    card = entry.baseline
+    module, _, name = card.network.partition(":")
+    if not (card.trusted or module.startswith(f"{OURS}.")):
+        raise CardError(
+            f"{card.file}: names {card.network}, code that is not part of rainbench and was not "
+            "run; give --trust-cards if you know it and trust it"
+        )
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (Exception, SystemExit) as error:  # the module is somebody's and may do anything
+        raise CardError(
+            f"{card.file}: {card.network} cannot be found: {type(error).__name__}: {error}"
+        ) from None
+    offers = all(hasattr(found, each) for each in ("__call__", "bytes_per_pixel", "least_frames"))
+    if not (isinstance(found, type) and offers):
+        raise CardError(
+            f"{card.file}: {card.network} is no video restorer: a class with __call__, "
+            "bytes_per_pixel and least_frames"
+        )
+    known = inspect.signature(found).parameters
+    for argument in entry.arguments:
+        if argument not in known:
+            raise CardError(
+                f'{card.file}: {card.network} has no argument "{argument}"',
+                hint=did_you_mean(argument, known),
+            )
+    try:
+        restorer: VideoRestorer = found(**entry.arguments)
+    except (Exception, SystemExit) as error:
+        raise CardError(
+            f"{card.file}: {card.network} cannot be made with the arguments of its card: "
+            f"{told(error)}"
+        ) from None
+    return restorer
+
+
+def restore_clip(entry: str, restorer: VideoRestorer, frames: Frames) -> Restored:
+    """Restore a clip and see that the result is one.
+
+    Args:
+        entry: What to call the restorer in an error.
+        restorer: It.
+        frames: ``(T, H, W, 3)`` uint8.
+
+    Raises:
+        RainbenchError: It is no clip, or shorter or smaller than the method can take, memory ran
+            out, or the result is no restored clip.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[3] != 3:
+        raise RainbenchError(
+            f"{entry} restores clips, not {frames.dtype} of shape {frames.shape}",
+            hint="Give (T, H, W, 3) RGB as uint8: all frames of a clip, in order of time.",
+        )
+    count, height, width = frames.shape[:3]
+    what = f"a clip of {count} frames of {width}x{height}"
+    if count < restorer.least_frames:
+        raise RainbenchError(f"{entry} needs at least {restorer.least_frames} frames, not {count}")
+    try:
+        restored = np.asarray(restorer(frames))
+    except RainbenchError:
+        raise
+    except MemoryError:
+        raise RainbenchError(f"{entry} ran out of memory on {what}", hint=SHORTER) from None
+    except (Exception, SystemExit) as error:
+        raise RainbenchError(f"{entry} failed on {what}: {told(error)}") from error
+    if restored.shape != frames.shape or restored.dtype.kind != "f":
+        raise RainbenchError(
+            f"{entry} returned {restored.dtype} of shape {restored.shape} for {what}",
+            hint="It has to return floats of the shape that it was given.",
+        )
+    if not np.isfinite(restored).all():
+        raise RainbenchError(f"{entry} returned values that are not finite (NaN) for {what}")
+    return restored.astype(np.float32, copy=False)
+
+
+SHORTER = "Cut the video into shorter pieces, or make its frames smaller."

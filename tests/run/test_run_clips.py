@@ -1,0 +1,163 @@
+"""Runs on data sets of clips: video methods by clips, networks by frames, and the means."""
+
+import csv
+import json
+import math
+
+import numpy as np
+import pytest
+
+from rainbench.catalog.registry import load_registry
+from rainbench.core.images import quantise, read_image
+from rainbench.metrics import score_all
+from rainbench.run.clips import predict as clips
+from rainbench.run.clips.predict import predictor_of
+from rainbench.run.cost import estimate_seconds
+from rainbench.run.evaluate import run_plan
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import make_plan
+from rainbench.run.results import RunResults
+from rainbench.run.scores import disagreement
+from rainbench.synthesis.mini import write_clips
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_clips(folder)
+    return folder
+
+
+def plan(data, *entries, sets=("mini-clips",), **options):
+    return make_plan(
+        load_registry(), datasets=sets, baselines=entries, data_roots=[data], **options
+    )
+
+
+def lines(out, entry):
+    file = out / "cells" / "mini-clips" / entry / "images.csv"
+    return list(csv.reader(file.read_text().splitlines()))[1:]
+
+
+def test_the_set_is_made_the_same_each_time(data, tmp_path):
+    again = write_clips(tmp_path)
+    for file in (data / "mini-clips").rglob("*.png"):
+        other = again / file.relative_to(data / "mini-clips")
+        assert np.array_equal(read_image(file), read_image(other))
+    static = sorted((again / "clean" / "1-astronaut").iterdir())
+    assert len(static) == 10
+    assert np.array_equal(read_image(static[0]), read_image(static[9]))
+    moving = sorted((again / "clean" / "6-cup").iterdir())
+    first, second = read_image(moving[0]), read_image(moving[1])
+    assert np.array_equal(first[:, 2:], second[:, :-2])
+
+
+def test_a_video_method_is_scored_frame_by_frame(data, tmp_path):
+    chosen = plan(data, "fastderain", "identity")
+    assert [each.state for each in run_plan(chosen, tmp_path, RunOptions())] == ["done", "done"]
+    predictor = predictor_of(load_registry().entries(["fastderain"])[0], None, RunOptions())
+    folder = data / "mini-clips"
+    frames, clean = (
+        np.stack([read_image(f) for f in sorted((folder / kind / "6-cup").iterdir())])
+        for kind in ("rainy", "clean")
+    )
+    restored = predictor(frames)
+    scores = RunResults(tmp_path).cell("mini-clips", "fastderain").scores
+    for number in range(10):
+        wanted = score_all(restored[number], clean[number], ["prenet-y"])["prenet-y"]
+        found = scores[f"6-cup/{number}"]["prenet-y"]
+        assert found.psnr == pytest.approx(wanted.psnr, abs=1e-5)
+    assert not np.array_equal(quantise(restored, "round"), frames)
+
+
+def test_the_mean_is_that_of_the_clips_means(data, tmp_path):
+    chosen = plan(data, "identity", images=["1-astronaut/0", "1-astronaut/1", "6-cup/3"])
+    list(run_plan(chosen, tmp_path, RunOptions()))
+    cell = RunResults(tmp_path).cell("mini-clips", "identity")
+    psnr = {image: each["prenet-y"].psnr for image, each in cell.scores.items()}
+    assert list(psnr) == ["1-astronaut/0", "1-astronaut/1", "6-cup/3"]
+    first = (psnr["1-astronaut/0"] + psnr["1-astronaut/1"]) / 2
+    wanted = (first + psnr["6-cup/3"]) / 2
+    assert not math.isclose(wanted, sum(psnr.values()) / 3, abs_tol=1e-3)
+    summary = cell.summary
+    assert summary["means"]["prenet-y"]["psnr"] == pytest.approx(wanted, abs=1e-6)
+    assert summary["clips"] == 2 and summary["images"] == 3
+    claim = json.loads((cell.folder / "cell.json").read_text())
+    assert not disagreement(claim, cell.scores)
+    claim["means"]["prenet-y"]["psnr"] = sum(psnr.values()) / 3
+    assert "mean of prenet-y" in disagreement(claim, cell.scores)
+
+
+def test_an_interrupted_run_ends_with_the_same_lines(data, tmp_path):
+    chosen = plan(data, "fastderain")
+    list(run_plan(chosen, tmp_path / "whole", RunOptions()))
+    cut = tmp_path / "cut"
+    stopped = 0
+
+    def stop(count, _what):
+        nonlocal stopped
+        stopped += count
+        if stopped > 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(run_plan(chosen, cut, RunOptions(), advance=stop))
+    before = lines(cut, "fastderain")
+    assert 0 < len({line[0] for line in before}) < 20
+    assert [each.state for each in run_plan(chosen, cut, RunOptions())] == ["done"]
+    assert lines(cut, "fastderain") == lines(tmp_path / "whole", "fastderain")
+    assert [each.state for each in run_plan(chosen, cut, RunOptions())] == ["kept"]
+
+
+def test_tiles_and_precisions_of_networks_are_not_written_down(data, tmp_path):
+    options = RunOptions(precision="bf16", tile=64)
+    list(run_plan(plan(data, "fastderain", limit=4), tmp_path, options))
+    cell = RunResults(tmp_path).cell("mini-clips", "fastderain")
+    assert cell.is_plain
+
+
+def test_a_clip_beyond_the_memory_fails_and_the_others_run(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "free_memory", lambda: 10_000)
+    outcomes = list(run_plan(plan(data, "fastderain", "identity"), tmp_path, RunOptions()))
+    assert [each.state for each in outcomes] == ["failed", "done"]
+    assert "1-astronaut" in outcomes[0].note and "is enough for 0" in outcomes[0].note
+
+
+def test_a_clip_of_two_sizes_fails(tmp_path):
+    folder = write_clips(tmp_path)
+    for kind in ("rainy", "clean"):
+        (folder / kind / "6-cup" / "03.png").write_bytes(
+            (folder / kind / "1-astronaut" / "03.png").read_bytes()
+        )
+    outcomes = list(run_plan(plan(tmp_path, "fastderain"), tmp_path / "run", RunOptions()))
+    assert outcomes[0].state == "failed" and "different sizes" in outcomes[0].note
+
+
+def test_single_images_are_not_for_video_methods(data):
+    both = plan(data, "fastderain", "identity", sets=("mini-clips", "mini-streaks"))
+    assert [cell.entry.name for cell in both.runnable] == ["fastderain", "identity", "identity"]
+    (unfit,) = both.unfit
+    assert unfit.pairs.card.name == "mini-streaks"
+    assert "restores videos, and mini-streaks is a set of single images" in unfit.missing
+    every = plan(data, sets=("mini-streaks",))
+    assert not every.unfit and "fastderain" not in {cell.entry.name for cell in every.cells}
+    assert "jiang2017" in {cell.entry.name for cell in plan(data).cells}
+
+
+def test_the_time_that_cards_state_is_in_the_estimate(data):
+    slow, fast = (estimate_seconds(plan(data, name), RunOptions()) for name in
+                  ("jiang2017", "identity"))  # fmt: skip
+    pixels = 128 * (192 + 174) * 10
+    stated = load_registry().baseline("jiang2017").seconds_per_megapixel
+    assert slow - fast == pytest.approx(stated * pixels / 1e6)
+
+
+def test_the_command_says_what_is_left_out(data, tmp_path, rainbench):
+    call = ["run", "-b", "fastderain", "-d", "mini-streaks", "--out", tmp_path / "run"]
+    done = rainbench(*call)
+    assert done.returncode == 2
+    assert "left out on mini-streaks, a set of single images: fastderain" in done.stderr
+    done = rainbench(*call[:3], "-d", "mini-clips", "--data", data, *call[5:], "--metrics",
+                     "niqe-rainbench", "--limit", "4")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "fastderain" in done.stdout and "niqe-rainbench" in done.stdout
