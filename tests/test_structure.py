@@ -33,7 +33,7 @@ MAY_USE = {
     "run": "core catalog metrics networks pairs video video_methods",
     "derain": "core catalog run video",
     "foreign": "core catalog networks pairs run",
-    "report": "core catalog metrics pairs run",
+    "report": "core catalog metrics networks pairs run",
     "api": "core catalog metrics packaging pairs rain clean_frame run derain foreign report",
     "claims": "core catalog metrics networks pairs rain report train",
 }

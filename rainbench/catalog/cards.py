@@ -26,6 +26,10 @@ class Layout:
     rainy pattern has (the fourteen copies of Rain1400) tell rainy files of one clean file apart.
     Between two fields stands some text. Case and the form of Unicode do not matter.
 
+    A data set may also hold gray pictures that belong to its rainy files (`LAYERS`), as the
+    builders of synthetic rain write them. Their fields are those of the rainy file, or some of
+    them; only training reads them, and a copy without them is complete.
+
     Attributes:
         name: What ``--layout`` calls it.
         rainy: Pattern of the rainy files.
@@ -34,6 +38,9 @@ class Layout:
         order: Which half of a combined file comes first, from the left.
         list_file: A text file of the data set, in UTF-8, a line per pair: rainy path, then a blank,
             tab or comma, then clean path.
+        streak_mask: Pattern of the masks of streaks: how much of a pixel is theirs, white being 1.
+        drop_mask: Pattern of the masks of drops.
+        streaks: Pattern of the streaks alone, on black.
         note: Where this packaging comes from.
     """
 
@@ -43,6 +50,9 @@ class Layout:
     combined: str = ""
     order: Literal["rainy-clean", "clean-rainy"] = "rainy-clean"
     list_file: str = ""
+    streak_mask: str = ""
+    drop_mask: str = ""
+    streaks: str = ""
     note: str = ""
 
 
@@ -139,8 +149,12 @@ class Recipe:
             0 leaves them as the network's class makes them.
         flip: Whether patches are mirrored at random, left to right.
         rotate: Whether patches are turned at random by multiples of 90 degrees.
+        scale: Least and largest factor by which patches are enlarged at random.
+        stride: Take all patches of each image that lie so many pixels apart, each once before any
+            is taken again; 0 takes each image once, anywhere.
         data: The cards of the data sets that the paper trains on.
         chosen: Which of these keys the paper leaves open, so that the value is our choice.
+        on: What differs on one of the data sets, by its card's name.
         notes: Anything else worth knowing.
     """
 
@@ -161,8 +175,11 @@ class Recipe:
     initial_std: float = 0.0
     flip: bool = False
     rotate: bool = False
+    scale: tuple[float, float] = (1.0, 1.0)
+    stride: int = 0
     data: tuple[str, ...] = ()
     chosen: tuple[str, ...] = ()
+    on: Mapping[str, Mapping[str, int | float | bool]] = dataclasses.field(default_factory=dict)
     notes: str = ""
 
 

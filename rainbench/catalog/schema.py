@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from rainbench.catalog.cards import BaselineCard, DatasetCard, Layout, Recipe, WeightsCard
 from rainbench.catalog.patterns import parse_pattern, path_problem
 from rainbench.catalog.tables import read_toml, record_from_table, value_text
+from rainbench.catalog.terms import LAYERS
 from rainbench.core.errors import CardError
 from rainbench.core.text import did_you_mean
 
@@ -99,7 +101,7 @@ def _check_layout(layout: Layout, file: Path) -> None:
             "side are `combined`.",
         )
     patterns = {}
-    for key in ("rainy", "clean", "combined", "list_file"):
+    for key in ("rainy", "clean", "combined", "list_file", *LAYERS):
         text = getattr(layout, key)
         where = f'{file}: {key} of layout "{layout.name}", "{text}",'
         if text and (problem := path_problem(text)):
@@ -110,11 +112,17 @@ def _check_layout(layout: Layout, file: Path) -> None:
             patterns[key] = {field.name: field for field in parse_pattern(text).fields}
         except ValueError as error:
             raise CardError(f"{where} cannot be read: {error}") from None
-    for name, field in patterns["clean"].items():
-        if patterns["rainy"].get(name) != field:
+    for key in ("clean", *LAYERS):
+        for name, field in patterns[key].items():
+            if patterns["rainy"].get(name) != field:
+                raise CardError(
+                    f'{file}: layout "{layout.name}" has the field {{{name}}} in {key}, '
+                    "but not the same one in rainy, so no file has a partner"
+                )
+        if key in LAYERS and getattr(layout, key) and not layout.rainy:
             raise CardError(
-                f'{file}: layout "{layout.name}" has the field {{{name}}} in clean, '
-                "but not the same one in rainy, so no file has a partner"
+                f'{file}: layout "{layout.name}" has {key}, which only a layout with rainy and '
+                "clean can have"
             )
 
 
@@ -159,6 +167,15 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
             raise CardError(f"{file}: {key} of the recipe must be more than 0")
     if not recipe.losses:
         raise CardError(f"{file}: losses of the recipe is empty")
+    for term in recipe.losses:
+        if term.channels == "sum" and term.name not in ("l1", "mse"):
+            raise CardError(
+                f"{file}: the loss {term.label} has no channels to add up: only l1, mse"
+            )
+    if not 0 < recipe.scale[0] <= recipe.scale[1] <= 8:
+        raise CardError(f"{file}: scale of the recipe is two factors, the smaller one first")
+    if recipe.stride < 0:
+        raise CardError(f"{file}: stride of the recipe is a number of pixels, or 0")
     if recipe.schedule == "steps" and not recipe.drops:
         raise CardError(f'{file}: the schedule "steps" needs drops')
     if any(not 0 < share < 1 for share in recipe.drops):
@@ -170,6 +187,33 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
                 f'{file}: chosen names "{key}", which is no key of a recipe',
                 hint=did_you_mean(key, known),
             )
+    for name, there in recipe.on.items():
+        _check_recipe(_recipe_on(recipe, name, there, file), file)
+
+
+def _recipe_on(recipe: Recipe, name: str, there: Mapping[str, object], file: Path) -> Recipe:
+    """Return a recipe with what differs on one data set: plain values, of the kind they have."""
+    if not isinstance(there, Mapping):
+        raise CardError(f"{file}: {name} of the recipe's `on` must be a table")
+    numbers = {
+        field.name: getattr(recipe, field.name)
+        for field in dataclasses.fields(Recipe)
+        if isinstance(getattr(recipe, field.name), int | float)
+    }
+    for key, value in there.items():
+        if key not in numbers:
+            raise CardError(
+                f"{file}: {name} of the recipe's `on` has {value_text(key)}, which is no number or "
+                "switch of a recipe",
+                hint=did_you_mean(key, numbers),
+            )
+        if isinstance(value, bool) != isinstance(numbers[key], bool) or not isinstance(
+            value, int | float if isinstance(numbers[key], float) else int
+        ):
+            raise CardError(
+                f"{file}: {key} on {name} is {value_text(value)}, another kind of value"
+            )
+    return dataclasses.replace(recipe, **there, on={})  # type: ignore[arg-type]
 
 
 def _check_numbers(record: BaselineCard | DatasetCard | WeightsCard, file: Path) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+LAYERS = ("streak_mask", "drop_mask", "streaks")
+"""What a data set may hold beside its pairs, a gray picture for each rainy one: where and how
+strong streaks are, the same of drops, and the streaks themselves on black. `Layout` says where."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,23 +28,28 @@ class LossTerm:
         on: What the network returns under this name: ``image``; ``stages``, the sum over the image
             of every stage, the last one included; the name of one of its maps, as ``attention``;
             or ``NAME_*``, the sum over its maps ``NAME_1``, ``NAME_2``, ...
-        target: What it is held against. ``joint_mask`` marks all rain, whatever its kind; ``one``
-            is 1 everywhere, as the sum of two attention maps may have to be (DAiAM, Eq. 2).
+        target: What it is held against: the clean image, one of `LAYERS`, ``joint_mask``, which
+            marks all rain, whatever its kind, or ``one``, which is 1 everywhere, as the sum of two
+            attention maps may have to be (DAiAM, Eq. 2).
         weight: Its factor in the sum.
         mask: Whether a mask is taken as it is, in [0, 1] after the rain's intensity (DAiAM,
             Sec. 3.2), or as zeros and ones (SPANet, Eq. 7).
         threshold: A binary mask is one where any channel of the difference between rainy and clean
             exceeds this, white being 1; for streak and drop masks, where the mask exceeds it.
+        channels: Whether the loss of an image is the mean over its channels or their sum. The mean
+            makes a map of one channel as heavy as an image of three; in a sum over positions, as
+            DAiAM prints it (Eqs. 5, 9), an image weighs three times as much.
         window: Whether SSIM takes zeros beyond the picture's border, as the published training
             code of PReNet, SPANet and SIAN does, or only windows that lie within the picture.
     """
 
     name: Literal["l1", "mse", "neg_ssim", "one_minus_ssim"]
     on: str = "image"
-    target: Literal["clean", "streak_mask", "drop_mask", "joint_mask", "one"] = "clean"
+    target: Literal["clean", "streak_mask", "drop_mask", "streaks", "joint_mask", "one"] = "clean"
     weight: float = 1.0
     mask: Literal["soft", "binary"] = "soft"
     threshold: float = 0.0
+    channels: Literal["mean", "sum"] = "mean"
     window: Literal["padded", "valid"] = "padded"
 
     @property
@@ -55,3 +65,20 @@ class LossTerm:
         if self.target == "one":
             return f"{self.name} {self.on} (one)"
         return f"{self.name} {self.on} ({self.mask} {self.target})"
+
+
+def layers_of(terms: Iterable[LossTerm]) -> tuple[str, ...]:
+    """Return which gray pictures an objective needs beside the pair, each once.
+
+    A binary joint mask is made from the pair itself.
+
+    Example:
+        >>> layers_of([LossTerm(name="l1"), LossTerm(name="l1", on="a", target="streak_mask")])
+        ('streak_mask',)
+    """
+    needed = [
+        term.target
+        for term in terms
+        if term.target in LAYERS or (term.target == "joint_mask" and term.mask == "soft")
+    ]
+    return tuple(dict.fromkeys(needed))

@@ -28,7 +28,7 @@ from rainbench.train.checkpoints import LAST, Progress, read_progress
 from rainbench.train.job import Job, TrainOptions
 from rainbench.train.loop import train
 from rainbench.train.recipes import resolve_recipe
-from rainbench.train.sources import TrainingPairs
+from rainbench.train.scenes import TrainingPairs
 from rainbench.train.split import Split, split_source
 from rainbench.train.validation import Validation, load_validation
 

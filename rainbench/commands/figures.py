@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from rainbench.run.plan import PlannedCell
 
 
+KINDS = ("distribution", "cost", "strip", "errors", "differences", "maps", "stages")
+USUAL = KINDS[:4]
+
+
 @click.command(
     "figures",
     epilog="""\b
@@ -35,7 +40,10 @@ Examples:
   rainbench figures runs/full
   rainbench figures runs/full -d rain100l --image 5 --data DIR --weights DIR
   rainbench figures runs/full -d rain100l -b 'prenet*' -b sian --image 5 --crop 100,60,80 \\
-      --data DIR --weights DIR --out paper/figures""",
+      --data DIR --weights DIR --out paper/figures
+  rainbench figures runs/full -d rain100l -b sian --kind stages --kind maps --data DIR --weights DIR
+  rainbench figures --video rain.mp4 --pixel 120,80 --out paper/figures
+  rainbench figures --attention-parameters --out paper/figures""",
 )
 @click.argument("run", type=PLACE, default=Path("runs/latest"))
 @click.option("-d", "--dataset", "datasets", multiple=True, metavar="NAME", help="Only this one.")
@@ -56,6 +64,24 @@ Examples:
     metavar="X,Y,SIDE",
     help="What to enlarge, at most two. [default: where the entries differ most]",
 )
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help=f"Only these; may be repeated. [default: {', '.join(USUAL)}]",
+)
+@click.option(
+    "--video",
+    type=PLACE,
+    help="Draw how the clean frame of this video comes about instead: the votes (SPANet, Fig. 3c).",
+)
+@click.option("--pixel", metavar="X,Y", help="And the luma of this pixel over time (Fig. 2b).")
+@click.option(
+    "--attention-parameters",
+    is_flag=True,
+    help="Draw the parameters of two kinds of attention instead (NASNet, Fig. 5).",
+)
 @click.option("--out", type=PLACE, help="Where to. [default: figures in the run]")
 @data_option
 @weights_option
@@ -67,6 +93,10 @@ def command(
     baselines: tuple[str, ...],
     images: tuple[str, ...],
     crops: tuple[str, ...],
+    kinds: tuple[str, ...],
+    video: Path | None,
+    pixel: str | None,
+    attention_parameters: bool,
     out: Path | None,
     data_roots: tuple[Path, ...],
     weight_roots: tuple[Path, ...],
@@ -76,11 +106,21 @@ def command(
 
     How PSNR spreads over the images; PSNR over parameters, operations and time; and, when the data
     set and the weights are there, an image restored by every entry trained for it with zoomed
-    crops, and its error maps. The same run gives the same bytes.
+    crops, and its error maps. On demand: what each entry took away from the rainy image
+    (differences), its attention (maps), and the image after each of its stages (stages). The same
+    run gives the same bytes.
     """
+    if pixel is not None and video is None:
+        raise RainbenchError("--pixel needs --video", hint="For example: --video rain.mp4.")
+    if video is not None or attention_parameters:
+        from rainbench.commands.figures_alone import draw_attention, draw_video
+
+        out = Path("figures") if out is None else out
+        drawn = draw_video(video, pixel) if video is not None else draw_attention()
+        _save(drawn, out)
+        return
     from rainbench.report.figures.inputs import costs_of, scores_of
     from rainbench.report.figures.plots import draw_costs, draw_distributions
-    from rainbench.report.figures.style import save_figure
     from rainbench.report.rows import build_rows
     from rainbench.run.cost import COST_SIDE
     from rainbench.run.results import RunResults
@@ -101,28 +141,37 @@ def command(
     if not rows:
         raise RainbenchError(f"{run}: nothing to draw", hint="See `rainbench report`.")
     out = run / "figures" if out is None else out
+    wanted = set(kinds or USUAL)
     for dataset, group in groupby(rows, key=lambda row: row.dataset):
         members = list(group)
         card = registry.datasets[dataset]
         metric = "SSIM" if members[0].psnr is None else "PSNR in dB"
         title = f"{card.title}, {count_of(members[0].images, 'image')}, protocol {card.protocol}"
-        figures = {
-            "distribution": draw_distributions(scores_of(run, members), metric, title),
-        }
-        costs, machine = costs_of(run, members, COST_SIDE)
+        figures = {}
+        if "distribution" in wanted:
+            scores = scores_of(run, members)
+            figures["distribution"] = draw_distributions(scores, metric, title)
+        costs, machine = costs_of(run, members, COST_SIDE) if "cost" in wanted else ([], "")
         if any(cost.parameters for cost in costs):
             figures["cost"] = draw_costs(costs, COST_SIDE, machine, title)
             if not machine:
                 say(f"{dataset}: times left out, they are not of one machine")
-        cells = _cells(registry, dataset, members, data_roots, weight_roots)
+        pictures = wanted - {"distribution", "cost"}
+        cells = _cells(registry, dataset, members, data_roots, weight_roots) if pictures else []
         for number, image in enumerate(images or [""]) if cells else ():
-            drawn = _draw_pictures(run, cells, members, image, boxes, title)
+            drawn = _draw_pictures(run, cells, members, image, boxes, title, pictures)
             figures |= {f"{kind}{number or ''}": figure for kind, figure in drawn.items()}
-        if not cells:
+        if pictures and not cells:
             say(f"{dataset}: no pictures; give data set and weights with --data and --weights")
-        for kind, figure in figures.items():
-            for file in save_figure(figure, out / f"{dataset}-{kind}"):
-                show(str(file))
+        _save({f"{dataset}-{kind}": figure for kind, figure in figures.items()}, out)
+
+
+def _save(figures: Mapping[str, Figure], out: Path) -> None:
+    from rainbench.report.figures.style import save_figure
+
+    for name, figure in figures.items():
+        for file in save_figure(figure, out / name):
+            show(str(file))
 
 
 def _box(text: str) -> Box:
@@ -168,22 +217,37 @@ def _draw_pictures(
     image: str,
     boxes: list[Box],
     title: str,
+    wanted: set[str],
 ) -> dict[str, Figure]:
-    from rainbench.report.figures.draw import draw_error_maps, draw_strip
-    from rainbench.report.figures.inputs import choose_boxes, make_panels, typical_image
+    from rainbench.report.figures.draw import Panel, draw_error_maps, draw_maps, draw_strip
+    from rainbench.report.figures.inputs import Scene, choose_boxes, typical_image
     from rainbench.run.options import resolve_options
 
     image = image or typical_image(run, rows, rows[0].protocol)
-    with progress("pictures", len(cells)) as advance:
-        panels, clean = make_panels(run, cells, image, resolve_options(), advance=advance)
-    height, width = clean.shape[:2]
+    scene = Scene(run, cells, image, resolve_options())
+    height, width = scene.clean.shape[:2]
     for box in boxes:
         if box.left + box.side > width or box.top + box.side > height:
             raise RainbenchError(
                 f"--crop {box.left},{box.top},{box.side}: image {image} is {width}x{height}"
             )
+    figures = {}
     title = f"{title}, image {image}: PSNR in dB / SSIM"
-    return {
-        "strip": draw_strip(panels, clean, boxes or choose_boxes(panels[1:], clean), title),
-        "errors": draw_error_maps(panels, clean, title),
-    }
+    if wanted & {"strip", "errors", "differences"}:
+        with progress("pictures", len(cells)) as advance:
+            panels = scene.panels(advance=advance)
+        if "strip" in wanted:
+            chosen = boxes or choose_boxes(panels[1:], scene.clean)
+            figures["strip"] = draw_strip(panels, scene.clean, chosen, title)
+        if "errors" in wanted:
+            figures["errors"] = draw_error_maps(panels, scene.clean, title)
+        if "differences" in wanted:
+            figures["differences"] = draw_error_maps(panels, scene.rainy, title, "change")
+    for cell in cells:
+        name = cell.entry.name
+        if "maps" in wanted and (maps := scene.maps(name)):
+            rainy = Panel("rainy", scene.rainy)
+            figures[f"maps-{name}"] = draw_maps(rainy, maps, f"{name}, image {image}: maps")
+        if "stages" in wanted and (stages := scene.stages(name)):
+            figures[f"stages-{name}"] = draw_strip(stages, scene.clean, boxes, f"{name}, {title}")
+    return figures

@@ -131,8 +131,8 @@ def _show_paper_table(
     registry: Registry,
     run: Path | None,
 ) -> None:
-    from rainbench.report.paper_tables import paper_table
-    from rainbench.report.table_layouts import tables_of
+    from rainbench.report.papers.layouts import tables_of
+    from rainbench.report.papers.scored import paper_table
     from rainbench.report.writers import write_grid
 
     if table is None:

@@ -206,7 +206,9 @@ def command(
         "schedule": schedule, "clip": clip,
     }  # fmt: skip
     changes = {name: value for name, value in given.items() if value is not None}
-    recipe = resolve_recipe(card, changes, short=short, by_time=seconds is not None)
+    recipe = resolve_recipe(
+        card, changes, short=short, by_time=seconds is not None, dataset=dataset
+    )
     options = make_options(
         seconds=seconds or 0.0, seed=seed, device=device, precision=precision, threads=threads,
         workers=workers, compiled=compiled, channels_last=channels_last, fused=fused,

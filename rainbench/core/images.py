@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rainbench.core.containers import check_container, too_deep
 from rainbench.core.errors import ImageError
 from rainbench.core.files import read_regular_file, write_atomically
-from rainbench.core.orientation import find_orientation, turned, without_orientation
+from rainbench.core.orientation import LYING, find_orientation, turned, without_orientation
 
 _LOG = logging.getLogger(__name__)
 
@@ -191,6 +191,30 @@ def read_gray(path: Path) -> NDArray[np.uint16]:
         decoded = decoded[..., 0]
     gray: NDArray[np.uint16] = decoded.astype(np.uint16)
     return gray if decoded.dtype == np.uint16 else gray * np.uint16(257)
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image file, upright, without decoding it.
+
+    Raises:
+        ImageError: The file cannot be read, or has no head of an image.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "wide.png"
+        >>> write_png(file, np.zeros((2, 5), np.uint8))
+        >>> read_size(file)
+        (5, 2)
+    """
+    from PIL import Image as Pillow
+
+    data = read_image_bytes(path)
+    try:
+        with Pillow.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+    except (OSError, ValueError, SyntaxError, TypeError):  # what its parsers raise
+        raise ImageError(path, "is not an image whose size can be told") from None
+    return (height, width) if find_orientation(data) >= LYING else (width, height)
 
 
 def write_png(path: Path, image: Image) -> None:

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 AS_STORED = 1
 """The flag of a picture that is shown as it was stored, and of one without a flag."""
 
+LYING = 5
+"""The first of the flags that exchange width and height."""
+
 _TAG = 0x0112
 _KINDS = {1: "B", 3: "H", 4: "I"}
 """Numbers of a TIFF's types that hold whole numbers, as `struct` calls them."""

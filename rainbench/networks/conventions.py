@@ -49,8 +49,12 @@ class Conventions:
         found = as_restoration(network(self._turned(rainy) * self.white))
         if not self.bgr and self.white == 1:
             return found
-        stages = tuple(self._turned(stage) / self.white for stage in found.stages)
-        return Restoration(self._turned(found.image) / self.white, stages, found.maps)
+        stages = tuple(self.of_output(stage) for stage in found.stages)
+        return Restoration(self.of_output(found.image), stages, found.maps)
+
+    def of_output(self, image: Tensor) -> Tensor:
+        """Return an image that the network put out as RGB in [0, 1]."""
+        return self._turned(image) / self.white
 
     def _turned(self, image: Tensor) -> Tensor:
         return image.flip(1) if self.bgr else image

@@ -56,7 +56,15 @@ from torch import Tensor, nn
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.daiam_parts import Activation, DifferentialModule, check_choice
-from rainbench.networks.daiam_stage import Attention, Design, Kind, Light, Output, Stage
+from rainbench.networks.daiam_stage import (
+    Attention,
+    Design,
+    GlobalSees,
+    Kind,
+    Light,
+    Output,
+    Stage,
+)
 from rainbench.networks.published import unchanged
 
 Link = Literal["differential", "direct"]
@@ -93,6 +101,9 @@ class DAiAM(nn.Module):
         own_outputs: Whether each branch makes a result with a global decoder of its own and the
             last decoder sees these, ``[I_streak, I_drop, I]``. By default it sees the images of
             all decoders, as the losses (Eqs. 12, 13) have no term for a branch's own result.
+        global_sees: What the global decoder sees beside the image: the images of the other
+            decoders, as the sentence before Eq. 8 has it, or the attended features F+ and F-, as
+            Eq. 8 reads.
         feed: What a stage sees after the differential module: the fused image with the last
             result beside it ("fed ... with deraining images"), or the fused image alone.
         shared_stages: Whether all stages have the same weights. The text has a "similar
@@ -128,6 +139,7 @@ class DAiAM(nn.Module):
         output: Output = "direct",
         zero_decoders: int = 1,
         own_outputs: bool = False,
+        global_sees: GlobalSees = "images",
         feed: Feed = "both",
         shared_stages: bool = False,
         swap: bool = False,
@@ -163,6 +175,7 @@ class DAiAM(nn.Module):
             output=output,
             zero_decoders=zero_decoders,
             own_outputs=own_outputs,
+            global_sees=global_sees,
         )
         self.number_of_stages = stages
         self.sees_both = sees_both

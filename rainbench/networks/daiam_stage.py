@@ -15,6 +15,7 @@ Attention = Literal["zero", "odd", "dual"]
 Kind = Literal["streak", "drop", "joint"]
 Light = Literal["complement", "head"]
 Output = Literal["direct", "residual"]
+GlobalSees = Literal["images", "features"]
 
 _GLOBAL_BLOCKS = 2
 """Residual blocks of a global decoder (Table 3)."""
@@ -35,12 +36,14 @@ class Design:
     output: Output = "direct"
     zero_decoders: int = 1
     own_outputs: bool = False
+    global_sees: GlobalSees = "images"
 
     def __post_init__(self) -> None:
         check_choice("attention", self.attention, Attention)
         check_choice("activation", self.activation, Activation)
         check_choice("light", self.light, Light)
         check_choice("output", self.output, Output)
+        check_choice("global_sees", self.global_sees, GlobalSees)
         if self.width < 2 or self.width % 2:
             raise ValueError(f"width is even, as the encoder has half of it, not {self.width}")
         if min(self.encoder_steps, self.decoder_steps) < 1 or self.blocks < 0:
@@ -62,6 +65,11 @@ class Design:
     def heads(self) -> int:
         """Convolutions of a branch that make an attention map."""
         return {"zero": 0, "odd": 1, "dual": 2 if self.light == "head" else 1}[self.attention]
+
+    @property
+    def handed_on(self) -> int:
+        """Channels that a branch hands to a global decoder."""
+        return self.decoders * (3 if self.global_sees == "images" else self.features)
 
     def decoder(self, inputs: int) -> Decoder:
         """Return a D_heavy or D_light for this number of input channels (Table 2)."""
@@ -115,7 +123,7 @@ class Branch(nn.Module):
             design.decoder(features + inputs) for _ in range(design.decoders)
         )
         if design.own_outputs:
-            self.global_decoder = design.global_decoder(3 * design.decoders + inputs)
+            self.global_decoder = design.global_decoder(design.handed_on + inputs)
 
     def forward(self, seen: Tensor, start: Tensor) -> tuple[list[Tensor], dict[str, Tensor]]:
         """Look for the branch's kind of rain and restore the image.
@@ -125,7 +133,7 @@ class Branch(nn.Module):
             start: The image that the stage starts from, ``(N, 3, H, W)``.
 
         Returns:
-            What the stage's global decoder sees of it, ``(N, 3, H, W)`` each, and all maps.
+            What the stage's global decoder sees of it, and all maps.
         """
         features = self.encoder(seen)
         maps = self._attention(features)
@@ -137,11 +145,12 @@ class Branch(nn.Module):
         ]
         names = ("heavy", "light") if attentions else ("first", "second")
         maps |= dict(zip(names, images, strict=False))
+        handed_on = images if self.design.global_sees == "images" else attended
         if self.design.own_outputs:
-            own = self.design.restored(self.global_decoder, [*images, seen], start)
-            images = [own]
+            own = self.design.restored(self.global_decoder, [*handed_on, seen], start)
+            handed_on = [own]
             maps["output"] = own
-        return images, {f"{name}_{self.kind}": value for name, value in maps.items()}
+        return handed_on, {f"{name}_{self.kind}": value for name, value in maps.items()}
 
     def _attention(self, features: Tensor) -> dict[str, Tensor]:
         """Return the attention maps (Eqs. 1, 2)."""
@@ -172,15 +181,15 @@ class Stage(nn.Module):
         super().__init__()
         self.design = design
         self.branches = nn.ModuleList(Branch(kind, inputs, design) for kind in branches)
-        images = len(branches) * (1 if design.own_outputs else design.decoders)
-        self.global_decoder = design.global_decoder(3 * images + inputs)
+        each = 3 if design.own_outputs else design.handed_on
+        self.global_decoder = design.global_decoder(len(branches) * each + inputs)
 
     def forward(self, seen: Tensor, start: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Restore; the arguments are those of `Branch`. Returns the image and all maps."""
-        images: list[Tensor] = []
+        handed_on: list[Tensor] = []
         maps: dict[str, Tensor] = {}
         for branch in self.branches:
             of_branch, named = branch(seen, start)
-            images += of_branch
+            handed_on += of_branch
             maps |= named
-        return self.design.restored(self.global_decoder, [*images, seen], start), maps
+        return self.design.restored(self.global_decoder, [*handed_on, seen], start), maps

@@ -167,16 +167,17 @@ class Block(nn.Module):
 class NeuronAttention(nn.Module):
     """Neuron attention (Eqs. 4 and 5): a map of the input's shape, each value in (0, 1).
 
-    Depthwise 3x3, ReLU, pointwise 1x1, sigmoid: 4,800 parameters for 64 channels.
+    Depthwise 3x3, ReLU, pointwise 1x1, sigmoid: 4,800 parameters for 64 channels. The paper's
+    Figure 5 has other kernels, too.
 
     Example:
         >>> NeuronAttention(8)(torch.zeros(1, 8, 5, 7)).shape
         torch.Size([1, 8, 5, 7])
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, *, kernel: int = 3) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.depthwise = nn.Conv2d(width, width, kernel, padding=kernel // 2, groups=width)
         self.pointwise = nn.Conv2d(width, width, 1)
 
     def forward(self, features: Tensor) -> Tensor:

@@ -62,12 +62,14 @@ class SIAN(nn.Module):
         blur: How the layers of the scale space are made, see `scale_space.Blur`.
         kernels: How far its kernels reach, see `scale_space.Kernels`.
         mask_relu: Whether a ReLU stands before the sigmoid of the masks, as the paper has it.
+        updates: Convolutions between the attention and the recurrent layer: one, as published, or
+            the two of Section III-D.
         merge: How the scales come together: "nested", scale by scale, as published; "joint", all
             three before one convolution, as in Eq. 4.
         dead: Whether the two convolutions exist that the published code has and never calls.
 
     Raises:
-        ValueError: `blur`, `kernels` or `merge` is unknown, or there are no stages.
+        ValueError: `blur`, `kernels`, `merge` or `updates` is unknown, or there are no stages.
 
     Example:
         >>> restoration = SIAN(stages=2)(torch.rand(1, 3, 17, 23))
@@ -85,6 +87,7 @@ class SIAN(nn.Module):
         blur: Blur = "incremental",
         kernels: Kernels = "3x3",
         mask_relu: bool = False,
+        updates: int = 1,
         merge: Merge = "nested",
         dead: bool = True,
     ) -> None:
@@ -93,11 +96,19 @@ class SIAN(nn.Module):
             raise ValueError(f"merge is {merge!r}, neither nested nor joint")
         if stages < 1:
             raise ValueError(f"SIAN needs at least one stage, not {stages}")
+        if updates not in (1, 2):
+            raise ValueError(f"updates is 1 or 2, not {updates}")
         self.stages = stages
         self.embed = conv3(6, width)
         self.scale_space = ScaleSpace(blur=blur, kernels=kernels) if attention else None
         self.scales = nn.ModuleList(
-            Scale(width, attention=attention, recurrent=recurrent, mask_relu=mask_relu)
+            Scale(
+                width,
+                attention=attention,
+                recurrent=recurrent,
+                mask_relu=mask_relu,
+                updates=updates,
+            )
             for _ in _SCALES
         )
         nested = merge == "nested"
@@ -180,6 +191,7 @@ class Scale(nn.Module):
         attention: Whether there is a mask.
         recurrent: Whether there is a recurrent layer.
         mask_relu: Whether the mask is rectified before its sigmoid.
+        updates: Convolutions before the recurrent layer, 1 or 2.
 
     Example:
         >>> features, differences = torch.zeros(1, 8, 4, 4), torch.zeros(1, 40, 4, 4)
@@ -195,12 +207,14 @@ class Scale(nn.Module):
         attention: bool = True,
         recurrent: bool = True,
         mask_relu: bool = False,
+        updates: int = 1,
     ) -> None:
         super().__init__()
         self.mask_relu = mask_relu
         self.features = conv3(width, width)
         self.mask = conv3((LAYERS - 1) * width, width) if attention else None
         self.fuse = ConvReLU(width, width)
+        self.fuse_again = ConvReLU(width, width) if updates > 1 else nn.Identity()
         self.lstm = ConvLSTM(width, width) if recurrent else None
 
     def forward(
@@ -222,7 +236,7 @@ class Scale(nn.Module):
             logits = self.mask(differences)
             mask = torch.sigmoid(F.relu_(logits) if self.mask_relu else logits)
             features = torch.addcmul(features, features, mask)
-        output = self.fuse(features)
+        output = self.fuse_again(self.fuse(features))
         if self.lstm is not None:
             state = self.lstm(output, state)
             output = state.hidden

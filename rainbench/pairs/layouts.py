@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.catalog.folders import content_root
 from rainbench.catalog.patterns import Fields, Pattern, folded, parse_pattern
+from rainbench.catalog.terms import LAYERS
 from rainbench.core.errors import PairError
 from rainbench.core.images import IMAGE_SUFFIXES
 from rainbench.core.packed.kinds import archive_stem
@@ -48,12 +50,15 @@ class Pair:
         rainy: The rainy image.
         clean: The clean image.
         clip: Of the frame of a clip the clip's name, with which the id begins; empty for an image.
+        layers: The gray pictures that belong to the rainy one, by their names in `LAYERS`, as far
+            as the copy holds them.
     """
 
     id: str
     rainy: Source
     clean: Source
     clip: str = ""
+    layers: Mapping[str, Path] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,14 +247,41 @@ def _match_two(layout: Layout, files: Files, *, clips: bool) -> Match:
         )
     else:
         names = _ids([(reading, path) for reading, path, _ in found])
+        layers = [_LayerFiles(kind, layout, files) for kind in LAYERS if getattr(layout, kind)]
         pairs = tuple(
-            Pair(name, Source(path), Source(partner))
-            for name, (_, path, partner) in zip(names, found, strict=True)
+            Pair(name, Source(path), Source(partner), layers=_belonging(layers, reading))
+            for name, (reading, path, partner) in zip(names, found, strict=True)
         )
     unused = tuple(str(m.paths[0]) for m in clean.members if m.paths[0] not in used)
     members = {path for member in rainy.members for path in member.paths} | clean_paths
     aside = [path for path in (*rainy.aside, *clean.aside) if path not in members]
     return Match(layout, pairs, tuple(problems), unused, tuple(dict.fromkeys(aside)))
+
+
+class _LayerFiles:
+    """The files of one kind of gray picture, by the values of their fields."""
+
+    def __init__(self, kind: str, layout: Layout, files: Files) -> None:
+        found = _find(getattr(layout, kind), files)
+        self.kind = kind
+        self._fields = {field.name for field in found.pattern.fields}
+        self._by_values = {
+            tuple(sorted(reading)): member.paths[0]
+            for member in found.members
+            for reading in member.readings
+            if len(member.paths) == 1
+        }
+
+    def of(self, reading: Fields) -> Path | None:
+        """Return the file that belongs to a rainy file of these values."""
+        return self._by_values.get(
+            tuple(sorted(part for part in reading if part[0] in self._fields))
+        )
+
+
+def _belonging(layers: list[_LayerFiles], reading: Fields) -> Mapping[str, Path]:
+    found = {files.kind: files.of(reading) for files in layers}
+    return {kind: path for kind, path in found.items() if path is not None}
 
 
 @dataclass(frozen=True, slots=True)

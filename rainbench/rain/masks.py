@@ -2,9 +2,8 @@
 
 "We calculate the difference of images between the rainy and non-rainy versions and then normalize
 to the range between 0 and 1." The paper does not say how channels are reduced and over what the
-difference is normalised: here it is the mean over the channels, over the image. Masks of pictures
-are worked out in whole numbers, the same bytes on every machine; `rainbench.train.losses.soft_mask`
-is the same in floating point, for batches on any device.
+difference is normalised: here it is the mean over the channels, over the image. Masks are worked
+out in whole numbers, the same bytes on every machine.
 """
 
 from __future__ import annotations

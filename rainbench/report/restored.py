@@ -75,9 +75,7 @@ class Restorer:
         file, maps_file = record.with_suffix(".png"), record.with_suffix(".npz")
         if kept := read_record(record, key):
             return read_image(file), _read_maps(maps_file) if maps_file.name in kept.files else {}
-        if self._predictor is None:
-            self._predictor = Predictor(self._cell.entry, self._cell.weights, self._options)
-        restored, found = self._predictor.with_maps(rainy)
+        restored, found = self._loaded().with_maps(rainy)
         self._check(pair, restored, clean)
         image = quantise(restored, "round")
         maps = {name: map_.astype(np.float16) for name, map_ in list(found.items())[:MOST_MAPS]}
@@ -90,6 +88,20 @@ class Restorer:
         except OSError as error:
             raise StoreError(f"{self._folder}: cannot be written: {error.strerror}") from None
         return image, maps
+
+    def stages(self, rainy: Image) -> list[Image]:
+        """Return what each stage of the network makes of an image; none where it has but one.
+
+        Raises:
+            RainbenchError: It cannot be restored.
+        """
+        images = self._loaded().stages(rainy)
+        return [quantise(image, "round") for image in images] if len(images) > 1 else []
+
+    def _loaded(self) -> Predictor:
+        if self._predictor is None:
+            self._predictor = Predictor(self._cell.entry, self._cell.weights, self._options)
+        return self._predictor
 
     def _check(self, pair: Pair, restored: NDArray[np.float32], clean: Image) -> None:
         from rainbench.metrics import score_all

@@ -200,6 +200,31 @@ class Predictor:
             if map_.shape == (height, width)
         }
 
+    def stages(self, rainy: Image) -> list[NDArray[np.float32]]:
+        """Return the restored image after each stage of the network, the last one included.
+
+        Returns:
+            ``(H, W, 3)`` float32 RGB each, not clamped; none of a network without stages, and none
+            where the image is restored in tiles.
+
+        Raises:
+            PredictionError: As for a call.
+        """
+        seen: list[tuple[Tensor, ...]] = []
+        hook = self.network.register_forward_hook(
+            lambda _network, _inputs, output: seen.append(getattr(output, "stages", ()))
+        )
+        try:
+            self(rainy)
+        finally:
+            hook.remove()
+        height, width = rainy.shape[:2]
+        if len(seen) != 1:
+            return []
+        conventions = Conventions.of(self.entry.baseline)
+        images = [conventions.of_output(stage)[0, :, :height, :width] for stage in seen[0]]
+        return [image.permute(1, 2, 0).float().cpu().numpy() for image in images]
+
     def _restore_images(self, rainy: NDArray[np.uint8] | FloatImage) -> FloatImage:
         """Restore ``(N, H, W, 3)`` in one pass."""
         height, width = rainy.shape[1:3]

@@ -18,8 +18,31 @@ _TITLES: dict[SynthesisKind, str] = {
     "joint": "streaks and drops",
 }
 
-LAYOUT = Layout(name="versions", rainy="rainy/{scene}_{version:d}.png", clean="clean/{scene}.png")
-"""Where the pairs of every such set lie."""
+
+def synth_layout(options: SynthOptions, name: str, version: str) -> Layout:
+    """Return where the pairs of a set lie, and the layers that belong to them.
+
+    Args:
+        options: What is made.
+        name: Of the layout.
+        version: The field that tells the rainy versions of a scene apart.
+
+    Example:
+        >>> layout = synth_layout(SynthOptions(), "versions", "version")
+        >>> layout.streak_mask, layout.drop_mask
+        ('streak_mask/{scene}_{version:d}.png', '')
+    """
+    each = f"{{scene}}_{{{version}:d}}.png"
+    scene = "{scene}.png" if options.levels else each  # what the versions of a scene share
+    streaks, drops = options.synthesis.has_streaks, options.synthesis.has_drops
+    return Layout(
+        name=name,
+        rainy=f"rainy/{each}",
+        clean="clean/{scene}.png",
+        streak_mask=f"streak_mask/{each}" if streaks else "",
+        drop_mask=f"drop_mask/{scene}" if drops else "",
+        streaks=f"streaks/{each}" if streaks else "",
+    )
 
 
 def synth_cards(options: SynthOptions) -> tuple[DatasetCard, DatasetCard]:
@@ -57,7 +80,7 @@ def _card(options: SynthOptions, split: SplitName) -> DatasetCard:
         split=split,
         count=0,
         protocol="prenet-y" if synthesis.has_streaks else "rgb",
-        layouts=(LAYOUT,),
+        layouts=(synth_layout(options, "versions", "version"),),
         licence="as the clean images; not stated to the builder",
         sources=(f"made by `rainbench synth {synthesis.kind}` from the images in metadata.csv",),
         citation="made with rainbench",

@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rainbench.catalog.cards import DatasetCard, Layout
+from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import PairError
 from rainbench.packaging.split import SplitName
 from rainbench.pairs.layouts import Match, find_copies, match_layouts
+from rainbench.synthesis.cards import synth_layout
 from rainbench.synthesis.options import SynthOptions
 from rainbench.synthesis.sources import SceneSource
 
@@ -140,13 +141,7 @@ def _card(
         split=split,
         count=0,
         protocol="raindrop-y",
-        layouts=(
-            Layout(
-                name="strengths",
-                rainy="rainy/{scene}_{strength:d}.png",
-                clean="clean/{scene}.png",
-            ),
-        ),
+        layouts=(synth_layout(options, "strengths", "strength"),),
         licence=(
             "as the clean images; not stated to the builder"
             if rendered

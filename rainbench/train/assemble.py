@@ -8,6 +8,7 @@ from typing import cast
 
 from rainbench.catalog.cards import BaselineCard, DatasetCard, Recipe
 from rainbench.catalog.registry import Registry
+from rainbench.catalog.terms import layers_of
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import device_kind, resolve_device, usable_cores
 from rainbench.metrics import PROTOCOLS
@@ -16,10 +17,11 @@ from rainbench.pairs.layouts import copies_of
 from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.train.engine import Precision
 from rainbench.train.job import Job, TrainOptions
+from rainbench.train.patches import strided
+from rainbench.train.scenes import TrainingPairs
 from rainbench.train.sources import (
     CleanFolder,
     PairFolder,
-    TrainingPairs,
     open_clean_folder,
     open_pairs,
 )
@@ -131,7 +133,9 @@ def make_job(
             f"{card.minimum_side}.",
         )
     construct(card, arguments)  # wrong arguments are told before any image is looked at
-    split = split_source(source, registry, roots, recipe.patch, options.seed)
+    layers = layers_of(recipe.losses)
+    _check_layers(source, layers, card)
+    split = split_source(source, registry, roots, recipe.patch, options.seed, layers)
     trained_on, akin = _purpose(source, registry)
     protocol = akin.protocol if akin else DEFAULT_PROTOCOL
     if not PROTOCOLS[protocol].has_psnr:  # the best weights are those of the highest PSNR
@@ -143,6 +147,7 @@ def make_job(
         options=options,
         source=source,
         indices=split.indices,
+        places=strided(source, split.indices, recipe.patch, recipe.stride) if recipe.stride else (),
         validation=load_validation(
             source,
             split.held,
@@ -154,6 +159,23 @@ def make_job(
         degradation=akin.degradation if akin else (),
         leak_check=split.leak_check,
     )
+
+
+def _check_layers(source: TrainingPairs, layers: Sequence[str], card: BaselineCard) -> None:
+    """Refuse a source of which no pair has what the losses need.
+
+    Raises:
+        RainbenchError: No pair has one of the layers.
+    """
+    lacking = {source.lacking(index, layers) for index in range(len(source))}
+    if lacking and "" not in lacking:
+        missing = " and a ".join(sorted(kind.replace("_", " ") for kind in lacking))
+        raise RainbenchError(
+            f"{card.name} is trained with a {missing}, which no pair of {source.label} has",
+            hint="Train on a set that was synthesised with masks (the layout on its card says "
+            "where they lie), on clean images with --clean, or choose a network whose attention "
+            "takes the joint mask, as dam.",
+        )
 
 
 def _purpose(

@@ -15,7 +15,7 @@ from rainbench.core.machine import device_kind
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.networks.construct import construct
 from rainbench.train.engine import Precision
-from rainbench.train.sources import TrainingPairs
+from rainbench.train.scenes import TrainingPairs
 from rainbench.train.validation import Validation
 
 
@@ -64,6 +64,7 @@ class Job:
         options: How it computes.
         source: The pairs.
         indices: Those of them that are trained on.
+        places: Where every patch lies, see `rainbench.train.patches.PatchSet`; none: anywhere.
         validation: What it is validated on.
         trained_on: What the weights' card says of the source.
         degradation: What it learns to remove, as on the cards of data sets.
@@ -77,6 +78,7 @@ class Job:
     source: TrainingPairs
     indices: tuple[int, ...]
     validation: Validation
+    places: tuple[tuple[int, int, int], ...] = ()
     trained_on: tuple[str, ...] = ()
     degradation: tuple[Degradation, ...] = ()
     leak_check: str = ""
@@ -101,7 +103,9 @@ class Job:
         parts = {
             "network": self.card.network,
             "arguments": dict(self.arguments),
-            "recipe": {**dataclasses.asdict(self.recipe), "notes": "", "chosen": []},
+            "recipe": dataclasses.asdict(
+                dataclasses.replace(self.recipe, on={}, notes="", chosen=())
+            ),
             "options": options,
             "data": self.source.label,
             "images": len(self.indices),

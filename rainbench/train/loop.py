@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rainbench.catalog.terms import layers_of
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.images import write_png
@@ -133,7 +134,15 @@ class _Loop:
         self.objective = objective(recipe.losses)
         self.batches: Iterator[Batch] = load_batches(
             PatchSet(
-                job.source, job.indices, recipe.patch, recipe.flip, recipe.rotate, options.seed
+                job.source,
+                job.indices,
+                recipe.patch,
+                recipe.flip,
+                recipe.rotate,
+                options.seed,
+                layers_of(recipe.losses),
+                recipe.scale,
+                job.places,
             ),
             batch=recipe.batch,
             first_step=self.progress.step,
@@ -239,18 +248,13 @@ class _Loop:
         return loss.item() if options.device == "cpu" else math.nan
 
     def _target(self, batch: Batch) -> LossTarget:
-        def unit(image: Tensor | None) -> Tensor | None:
-            if image is None:
-                return None
+        def unit(image: Tensor) -> Tensor:
             return image.to(self.engine.device, non_blocking=True).float() / 255
 
-        rainy, clean = unit(batch.rainy), unit(batch.clean)
-        assert rainy is not None and clean is not None
         return LossTarget(
-            rainy,
-            clean,
-            streak_mask=unit(batch.streak_mask),
-            drop_mask=unit(batch.drop_mask),
+            unit(batch.rainy),
+            unit(batch.clean),
+            {kind: unit(layer) for kind, layer in batch.layers.items()},
             dataset=self.job.source.label,
         )
 

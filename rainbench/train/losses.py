@@ -19,15 +19,15 @@ D-DAiAM   ``l1 stages`` in the place of ``l1 image``                     Eq. 15
 ========  =============================================================  ======================
 
 Every loss is a mean over batch, channels and pixels, where several papers print a sum: the mean
-does not change with the patch size. Losses are computed in single precision at least, whatever
-precision the network runs in.
+does not change with the patch size. Over the channels a term may say ``channels = "sum"``. Losses
+are computed in single precision at least, whatever precision the network runs in.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -39,7 +39,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.text import did_you_mean
 from rainbench.networks.base import Restoration
 
-__all__ = ["LossTarget", "LossTerm", "binary_mask", "objective", "soft_mask", "ssim"]
+__all__ = ["LossTarget", "LossTerm", "binary_mask", "objective", "ssim"]
 
 _WINDOW_SIDE = 11
 _WINDOW_SIGMA = 1.5
@@ -56,18 +56,14 @@ class LossTarget:
     Attributes:
         rainy: The network's input, ``(N, 3, H, W)`` in [0, 1].
         clean: What is behind the rain, the same shape.
-        streak_mask: Where and how strong streaks are, ``(N, 1, H, W)`` in [0, 1]; None if unknown.
-        drop_mask: The same of drops.
-        joint_mask: The same of all rain. None lets it be made from ``rainy`` and ``clean``, see
-            `soft_mask`: of a patch, it is normalised by the patch's own extremes.
+        layers: What else is known of it, ``(N, 1, H, W)`` in [0, 1]: those of
+            `rainbench.catalog.terms.LAYERS`, and ``joint_mask``, the soft mask of all rain.
         dataset: Where the batch comes from, for messages.
     """
 
     rainy: Tensor
     clean: Tensor
-    streak_mask: Tensor | None = None
-    drop_mask: Tensor | None = None
-    joint_mask: Tensor | None = None
+    layers: Mapping[str, Tensor] = field(default_factory=dict)
     dataset: str = ""
 
 
@@ -157,13 +153,9 @@ def _wanted(term: LossTerm, target: LossTarget) -> Tensor:
         return _at_least_single(target.clean)
     if term.target == "one":
         return torch.ones_like(_at_least_single(target.clean[:, :1]))
-    if term.target == "joint_mask":
-        if term.mask == "binary":
-            return binary_mask(target.rainy, target.clean, term.threshold)
-        if target.joint_mask is None:
-            return soft_mask(target.rainy, target.clean)
-        return _at_least_single(target.joint_mask)
-    known = target.streak_mask if term.target == "streak_mask" else target.drop_mask
+    if term.target == "joint_mask" and term.mask == "binary":
+        return binary_mask(target.rainy, target.clean, term.threshold)
+    known = target.layers.get(term.target)
     if known is None:
         raise RainbenchError(
             f"the loss {term.label} needs a {term.target.replace('_', ' ')}, which "
@@ -176,10 +168,11 @@ def _wanted(term: LossTerm, target: LossTarget) -> Tensor:
 
 
 def _loss(term: LossTerm, predicted: Tensor, wanted: Tensor) -> Tensor:
+    summands = predicted.shape[1] if term.channels == "sum" else 1
     if term.name == "l1":
-        return F.l1_loss(predicted, wanted)
+        return summands * F.l1_loss(predicted, wanted)
     if term.name == "mse":
-        return F.mse_loss(predicted, wanted)
+        return summands * F.mse_loss(predicted, wanted)
     similarity = ssim(predicted, wanted, term.window)
     return -similarity if term.name == "neg_ssim" else 1 - similarity
 
@@ -226,31 +219,6 @@ def ssim(predicted: Tensor, clean: Tensor, window: Literal["padded", "valid"] = 
     product, power = mean_predicted * mean_clean, mean_predicted.square() + mean_clean.square()
     similar = (2 * product + _C1) * (2 * (products - product) + _C2)
     return (similar / ((power + _C1) * (squares - power + _C2))).mean()
-
-
-def soft_mask(rainy: Tensor, clean: Tensor) -> Tensor:
-    """Return the soft rain mask of a batch: the difference, stretched to [0, 1] (DAiAM, Sec. 3.2).
-
-    The paper does not say how the channels are reduced and over what the difference is normalised:
-    here it is the mean over the channels, over each image of the batch.
-
-    Args:
-        rainy: ``(N, 3, H, W)``.
-        clean: The same shape.
-
-    Returns:
-        ``(N, 1, H, W)`` in [0, 1]; zero for an image whose difference is the same everywhere.
-
-    Example:
-        >>> clean = torch.zeros(1, 3, 1, 3)
-        >>> soft_mask(clean + torch.tensor([0.25, 0.5, 0.75]), clean).flatten().tolist()
-        [0.0, 0.5, 1.0]
-    """
-    difference = _at_least_single(rainy).sub(clean).abs().mean(1, keepdim=True)
-    lowest, highest = difference.aminmax(dim=2, keepdim=True)
-    lowest, highest = lowest.amin(3, keepdim=True), highest.amax(3, keepdim=True)
-    span = highest - lowest
-    return (difference - lowest) / torch.where(span > 0, span, 1)
 
 
 def binary_mask(rainy: Tensor, clean: Tensor, threshold: float = 0.0) -> Tensor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.random import philox, uniform
-from rainbench.train.sources import TrainingPairs, Window, shuffled
+from rainbench.train.scenes import TrainingPairs, Window, shuffled
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,15 +32,13 @@ class Patch(NamedTuple):
     Attributes:
         rainy: RGB.
         clean: RGB.
-        streak_mask: One channel, or None if the source does not know it.
-        drop_mask: One channel, or None if the source does not know it.
+        layers: The gray pictures that the losses need, of one channel.
         notes: What was wrong with images that were left out on the way, a sentence each.
     """
 
     rainy: Tensor
     clean: Tensor
-    streak_mask: Tensor | None
-    drop_mask: Tensor | None
+    layers: Mapping[str, Tensor]
     notes: tuple[str, ...]
 
 
@@ -48,8 +47,7 @@ class Batch(NamedTuple):
 
     rainy: Tensor
     clean: Tensor
-    streak_mask: Tensor | None
-    drop_mask: Tensor | None
+    layers: dict[str, Tensor]
     notes: tuple[str, ...]
 
 
@@ -66,6 +64,10 @@ class PatchSet(Dataset[Patch]):
         flip: Mirror at random, left to right.
         rotate: Turn at random by multiples of 90 degrees.
         seed: Of every random choice.
+        layers: The gray pictures that are wanted beside each pair.
+        scale: Least and largest factor by which a patch is enlarged at random.
+        places: The image, row and column of every patch, see `strided`; without any a patch of each
+            image lies anywhere. Where patches are mirrored each is taken both ways.
     """
 
     source: TrainingPairs
@@ -74,6 +76,9 @@ class PatchSet(Dataset[Patch]):
     flip: bool
     rotate: bool
     seed: int
+    layers: tuple[str, ...] = ()
+    scale: tuple[float, float] = (1.0, 1.0)
+    places: tuple[tuple[int, int, int], ...] = ()
 
     def __getitem__(self, number: int) -> Patch:
         """Return a patch.
@@ -83,10 +88,8 @@ class PatchSet(Dataset[Patch]):
         """
         notes: list[str] = []
         for attempt in range(TRIES):
-            turn, place = divmod(number + attempt, len(self.indices))
-            index = self.indices[_order(len(self.indices), self.seed, turn)[place]]
             try:
-                return self._patch(index, number, tuple(notes))
+                return self._patch(self._unit(number + attempt), number, tuple(notes))
             except RainbenchError as error:
                 notes.append(error.message)
         raise RainbenchError(
@@ -94,25 +97,77 @@ class PatchSet(Dataset[Patch]):
             hint="Check what --data or --clean names.",
         )
 
-    def _patch(self, index: int, number: int, notes: tuple[str, ...]) -> Patch:
+    def _unit(self, number: int) -> _Unit:
+        """Return what the n-th patch is a patch of: each is taken once before any again."""
+        ways = 2 if self.flip and self.places else 1
+        count = ways * (len(self.places) or len(self.indices))
+        turn, place = divmod(number, count)
+        chosen = _order(count, self.seed, turn)[place]
+        if not self.places:
+            return _Unit(self.indices[chosen])
+        index, top, left = self.places[chosen // ways]
+        return _Unit(index, (top, left), bool(chosen % ways))
+
+    def _patch(self, unit: _Unit, number: int, notes: tuple[str, ...]) -> Patch:
         generator = philox("patch", self.seed, number)
-        window = Window(self.side, uniform(generator, 0, 1), uniform(generator, 0, 1))
-        scene = self.source.scene(index, window, "patch", self.seed, number)
+        down, right = uniform(generator, 0, 1), uniform(generator, 0, 1)
+        zoom = uniform(generator, *self.scale) if self.scale != (1.0, 1.0) else 1.0
+        window = Window(self.side, down, right, zoom=zoom, at=unit.at)
+        key = ("patch", self.seed, number)
+        scene = self.source.scene(unit.image, window, *key, layers=self.layers)
         turns = int(uniform(generator, 0, 4)) if self.rotate else 0
         mirrored = self.flip and uniform(generator, 0, 1) < 0.5
-        turned = functools.partial(_turned, turns=turns, mirrored=mirrored)
-        streaks, drops = scene.streak_mask, scene.drop_mask
-        return Patch(
-            turned(scene.rainy),
-            turned(scene.clean),
-            None if streaks is None else turned(streaks),
-            None if drops is None else turned(drops),
-            notes,
+        turned = functools.partial(
+            _turned, side=self.side, turns=turns, mirrored=unit.mirrored if unit.at else mirrored
         )
+        layers = {kind: turned(layer) for kind, layer in scene.layers.items()}
+        return Patch(turned(scene.rainy), turned(scene.clean), layers, notes)
 
 
-def _turned(image: NDArray[np.uint8], *, turns: int, mirrored: bool) -> Tensor:
-    """Return ``(H, W)`` or ``(H, W, C)`` as ``(C, H, W)``, turned and mirrored."""
+class _Unit(NamedTuple):
+    """An image, where a patch of it lies if that is not drawn, and whether it is mirrored then."""
+
+    image: int
+    at: tuple[int, int] | None = None
+    mirrored: bool = False
+
+
+def strided(
+    source: TrainingPairs, indices: Sequence[int], side: int, stride: int
+) -> tuple[tuple[int, int, int], ...]:
+    """Return image, row and column of all patches that lie a stride apart.
+
+    Images whose size cannot be told, or that are smaller than a patch, have none.
+
+    Args:
+        source: The pairs.
+        indices: Those of them to train on.
+        side: Side of a patch in pixels.
+        stride: Pixels from one patch to the next, down and to the right.
+
+    Raises:
+        RainbenchError: There is no patch at all.
+    """
+    places: list[tuple[int, int, int]] = []
+    for index in indices:
+        try:
+            height, width = source.size(index)
+        except RainbenchError as error:
+            _LOG.warning("left out: %s", error.message)
+            continue
+        rows, columns = (range(0, length - side + 1, stride) for length in (height, width))
+        places += [(index, top, left) for top in rows for left in columns]
+    if not places:
+        raise RainbenchError(f"{source.label}: no image has a patch of {side}x{side}")
+    return tuple(places)
+
+
+def _turned(image: NDArray[np.uint8], *, side: int, turns: int, mirrored: bool) -> Tensor:
+    """Return ``(H, W)`` or ``(H, W, C)`` as ``(C, side, side)``, resized, turned and mirrored."""
+    if image.shape[0] != side:
+        shrinks = image.shape[0] > side
+        rule = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        image = cv2.resize(image, (side, side), interpolation=rule).astype(np.uint8, copy=False)
     image = np.rot90(image if image.ndim == 3 else image[..., None], turns)
     image = image[:, ::-1] if mirrored else image
     return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
@@ -186,12 +241,11 @@ def _can_share() -> bool:
 
 
 def _collate(patches: list[Patch]) -> Batch:
-    rainy, clean, streaks, drops, notes = zip(*patches, strict=True)
+    rainy, clean, layers, notes = zip(*patches, strict=True)
     return Batch(
         torch.stack(rainy),
         torch.stack(clean),
-        None if any(mask is None for mask in streaks) else torch.stack(streaks),
-        None if any(mask is None for mask in drops) else torch.stack(drops),
+        {kind: torch.stack([each[kind] for each in layers]) for kind in layers[0]},
         tuple(itertools.chain.from_iterable(notes)),
     )
 

@@ -26,6 +26,8 @@ SHORT: Mapping[str, object] = {
     "initial_std": 0.0,
     "flip": True,
     "rotate": False,
+    "scale": (1.0, 1.0),
+    "stride": 0,
 }
 """What ``--short`` puts in the place of a paper's values: ours, for minutes instead of days. The
 losses stay the paper's."""
@@ -44,7 +46,12 @@ _FIRST_SHARE = 0.01
 
 
 def resolve_recipe(
-    card: BaselineCard, changes: Mapping[str, object], *, short: bool, by_time: bool = False
+    card: BaselineCard,
+    changes: Mapping[str, object],
+    *,
+    short: bool,
+    by_time: bool = False,
+    dataset: str = "",
 ) -> Recipe:
     """Return a card's recipe with a call's changes.
 
@@ -54,6 +61,7 @@ def resolve_recipe(
         short: Take `SHORT` in the place of the paper's values.
         by_time: The length is given in time: a learning rate that would stay constant comes down
             along a cosine, since the training ends before it has converged.
+        dataset: The card's name of what is trained on: its recipe may differ, see `Recipe.on`.
 
     Raises:
         RainbenchError: The card has no recipe, or a value is out of range.
@@ -63,7 +71,8 @@ def resolve_recipe(
             f"{card.name} cannot be trained: its card {card.file} has no [recipe]",
             hint="Add one, as in baselines/prenet_r.toml, or train another baseline.",
         )
-    recipe = dataclasses.replace(card.recipe, **{**(SHORT if short else {}), **changes})  # type: ignore[arg-type]
+    there = card.recipe.on.get(dataset, {})
+    recipe = dataclasses.replace(card.recipe, **{**there, **(SHORT if short else {}), **changes})  # type: ignore[arg-type]
     for key in ("patch", "batch", "steps", "learning_rate"):
         value = getattr(recipe, key)
         if not (value > 0 and math.isfinite(value)):

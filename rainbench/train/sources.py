@@ -5,23 +5,23 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.core.errors import RainbenchError
-from rainbench.core.images import IMAGE_SUFFIXES, Image, read_image
-from rainbench.core.random import philox
+from rainbench.core.images import IMAGE_SUFFIXES, Image, read_gray, read_image, read_size
 from rainbench.core.text import count_of, natural_key
 from rainbench.pairs.layouts import Pair, match_layouts
 from rainbench.pairs.load import load_first_copy
 from rainbench.pairs.pictures import load_image, load_pair
-from rainbench.rain.transform import Synthesis
+from rainbench.rain.masks import as_levels, exact_soft_mask
+from rainbench.rain.transform import Synthesis, SyntheticPair
+from rainbench.train.scenes import Scene, Window
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,97 +33,17 @@ CACHED_PIXELS = 48_000_000
 """How many pixels of decoded clean images a process keeps: 144 MB, some 300 photographs of half a
 megapixel, for each of a few workers."""
 
-_STEP = 16
-"""Whole images that are cut to fit are so in multiples of this, which every network takes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """Which part of an image is wanted.
-
-    Attributes:
-        side: Side of the square, in pixels.
-        down: How far down the square lies, as a share of the room there is: 0 at the top, below 1.
-        right: How far to the right it lies, as the same kind of share: 0 at the left, below 1.
-        within: Take less where the image is smaller (in whole sixteens), instead of refusing it;
-            one that is smaller than 16x16 is refused all the same.
-    """
-
-    side: int
-    down: float = 0.5
-    right: float = 0.5
-    within: bool = False
-
-    def of(self, image: Image, name: str) -> tuple[slice, slice]:
-        """Return which rows and columns of an image it is; ``name`` is for the error.
-
-        Raises:
-            RainbenchError: The image is smaller than the square.
-
-        Example:
-            >>> Window(64, 0.0, 0.5).of(np.zeros((64, 164, 3), np.uint8), "a.png")
-            (slice(0, 64, None), slice(50, 114, None))
-        """
-        height, width = image.shape[:2]
-        least = min(_STEP, self.side) if self.within else self.side
-        if min(height, width) < least:
-            raise RainbenchError(
-                f"{name} is {width}x{height}, smaller than a patch of {least}x{least}"
-            )
-        sides = [min(self.side, length // _STEP * _STEP) for length in (height, width)]
-        sides = sides if self.within else [self.side, self.side]
-        top = int(self.down * (height - sides[0] + 1))
-        left = int(self.right * (width - sides[1] + 1))
-        return slice(top, top + sides[0]), slice(left, left + sides[1])
-
-
-class Scene(NamedTuple):
-    """A part of a pair of images, with the masks that are known of it.
-
-    Attributes:
-        rainy: ``(H, W, 3)`` uint8 RGB.
-        clean: The same shape.
-        streak_mask: Where and how strong streaks are, ``(H, W)`` uint8, 255 being 1; None if
-            unknown.
-        drop_mask: The same of drops.
-    """
-
-    rainy: Image
-    clean: Image
-    streak_mask: NDArray[np.uint8] | None = None
-    drop_mask: NDArray[np.uint8] | None = None
-
-
-class TrainingPairs(Protocol):
-    """Pairs by number."""
-
-    @property
-    def label(self) -> str:
-        """What the pairs are, for the record."""
-
-    def __len__(self) -> int:
-        """Return how many clean images there are."""
-
-    def name(self, index: int) -> str:
-        """Return what messages call a pair."""
-
-    def scene(self, index: int, window: Window, *key: str | int) -> Scene:
-        """Return a part of a pair; one that is synthesised gets its rain from the key.
-
-        Raises:
-            RainbenchError: An image cannot be read or is too small, or the sizes of the two differ.
-        """
-
-    def clean(self, index: int) -> Image:
-        """Return the clean image of a pair."""
+AROUND = (480, 720)
+"""Rows and columns around a patch that rain falls on where a loss needs a mask of it: masks are
+normalised over the image (DAiAM, Sec. 3.2), which in larger photographs is this part of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CleanFolder:
     """Clean images, rained upon as they are used: other rain each time.
 
-    The rain comes onto the part that is wanted, not onto the whole image, and has the size that it
-    has in images of so many rows as the synthesis says.
+    The rain comes onto the part that is wanted, or onto the image around it where a mask is wanted,
+    too, and has the size that it has in images of so many rows as the synthesis says.
 
     Attributes:
         folder: Holds the images, at any depth.
@@ -158,19 +78,54 @@ class CleanFolder:
         """Return an image."""
         return _decoded(self.files[index])
 
-    def scene(self, index: int, window: Window, *key: str | int) -> Scene:
+    def scene(
+        self, index: int, window: Window, *key: str | int, layers: Collection[str] = ()
+    ) -> Scene:
         """Return a part of an image with rain on it."""
         whole = self.clean(index)
-        clean = np.ascontiguousarray(whole[window.of(whole, self.name(index))])
+        part = window.of(whole, self.name(index))
+        around = _around(part, whole.shape) if layers else part
         name = self.files[index].relative_to(self.folder).as_posix()
-        pair = self.synthesis(clean, name, *key)
-        return Scene(pair.rainy, clean, _levels(pair.streak_mask), _levels(pair.drop_mask))
+        pair = self.synthesis(np.ascontiguousarray(whole[around]), name, *key)
+        rows, columns = (
+            slice(inner.start - outer.start, inner.stop - outer.start)
+            for inner, outer in zip(part, around, strict=True)
+        )
+        return Scene(
+            np.ascontiguousarray(pair.rainy[rows, columns]),
+            np.ascontiguousarray(pair.clean[rows, columns]),
+            {kind: _layer(pair, kind)[rows, columns] for kind in layers},
+        )
+
+    def lacking(self, index: int, layers: Collection[str]) -> str:  # noqa: ARG002 (all are made)
+        """Return nothing: every layer is made with the rain."""
+        return ""
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of an image as it is stored: rain falls downwards."""
+        width, height = read_size(self.files[index])
+        return height, width
 
 
-def _levels(mask: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Return a mask in 8 bits, a quarter of the memory to send to a device."""
-    levels: NDArray[np.uint8] = np.rint(mask * np.float32(255)).astype(np.uint8)
-    return levels
+def _around(part: tuple[slice, slice], shape: tuple[int, ...]) -> tuple[slice, slice]:
+    """Return the rows and columns of at most `AROUND` in whose middle a part lies, if it can."""
+    rows, columns = (
+        _side_around(inner, length, most)
+        for inner, length, most in zip(part, shape[:2], AROUND, strict=True)
+    )
+    return rows, columns
+
+
+def _side_around(inner: slice, length: int, most: int) -> slice:
+    wanted = min(length, max(most, inner.stop - inner.start))
+    start = (inner.start + inner.stop - wanted) // 2
+    start = min(max(start, 0), length - wanted)
+    return slice(start, start + wanted)
+
+
+def _layer(pair: SyntheticPair, kind: str) -> NDArray[np.uint8]:
+    """Return a layer in 8 bits, a quarter of the memory to send to a device."""
+    return pair.streaks if kind == "streaks" else as_levels(getattr(pair, kind))
 
 
 def open_clean_folder(folder: Path, synthesis: Synthesis) -> CleanFolder:
@@ -227,7 +182,13 @@ class PairFolder:
         """Return the clean image of a pair."""
         return load_image(self.pairs[index].clean)
 
-    def scene(self, index: int, window: Window, *key: str | int) -> Scene:  # noqa: ARG002 (nothing is drawn)
+    def scene(
+        self,
+        index: int,
+        window: Window,
+        *key: str | int,  # noqa: ARG002 (nothing is drawn)
+        layers: Collection[str] = (),
+    ) -> Scene:
         """Return a part of a pair."""
         pair = self.pairs[index]
         rainy, clean = load_pair(pair)
@@ -237,7 +198,33 @@ class PairFolder:
                 f"{clean.shape[1]}x{clean.shape[0]}"
             )
         part = window.of(clean, self.name(index))
-        return Scene(np.ascontiguousarray(rainy[part]), np.ascontiguousarray(clean[part]))
+        found = {kind: self._layer(pair, kind, rainy, clean)[part] for kind in layers}
+        return Scene(np.ascontiguousarray(rainy[part]), np.ascontiguousarray(clean[part]), found)
+
+    def lacking(self, index: int, layers: Collection[str]) -> str:
+        """Return the first of some layers that a pair has no file of, or an empty text."""
+        has = ("joint_mask", *self.pairs[index].layers)
+        return next((kind for kind in layers if kind not in has), "")
+
+    def size(self, index: int) -> tuple[int, int]:
+        """Return height and width of a pair from its clean file's head alone."""
+        clean = self.pairs[index].clean
+        width, height = read_size(clean.path)
+        return height, width // 2 if clean.half else width
+
+    def _layer(self, pair: Pair, kind: str, rainy: Image, clean: Image) -> NDArray[np.uint8]:
+        if kind == "joint_mask":
+            return exact_soft_mask(rainy, clean).levels
+        if kind not in pair.layers:
+            raise RainbenchError(f"{pair.rainy.path} has no {kind.replace('_', ' ')}")
+        file = pair.layers[kind]
+        layer = read_gray(file)
+        if layer.shape != rainy.shape[:2]:
+            raise RainbenchError(
+                f"{file} is {layer.shape[1]}x{layer.shape[0]} but {pair.rainy.path} is "
+                f"{rainy.shape[1]}x{rainy.shape[0]}"
+            )
+        return (layer >> 8).astype(np.uint8)
 
 
 def open_pairs(card: DatasetCard, copies: Sequence[Path]) -> PairFolder:
@@ -260,17 +247,6 @@ def open_pairs(card: DatasetCard, copies: Sequence[Path]) -> PairFolder:
         return PairFolder(card, found.pairs)
     matches = {match.layout.name: match.pairs for match in match_layouts(card, found.folder)}
     return PairFolder(card, found.pairs + matches[found.layout][LOOKED_AT:])
-
-
-def shuffled(count: int, *key: str | int) -> Sequence[int]:
-    """Return the numbers below ``count`` in an order that depends on a key alone.
-
-    Example:
-        >>> sorted(shuffled(5, "doctest")), shuffled(5, "doctest") == shuffled(5, "doctest")
-        ([0, 1, 2, 3, 4], True)
-    """
-    words = philox("shuffle", *key).random_raw(count)
-    return [int(number) for number in np.argsort(words, kind="stable")]
 
 
 class _Cache:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +16,8 @@ from rainbench.core.text import count_of
 from rainbench.pairs.layouts import copies_of, match_layouts
 from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
 from rainbench.pairs.pictures import load_image
-from rainbench.train.sources import LOOKED_AT, TrainingPairs, Window, shuffled
+from rainbench.train.scenes import TrainingPairs, Window, shuffled
+from rainbench.train.sources import LOOKED_AT
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +46,12 @@ class Split(NamedTuple):
 
 
 def split_source(
-    source: TrainingPairs, registry: Registry, roots: Sequence[Path], patch: int, seed: int
+    source: TrainingPairs,
+    registry: Registry,
+    roots: Sequence[Path],
+    patch: int,
+    seed: int,
+    layers: Collection[str] = (),
 ) -> Split:
     """Look at a source's images: hold some out, leave out the unusable and those of test sets.
 
@@ -57,11 +63,12 @@ def split_source(
         roots: Folders that may hold test sets.
         patch: Side of the patches in pixels.
         seed: Chooses which are held out.
+        layers: What a pair needs beside its pictures.
 
     Raises:
         RainbenchError: Fewer than `LEAST_IMAGES` can be used, or all of them are in test sets.
     """
-    marks, problems = _look_at(source, patch)
+    marks, problems = _look_at(source, patch, layers)
     usable = list(marks) if marks or problems else range(len(source))
     if len(usable) < LEAST_IMAGES:
         raise RainbenchError(
@@ -80,7 +87,9 @@ def split_source(
     return Split(indices, held, leak_check)
 
 
-def _look_at(source: TrainingPairs, patch: int) -> tuple[dict[int, NDArray[np.bool_]], list[str]]:
+def _look_at(
+    source: TrainingPairs, patch: int, layers: Collection[str]
+) -> tuple[dict[int, NDArray[np.bool_]], list[str]]:
     """Return the usable images' fingerprints by number, and what is wrong with the others.
 
     Both are empty where there are too many to look at.
@@ -88,6 +97,9 @@ def _look_at(source: TrainingPairs, patch: int) -> tuple[dict[int, NDArray[np.bo
     marks: dict[int, NDArray[np.bool_]] = {}
     problems = []
     for index in range(len(source) if len(source) <= LOOKED_AT else 0):
+        if lacking := source.lacking(index, layers):
+            problems.append(f"{source.name(index)} has no {lacking.replace('_', ' ')}")
+            continue
         try:
             image = source.clean(index)
             Window(patch).of(image, source.name(index))

@@ -7,6 +7,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.catalog.schema import read_card
 from rainbench.commands.show import describe
 from rainbench.core.errors import CardError, RainbenchError
+from rainbench.train.recipes import resolve_recipe
 
 BASELINE = """
 name = "net"
@@ -88,6 +89,17 @@ def test_a_recipe_is_read_and_its_numbers_become_floats(tmp_path):
     assert read_card(write(tmp_path, "net.toml", BASELINE.format(sha="0" * 64))).recipe is None
 
 
+def test_a_recipe_may_differ_on_a_data_set(tmp_path):
+    there = "\n[recipe.on.toy]\nsteps = 7\nflip = true\nlearning_rate = 2\n"
+    text = BASELINE.format(sha="0" * 64).replace("[[weights]]", RECIPE + there + "[[weights]]")
+    card = read_card(write(tmp_path, "net.toml", text))
+    toy, other = (resolve_recipe(card, {}, short=False, dataset=name) for name in ("toy", ""))
+    assert (toy.steps, toy.flip, toy.learning_rate) == (7, True, 2)
+    assert (other.steps, other.flip, other.learning_rate) == (1000, False, 1)
+    given = resolve_recipe(card, {"steps": 9}, short=True, dataset="toy")
+    assert given.steps == 9 and given.learning_rate == 2e-3
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
@@ -101,6 +113,15 @@ def test_a_recipe_is_read_and_its_numbers_become_floats(tmp_path):
         ('on = "stages"', 'onn = "stages"', 'unknown key "onn"'),
         ('name = "neg_ssim"', 'name = "nssim"', "name is 'nssim'"),
         ('[{ name = "neg_ssim", on = "stages" }]', "[]", "losses of the recipe is empty"),
+        ('on = "stages" }', 'channels = "sum" }', "has no channels to add up: only l1, mse"),
+        ("patch = 100", "patch = 100\nscale = [2.0, 0.5]", "two factors, the smaller one first"),
+        ("patch = 100", "patch = 100\nstride = -1", "stride of the recipe is a number of pixels"),
+        ("patch = 100", "patch = 100\non.toy = 3", "toy of the recipe's `on` must be a table"),
+        ("patch = 100", "patch = 100\non.toy.pach = 3", "'pach', which is no number"),
+        ("patch = 100", "patch = 100\non.toy.losses = 3", "'losses', which is no number"),
+        ("patch = 100", "patch = 100\non.toy.flip = 1", "flip on toy is 1, another kind"),
+        ("patch = 100", "patch = 100\non.toy.steps = 0.5", "steps on toy is 0.5, another kind"),
+        ("patch = 100", "patch = 100\non.toy.steps = 0", "steps of the recipe must be more than"),
     ],
 )
 def test_mistakes_in_a_recipe(tmp_path, old, new, message):

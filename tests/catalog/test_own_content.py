@@ -10,7 +10,7 @@ from rainbench.catalog.published import COLUMNS, load_published, load_reasons
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.report.golden import golden_file
-from rainbench.report.table_layouts import find_table
+from rainbench.report.papers.layouts import find_table
 
 ROW = "Mine,T1,mini-streaks,Median,,median,prenet-y,stated,10.00,0.1,n/a,,\n"
 REASON = '[[reasons]]\ndataset = "mini-streaks"\nentry = "median"\nreason = "made up"\n'

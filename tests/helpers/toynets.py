@@ -78,10 +78,10 @@ class Blur(nn.Module):
 
 
 class Mapped(nn.Module):
-    """Returns its input and a map of how bright it is."""
+    """Returns its input in two stages, and a map of how bright it is."""
 
     def forward(self, rainy):
-        return Restoration(rainy, maps={"brightness": rainy.mean(1, keepdim=True)})
+        return Restoration(rainy, (rainy / 2, rainy), {"brightness": rainy.mean(1, keepdim=True)})
 
 
 class Pause(nn.Module):

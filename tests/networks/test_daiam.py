@@ -254,9 +254,32 @@ def test_every_reading_differs_and_learns(reading):
         assert torch.isfinite(parameter.grad).all() and parameter.grad.abs().max() > 0, key
 
 
+@pytest.mark.parametrize("own_outputs", [False, True])
+def test_the_global_decoder_may_see_features(own_outputs):
+    """Eq. 8 as it is printed: D_global(F+, F-, I)."""
+    torch.manual_seed(0)
+    network = DAiAM(width=8, blocks=1, global_sees="features", own_outputs=own_outputs)
+    stage, rainy = network.stages[0], image(7, 5)
+    restoration = network(rainy)
+    seen = []
+    for branch in stage.branches:
+        features = branch.encoder(rainy)
+        heavy = torch.sigmoid(branch.heads[0](features))
+        attended = [features * heavy, features * (1 - heavy)]
+        if own_outputs:
+            own = branch.global_decoder(torch.cat([*attended, rainy], 1))
+            assert torch.equal(own, restoration.maps[f"output_{branch.kind}"])
+            attended = [own]
+        seen += attended
+    expected = stage.global_decoder(torch.cat([*seen, rainy], 1))
+    assert torch.equal(restoration.image, expected)
+    assert restoration.maps["heavy_drop"].shape == rainy.shape
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"global_sees": "maps"}, 'global_sees is one of images, features, not "maps"'),
         ({"attention": "two"}, 'attention is one of zero, odd, dual, not "two"'),
         ({"branches": ("snow",)}, 'a branch is one of streak, drop, joint, not "snow"'),
         ({"branches": ()}, "one or more different kinds"),
@@ -281,7 +304,9 @@ def batch():
     streaks = 0.5 * (image(12, 14, batch=2, seed=2)[:, :1] > 0.9)
     drops = 0.4 * (F.avg_pool2d(image(12, 14, batch=2, seed=3)[:, :1], 5, 1, 2) > 0.55)
     rainy = (clean - drops * clean + streaks).clamp(0, 1)
-    return LossTarget(rainy, clean, streaks / 0.5, drops / 0.4)
+    layers = {"streak_mask": streaks / 0.5, "drop_mask": drops / 0.4}
+    joint = (rainy - clean).abs().mean(1, keepdim=True)
+    return LossTarget(rainy, clean, layers | {"joint_mask": joint / joint.amax((2, 3), True)})
 
 
 def test_every_member_of_the_family_has_a_card():

@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from rainbench.networks.scale_space import ScaleSpace, gaussian_kernel
-from rainbench.networks.sian import SIAN
+from rainbench.networks.sian import SIAN, Scale
 
 K = 2 ** (1 / 3)
 FORMS = [(blur, kernels) for blur in ("incremental", "literal") for kernels in ("3x3", "full")]
@@ -87,3 +87,21 @@ def test_unknown_forms_are_refused(arguments):
 def test_what_sian_refuses(arguments):
     with pytest.raises(ValueError, match=r"merge is 'both'|at least one stage"):
         SIAN(**arguments)
+
+
+def test_two_convolutions_may_stand_before_the_recurrent_layer():
+    """Section III-D; the published code has one."""
+    torch.manual_seed(0)
+    two = Scale(4, updates=2).eval()
+    features, differences = torch.rand(1, 4, 6, 5), torch.rand(1, 20, 6, 5)
+    output, _, mask = two(features, differences)
+    attended = two.features(features) * (1 + mask)
+    expected = two.lstm(two.fuse_again(two.fuse(attended))).hidden
+    assert torch.allclose(output, expected, atol=1e-6)
+    with torch.device("meta"):
+        one, more = SIAN(), SIAN(updates=2)
+    added = sum(p.numel() for p in more.parameters()) - sum(p.numel() for p in one.parameters())
+    assert added == 3 * (32 * 32 * 9 + 32)
+    assert set(one.state_dict()) < set(more.state_dict())
+    with pytest.raises(ValueError, match="updates is 1 or 2"):
+        SIAN(updates=3)

@@ -5,13 +5,17 @@ import shutil
 
 import numpy as np
 import pytest
+import scipy.io
 import toynets
 from click.testing import CliRunner
 from embedded import mini_pairs
 from matplotlib.patches import Rectangle
 
 from rainbench.catalog.registry import load_registry
+from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.cli import cli
+from rainbench.commands.figures_alone import draw_attention, draw_video
+from rainbench.core.errors import RainbenchError
 from rainbench.core.images import quantise, read_image, write_png
 from rainbench.report.figures import style as figure_style
 from rainbench.run.evaluate import run_plan
@@ -193,10 +197,69 @@ def test_the_same_bytes_again_from_what_was_kept(made, monkeypatch):
     assert kinds <= set(before) and "toy-strip1.png" in before
 
 
+def test_maps_stages_and_what_was_taken_away(made, tmp_path):
+    root, plan = made
+    shutil.copytree(root / "run", tmp_path / "run", ignore=shutil.ignore_patterns("figures"))
+    kinds = [part for kind in ("maps", "stages", "differences") for part in ("--kind", kind)]
+    files, figures = draw(root, tmp_path / "run", "-d", "toy", "--image", "b", *kinds)
+    assert {name for name in files if name.endswith(".png")} == {
+        "toy-differences.png", "toy-maps-mapped.png", "toy-stages-mapped.png",
+    }  # fmt: skip
+    rainy, panels = expected(root, plan, "b")
+    first, map_ = (axes.images[0] for axes in figures["toy-maps-mapped"].axes)
+    assert np.array_equal(first.get_array(), rainy) and map_.get_clim() == (0, 1)
+    assert np.allclose(map_.get_array(), rainy.mean(2) / 255, atol=1e-3)
+    stages = [axes.images[0].get_array() for axes in figures["toy-stages-mapped"].axes]
+    clean = read_image(root / "data/toy/target/b.png")
+    half = quantise(rainy.astype(np.float32) / 510, "round")
+    for seen, wanted in zip(stages, (rainy, half, rainy, clean), strict=True):
+        assert np.array_equal(seen, wanted)
+    texts = [text for text, *_ in texts_of(figures["toy-stages-mapped"])]
+    psnr = scores_in_file(root / "run", "mapped", "b")[0]
+    assert texts.count(f"{psnr:.2f}") == 2  # of the rainy picture and of the last stage
+    changed = [axes.images[0] for axes in figures["toy-differences"].axes if axes.images]
+    order = sorted(panels, key=lambda panel: means(root / "run", panel[0]))
+    for seen, (_, picture, _) in zip(changed[1:], order, strict=False):
+        wanted = np.abs(picture.astype(int) - rainy).mean(2)
+        assert np.allclose(seen.get_array(), wanted)
+
+
+def test_figures_of_a_video(tmp_path):
+    """One pixel over time, and the curve that the vote chooses from."""
+    frames = np.full((24, 6, 8, 3), 60, np.uint8)
+    frames[::4, 2, 3] = 200
+    scipy.io.savemat(tmp_path / "rain.mat", {"input": frames.transpose(1, 2, 3, 0)})
+    arguments = ["figures", "--video", str(tmp_path / "rain.mat"), "--pixel", "3,2", "--out"]
+    done = CliRunner().invoke(cli, [*arguments, str(tmp_path / "out")])
+    assert done.exit_code == 0, done.output
+    names = {file.name for file in (tmp_path / "out").iterdir()}
+    assert names == {f"rain-{kind}.{end}" for kind in ("votes", "pixel") for end in ("png", "pdf")}
+    figures = draw_video(tmp_path / "rain.mat", "3,2")
+    over_time, spread = figures["rain-pixel"].axes
+    assert over_time.lines[0].get_ydata().tolist() == [200 if n % 4 == 0 else 60 for n in range(24)]
+    assert [round(bar.get_width()) for bar in spread.patches] == [18, 6]
+    curve = extract_clean_frame(frames, "exact").vote_curve
+    (votes,) = (axes for axes in figures["rain-votes"].axes)
+    assert votes.lines[0].get_ydata().tolist() == curve.tolist()
+    for wrong in ("8,0", "0,6", "-1,0", "one", "1"):
+        with pytest.raises(RainbenchError, match="Give X,Y from 0,0 to 7,5"):
+            draw_video(tmp_path / "rain.mat", wrong)
+
+
+def test_parameters_of_attention():
+    """NASNet, Figure 5: 64 feature maps; the paper's own NA has 4,800 (Table 6)."""
+    figure = draw_attention()["attention-parameters"]
+    bars = [[round(bar.get_height()) for bar in axes.patches] for axes in figure.axes]
+    assert bars[0] == [64 * k * k + 64 + 64 * 64 + 64 for k in (1, 3, 5, 7, 9)]
+    assert bars[1] == [2 * 64 * 64 // r + 64 // r + 64 for r in (1, 2, 4, 8, 16)]
+    assert bars[0][1] == (6_508_931 - 6_244_931) / 55
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (("--crop", "1,2"), "Give X,Y,SIDE"),
+        (("--pixel", "1,2"), "--pixel needs --video"),
         (("--crop", "60,0,16"), "image b is 64x48"),
         (("--image", "z"), "toy has no image z"),
         (("-b", "nasnet*"), "nothing to draw"),

@@ -5,7 +5,6 @@ import hashlib
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image, write_png
@@ -17,7 +16,6 @@ from rainbench.rain.transform import Synthesis
 from rainbench.synthesis.dataset import SynthPlan, build_set
 from rainbench.synthesis.jrsrd import jrsrd_cards, raindrop_scenes
 from rainbench.synthesis.options import JRSRD_LEVELS, SynthOptions
-from rainbench.train.losses import soft_mask
 
 
 @pytest.fixture(scope="module")
@@ -50,12 +48,6 @@ def test_soft_mask_is_the_normalised_difference():
     np.testing.assert_allclose(
         exact_soft_mask(one, two).values, (difference - difference.min()) / span, atol=1e-6
     )
-
-
-def test_masks_of_pictures_and_of_batches_are_the_same():
-    one, two = np.random.default_rng(4).integers(0, 256, (2, 30, 40, 3), dtype=np.uint8)
-    batch = [torch.from_numpy(each).permute(2, 0, 1)[None] / 255 for each in (one, two)]
-    np.testing.assert_allclose(exact_soft_mask(one, two).values, soft_mask(*batch)[0, 0], atol=1e-6)
 
 
 def test_mist():

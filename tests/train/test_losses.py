@@ -6,12 +6,12 @@ import pytest
 import torch
 from skimage.metrics import structural_similarity
 
-from rainbench.catalog.terms import LossTerm
+from rainbench.catalog.terms import LossTerm, layers_of
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.metrics.torch_backend import score_all_torch
 from rainbench.networks.base import Restoration
-from rainbench.train.losses import LossTarget, binary_mask, objective, soft_mask, ssim
+from rainbench.train.losses import LossTarget, binary_mask, objective, ssim
 
 
 def image(*shape, seed=0):
@@ -22,8 +22,8 @@ def compute(terms, restoration, target):
     return objective([LossTerm(**term) for term in terms])(restoration, target)
 
 
-def target(height=12, width=14, **masks):
-    return LossTarget(image(2, 3, height, width), image(2, 3, height, width, seed=1), **masks)
+def target(height=12, width=14, **layers):
+    return LossTarget(image(2, 3, height, width), image(2, 3, height, width, seed=1), layers)
 
 
 def mask(seed):
@@ -94,25 +94,6 @@ def test_valid_ssim_refuses_small_patches():
         ssim(image(1, 3, 10, 20), image(1, 3, 10, 20), "valid")
 
 
-def test_soft_mask_pixel_by_pixel():
-    rainy, clean = image(2, 3, 4, 5), image(2, 3, 4, 5, seed=1)
-    rainy[1] = clean[1] + 0.25
-    masks = soft_mask(rainy, clean)
-    difference = [
-        [sum(abs(rainy[0, c, y, x] - clean[0, c, y, x]) for c in range(3)) / 3 for x in range(5)]
-        for y in range(4)
-    ]
-    lowest, highest = min(map(min, difference)), max(map(max, difference))
-    for y in range(4):
-        for x in range(5):
-            expected = (difference[y][x] - lowest) / (highest - lowest)
-            assert masks[0, 0, y, x].item() == pytest.approx(expected.item(), abs=1e-14)
-    assert masks[0].min() == 0
-    assert masks[0].max() == 1
-    flat = soft_mask(clean + 0.25, clean + 0.25)
-    assert flat.abs().max() == 0
-
-
 def test_binary_mask_counts_any_channel():
     clean = torch.zeros(1, 3, 1, 4)
     rainy = clean.clone()
@@ -143,7 +124,8 @@ def test_the_objective_of_daiam():
         return (a - b).abs().mean()
 
     expected = l1(restored, truth.clean)
-    for kind, mask_of in (("streak", truth.streak_mask), ("drop", truth.drop_mask)):
+    for kind in ("streak", "drop"):
+        mask_of = truth.layers[f"{kind}_mask"]
         expected = expected + 0.8 * l1(maps[f"attention_{kind}"], mask_of)
         expected = expected + 1.0 * l1(maps[f"heavy_{kind}"], truth.clean)
         expected = expected + 0.3 * l1(maps[f"light_{kind}"], truth.clean)
@@ -184,10 +166,26 @@ def test_stages_and_numbered_maps_are_sums():
     total, _ = compute(
         [{"name": "l1", "on": "attention_*", "target": "streak_mask"}], restoration, truth
     )
-    expected = sum((each - truth.streak_mask).abs().mean() for each in (mask(6), mask(7)))
+    expected = sum((each - mask(2)).abs().mean() for each in (mask(6), mask(7)))
     assert total.item() == pytest.approx(expected.item(), rel=1e-12)
     lone, _ = compute([{"name": "mse", "on": "stages"}], Restoration(stages[0]), truth)
     assert lone.item() == pytest.approx((stages[0] - truth.clean).square().mean().item())
+
+
+def test_a_loss_may_be_the_sum_over_channels():
+    """DAiAM, Eqs. 5 and 9: sums over positions, where an image weighs three times a map."""
+    truth, restored, attention = target(joint_mask=mask(2)), image(2, 3, 12, 14, seed=9), mask(5)
+    restoration = Restoration(restored, (), {"a": attention})
+    for name, power in (("l1", 1), ("mse", 2)):
+        terms = [
+            {"name": name, "channels": "sum"},
+            {"name": name, "on": "a", "target": "joint_mask", "channels": "sum"},
+        ]
+        total, _ = compute(terms, restoration, truth)
+        apart = (restored - truth.clean).abs().pow(power).sum() + (attention - mask(2)).abs().pow(
+            power
+        ).sum()
+        assert total.item() == pytest.approx(apart.item() / (2 * 12 * 14), rel=1e-12)
 
 
 def test_binary_masks_of_one_kind_of_rain():
@@ -198,14 +196,24 @@ def test_binary_masks_of_one_kind_of_rain():
     assert total.item() == pytest.approx((mask(2) > 0.4).double().mean().item())
 
 
-def test_an_unknown_joint_mask_is_made_from_the_pair():
-    truth = target()
+def test_a_map_per_feature_has_one_mask():
+    truth = target(joint_mask=mask(2))
     term = {"name": "l1", "on": "a", "target": "joint_mask"}
     for channels in (1, 4):
         maps = {"a": torch.zeros(2, channels, 12, 14).double()}
         total, _ = compute([term], Restoration(truth.rainy, (), maps), truth)
-        expected = soft_mask(truth.rainy, truth.clean).mean()
-        assert total.item() == pytest.approx(expected.item())
+        assert total.item() == pytest.approx(mask(2).mean().item())
+
+
+def test_which_layers_an_objective_needs():
+    terms = [
+        LossTerm(name="l1", on="a", target="joint_mask", mask="binary"),
+        LossTerm(name="l1", on="b", target="streaks"),
+        LossTerm(name="l1", on="c", target="drop_mask", mask="binary"),
+        LossTerm(name="mse", on="c", target="drop_mask"),
+        LossTerm(name="l1", on="d", target="joint_mask"),
+    ]
+    assert layers_of(terms) == ("streaks", "drop_mask", "joint_mask")
 
 
 def test_a_network_in_half_precision_is_judged_in_single():
@@ -221,7 +229,8 @@ def test_a_network_in_half_precision_is_judged_in_single():
 
 
 def test_what_is_wrong_is_said():
-    truth = LossTarget(image(1, 3, 12, 14), image(1, 3, 12, 14), dataset="rain100l")
+    joint = {"joint_mask": mask(2)[:1]}
+    truth = LossTarget(image(1, 3, 12, 14), image(1, 3, 12, 14), joint, dataset="rain100l")
     restoration = Restoration(truth.rainy, (), {"attention": image(1, 1, 6, 7)})
     with pytest.raises(RainbenchError, match=r"needs a streak mask, which rain100l does not have"):
         compute([{"name": "l1", "on": "attention", "target": "streak_mask"}], restoration, truth)

@@ -17,6 +17,7 @@ import pytest
 import torch
 
 from rainbench.catalog.registry import load_registry
+from rainbench.catalog.terms import layers_of
 from rainbench.core.images import read_image, write_png
 from rainbench.networks.load import construct
 from rainbench.train.checkpoints import load_state
@@ -115,6 +116,59 @@ def test_kill_and_resume_gives_the_same_bits(train, add_trainable, photographs, 
         assert all(torch.equal(whole[key], killed[key]) for key in whole), name
 
 
+@pytest.fixture
+def joint_set(rainbench, photographs, tmp_path):
+    """Streaks and drops over the photographs, as a folder with its cards."""
+    made = rainbench(
+        "synth", "joint", photographs, "--out", tmp_path / "joint", "--test-share", "0.01",
+        "--workers", 1,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr
+    return tmp_path / "joint"
+
+
+@pytest.mark.slow
+def test_daiam_learns_from_masks_and_goes_on_after_a_stop(rainbench, joint_set, tmp_path):
+    """DAiAM's own setting: attention held against the masks that the builder wrote."""
+    call = [
+        "train", "daiam", "-d", "synth-joint-train", "--data", joint_set, "--cards", joint_set,
+        *COMMON, "--width", 4, "--short", "--patch", 32, "--batch", 2, "--validations", 2,
+    ]  # fmt: skip
+    whole = rainbench(*call, "--steps", 20, "--out", tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    with (tmp_path / "whole" / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {"l1 attention_streak (soft streak_mask)", "l1 attention_drop (soft drop_mask)"} <= set(
+        rows[-1]
+    )
+    log = tmp_path / "cut" / "log.csv"
+    command = [sys.executable, "-m", "rainbench", *map(str, call), "--steps", "20", "--out"]
+    command += [str(tmp_path / "cut"), "--checkpoint-every", "0.001s"]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and (not log.exists() or log.read_text().count("\n") < 2):
+            time.sleep(0.01)
+        process.kill()
+    assert rainbench(*command[3:]).returncode == 0
+    assert log.read_text() == (tmp_path / "whole" / "log.csv").read_text()
+    ends = [load_state(tmp_path / out / "last.pt") for out in ("whole", "cut")]
+    assert all(torch.equal(ends[0][key], ends[1][key]) for key in ends[0])
+
+
+def test_a_set_without_the_masks_that_losses_need_is_refused(rainbench, joint_set, tmp_path):
+    call = ["train", "daiam", "-d", "synth-joint-train", "--data", joint_set, "--cards", joint_set]
+    call += [*COMMON, "--short", "--steps", 2, "--out", tmp_path / "out"]
+    masks = sorted((joint_set / "synth-joint-train" / "streak_mask").iterdir())
+    masks[0].unlink()
+    masks[1].write_bytes(masks[1].read_bytes()[:100])
+    few = rainbench(*call)
+    assert f"{masks[0].name} has no streak mask" in few.stderr, few.stderr
+    for mask in masks[1:]:
+        mask.unlink()
+    none = rainbench(*call)
+    assert none.returncode == 2 and "Traceback" not in none.stderr
+    assert "daiam is trained with a streak mask, which no pair of" in none.stderr
+
+
 def test_another_training_in_the_same_folder_is_refused(train, add_trainable, tmp_path):
     add_trainable(steps=10)
     assert train("--out", tmp_path / "out").returncode == 0
@@ -198,7 +252,8 @@ def test_recipes_of_the_cards_name_what_their_networks_give():
         network = construct(card, card.arguments)
         rainy = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         mask = torch.zeros(1, 1, 32, 32)
-        target = LossTarget(rainy, rainy * 0.9, streak_mask=mask, drop_mask=mask)
+        layers = dict.fromkeys(layers_of(card.recipe.losses), mask)
+        target = LossTarget(rainy, rainy * 0.9, layers)
         with torch.inference_mode():
             loss, _ = objective(card.recipe.losses)(network(rainy), target)
         assert torch.isfinite(loss), card.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -104,16 +104,24 @@ def draw_strip(panels: Sequence[Panel], clean: Image, boxes: Sequence[Box], titl
     return _grid(every, width / height, zooms if boxes else 0.0, title, draw)
 
 
-def draw_error_maps(panels: Sequence[Panel], clean: Image, title: str) -> Figure:
-    """Draw where each picture differs from the clean one, all on one scale.
+def draw_error_maps(
+    panels: Sequence[Panel], other: Image, title: str, what: str = "error"
+) -> Figure:
+    """Draw where each picture differs from another one, all on one scale.
 
     The scale ends at the 99.5th percentile over all panels but the first, the rainy one: that of
     what was restored.
+
+    Args:
+        panels: The rainy picture and what was made of it.
+        other: The clean picture; or the rainy one, to see what was taken away (SPANet, Fig. 8).
+        title: One line above.
+        what: What the differences are.
     """
-    errors = [np.abs(panel.image.astype(np.int16) - clean).mean(axis=-1) for panel in panels]
+    errors = [np.abs(panel.image.astype(np.int16) - other).mean(axis=-1) for panel in panels]
     own = errors[1:] or errors
     most = max(1.0, float(math.ceil(np.percentile(np.stack(own), 99.5))))
-    height, width = clean.shape[:2]
+    height, width = other.shape[:2]
     images = {id(panel): error for panel, error in zip(panels, errors, strict=True)}
     last: list[Any] = []
 
@@ -128,9 +136,41 @@ def draw_error_maps(panels: Sequence[Panel], clean: Image, title: str) -> Figure
         scale = figure.add_axes((0.3, 0.38 / down, 0.4, 0.07 / down))
         figure.colorbar(
             last[0], cax=scale, orientation="horizontal", extend="max",
-            label="mean absolute error of R, G and B in grey levels of 255",
+            label=f"mean absolute {what} of R, G and B in grey levels of 255",
         )  # fmt: skip
     return figure
+
+
+def draw_maps(panel: Panel, maps: Mapping[str, NDArray[np.floating]], title: str) -> Figure:
+    """Draw a network's maps beside the rainy picture, from 0 to 1 where they are in this range.
+
+    Args:
+        panel: The rainy picture.
+        maps: By their names; those with other values have a scale of their own, which stands
+            beside their name.
+        title: One line above.
+    """
+    height, width = panel.image.shape[:2]
+    pictures: dict[int, Any] = {}
+    panels = [panel]
+    for name, map_ in maps.items():
+        low, high = float(map_.min()), float(map_.max())
+        inside = low >= 0 and high <= 1
+        text = name if inside else f"{name}, {number(low, 2)} to {number(high, 2)}"
+        panels.append(Panel(text, panel.image))
+        limits = (0.0, 1.0) if inside else (low, max(high, low + 1e-9))
+        pictures[id(panels[-1])] = (map_.astype(np.float32), limits)
+
+    def draw(place: _Place, shown: Panel) -> None:
+        axes = place.axes(0, place.width, place.width * height / width)
+        if id(shown) in pictures:
+            values, (low, high) = pictures[id(shown)]
+            axes.imshow(values, cmap=ERROR_PALETTE, vmin=low, vmax=high)
+        else:
+            axes.imshow(shown.image)
+        place.caption(shown)
+
+    return _grid(panels, width / height, 0.0, title, draw)
 
 
 @dataclass(frozen=True, slots=True)

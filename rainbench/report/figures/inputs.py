@@ -14,7 +14,7 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.pictures import load_pair
 from rainbench.report.figures.draw import Box, Panel
 from rainbench.report.figures.plots import Cost
-from rainbench.report.restored import Restorer
+from rainbench.report.restored import Maps, Restorer
 from rainbench.report.rows import Row
 from rainbench.report.views import gflops
 from rainbench.run.options import RunOptions
@@ -83,15 +83,8 @@ def _window_sums(values: NDArray[np.float64], side: int) -> NDArray[np.float64]:
     return np.asarray(sums, np.float64)
 
 
-def make_panels(
-    run: Path,
-    cells: Sequence[PlannedCell],
-    image: str,
-    options: RunOptions,
-    *,
-    advance: Advance = unseen,
-) -> tuple[list[Panel], Image]:
-    """Return the rainy image and what each entry made of it, and the clean image.
+class Scene:
+    """An image of a data set, and what each entry of a run makes of it.
 
     What was restored before, for the page or another figure, is taken from the run's folder.
 
@@ -100,34 +93,57 @@ def make_panels(
         cells: The entries on one data set.
         image: The image's id.
         options: How to compute.
-        advance: Called after each picture with 1 and the entry's name.
 
     Raises:
-        RainbenchError: There is no such image, or it cannot be restored.
+        RainbenchError: There is no such image, or it cannot be read.
     """
-    card, found = cells[0].pairs.card, cells[0].pairs
-    pairs = {pair.id: (pair, info) for pair, info in zip(found.pairs, found.manifest, strict=True)}
-    if image not in pairs:
-        raise RainbenchError(
-            f"{card.name} has no image {image}",
-            hint=f"It has {len(pairs)}: {', '.join([*pairs][:3])}, ... See `rainbench check`.",
-        )
-    pair, info = pairs[image]
-    rainy, clean = load_pair(pair, info)
-    panels = [Panel("rainy", rainy, *_rainy_score(rainy, clean, card.protocol))]
-    for cell in cells:
-        restore = Restorer(run, cell, options)
-        restored, _ = restore(pair, rainy, clean)
-        panels.append(Panel(cell.entry.name, restored, *restore.score(image)))
-        advance(1, cell.entry.name)
-    return panels, clean
 
+    def __init__(
+        self, run: Path, cells: Sequence[PlannedCell], image: str, options: RunOptions
+    ) -> None:
+        card, found = cells[0].pairs.card, cells[0].pairs
+        infos = zip(found.pairs, found.manifest, strict=True)
+        pairs = {pair.id: (pair, info) for pair, info in infos}
+        if image not in pairs:
+            raise RainbenchError(
+                f"{card.name} has no image {image}",
+                hint=f"It has {len(pairs)}: {', '.join([*pairs][:3])}, ... See `rainbench check`.",
+            )
+        self.image, self._pair, self._protocol = image, pairs[image][0], card.protocol
+        self.rainy, self.clean = load_pair(*pairs[image])
+        self._restorers = {cell.entry.name: Restorer(run, cell, options) for cell in cells}
 
-def _rainy_score(rainy: Image, clean: Image, protocol: str) -> tuple[float | None, float]:
-    from rainbench.metrics import score_all
+    def panels(self, *, advance: Advance = unseen) -> list[Panel]:
+        """Return the rainy image and what each entry made of it.
 
-    score = score_all(rainy, clean, (protocol,))[protocol]
-    return score.psnr, score.ssim
+        Args:
+            advance: Called after each picture with 1 and the entry's name.
+
+        Raises:
+            RainbenchError: An entry cannot restore it.
+        """
+        panels = [self._scored("rainy", self.rainy)]
+        for name, restore in self._restorers.items():
+            restored, _ = restore(self._pair, self.rainy, self.clean)
+            panels.append(Panel(name, restored, *restore.score(self.image)))
+            advance(1, name)
+        return panels
+
+    def stages(self, entry: str) -> list[Panel]:
+        """Return the rainy image and that of each stage of an entry; none without stages."""
+        stages = self._restorers[entry].stages(self.rainy)
+        named = [("rainy", self.rainy), *((f"stage {n}", s) for n, s in enumerate(stages, 1))]
+        return [self._scored(name, image) for name, image in named] if stages else []
+
+    def maps(self, entry: str) -> Maps:
+        """Return the maps of an entry's network, such as its attention, ``(H, W)`` each."""
+        return self._restorers[entry](self._pair, self.rainy, self.clean)[1]
+
+    def _scored(self, name: str, image: Image) -> Panel:
+        from rainbench.metrics import score_all
+
+        score = score_all(image, self.clean, (self._protocol,))[self._protocol]
+        return Panel(name, image, score.psnr, score.ssim)
 
 
 def scores_of(run: Path, rows: Sequence[Row]) -> dict[str, NDArray[np.float64]]:

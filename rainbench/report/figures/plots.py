@@ -122,6 +122,39 @@ def draw_costs(costs: Sequence[Cost], side: int, machine: str, title: str) -> Fi
     return figure
 
 
+def draw_attention_parameters(
+    neuron: Mapping[int, int], excitation: Mapping[int, int], title: str
+) -> Figure:
+    """Draw how many parameters two kinds of attention have (NASNet, Fig. 5).
+
+    Args:
+        neuron: Of neuron attention, by the side of its kernel.
+        excitation: Of squeeze and excitation, by its reduction.
+        title: One line above.
+    """
+    with figure_style():
+        figure = new_figure(2.2)
+        sides = (
+            (neuron, "side k of the depthwise kernel", "neuron attention", COLOURS[0]),
+            (excitation, "reduction", "squeeze and excitation", COLOURS[1]),
+        )
+        most = max(*neuron.values(), *excitation.values())
+        for index, (counts, axis, name, colour) in enumerate(sides):
+            axes = figure.add_axes((0.08 + 0.48 * index, 0.2, 0.42, 0.6))
+            places = range(len(counts))
+            axes.bar(places, list(counts.values()), color=colour, width=0.6)
+            for place, count in zip(places, counts.values(), strict=True):
+                axes.annotate(f"{count:,}", (place, count), ha="center", va="bottom", fontsize=6)
+            axes.set_xticks(list(places), [str(each) for each in counts])
+            axes.set_ylim(0, 1.15 * most)
+            axes.set_xlabel(axis)
+            axes.set_title(name, fontsize=7, loc="left")
+            if not index:
+                axes.set_ylabel("parameters")
+        figure.text(0.08, 0.93, label(title), fontsize=8)
+    return figure
+
+
 def _point(axes: Any, cost: Cost, value: float, rank: int) -> None:  # noqa: ANN401
     axes.plot(
         [value], [cost.psnr], MARKERS[rank % len(MARKERS)], color=COLOURS[rank % len(COLOURS)],

@@ -29,6 +29,42 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Count:
+    """A row of a table that counts parameters or pairs.
+
+    Attributes:
+        name: What the paper prints before it.
+        printed: The number.
+        of: The card that has ours: a baseline's parameters or a data set's pairs.
+    """
+
+    name: str
+    printed: int
+    of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """A row of a table that lists the layers of a network.
+
+    Attributes:
+        name: Of the layer, as printed.
+        kernel: Side of its kernel.
+        output: Its channels.
+        operations: What the paper says is done with them.
+        skip: Where its skip connection leads.
+        of: The module of our network, as PyTorch names it.
+    """
+
+    name: str
+    kernel: int
+    output: int
+    operations: str = ""
+    skip: str = ""
+    of: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TableLayout:
     """How a paper prints one table; the keys are explained in ``reports/layouts.toml``."""
 
@@ -41,7 +77,20 @@ class TableLayout:
     bracketed: tuple[str, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     features: tuple[Feature, ...] = ()
-    parameters: Mapping[str, int] = field(default_factory=dict)
+    counts: tuple[Count, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    network: str = ""
+
+    @property
+    def caption(self) -> str:
+        """What stands above it."""
+        what = f"Table {self.table[1:]}" if self.table.startswith("T") else self.table
+        return ": ".join(part for part in (f"{self.paper}, {what}", self.title) if part)
+
+    @property
+    def scored(self) -> bool:
+        """Whether it is a table of PSNR and SSIM."""
+        return not (self.counts or self.layers)
 
     def label(self, cell: PublishedCell, methods: Sequence[tuple[str, str]]) -> str:
         """Return a method's name as the paper prints it.
@@ -84,7 +133,7 @@ def find_table(
     found = [each for each in tables if each.casefold() in (wanted, f"t{wanted}")]
     if not found:
         raise RainbenchError(
-            f"{name} has no table {table} of PSNR and SSIM, or of parameters",
+            f"{name} has no table {table} that is regenerated here",
             hint=f"Its tables are: {', '.join(tables)}.",
         )
     cells = [cell for cell in published if cell.table == found[0]]
@@ -107,12 +156,12 @@ def tables_of(paper: str, folders: Sequence[Path] = ()) -> list[tuple[str, str]]
     cells = _tables_by_paper(paper, folders)
     titles = {(layout.paper, layout.table): layout.title for layout in load_layouts(folders)}
     names = dict.fromkeys((cell.paper, cell.table) for cell in cells)
-    counted = {
+    others = {
         (layout.paper, layout.table): None
         for layout in load_layouts(folders)
-        if layout.parameters and layout.paper == cells[0].paper
+        if not layout.scored and layout.paper == cells[0].paper
     }
-    ordered = sorted(names | counted, key=lambda name: natural_key(name[1])) if counted else names
+    ordered = sorted(names | others, key=lambda name: natural_key(name[1])) if others else names
     return [(name[1], titles.get(name, "")) for name in ordered]
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from rainbench.catalog.published import PublishedCell, load_reasons
 from rainbench.catalog.registry import Registry
 from rainbench.report.grid import Cell, Column, Grid, Mark, mark_best, number, transpose
+from rainbench.report.papers.counted import NONE, count_table, layer_table
+from rainbench.report.papers.layouts import Metric, TableLayout, find_table
 from rainbench.report.rows import Row, build_rows, set_beside
-from rainbench.report.table_layouts import Metric, TableLayout, find_table
-
-NONE = "–"
-"""What stands where there is no number."""
 
 STACKED = 2
 """Data sets beyond which measured numbers stand below the published ones instead of beside them."""
@@ -26,7 +24,7 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
     """Return a paper's table with what was measured beside it.
 
     Args:
-        paper: The paper's name, see `rainbench.report.table_layouts.find_table`.
+        paper: The paper's name, see `rainbench.report.papers.layouts.find_table`.
         table: The table's number or name.
         registry: The cards.
         out: A run's folder; None, or one without results, leaves the measured side empty.
@@ -35,8 +33,10 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         RainbenchError: There is no such paper or table, or it holds no PSNR and SSIM.
     """
     layout, cells = find_table(paper, table, registry.folders)
-    if layout.parameters:
-        return _parameters_table(layout, registry)
+    if layout.counts:
+        return count_table(layout, registry)
+    if layout.layers:
+        return layer_table(layout, registry)
     rows = build_rows(out, registry) if out is not None else []
     measured = _Measured(rows, registry)
     methods = [(cell.method, cell.variant) for cell in cells]
@@ -70,7 +70,7 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
             columns += [Column(head, group) for head in heads]
             fields += lists
     grid = Grid(
-        title=_caption(layout),
+        title=layout.caption,
         columns=tuple(columns),
         rows=tuple(zip(*fields, strict=True)),
         remarks=(
@@ -79,28 +79,6 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
         ),
     )
     return grid if layout.methods == "rows" else _with_features(transpose(grid, "Methods"), layout)
-
-
-def _caption(layout: TableLayout) -> str:
-    what = f"Table {layout.table[1:]}" if layout.table.startswith("T") else layout.table
-    return ": ".join(part for part in (f"{layout.paper}, {what}", layout.title) if part)
-
-
-def _parameters_table(layout: TableLayout, registry: Registry) -> Grid:
-    """Return a table of printed numbers of parameters beside those of our networks."""
-    ours = {card.title: card.parameters for card in registry.baselines.values()}
-    rows = tuple(
-        (
-            Cell(label),
-            Cell(f"{printed:,}", printed),
-            Cell(f"{ours[label]:,}", ours[label])
-            if label in ours
-            else Cell(NONE, note="no entry here for this network"),
-        )
-        for label, printed in layout.parameters.items()
-    )
-    columns = (Column("Methods", numeric=False), Column("published"), Column("here"))
-    return Grid(title=_caption(layout), columns=columns, rows=rows)
 
 
 def _stack(upper: Sequence[Cell], lower: Sequence[Cell], stacked: bool) -> list[Cell]:

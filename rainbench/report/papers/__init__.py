@@ -1,0 +1,1 @@
+"""The papers' own tables: how each is printed, and what was measured beside it."""
