@@ -13,7 +13,7 @@ import numpy as np
 from rainbench.catalog.registry import load_registry
 from rainbench.catalog.weights import find_weights
 from rainbench.metrics import score_all
-from rainbench.pairs.layouts import copies_of
+from rainbench.pairs.copies import copies_of
 from rainbench.pairs.load import load_pairs
 from rainbench.pairs.pictures import load_image
 from rainbench.run.options import RunOptions

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from embedded import mini_pairs
 from hypothesis import settings
+from toynets import TOY_CARD
 from webdriver import Browser
 
 from rainbench.core.images import write_png
@@ -43,27 +44,6 @@ def pairs_on_disk(tmp_path_factory) -> Path:
             write_png(folder / "input" / f"{number}.png", np.ascontiguousarray(rainy[:48, :64]))
             write_png(folder / "target" / f"{number}.png", np.ascontiguousarray(clean[:48, :64]))
     return folder
-
-
-TOY_CARD = """
-name = "toy"
-title = "Toy"
-revision = "1"
-degradation = ["streaks"]
-origin = "synthetic"
-split = "test"
-count = 5
-protocol = "prenet-y"
-sizes = [[64, 48]]
-licence = "none"
-sources = ["made in the tests"]
-citation = "nobody"
-
-[[layouts]]
-name = "input-target"
-rainy = "input/{id:d}.png"
-clean = "target/{id:d}.png"
-"""
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import toynets
-from conftest import TOY_CARD
+from toynets import TOY_CARD
 
 PROJECT = """
 [build-system]

@@ -15,7 +15,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image
 from rainbench.core.text import fitting
-from rainbench.pairs.layouts import copies_of
+from rainbench.pairs.copies import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair

@@ -21,7 +21,8 @@ from rainbench.metrics import score_all
 from rainbench.networks.base import Restoration
 from rainbench.networks.conventions import Conventions
 from rainbench.networks.load import build_network
-from rainbench.pairs.layouts import Pair, copies_of
+from rainbench.pairs.copies import copies_of
+from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet, load_pairs
 from rainbench.pairs.pictures import load_image, load_pair
 from rainbench.rain.transform import Synthesis, SynthesisKind

@@ -117,7 +117,7 @@ def _members(registry: Registry, names: Sequence[str]) -> list[DatasetCard | Ent
 def _check_dataset(
     card: DatasetCard, roots: list[Path], layout: str, *, asked: bool
 ) -> list[dict[str, str]]:
-    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.copies import copies_of
     from rainbench.pairs.load import load_pairs
     from rainbench.run.plan import check_protocol, how_to_get_dataset
 
@@ -190,7 +190,7 @@ def _examined(entry: Entry, weights: Path | None) -> list[dict[str, str]]:
 def _show_leaks(
     registry: Registry, names: tuple[str, str], roots: list[Path], *, as_json: bool
 ) -> None:
-    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.copies import copies_of
     from rainbench.pairs.leaks import find_leaks
     from rainbench.pairs.load import load_first_copy
     from rainbench.run.plan import how_to_get_dataset

@@ -192,7 +192,7 @@ def _measure(
 
     What was scored on fewer images than the set has is said in ``partial``.
     """
-    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.copies import copies_of
     from rainbench.pairs.load import load_first_copy
     from rainbench.report.identify import score_images
     from rainbench.run.plan import how_to_get_dataset

@@ -78,7 +78,7 @@ def command(
     from rainbench.catalog.folders import readable_folders
     from rainbench.core.files import refuse_inside
     from rainbench.core.text import count_of
-    from rainbench.pairs.layouts import copies_of
+    from rainbench.pairs.copies import copies_of
     from rainbench.pairs.load import load_first_copy
     from rainbench.report.grid import number
     from rainbench.report.tables import row_json, write_tables

@@ -28,8 +28,8 @@ from rainbench.foreign.adapt import Ways
 from rainbench.foreign.home import Home
 from rainbench.networks.base import Restoration
 from rainbench.pairs.layouts import Pair, Source
-from rainbench.pairs.likeness import LEAST, find_scenes, likeness, outline, seen_otherwise
 from rainbench.pairs.matching import Matched, match_outputs
+from rainbench.pairs.pixels.likeness import LEAST, find_scenes, likeness, outline, seen_otherwise
 from rainbench.run.predict import PredictionError
 
 RAINY, OUT = "{rainy_dir}", "{out_dir}"

@@ -12,9 +12,9 @@ from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.core.errors import PairError
 from rainbench.core.images import Image, pixel_hash
 from rainbench.core.text import count_of
-from rainbench.pairs.drift import drift
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import (
+from rainbench.pairs.pixels.drift import drift
+from rainbench.pairs.pixels.likeness import (
     LEAST,
     Outline,
     find_better,
@@ -23,7 +23,7 @@ from rainbench.pairs.likeness import (
     outline,
     seen_otherwise,
 )
-from rainbench.pairs.relation import Relation, is_veiled, odd_relations, order_of, relate
+from rainbench.pairs.pixels.relation import Relation, is_veiled, odd_relations, order_of, relate
 
 SSIM_SIDE = 11
 """Side of SSIM's window (Wang 2004): a smaller picture has no SSIM under most protocols."""

@@ -33,9 +33,9 @@ from rainbench.pairs.choose import (
     variant_of,
 )
 from rainbench.pairs.layouts import Match, Pair
-from rainbench.pairs.likeness import MOST_COMPARED
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_oriented_pair
+from rainbench.pairs.pixels.likeness import MOST_COMPARED
 
 _LOG = logging.getLogger(__name__)
 
@@ -186,7 +186,7 @@ def load_first_copy(
 
     Args:
         card: The data set.
-        copies: Folders, see `rainbench.pairs.layouts.copies_of`; at least one.
+        copies: Folders, see `rainbench.pairs.copies.copies_of`; at least one.
         layout: As all that follow, see `load_pairs`.
         limit: The first so many pairs only.
         images: The pairs of these ids only.

@@ -13,10 +13,10 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of
 from rainbench.metrics import PROTOCOLS
 from rainbench.metrics.quality.record import ReadyMetric
-from rainbench.pairs.likeness import Outline, find_scenes
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
+from rainbench.pairs.pixels.likeness import Outline, find_scenes
 from rainbench.run.key import code_of_folder, protocol_settings
 from rainbench.run.metrics.measure import Columns, problems_of
 from rainbench.run.restored import Restored, check_restored, key_of_image

@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from rainbench.core.images import Image, quantise
 from rainbench.networks.isolation import isolated
-from rainbench.pairs.likeness import FITTING, LEAST, Outline, likeness, outline, seen_otherwise
+from rainbench.pairs.pixels.likeness import (
+    FITTING,
+    LEAST,
+    Outline,
+    likeness,
+    outline,
+    seen_otherwise,
+)
 from rainbench.run.predict import PredictionError, Predictor
 
 SAME = 1e-3

@@ -16,7 +16,7 @@ from rainbench.core.machine import device_kind
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import did_you_mean, shortened
 from rainbench.metrics import PROTOCOLS
-from rainbench.pairs.layouts import copies_of
+from rainbench.pairs.copies import copies_of
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.run.key import code_of_maker, code_of_network, protocol_settings
 from rainbench.run.options import RunOptions

@@ -15,9 +15,9 @@ from rainbench.core.orientation import as_stored
 from rainbench.core.packed.places import stamp_of
 from rainbench.metrics import score_all
 from rainbench.pairs.layouts import Pair
-from rainbench.pairs.likeness import LEAST, Outline, likeness, outline, seen_otherwise
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import CHANGED, load_image, load_oriented
+from rainbench.pairs.pixels.likeness import LEAST, Outline, likeness, outline, seen_otherwise
 from rainbench.run.scores import Scores
 
 

@@ -15,7 +15,8 @@ from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import PairError
 from rainbench.packaging.split import SplitName
-from rainbench.pairs.layouts import Match, find_copies, match_layouts
+from rainbench.pairs.copies import find_copies
+from rainbench.pairs.layouts import Match, match_layouts
 from rainbench.synthesis.cards import synth_layout
 from rainbench.synthesis.options import SynthOptions
 from rainbench.synthesis.sources import SceneSource

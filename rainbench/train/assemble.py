@@ -13,7 +13,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import device_kind, resolve_device, usable_cores
 from rainbench.metrics import PROTOCOLS
 from rainbench.networks.construct import construct
-from rainbench.pairs.layouts import copies_of
+from rainbench.pairs.copies import copies_of
 from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.train.engine import Precision
 from rainbench.train.job import Job, TrainOptions

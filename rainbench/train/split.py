@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from rainbench.catalog.registry import Registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import count_of
-from rainbench.pairs.layouts import copies_of, match_layouts
+from rainbench.pairs.copies import copies_of
+from rainbench.pairs.layouts import match_layouts
 from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
 from rainbench.pairs.pictures import load_image
 from rainbench.train.scenes import TrainingPairs, Window, shuffled

@@ -20,6 +20,27 @@ from torch import nn
 
 from rainbench.networks.base import Restoration
 
+TOY_CARD = """
+name = "toy"
+title = "Toy"
+revision = "1"
+degradation = ["streaks"]
+origin = "synthetic"
+split = "test"
+count = 5
+protocol = "prenet-y"
+sizes = [[64, 48]]
+licence = "none"
+sources = ["made in the tests"]
+citation = "nobody"
+
+[[layouts]]
+name = "input-target"
+rainy = "input/{id:d}.png"
+clean = "target/{id:d}.png"
+"""
+"""The card of five small pairs, which the fixture `pairs_on_disk` writes."""
+
 
 def card(name, network, parameters=0, macs_per_pixel=0):
     """Return the text of the card of a network of this module."""

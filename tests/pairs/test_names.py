@@ -11,8 +11,9 @@ from rainbench.catalog.cards import Layout
 from rainbench.core.errors import PairError
 from rainbench.core.images import write_png
 from rainbench.pairs import files as files_module
+from rainbench.pairs.copies import find_copies
 from rainbench.pairs.files import files_below
-from rainbench.pairs.layouts import find_copies, match_layouts
+from rainbench.pairs.layouts import match_layouts
 from rainbench.pairs.load import load_pairs
 
 NUMBER = Layout(name="number", rainy="rainy/{id:d}.png", clean="clean/{id:d}.png")

@@ -21,8 +21,8 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_image
 from rainbench.core.packed import tars
 from rainbench.core.packed.places import find_packed
+from rainbench.pairs.copies import copies_of
 from rainbench.pairs.folders import load_folders
-from rainbench.pairs.layouts import copies_of
 from rainbench.pairs.load import load_first_copy, load_pairs
 
 NAMES = ("1.png", "2.png", "3.png", "10.png")

@@ -14,7 +14,8 @@ from rainbench.catalog.cards import Layout, Variant
 from rainbench.catalog.folders import readable_folders
 from rainbench.core.errors import PairError, RainbenchError
 from rainbench.core.images import read_image, write_png
-from rainbench.pairs.layouts import copies_of, find_copies, match_layouts
+from rainbench.pairs.copies import copies_of, find_copies
+from rainbench.pairs.layouts import match_layouts
 from rainbench.pairs.leaks import find_leaks, fingerprint
 from rainbench.pairs.load import load_first_copy, load_pairs
 from rainbench.pairs.manifest import manifest_csv
