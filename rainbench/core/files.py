@@ -51,15 +51,23 @@ def read_regular_file(path: Path, most: int) -> bytes:
         Traceback (most recent call last):
         OSError: [Errno 22] it is a device, a pipe or a folder, not a file: '/dev/null'
     """
-    # Asked before it is opened, which a pipe without a writer would let wait for ever.
-    if not stat.S_ISREG(path.stat().st_mode):
-        what = "it is a device, a pipe or a folder, not a file"
-        raise OSError(errno.EINVAL, what, str(path))
+    refuse_irregular(path)
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is no regular file, before it is opened: a pipe would be waited for, for ever.
+
+    Raises:
+        OSError: It is none, or is not there.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        what = "it is a device, a pipe or a folder, not a file"
+        raise OSError(errno.EINVAL, what, str(path))
 
 
 def read_csv(file: Path, most: int) -> list[tuple[int, list[str]]]:
