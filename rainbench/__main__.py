@@ -1,4 +1,7 @@
-"""``python -m rainbench``, which ``accelerate launch -m rainbench`` calls, and ``rainbench``."""
+"""``python -m rainbench``, which ``accelerate launch -m rainbench`` calls, and ``rainbench``.
+
+Whoever imports this module is the program: the first thing it does is to hear Ctrl-C.
+"""
 
 import os
 
@@ -12,10 +15,12 @@ def _end_at_once(_number: int, _frame: object) -> None:
     os._exit(130)
 
 
+if callable(getsignal(SIGINT)):  # else it is ignored, as in the background of a shell
+    signal(SIGINT, _end_at_once)
+
+
 def main() -> None:
-    """Run the command line; from the first moment on, Ctrl-C is one line."""
-    if callable(getsignal(SIGINT)):  # else it is ignored, as in the background of a shell
-        signal(SIGINT, _end_at_once)
+    """Run the command line."""
     from rainbench.cli import main as run_command_line
 
     run_command_line()

@@ -100,8 +100,13 @@ def fetch_weights(
             _check(entry, card, arrived, source)
             arrived.replace(target)
     except OSError as error:
-        where = error.filename or target
-        raise WeightsError(f"{where}: {error.strerror or error}") from None
+        what = error.strerror or error
+        if source is not None and error.filename == str(source):
+            raise WeightsError(f"{source}: cannot be read: {what}") from None
+        raise WeightsError(
+            f"{target}: cannot be written: {what}",
+            hint="Look at what lies there, free some space, or give another --to.",
+        ) from None
     return target
 
 

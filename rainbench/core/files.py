@@ -53,21 +53,28 @@ def read_regular_file(path: Path, most: int) -> bytes:
         OSError: [Errno 22] it is a device, a pipe or a folder, not a file: '/dev/null'
     """
     try:
-        mode = path.stat().st_mode
+        refuse_irregular(path)
     except (FileNotFoundError, NotADirectoryError):
         data = read_packed(path, most)
         if data is None:
             raise
         return data
-    # Asked before it is opened, which a pipe without a writer would let wait for ever.
-    if not stat.S_ISREG(mode):
-        what = "it is a device, a pipe or a folder, not a file"
-        raise OSError(errno.EINVAL, what, str(path))
     with path.open("rb") as file:
         data = file.read(most + 1)
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
+
+
+def refuse_irregular(path: Path) -> None:
+    """Refuse what is no regular file, before it is opened: a pipe would be waited for, for ever.
+
+    Raises:
+        OSError: It is none, or is not there.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        what = "it is a device, a pipe or a folder, not a file"
+        raise OSError(errno.EINVAL, what, str(path))
 
 
 def read_csv(file: Path, most: int) -> list[tuple[int, list[str]]]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rainbench.core.files import write_atomically
+from rainbench.core.files import refuse_irregular, write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,9 @@ def file_hash(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, read in pieces.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no regular file.
     """
+    refuse_irregular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.files import refuse_irregular
 from rainbench.packaging.contact_sheet import CELL_HEIGHT, CELL_WIDTH
 from rainbench.packaging.split import spread
 from rainbench.synthesis.dataset import SHEET_COLUMNS, SHEET_ROWS, SynthPlan
@@ -114,6 +115,7 @@ def _mean_pixels(sources: Sequence[SceneSource]) -> float:
     sizes = []
     for index in spread(range(len(sources)), LOOKED_AT):
         try:
+            refuse_irregular(sources[index].clean)
             with PIL.Image.open(sources[index].clean) as picture:
                 sizes.append(picture.width * picture.height)
         except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError):

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from rainbench.core.errors import ImageError
-from rainbench.core.images import Image, decode_image
+from rainbench.core.files import read_regular_file
+from rainbench.core.images import LARGEST_FILE, Image, decode_image
 from rainbench.core.orientation import AS_STORED, as_stored, find_orientation
 from rainbench.core.resume import file_hash, key_of
 from rainbench.synthesis.sources import SceneSource
@@ -44,11 +45,11 @@ class SceneInputs:
         """
         path = source.clean
         try:
-            clean = path.read_bytes()
+            clean = read_regular_file(path, LARGEST_FILE)
             photograph = b""
             if source.photograph is not None:
                 path = source.photograph
-                photograph = path.read_bytes()
+                photograph = read_regular_file(path, LARGEST_FILE)
             depth = ""
             if source.depth is not None:
                 path = source.depth

@@ -17,7 +17,12 @@ from rainbench.video.colour import (
     read_colour,
     read_orientation,
 )
-from rainbench.video.damage import describe_start, missing_bytes, mpeg4_index_missing
+from rainbench.video.damage import (
+    describe_start,
+    holds_a_scan,
+    missing_bytes,
+    mpeg4_index_missing,
+)
 from rainbench.video.types import (
     LARGEST_FRAME,
     DamageError,
@@ -60,6 +65,7 @@ class ContainerSource:
         self._check_size(context.width, context.height, 0)
         # FFV1's decoder tells of a wrong checksum in its log only.
         self._reads_log = context.name == "ffv1"
+        self._is_jpeg = context.name == "mjpeg"
         self._log = av.logging
         if self._reads_log:
             self._log.set_level(self._log.ERROR)
@@ -149,6 +155,8 @@ class ContainerSource:
                 if packet.is_corrupt:
                     yield from self._flush(limit)
                     raise DamageError("is not complete in the file")
+                if self._is_jpeg and packet.size and not holds_a_scan(bytes(packet)):
+                    raise DamageError("is damaged: it holds no picture")
                 logged = self._log.get_last_error()[0]
                 for frame in packet.decode():
                     _refuse_damaged(frame)

@@ -24,6 +24,8 @@ _KNOWN_STARTS = {
 }
 _EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
 """Ids of the first two elements of Matroska and WebM files."""
+_SCAN, _LONE = 0xDA, (0x00, 0x01, *range(0xD0, 0xDA))
+"""Second bytes of JPEG's markers: of what begins a coded picture, and of those without a length."""
 
 
 def describe_start(path: Path) -> str:
@@ -48,6 +50,29 @@ def describe_start(path: Path) -> str:
     except UnicodeDecodeError:
         return ""
     return "it is a text file" if text and "\0" not in text else ""
+
+
+def holds_a_scan(jpeg: bytes) -> bool:
+    """Return whether a JPEG has any coded picture: without one FFmpeg hands out old memory.
+
+    Example:
+        >>> tables = bytes.fromhex("ffd8 ffdb 0004 ffda")
+        >>> holds_a_scan(tables), holds_a_scan(tables + bytes.fromhex("ffda 0008"))
+        (False, True)
+    """
+    position = jpeg.find(b"\xff")
+    while 0 <= position < len(jpeg) - 3:
+        code = jpeg[position + 1]
+        if code == _SCAN:
+            return True
+        if code == 0xFF:  # it fills
+            position += 1
+        elif code in _LONE:
+            position += 2
+        else:
+            position += 2 + int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        position = jpeg.find(b"\xff", position)
+    return False
 
 
 def missing_bytes(path: Path) -> int:

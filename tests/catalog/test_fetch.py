@@ -237,6 +237,18 @@ def test_by_hand(tmp_path):
         fetch_weights(entry("a drive"), tmp_path / "w2", source=tmp_path / "gone.pth")
 
 
+@pytest.mark.parametrize("taken", ["w", "w/net/good.pth"])
+def test_a_place_that_is_taken_is_told_with_what_to_do(tmp_path, taken):
+    (tmp_path / "mine.pth").write_bytes(CONTENT)
+    if taken == "w":
+        (tmp_path / taken).write_bytes(b"a file")
+    else:
+        (tmp_path / taken).mkdir(parents=True)
+    with pytest.raises(WeightsError, match=r"good\.pth: cannot be written: .*\n.*another --to"):
+        fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")
+    assert not list(tmp_path.rglob("*.part"))
+
+
 def test_a_wrong_file_by_hand_is_told_even_where_the_right_one_is_there(tmp_path):
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     file = fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")

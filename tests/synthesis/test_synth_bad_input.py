@@ -135,6 +135,15 @@ def test_a_link_to_nothing_is_named(call, photos, tmp_path):
     assert code == 2 and "1.png: cannot be read" in said
 
 
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.timeout(60)
+def test_a_pipe_called_like_an_image_is_named_and_not_waited_for(call, photos, tmp_path):
+    (photos / "1.png").unlink()
+    os.mkfifo(photos / "1.png")
+    code, said = call("synth", "streaks", photos, "--out", tmp_path / "out")
+    assert code == 2 and "1.png: cannot be read: it is a device, a pipe" in said
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_file_that_may_not_be_read(call, photos, tmp_path):
     (photos / "1.png").chmod(0)

@@ -127,6 +127,19 @@ def test_damaged_frame(videos, name, tmp_path):
     assert partial.times == undamaged.times[: len(good)]  # of the decoder's last frames, too
 
 
+@pytest.mark.parametrize("marker", [b"\0\0", b"\xff\xde"])
+def test_a_jpeg_frame_without_a_picture(videos, tmp_path, marker):
+    """FFmpeg hands out what its memory held before, without a word."""
+    data = bytearray((videos / "b.avi").read_bytes())
+    scans = [place for place in range(len(data)) if data[place : place + 2] == b"\xff\xda"]
+    data[scans[2] : scans[2] + 2] = marker
+    bad = tmp_path / "b.avi"
+    bad.write_bytes(data)
+    with pytest.raises(VideoError, match="frame 2: is damaged: it holds no picture"):
+        read_video(bad)
+    assert len(read_video(bad, allow_truncated=True).frames) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
