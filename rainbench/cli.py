@@ -11,7 +11,7 @@ import importlib
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -19,6 +19,9 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import visible
 from rainbench.interrupts import has_come, run_program
 from rainbench.version import __version__
+
+if TYPE_CHECKING:
+    import logging
 
 COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",
@@ -92,8 +95,15 @@ Examples:
 )
 @click.option("-v", "--verbose", count=True, help="Say what is found and done; -vv: all details.")
 @click.option("-q", "--quiet", is_flag=True, help="No warnings, errors only.")
+@click.option(
+    "--log",
+    "log_file",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write what is found, done and said to this file as well, with times.",
+)
 @click.version_option(__version__, prog_name="rainbench")
-def cli(verbose: int, quiet: bool) -> None:
+def cli(verbose: int, quiet: bool, log_file: str | None) -> None:
     """Build deraining data sets, run every network on them, and regenerate the papers' tables."""
     import logging
 
@@ -101,21 +111,59 @@ def cli(verbose: int, quiet: bool) -> None:
         raise RainbenchError("--verbose and --quiet contradict each other: give one of them")
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logger = logging.getLogger("rainbench")
-    logger.setLevel(logging.ERROR if quiet else level)
-    from rainbench.core.progress import say
+    level = logging.ERROR if quiet else level
+    logger.setLevel(level)
+    from rainbench.core.progress import print_line
 
     class Said(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             trace = record.exc_info and logging.Formatter().formatException(record.exc_info)
-            say(f"{record.levelname}: {record.getMessage()}" + (f"\n{trace}" if trace else ""))
+            print_line(
+                f"{record.levelname}: {record.getMessage()}" + (f"\n{trace}" if trace else "")
+            )
 
-    handler = Said()
-    logger.handlers = [handler]
+    logger.handlers = [Said(level)]
+    if log_file is not None:
+        logger.handlers.append(_log_to(log_file))
+        logger.setLevel(min(level, logging.INFO))
     if verbose > 1:  # where native code was when the process dies of it
         import faulthandler
 
         with contextlib.suppress(OSError, ValueError, AttributeError, RuntimeError):
             faulthandler.enable()
+
+
+def _log_to(file: str) -> logging.Handler:
+    """Return a handler that appends to a file; what commands say goes there, too.
+
+    Raises:
+        RainbenchError: It cannot be written.
+    """
+    import logging
+
+    from rainbench.core.progress import SAID
+
+    try:
+        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise RainbenchError(
+            f"--log {file}: cannot be written: {error.strerror}",
+            hint="Give a file in a folder that is there and may be written.",
+        ) from None
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    handler.setFormatter(logging.Formatter(form))
+    SAID.handlers = [handler]
+    SAID.info("rainbench %s: %s", __version__, " ".join(sys.argv[1:]))
+    return handler
+
+
+def _ends_with(message: str) -> None:
+    """Print the message that a call ends with, and put it into the log's file."""
+    from rainbench.core.progress import SAID
+
+    SAID.error("%s", message)
+    click.echo(message, err=True)
+
 
 
 def main() -> NoReturn:
@@ -138,7 +186,7 @@ def command_line() -> int:
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(standalone_mode=False, complete_var="_RAINBENCH_COMPLETE")
     except BrokenPipeError:
         _drop_stdout()
         status = 0
@@ -159,18 +207,18 @@ def _told(error: Exception) -> int:
     """Say on standard error what went wrong, and return the exit code."""
     if isinstance(error, RainbenchError):
         click.secho("Error: ", fg="red", nl=False, err=True)
-        click.echo(visible(str(error)), err=True)
+        _ends_with(visible(str(error)))
         return 2
     if isinstance(error, click.ClickException):
         said = io.StringIO()
         error.show(said)
-        click.echo(visible(said.getvalue()).rstrip(), err=True)
+        _ends_with(visible(said.getvalue()).rstrip())
         return 2
     from rainbench.core.crash import explain
 
     line, status = explain(error)
     with contextlib.suppress(OSError):  # nobody may listen any more
-        click.echo(visible(f"Error: {line}"), err=True)
+        _ends_with(visible(f"Error: {line}"))
     return status
 
 

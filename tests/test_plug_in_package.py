@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import toynets
-from toynets import TOY_CARD
 
 PROJECT = """
 [build-system]
@@ -91,7 +90,7 @@ class Darker(nn.Module):
 
 
 @pytest.fixture
-def site(tmp_path):
+def site(tmp_path, cards):
     """A folder that the package is installed into."""
     work = tmp_path / "plug"
     package = work / "source" / "tinyplug"
@@ -108,7 +107,7 @@ def site(tmp_path):
         "cards/tinynet.toml": toynets.card("tinynet", "Darker").replace(
             "toynets:", "tinyplug.nets:"
         ),
-        "cards/tinyset.toml": TOY_CARD.replace('"toy"', '"tinyset"', 1),
+        "cards/tinyset.toml": (cards / "toy.toml").read_text().replace('"toy"', '"tinyset"', 1),
     }
     for name, text in files.items():
         (package / name).write_text(text)

@@ -138,6 +138,12 @@ Examples:
     show_default=True,
     help="Time between checkpoints, at most so much is lost.",
 )
+@click.option(
+    "--log-to",
+    multiple=True,
+    type=click.Choice(["tensorboard", "wandb", "mlflow"]),
+    help="Who gets the log's numbers, too; may be repeated. [default: tensorboard if installed]",
+)
 @cards_option
 @json_option
 @click.pass_context
@@ -173,6 +179,7 @@ def command(
     add_to_card: bool,
     validations: int,
     checkpoint_every: float,
+    log_to: tuple[str, ...],
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -185,6 +192,7 @@ def command(
     from rainbench.train.engine import process_rank
     from rainbench.train.export import append_to_card
     from rainbench.train.recipes import resolve_recipe
+    from rainbench.train.trackers import check_trackers
 
     registry = open_registry(card_folders)
     card = _baseline(registry, baseline)
@@ -201,6 +209,7 @@ def command(
         )
     if target is not None and target.suffix != ".safetensors":
         raise RainbenchError(f"--export {target}: the file must end in .safetensors")
+    check_trackers(log_to)
     given = {
         "steps": steps, "batch": batch, "patch": patch, "learning_rate": learning_rate,
         "schedule": schedule, "clip": clip,
@@ -212,7 +221,7 @@ def command(
     options = make_options(
         seconds=seconds or 0.0, seed=seed, device=device, precision=precision, threads=threads,
         workers=workers, compiled=compiled, channels_last=channels_last, fused=fused,
-        validations=validations, checkpoint_seconds=checkpoint_every,
+        validations=validations, checkpoint_seconds=checkpoint_every, log_to=log_to,
     )  # fmt: skip
     arguments = {**card.arguments, **_arguments(given_arguments, width)}
     source = open_source(registry, dataset, data_roots, clean, rain, seed)
@@ -245,10 +254,17 @@ def command(
 def _speak(first: bool) -> None:
     """Show how a training goes, unless only errors are wanted; other processes say nothing."""
     package = logging.getLogger("rainbench")
-    if not first:
-        package.setLevel(logging.CRITICAL)
-    elif package.level == logging.WARNING:
-        logging.getLogger("rainbench.train").setLevel(logging.INFO)
+    for shown in package.handlers[:1]:  # the screen; behind it stands the file of --log
+        if not first:
+            package.handlers = []
+        elif shown.level == logging.WARNING:
+            logging.getLogger("rainbench.train").setLevel(logging.INFO)
+            shown.setLevel(logging.INFO)
+            shown.addFilter(
+                lambda record: (
+                    record.levelno >= logging.WARNING or record.name.startswith("rainbench.train")
+                )
+            )
 
 
 def _baseline(registry: Registry, name: str) -> BaselineCard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import math
 import os
 import sys
@@ -44,11 +45,24 @@ def keep_stdout() -> None:
     )  # fmt: skip
 
 
+SAID = logging.getLogger("rainbench.said")
+"""Gets what is said, for the file of `rainbench --log`; nothing else shows it."""
+SAID.propagate = False
+SAID.setLevel(logging.INFO)
+SAID.addHandler(logging.NullHandler())
+
+
 def say(text: str = "") -> None:
     """Print a line on standard error, where it does not mix with a command's result.
 
     Where it cannot be written, as on a full disk, the work goes on without.
     """
+    SAID.info("%s", text)
+    print_line(text)
+
+
+def print_line(text: str) -> None:
+    """Print a line as `say` does, of what is in the log's file already."""
     try:
         click.echo(visible(text), err=True)
     except BrokenPipeError:

@@ -51,6 +51,7 @@ def make_options(
     fused: bool,
     validations: int,
     checkpoint_seconds: float,
+    log_to: tuple[str, ...] = (),
 ) -> TrainOptions:
     """Fill in what a call left open: what `benchmarks/training_speed.py` found to be fastest."""
     where = resolve_device(device)
@@ -69,6 +70,7 @@ def make_options(
         compiled=compiled,
         validations=validations,
         checkpoint_seconds=checkpoint_seconds,
+        log_to=log_to,
     )
 
 

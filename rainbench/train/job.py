@@ -37,6 +37,7 @@ class TrainOptions:
         log_every: Steps between two rows of the log.
         validations: Validations over the whole training.
         checkpoint_seconds: Time between two checkpoints.
+        log_to: Who gets the log's numbers, see `rainbench.train.trackers`.
     """
 
     seconds: float = 0.0
@@ -51,6 +52,7 @@ class TrainOptions:
     log_every: int = 10
     validations: int = 10
     checkpoint_seconds: float = 60.0
+    log_to: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ class Job:
     def key_parts(self) -> dict[str, object]:
         """Return what must be unchanged for a training to be resumed, as plain JSON."""
         options = dataclasses.asdict(self.options)
-        for name in ("workers", "log_every", "checkpoint_seconds", "threads"):
+        for name in ("workers", "log_every", "checkpoint_seconds", "threads", "log_to"):
             del options[name]  # they change no number, or only its last bit
         options["device"] = device_kind(self.options.device)
         parts = {

@@ -1,4 +1,4 @@
-"""The log of a training: a CSV row now and then, and TensorBoard's files where it is installed."""
+"""The log of a training: a CSV row now and then, which other loggers get, too."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rainbench.core.errors import StoreError
 from rainbench.core.files import write_atomically
+from rainbench.train.trackers import Trackers
 
 
 class Log:
@@ -21,16 +21,19 @@ class Log:
     Args:
         file: The CSV file.
         last_step: Rows beyond it are dropped.
-        tensorboard: Folder of TensorBoard's files; used when ``tensorboard`` is installed.
+        trackers: Get the numbers as well.
+        group: The name by which they get them.
 
     Raises:
         StoreError: The file cannot be written.
     """
 
-    def __init__(self, file: Path, last_step: int, tensorboard: Path | None = None) -> None:
+    def __init__(
+        self, file: Path, last_step: int, trackers: Trackers | None = None, group: str = "training"
+    ) -> None:
         self._path = file
         self._names: list[str] = []
-        self._board = _board(tensorboard, last_step) if tensorboard else None
+        self._trackers, self._group = trackers, group
         try:
             rows = _read(file, last_step)
             if rows:
@@ -56,16 +59,12 @@ class Log:
             self._stream.flush()
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be written: {error.strerror}") from None
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
-            self._board.flush()
+        if self._trackers is not None:
+            self._trackers.add(self._group, step, values)
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the file."""
         self._stream.close()
-        if self._board is not None:
-            self._board.close()
 
 
 def _read(file: Path, last_step: int) -> list[dict[str, str]]:
@@ -87,11 +86,3 @@ def _text(names: list[str], rows: list[dict[str, str]], *, header: bool = True) 
         writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _board(folder: Path, last_step: int) -> Any:  # noqa: ANN401 (an optional package's class)
-    try:
-        from torch.utils.tensorboard.writer import SummaryWriter
-    except ImportError:
-        return None
-    return SummaryWriter(str(folder), purge_step=last_step + 1)

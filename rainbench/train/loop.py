@@ -35,6 +35,7 @@ from rainbench.train.log import Log
 from rainbench.train.losses import LossTarget, objective
 from rainbench.train.patches import Batch, PatchSet, load_batches
 from rainbench.train.recipes import initialise, learning_rate, make_optimiser
+from rainbench.train.trackers import Trackers
 
 _LOG = logging.getLogger(__name__)
 
@@ -151,11 +152,12 @@ class _Loop:
             processes=engine.processes,
             pinned=device_kind(options.device) == "cuda",
         )
-        self.log = self.validation_log = None
+        self.log = self.validation_log = self.trackers = None
         if engine.rank == 0:
-            step, board = self.progress.step, out / "tensorboard"
-            self.log = Log(out / "log.csv", step, board / "training")
-            self.validation_log = Log(out / "validation.csv", step, board / "validation")
+            step = self.progress.step
+            self.trackers = Trackers(options.log_to, out, step, job.key_parts())
+            self.log = Log(out / "log.csv", step, self.trackers)
+            self.validation_log = Log(out / "validation.csv", step, self.trackers, "validation")
         self.input_score = job.validation.score_input()
         self.pending: list[tuple[int, Tensor, dict[str, Tensor]]] = []
         self.noted: set[str] = set()
@@ -164,7 +166,7 @@ class _Loop:
 
     def close(self) -> None:
         """Close the logs."""
-        for log in (self.log, self.validation_log):
+        for log in (self.log, self.validation_log, self.trackers):
             if log is not None:
                 log.close()
 

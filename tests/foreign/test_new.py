@@ -32,8 +32,9 @@ def test_a_data_set_and_a_protocol(tmp_path):
     new("dataset", "my-rain", "--to", tmp_path)
     assert read_card(tmp_path / "my-rain.toml").layouts[0].rainy == "rainy/{id}.png"
     new("protocol", "mine", "--to", tmp_path)
-    (made,) = eval(f"({(tmp_path / 'mine.py').read_text()})", {"Protocol": Protocol})
-    assert made.name == "mine"
+    module = {}
+    exec((tmp_path / "mine.py").read_text(), module)
+    assert isinstance(module["PROTOCOL"], Protocol) and module["PROTOCOL"].name == "mine"
 
 
 WRONG = {

@@ -1,4 +1,4 @@
-"""Several processes train as one does; TensorBoard gets what the CSV gets."""
+"""Several processes train as one does."""
 
 import csv
 import importlib.util
@@ -7,8 +7,6 @@ import subprocess
 import sys
 
 import pytest
-
-from rainbench.train.log import Log
 
 TRAIN = ["-m", "rainbench", "train", "small", "--device", "cpu", "--threads", "1", "--workers", "0"]
 
@@ -34,28 +32,3 @@ def test_two_processes_train_as_one(add_trainable, photographs, cards, tmp_path)
     for first, second in zip(one, two, strict=True):
         for column in first:
             assert float(second[column]) == pytest.approx(float(first[column]), rel=1e-4), column
-
-
-@pytest.mark.skipif(not importlib.util.find_spec("tensorboard"), reason="needs tensorboard")
-def test_tensorboard_gets_the_numbers_of_the_log(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    for last in (0, 20):  # the second time as after an interruption at step 20
-        log = Log(tmp_path / "log.csv", last, tmp_path / "board")
-        for step in (last + 10, last + 20, last + 30):
-            log.add(step, {"loss": 1 / step})
-        log.close()
-    board = EventAccumulator(str(tmp_path / "board"))
-    board.Reload()
-    read = {event.step: event.value for event in board.Scalars("loss")}
-    wanted = {int(row["step"]): float(row["loss"]) for row in rows(tmp_path / "log.csv")}
-    assert read == pytest.approx(wanted) and list(wanted) == [10, 20, 30, 40, 50]
-
-
-def test_the_log_needs_no_tensorboard(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard.writer", None)
-    log = Log(tmp_path / "log.csv", 0, tmp_path / "board")
-    log.add(10, {"loss": 0.5})
-    log.close()
-    assert rows(tmp_path / "log.csv") == [{"step": "10", "loss": "0.5"}]
-    assert not (tmp_path / "board").exists()
