@@ -1,4 +1,4 @@
-"""Moving objects as a minimum cut: two labels, a cost for each sample, one for each border.
+"""Moving objects as a minimum cut, for the methods that leave them out of the background.
 
 The energy is that which the papers minimise with a library for research only; with two labels its
 minimum is one cut through a graph, found exactly here by SciPy's maximum flow.
@@ -15,8 +15,58 @@ from rainbench.video_methods.base import Volume
 
 Mask = NDArray[np.bool_]
 
+_TRIMMED = 0.005
+"""Share of the residuals left out at each end when their spread is estimated."""
+
 _LARGEST = 1 << 24
 """Of a capacity: sums of some must stay below the 31 bits of SciPy's flow."""
+
+
+class Objects:
+    """Finds moving objects in what a background leaves, step by step.
+
+    Args:
+        observed: The clip.
+        border: Weight lambda of their borders.
+        size: rho: how much of the residual's spread is still background.
+        still_weight: Of the squared residual, as background.
+
+    Attributes:
+        energy: Of the last cut, as the authors of both methods add it up.
+    """
+
+    def __init__(self, observed: Volume, border: float, size: float, still_weight: float) -> None:
+        spread = float(np.std(observed[0], ddof=1))
+        self._weight, self._size, self._still_weight = border, size, still_weight
+        self._cost, self._least = 0.5 * spread**2, 0.5 * (3 * spread / 20) ** 2
+        self._fewest = observed[0].size / 1e4
+        self._spread: float | None = None
+        self._area = 0
+        self.energy = 0.0
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are objects."""
+        return bool(self._area > self._fewest)
+
+    def step(self, residual: Volume) -> Mask:
+        """Return where a residual is that of an object; the cost of one sinks to its floor."""
+        if self._spread is None:
+            ordered = np.sort(residual, axis=None)
+            cut = round(_TRIMMED * ordered.size)
+            self._spread = float(np.std(ordered[cut : ordered.size - cut], ddof=1))
+        if self._area < self._fewest:
+            self._cost /= 2
+        else:
+            floor = max(self._cost / 2, 3 * (self._size * self._spread) ** 2, self._least)
+            self._cost = min(floor, self._cost)
+        amplified, alpha = 10 * self._weight, self._weight * self._cost
+        still = amplified / alpha * self._still_weight * residual**2
+        moving = np.full(residual.shape, amplified / alpha * self._cost)
+        mask, energy = cut_objects(still, moving, round(amplified))
+        self._area = int(mask.sum())
+        self.energy = alpha / amplified * (self.energy + energy)
+        return mask
 
 
 def cut_objects(still: Volume, moving: Volume, border: int) -> tuple[Mask, int]:

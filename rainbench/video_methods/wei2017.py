@@ -28,7 +28,7 @@ from scipy import linalg
 
 from rainbench.core.random import philox, words16
 from rainbench.video_methods.base import Frames, Restored, Volume
-from rainbench.video_methods.graph_cut import Mask, cut_objects
+from rainbench.video_methods.graph_cut import Mask, Objects
 
 SIDE = 2
 """Of a patch."""
@@ -39,9 +39,6 @@ _CHUNK = 1 << 17
 _STILL_WEIGHT = 0.7
 _PENALTY, _GROWTH = 0.05, 1.05
 """Of the ADMM, and by which it grows."""
-
-_TRIMMED = 0.005
-"""Share of the residuals left out at each end when their spread is estimated."""
 
 _ADDED = 1e-6
 """To covariances."""
@@ -165,7 +162,7 @@ class Wei2017:
         seen = patches_of(observed)
         of_pixels, of_frames = rank_one(observed)
         background = outer(of_frames, of_pixels)
-        cut = _Cut(observed, self.border, self.size)
+        cut = Objects(observed, self.border, self.size, _STILL_WEIGHT)
         mixture, residual = self._first_mixture(seen), patches_of(observed - background)
         shares, likelihood = mixture.shares(residual)
         likelihoods = [likelihood]
@@ -222,43 +219,6 @@ class Wei2017:
         else:  # of a picture of a few levels
             weights[:] = 1 / self.components
         return Mixture(np.stack(covariances), weights)
-
-
-class _Cut:
-    """Finds moving objects, step by step."""
-
-    def __init__(self, observed: Volume, border: float, size: float) -> None:
-        spread = float(np.std(observed[0], ddof=1))
-        self._weight, self._size = border, size
-        self._cost, self._least = 0.5 * spread**2, 0.5 * (3 * spread / 20) ** 2
-        self._fewest = observed[0].size / 1e4
-        self._spread: float | None = None
-        self._area = 0
-        self.energy = 0.0
-
-    @property
-    def enough(self) -> bool:
-        """Whether there are objects."""
-        return bool(self._area > self._fewest)
-
-    def step(self, residual: Volume) -> Mask:
-        """Return where a residual is that of an object; the cost of one sinks to its floor."""
-        if self._spread is None:
-            ordered = np.sort(residual, axis=None)
-            cut = round(_TRIMMED * ordered.size)
-            self._spread = float(np.std(ordered[cut : ordered.size - cut], ddof=1))
-        if self._area < self._fewest:
-            self._cost /= 2
-        else:
-            floor = max(self._cost / 2, 3 * (self._size * self._spread) ** 2, self._least)
-            self._cost = min(floor, self._cost)
-        amplified, alpha = 10 * self._weight, self._weight * self._cost
-        still = amplified / alpha * _STILL_WEIGHT * residual**2
-        moving = np.full(residual.shape, amplified / alpha * self._cost)
-        mask, energy = cut_objects(still, moving, round(amplified))
-        self._area = int(mask.sum())
-        self.energy = alpha / amplified * (self.energy + energy)
-        return mask
 
 
 def outer(of_frames: NDArray[np.float64], of_pixels: NDArray[np.float64]) -> Volume:

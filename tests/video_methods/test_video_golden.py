@@ -5,6 +5,7 @@ import pytest
 
 from rainbench.video_methods.fastderain import FastDeRain
 from rainbench.video_methods.jiang2017 import MARGIN, Jiang2017, mirrored
+from rainbench.video_methods.ms_csc import MSCSC
 from rainbench.video_methods.wei2017 import Wei2017
 
 pytestmark = pytest.mark.data
@@ -68,3 +69,14 @@ def test_wei2017(golden, clip):
     assert (found.mask != mask).mean() < 0.002
     assert np.all(np.diff(found.likelihoods[1:]) > -0.05)
     assert found.likelihoods[-1] == pytest.approx(known["llh"].ravel()[-1], abs=0.2)
+
+
+@pytest.mark.parametrize("clip", ["vid0", "vid1"])
+def test_ms_csc(golden, clip):
+    """Signs of components and ties of the cut are the libraries'; the parts stay close."""
+    known = golden(f"mscsc_{clip}")
+    found = MSCSC().separate(known["input_u8"] / 255)
+    assert psnr(found.clean, known) == pytest.approx(psnr(known["out"], known), abs=0.5)
+    assert np.abs(found.background - known["background"]).mean() < 2e-3
+    assert (found.mask != known["mask"].astype(bool)).mean() < 0.005
+    assert np.abs(found.rain - known["rain"]).mean() < 0.01

@@ -13,7 +13,12 @@ from rainbench.core.errors import CardError, RainbenchError
 from rainbench.video_methods.load import build_restorer, restore_clip
 
 ENTRIES = {entry.name: entry for entry in load_registry().entries() if entry.is_video}
-LEAST_GAIN = {"fastderain": (3.0, 5.0), "jiang2017": (8.0, 4.0), "wei2017": (3.0, 2.5)}
+LEAST_GAIN = {
+    "fastderain": (3.0, 5.0),
+    "jiang2017": (8.0, 4.0),
+    "wei2017": (3.0, 2.5),
+    "ms-csc": (3.0, 1.0),
+}
 """How much rain, and dB over the rainy input: each method has rain that it is good for."""
 
 
