@@ -223,7 +223,7 @@ class WeightsCard:
 
     Attributes:
         tag: The part of the entry's name behind the dot.
-        sha256: Of the file, in hexadecimal.
+        sha256: Of the file, in hexadecimal; of a TensorFlow checkpoint, of the file of its values.
         files: Names or relative paths under which copies of it lie.
         source: The public address it comes from.
         licence: The terms as the source states them.
@@ -237,6 +237,9 @@ class WeightsCard:
         macs_per_pixel: Multiply-adds per input pixel, likewise.
         state_dict: Where its state dict lies in the file, such as ``params_ema``; needed where the
             file holds several that fit.
+        index_sha256: Of the index of a TensorFlow checkpoint, which lies beside its values.
+        converted_sha256: Of the same values as a ``.safetensors`` file under our names, for weights
+            that are published in another framework's file; ``files`` names it, too.
         training: How they came about, for weights of our own.
         notes: Anything else worth knowing: steps, losses, who trained it.
     """
@@ -252,8 +255,15 @@ class WeightsCard:
     parameters: int = 0
     macs_per_pixel: int = 0
     state_dict: str = ""
+    index_sha256: str = ""
+    converted_sha256: str = ""
     training: TrainingRecord | None = None
     notes: str = ""
+
+    def sha256_of(self, file: Path) -> str:
+        """Return the hash that a copy has to have: as published, or the converted one's."""
+        converted = file.suffix == ".safetensors" and self.converted_sha256
+        return converted or self.sha256
 
 
 class Maker(Protocol):
@@ -294,6 +304,9 @@ class BaselineCard:
         value_range: What white is in its input: 1 or 255.
         minimum_side: The shortest side it accepts, in pixels.
         size_multiple: Height and width are padded by reflection to a multiple of this.
+        tileable: Whether a part of an image is restored as within the whole. Where it is not, as
+            statistics of the image are used or tiles are the network's own affair, an image goes
+            through alone, whole and not padded, whatever ``--tile`` says.
         weights: Its files of weights; empty for a plain method.
         paper: Title, venue and year.
         source: Where the authors' code lies.
@@ -325,6 +338,7 @@ class BaselineCard:
     value_range: Literal[1, 255] = 1
     minimum_side: int = 1
     size_multiple: int = 1
+    tileable: bool = True
     weights: tuple[WeightsCard, ...] = ()
     restores: Restores = "images"
     seconds_per_megapixel: float = 0.0

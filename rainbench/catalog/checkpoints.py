@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rainbench.catalog.published_files.reading import is_read_here, read_published_file
 from rainbench.core.errors import WeightsError, told
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ def _emptied(*_values: object) -> dict[object, object]:
 
 
 def load_checkpoint(path: Path) -> object:
-    """Return what a ``.safetensors`` file or a PyTorch checkpoint holds; no code of it is run.
+    """Return what a file of weights holds; no code of it is run.
+
+    Args:
+        path: A ``.safetensors`` file, a PyTorch checkpoint, or a file of another framework's that
+            `rainbench.catalog.published_files` reads.
 
     Raises:
         WeightsError: It is damaged, or holds objects that a program would have to make.
@@ -70,6 +75,8 @@ def load_checkpoint(path: Path) -> object:
 
     import torch
 
+    if is_read_here(path):
+        return read_published_file(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

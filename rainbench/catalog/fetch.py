@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import http.client
 import socket
 import ssl
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import WeightsCard
+from rainbench.catalog.published_files.names import DATA, index_of
 from rainbench.catalog.registry import Entry
 from rainbench.catalog.weights import how_to_get_weights, shipped_weights
 from rainbench.core.errors import WeightsError, told
@@ -64,7 +66,8 @@ def fetch_weights(
 
     Args:
         entry: The entry.
-        folder: Where to; the file gets the card's first relative path below it.
+        folder: Where to; the file gets the card's first relative path below it, the index of a
+            TensorFlow checkpoint lies beside it.
         source: A file that was downloaded by hand; None downloads from the card's address.
         limits: How large and how long a download may be.
 
@@ -90,15 +93,15 @@ def fetch_weights(
     try:
         if not target.parent.resolve().is_relative_to(folder.resolve()):
             raise WeightsError(f"{entry.name}: {target} lies outside of {folder}")
-        if source is None and target.is_file() and file_hash(target) == card.sha256:
-            return target
-        with _beside(target) as arrived:
-            if source is not None:
-                _copy(source, arrived, limits)
-            else:
-                _download(entry.name, card.source, arrived, limits)
-            _check(entry, card, arrived, source)
-            arrived.replace(target)
+        _put(entry, card, target, source, limits)
+        if card.index_sha256:
+            half = dataclasses.replace(
+                card,
+                sha256=card.index_sha256,
+                source=DATA.sub(".index", card.source),
+                files=(index_of(target).name,),
+            )
+            _put(entry, half, index_of(target), source and index_of(source), limits)
     except OSError as error:
         what = error.strerror or error
         if source is not None and error.filename == str(source):
@@ -108,6 +111,21 @@ def fetch_weights(
             hint="Look at what lies there, free some space, or give another --to.",
         ) from None
     return target
+
+
+def _put(
+    entry: Entry, card: WeightsCard, target: Path, source: Path | None, limits: FetchLimits
+) -> None:
+    """Put one file of a card in its place, unless it is there and nobody gave another."""
+    if source is None and target.is_file() and file_hash(target) == card.sha256:
+        return
+    with _beside(target) as arrived:
+        if source is not None:
+            _copy(source, arrived, limits)
+        else:
+            _download(entry.name, card.source, arrived, limits)
+        _check(entry, card, arrived, source)
+        arrived.replace(target)
 
 
 @contextlib.contextmanager

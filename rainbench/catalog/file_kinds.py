@@ -11,6 +11,8 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
+from rainbench.catalog.published_files.reading import is_read_here
+
 LOOKED_AT = 512
 """Bytes at the beginning of a file that tell what it is; a tar archive says so at byte 257."""
 
@@ -19,6 +21,8 @@ CONVERT = (
     "Load it where it was made and save its tensors with torch.save(network.state_dict(), FILE)."
 )
 UNPACK = "Unpack it and give the folder that holds the checkpoint."
+
+_A_PAGE = "is an HTML page, not weights", "The download returned an error page. " + AGAIN
 
 _STARTS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself", "Run `git lfs pull`."),
@@ -42,12 +46,10 @@ _PLACES = (
 )
 _SUFFIXES = (
     (".onnx", "an ONNX file"),
-    (".caffemodel", "a Caffe file"),
     (".prototxt", "a Caffe file"),
     (".h5", "a Keras file"),
     (".keras", "a Keras file"),
     (".pb", "a TensorFlow file"),
-    (".index", "a part of a TensorFlow checkpoint"),
     (".meta", "a part of a TensorFlow checkpoint"),
     (".tflite", "a TensorFlow Lite file"),
     (".pdparams", "a PaddlePaddle file"),
@@ -57,18 +59,18 @@ _SUFFIXES = (
 # `ir_version` and `producer_name`. TensorFlow's saved model has a nested message in its place.
 _ONNX = re.compile(rb"\x08[\x01-\x20]\x12.[\w .+-]{3,}", re.DOTALL)
 _SAVED_MODEL = re.compile(rb"\x08\x01\x12.{1,6}\x0a", re.DOTALL)
-_TF_PART = re.compile(r"\.data-\d{5}-of-\d{5}$")
+_PAGE = re.compile(rb"\s*<(!doctype|html|head|\?xml)", re.IGNORECASE)
 
 
 def what_is_wrong(path: Path) -> tuple[str, str] | None:
-    """Return what a file is, and what to do about it, if it cannot be a PyTorch checkpoint.
+    """Return what a file is, and what to do about it, if it cannot be weights that are read here.
 
     Args:
         path: A readable file.
 
     Returns:
         Such as ``("is a picture", "Fetch the file again from its source.")``; None where nothing
-        speaks against a checkpoint or a ``.safetensors`` file.
+        speaks against it.
 
     Raises:
         OSError: It cannot be read.
@@ -84,8 +86,10 @@ def what_is_wrong(path: Path) -> tuple[str, str] | None:
         start = file.read(LOOKED_AT)
     if not start:
         return "is empty", AGAIN
+    if is_read_here(path):  # whose bytes may begin in any way
+        return _wrong_of_others(start)
     if start.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
-        return "is an HTML page, not weights", "The download returned an error page. " + AGAIN
+        return _A_PAGE
     for magic, what, hint in _STARTS:
         if start.startswith(magic):
             return f"is {what}", hint
@@ -102,13 +106,19 @@ def what_is_wrong(path: Path) -> tuple[str, str] | None:
     return None
 
 
+def _wrong_of_others(start: bytes) -> tuple[str, str] | None:
+    """Return what another framework's file is in truth; its reader finds any damage."""
+    if start.startswith(b"version https://git-lfs"):
+        _, what, hint = _STARTS[0]
+        return f"is {what}", hint
+    return _A_PAGE if _PAGE.match(start) else None
+
+
 def _by_framework(path: Path, start: bytes) -> str:
     suffix = path.suffix.lower()
     for ending, what in _SUFFIXES:
         if suffix == ending:
             return what
-    if _TF_PART.search(path.name.lower()):
-        return "a part of a TensorFlow checkpoint"
     if _ONNX.match(start):
         return "an ONNX file"
     return "a TensorFlow saved model" if _SAVED_MODEL.match(start) else ""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import BaselineCard, DatasetCard, Layout, Recipe, WeightsCard
 from rainbench.catalog.patterns import parse_pattern, path_problem
+from rainbench.catalog.published_files.names import DATA
 from rainbench.catalog.tables import read_toml, record_from_table, value_text
 from rainbench.catalog.terms import LAYERS
 from rainbench.core.errors import CardError
@@ -141,6 +142,12 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
                 "network's conventions",
                 hint=f"Leave {key} out; parameters and macs_per_pixel are 0.",
             )
+    if not card.tileable and card.size_multiple > 1:
+        raise CardError(
+            f"{file}: size_multiple is {card.size_multiple}, but tileable = false says that images "
+            "are never padded",
+            hint="Leave out one of the two.",
+        )
     if card.recipe is not None:
         _check_recipe(card.recipe, file)
     tags = [weights.tag.casefold() for weights in card.weights]
@@ -152,13 +159,26 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
             )
         if tags.count(weights.tag.casefold()) > 1:
             raise CardError(f'{file}: the tag "{weights.tag}" stands twice')
-        if not _SHA256.fullmatch(weights.sha256):
-            raise CardError(f"{file}: sha256 of {weights.tag} is not 64 hexadecimal digits")
-        if not weights.files:
-            raise CardError(f"{file}: weights {weights.tag} name no files")
-        for path in weights.files:
-            _check_path(path, f"a file of {weights.tag}", file)
-        _check_numbers(weights, file)
+        _check_weights(weights, file)
+
+
+def _check_weights(weights: WeightsCard, file: Path) -> None:
+    for key in ("sha256", "index_sha256", "converted_sha256"):
+        value = getattr(weights, key)
+        if (value or key == "sha256") and not _SHA256.fullmatch(value):
+            raise CardError(f"{file}: {key} of {weights.tag} is not 64 hexadecimal digits")
+    if not weights.files:
+        raise CardError(f"{file}: weights {weights.tag} name no files")
+    for path in weights.files:
+        _check_path(path, f"a file of {weights.tag}", file)
+        if bool(weights.index_sha256) != bool(DATA.search(path)) and not (
+            weights.converted_sha256 and path.endswith(".safetensors")
+        ):
+            raise CardError(
+                f"{file}: {value_text(path)} of {weights.tag} is half of a TensorFlow checkpoint "
+                "and index_sha256 is its other half's: one of them is missing or too many"
+            )
+    _check_numbers(weights, file)
 
 
 def _check_recipe(recipe: Recipe, file: Path) -> None:

@@ -8,8 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.checkpoints import find_state_dicts, load_checkpoint, overlapping, spellings
 from rainbench.catalog.file_kinds import what_is_wrong
+from rainbench.catalog.published_files.names import index_of
 from rainbench.catalog.registry import Entry
 from rainbench.core import resume
 from rainbench.core.errors import WeightsError
@@ -42,14 +44,14 @@ def find_weights(entry: Entry, roots: Sequence[Path]) -> Path | None:
         for name in (path, Path(path).name)
     ]
     at_their_place = _existing(expected)
-    right = next((path for path in at_their_place if _has_hash(path, card.sha256)), None)
+    right = next((path for path in at_their_place if _is_right(path, card)), None)
     anywhere: list[Path] = []
     if right is None:
         names = {Path(name).name for name in card.files}
         anywhere = _existing(
             path for root in roots for path in sorted(root.rglob("*")) if path.name in names
         )
-        right = next((path for path in anywhere if _has_hash(path, card.sha256)), None)
+        right = next((path for path in anywhere if _is_right(path, card)), None)
     if right is None:
         return next(iter(at_their_place or anywhere), None)
     _LOG.info("%s: the weights in %s", entry.name, right)
@@ -65,9 +67,13 @@ def _existing(paths: Iterable[Path]) -> list[Path]:
     return list(dict.fromkeys(path.resolve() for path in paths if is_file(path)))
 
 
-def _has_hash(path: Path, sha256: str) -> bool:
+def _is_right(path: Path, card: WeightsCard) -> bool:
+    """Return whether a file is the card's, its index beside it included."""
     try:
-        return file_hash(path) == sha256
+        index = index_of(path)
+        return file_hash(path) == card.sha256_of(path) and (
+            index == path or (is_file(index) and file_hash(index) == card.index_sha256)
+        )
     except OSError as error:
         _LOG.warning("%s: cannot be read: %s", path, error.strerror)
         return False
@@ -122,12 +128,15 @@ def file_hash(path: Path) -> str:
     return resume.file_hash(path)
 
 
-def read_state_dicts(path: Path, sha256: str = "") -> dict[str, dict[str, Tensor]]:
+def read_state_dicts(
+    path: Path, sha256: str = "", index_sha256: str = ""
+) -> dict[str, dict[str, Tensor]]:
     """Read the state dicts of a checkpoint, without ever running code from it.
 
     Args:
-        path: A ``.safetensors`` file, or a PyTorch checkpoint of tensors alone.
+        path: As `rainbench.catalog.checkpoints.load_checkpoint` takes it.
         sha256: What the card says; an empty text checks nothing.
+        index_sha256: The same of the index of a TensorFlow checkpoint.
 
     Returns:
         Each by its place in the file, see `rainbench.catalog.checkpoints.find_state_dicts`.
@@ -138,18 +147,15 @@ def read_state_dicts(path: Path, sha256: str = "") -> dict[str, dict[str, Tensor
     """
     try:
         wrong = what_is_wrong(path)
-        found = file_hash(path)
+        if wrong is not None:
+            raise WeightsError(f"{path}: {wrong[0]}", hint=wrong[1])
+        _check_hash(path, sha256)
+        index = index_of(path)
+        if index_sha256 and index != path and is_file(index):
+            _check_hash(index, index_sha256)
+        state_dicts = find_state_dicts(load_checkpoint(path))
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
-    if wrong is not None:
-        raise WeightsError(f"{path}: {wrong[0]}", hint=wrong[1])
-    if sha256 and found != sha256:
-        raise WeightsError(
-            f"{path}: is not the file its card describes (sha256 {found[:12]}..., the card says "
-            f"{sha256[:12]}...)",
-            hint="It is another release or a damaged copy: fetch it again from its source.",
-        )
-    state_dicts = find_state_dicts(load_checkpoint(path))
     if not state_dicts:
         raise WeightsError(
             f"{path}: holds no state dict: no names with tensors",
@@ -161,6 +167,16 @@ def read_state_dicts(path: Path, sha256: str = "") -> dict[str, dict[str, Tensor
                 f"{path}: is damaged: values of {name} lie over each other", hint="Fetch it again."
             )
     return state_dicts
+
+
+def _check_hash(path: Path, sha256: str) -> None:
+    found = file_hash(path)
+    if sha256 and found != sha256:
+        raise WeightsError(
+            f"{path}: is not the file its card describes (sha256 {found[:12]}..., the card says "
+            f"{sha256[:12]}...)",
+            hint="It is another release or a damaged copy: fetch it again from its source.",
+        )
 
 
 def read_state_dict(path: Path, sha256: str = "") -> dict[str, Tensor]:

@@ -19,7 +19,9 @@ SHOWN = 3
 """Differences of each kind that an error names."""
 
 
-def load_weights(network: nn.Module, file: Path, sha256: str = "", place: str = "") -> None:
+def load_weights(
+    network: nn.Module, file: Path, sha256: str = "", place: str = "", index_sha256: str = ""
+) -> None:
     """Load a checkpoint, ours or the authors', into a network; every key has to fit.
 
     Args:
@@ -28,12 +30,13 @@ def load_weights(network: nn.Module, file: Path, sha256: str = "", place: str = 
         sha256: What the card says of it; an empty text checks nothing.
         place: Which state dict is meant, such as ``params_ema``; an empty text means the only one
             that fits.
+        index_sha256: What the card says of the index of a TensorFlow checkpoint.
 
     Raises:
         WeightsError: The file is not usable, none of its state dicts fits, or several do which
             differ.
     """
-    state_dicts = read_state_dicts(file, sha256)
+    state_dicts = read_state_dicts(file, sha256, index_sha256)
     if place:
         if place not in state_dicts:
             there = ", ".join(filter(None, state_dicts)) or "a state dict without a name"

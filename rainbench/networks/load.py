@@ -36,5 +36,9 @@ def build_network(entry: Entry, weights: Path | None) -> nn.Module:
     if weights is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")
     known = entry.weights
-    load_weights(network, weights, known.sha256 if known else "", known.state_dict if known else "")
+    if known is None:
+        load_weights(network, weights)
+    else:
+        sha256 = known.sha256_of(weights)
+        load_weights(network, weights, sha256, known.state_dict, known.index_sha256)
     return network.eval()

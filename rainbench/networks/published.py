@@ -73,6 +73,27 @@ def convert(published: Mapping[str, Tensor], plan: Plan, network: str) -> dict[s
     }
 
 
+def from_tensorflow(published: Mapping[str, Tensor], plan: Plan, network: str) -> dict[str, Tensor]:
+    """Convert the variables of a TensorFlow checkpoint: as `convert`, kernels turned.
+
+    TensorFlow's are ``(height, width, inputs, outputs)``, PyTorch's begin with the outputs and
+    the inputs.
+
+    Raises:
+        KeyError: As there.
+
+    Example:
+        >>> found = from_tensorflow({"a": torch.zeros(3, 5, 2, 4)}, {"weight": ("a",)}, "toy")
+        >>> found["weight"].shape
+        torch.Size([4, 2, 3, 5])
+    """
+    renamed = convert(published, plan, network)
+    return {
+        key: value.permute(3, 2, 0, 1).contiguous() if value.ndim == 4 else value
+        for key, value in renamed.items()
+    }
+
+
 def unchanged(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return a state dict as it is: of a network whose authors publish none, the keys are ours."""
     return dict(published)

@@ -198,7 +198,7 @@ def run_cell(
             {
                 **summarise(cell.pairs, cell.entry.name, scored),
                 "peak_bytes": peak_bytes(cell.entry),
-                "options": options.key_parts(),
+                "options": options.of(cell.entry.baseline).key_parts(),
                 "provenance": provenance(cell, options),
             }
         )

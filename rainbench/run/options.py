@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from rainbench.catalog.cards import BaselineCard
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import MOST_AT_ONCE, device_kind, resolve_device, usable_cores
 
@@ -28,6 +29,10 @@ class RunOptions:
     tile: int = 0
     overlap: int | None = None
     threads: int = 1
+
+    def of(self, card: BaselineCard) -> RunOptions:
+        """Return how a baseline computes: without tiles where its card says so."""
+        return self if card.tileable else replace(self, tile=0, overlap=None)
 
     def key_parts(self) -> dict[str, object]:
         """Return what tells results apart: all but the number of threads and of the device."""

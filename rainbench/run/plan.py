@@ -291,7 +291,7 @@ def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "size_multiple": entry.baseline.size_multiple,
         "weights": file_hash(cell.weights) if cell.weights else "",
         "protocols": protocol_settings(),
-        "options": options.key_parts(),
+        "options": options.of(entry.baseline).key_parts(),
         **({"state_dict": chosen} if chosen else {}),
         **foreign_parts(entry),
     }

@@ -35,6 +35,9 @@ _NO_MEMORY = re.compile(
 )
 """What the parts of PyTorch say when there is no more memory."""
 
+_SMALLER = "Give --tile 512, or smaller tiles (the result is then marked as tiled)."
+_NO_TILES = "Tiles would change its results, as its card says: it needs more memory."
+
 _LOG = logging.getLogger(__name__)
 
 _AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -77,7 +80,9 @@ class Predictor:
             )
         self.entry = entry
         self.weights = weights
-        self.options = options
+        self.options = options.of(entry.baseline)
+        if self.options != options:
+            _LOG.warning("%s: restores whole images only: no tiles", entry.name)
         self._device = torch.device(options.device)
         _fix_arithmetic(options)
         with failing_alone(f"{entry.name}: cannot be built"), isolated(entry.name):
@@ -227,6 +232,8 @@ class Predictor:
 
     def _restore_images(self, rainy: NDArray[np.uint8] | FloatImage) -> FloatImage:
         """Restore ``(N, H, W, 3)`` in one pass."""
+        if len(rainy) > 1 and not self.entry.baseline.tileable:
+            return np.concatenate([self._restore_images(image[None]) for image in rainy])
         height, width = rainy.shape[1:3]
         name = self.entry.name
         try:
@@ -242,7 +249,7 @@ class Predictor:
                     return np.concatenate([self._restore_images(image[None]) for image in rainy])
                 raise PredictionError(
                     f"{name} ran out of memory on an image of {width}x{height}",
-                    hint="Give --tile 512, or smaller tiles (the result is then marked as tiled).",
+                    hint=_SMALLER if self.entry.baseline.tileable else _NO_TILES,
                 ) from None
             _LOG.debug("%s on an image of %dx%d", name, width, height, exc_info=True)
             raise PredictionError(

@@ -1,6 +1,7 @@
 """Fetching: what arrives is checked before it gets its name."""
 
 import contextlib
+import dataclasses
 import hashlib
 import http.server
 import os
@@ -265,3 +266,37 @@ def test_one_process_may_fetch_a_file_again(tmp_path):
     (tmp_path / "mine.pth").write_bytes(CONTENT)
     file = fetch_weights(entry("a drive"), tmp_path / "w", source=tmp_path / "mine.pth")
     assert file.read_bytes() == CONTENT
+
+
+def halves(address, index=b"this is an index"):
+    """The entry of a TensorFlow checkpoint, of which a server has both files."""
+    both = entry(f"{address}/net.data-00000-of-00001", "tf/net.data-00000-of-00001")
+    digest = hashlib.sha256(index).hexdigest()
+    return Entry(both.baseline, dataclasses.replace(both.weights, index_sha256=digest))
+
+
+def serve(tmp_path, index=b"this is an index"):
+    (tmp_path / "www" / "net.data-00000-of-00001").write_bytes(CONTENT)
+    (tmp_path / "www" / "net.index").write_bytes(index)
+
+
+def test_both_halves_of_a_checkpoint_are_fetched(tmp_path, address):
+    serve(tmp_path)
+    file = fetch_weights(halves(address), tmp_path / "w")
+    assert file == tmp_path / "w" / "tf" / "net.data-00000-of-00001"
+    assert file.with_name("net.index").read_bytes() == b"this is an index"
+    file.with_name("net.index").unlink()  # one half of an earlier fetch is there
+    fetch_weights(halves(address), tmp_path / "w")
+    assert sorted(each.name for each in file.parent.iterdir()) == [file.name, "net.index"]
+    by_hand = fetch_weights(halves("nowhere"), tmp_path / "v", source=file)
+    assert by_hand.with_name("net.index").read_bytes() == b"this is an index"
+
+
+def test_a_wrong_or_missing_half_is_refused(tmp_path, address):
+    serve(tmp_path, b"another index")
+    with pytest.raises(WeightsError, match=r"net\.index: is another file .*not the weights of"):
+        fetch_weights(halves(address), tmp_path / "w")
+    lonely = tmp_path / "lonely.data-00000-of-00001"
+    lonely.write_bytes(CONTENT)
+    with pytest.raises(WeightsError, match=r"lonely\.index: there is no such file"):
+        fetch_weights(halves(address), tmp_path / "v", source=lonely)

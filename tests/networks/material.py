@@ -11,6 +11,9 @@ from torch import Tensor, nn
 
 from rainbench.core.images import read_image
 from rainbench.networks.brn import BRN
+from rainbench.networks.ddn import DDN
+from rainbench.networks.drn import DRN
+from rainbench.networks.lpnet import LPNet
 from rainbench.networks.plain import Identity, MedianFilter
 from rainbench.networks.prenet import PRN, PReNet, PReNet_r, PRN_r
 from rainbench.networks.prenet_ablations import Generator_lstm, PReNet_GRU, PReNet_LSTM, PReNet_x
@@ -35,6 +38,9 @@ CLASSES = {
         SIAN,
         SPANet,
         RESCAN,
+        LPNet,
+        DDN,
+        DRN,
         Identity,
         MedianFilter,
     )
@@ -121,6 +127,34 @@ def spanet_shapes() -> Shapes:
     return shapes | conv("conv_out.0", 3, 32, bias=False)
 
 
+def lpnet_shapes() -> Shapes:
+    shapes: Shapes = {}
+    for level in range(1, 6):
+        c = 2 ** (level - 1)
+        sizes = [(3, 3, 3, c), (3, 3, c, c), (1, 1, c, c), (3, 3, c, c), (1, 1, c, 3)]
+        for number, size in enumerate(sizes):
+            name = f"inference/subnet{level}"
+            shapes |= {f"{name}/weights_{number}": size, f"{name}/biases_{number}": size[-1:]}
+    return shapes
+
+
+def ddn_shapes() -> Shapes:
+    shapes: Shapes = {}
+    for number in range(1, 27):
+        inputs, outputs = 3 if number == 1 else 16, 3 if number == 26 else 16
+        shapes[f"conv_{number}/weights_{number}"] = (3, 3, inputs, outputs)
+        for kind in ("biases", "scale", "beta"):
+            shapes[f"conv_{number}/{kind}_{number}"] = (outputs,)
+    return shapes
+
+
+def drn_shapes() -> Shapes:
+    shapes = conv("conv0.0", 16, 6) | conv("conv.0", 3, 16)
+    for block in (1, 2):
+        shapes |= conv(f"res_conv{block}.0", 16, 16) | conv(f"res_conv{block}.2", 16, 16)
+    return shapes
+
+
 PUBLISHED: dict[str, Shapes] = {
     "PReNet": prenet_shapes(),
     "PReNet_r": prenet_shapes(blocks=1),
@@ -134,6 +168,9 @@ PUBLISHED: dict[str, Shapes] = {
     "SIAN": sian_shapes(),
     "SPANet": spanet_shapes(),
     "RESCAN": rescan_shapes(),
+    "LPNet": lpnet_shapes(),
+    "DDN": ddn_shapes(),
+    "DRN": drn_shapes(),
 }
 """The keys and shapes of every published checkpoint."""
 

@@ -7,6 +7,9 @@ from torch import nn
 
 from rainbench.networks.brn import BRN
 from rainbench.networks.daiam import DAiAM
+from rainbench.networks.drn import DRN
+from rainbench.networks.jorder_e import JORDERE
+from rainbench.networks.lpnet import LPNet
 from rainbench.networks.nasnet import NASNet
 from rainbench.networks.prenet import PRN, PReNet, PReNet_r, PRN_r
 from rainbench.networks.prenet_ablations import Generator_lstm, PReNet_GRU, PReNet_LSTM, PReNet_x
@@ -34,6 +37,9 @@ NARROW: dict[str, tuple[type[nn.Module], dict[str, object]]] = {
     "rescan": (RESCAN, {"stages": 2, "width": 10}),
     "rescan-lstm": (RESCAN, {"stages": 2, "width": 7, "unit": "LSTM", "mode": "Add"}),
     "rescan-rnn": (RESCAN, {"stages": 2, "width": 7, "unit": "RNN"}),
+    "drn": (DRN, FEW | {"recursions": 2, "width": 8}),
+    "lpnet": (LPNet, {"recursions": 2}),
+    "jorder-e": (JORDERE, SLIM),
     "nasnet": (NASNet, SLIM),
     "nasnet-plain": (NASNet, SLIM | {"attention": "none"}),
     "nasnet-se": (NASNet, SLIM | {"attention": "se", "se_reduction": 1}),

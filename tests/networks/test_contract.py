@@ -28,6 +28,9 @@ COUNTS = {
     "SIAN": 510_435,
     "SPANet": 283_716,
     "RESCAN": 149_823,
+    "LPNet": 7_548,
+    "DDN": 57_369,
+    "DRN": 10_595,
     "Identity": 0,
     "MedianFilter": 0,
 }
@@ -35,7 +38,7 @@ DEAD = {"BRN": 36_992, "SIAN": 18_496, "SPANet": 7_012}
 FEW_STAGES = {
     name: {"stages": 2} if name in ("SIAN", "RESCAN") else {"iterations": 2}
     for name in LEARNED
-    if name != "SPANet"
+    if name not in ("SPANet", "LPNet", "DDN")
 }
 
 

@@ -78,6 +78,8 @@ def test_bf16_is_finite_forwards_and_backwards_and_close(name, cast):
 @pytest.mark.parametrize("name", NARROW)
 def test_every_parameter_learns(name):
     network = narrow(name)
+    if name == "jorder-e":  # its gates begin at zero weights, behind which nothing learns at first
+        network.load_state_dict({k: v + 0.01 for k, v in network.state_dict().items()})
     restoration = network(image(16, 16, batch=2))
     sum((stage - 0.5).square().mean() for stage in restoration.stages).backward()
     for key, parameter in network.named_parameters():

@@ -125,3 +125,63 @@ def test_overlap_is_checked_and_part_of_the_key():
         resolve_options("cpu", tile=64, overlap=40)
     assert RunOptions(overlap=5).key_parts() == RunOptions().key_parts()
     assert RunOptions(tile=64, overlap=5).key_parts() != RunOptions(tile=64).key_parts()
+
+
+WHOLE = "tileable = false\n"
+
+
+def predictor_of(name, **options):
+    from rainbench.catalog.registry import load_registry
+
+    (entry,) = load_registry(trusted=True).entries([name])
+    return Predictor(entry, None, RunOptions(**options))
+
+
+def test_what_a_card_says_is_not_tileable_goes_through_whole_and_alone(
+    add_network, cards, monkeypatch
+):
+    """A mean of the image is another one in tiles, with borders, or beside other images."""
+    monkeypatch.setenv("RAINBENCH_PATH", str(cards))
+    add_network("brighter", "Brighter")
+    add_network("brighter-whole", "Brighter", extra=WHOLE)
+    rng = np.random.default_rng(2)
+    ramp = 1.4 * np.arange(150)[:, None, None] + rng.integers(0, 40, (150, 131, 3))
+    pictures = np.stack([ramp, ramp / 3]).astype(np.uint8)
+    expected = [picture / 255 + 0.1 * (picture / 255).mean() for picture in pictures]
+    assert np.abs(predictor_of("brighter", tile=64)(pictures[0]) - expected[0]).max() > 0.01
+    assert np.abs(predictor_of("brighter").restore_batch(pictures)[0] - expected[0]).max() > 0.01
+    for options in ({}, {"tile": 64}, {"tile": 64, "overlap": 8}):
+        predictor = predictor_of("brighter-whole", **options)
+        assert predictor.options == RunOptions() and predictor.overlap == 0
+        for picture, wanted in zip(pictures, expected, strict=True):
+            assert np.abs(predictor(picture) - wanted).max() < 1e-6
+        both = predictor.restore_batch(pictures)
+        assert np.abs(both - np.stack(expected)).max() < 1e-6
+
+
+def test_a_run_in_tiles_says_of_such_a_card_that_there_were_none(rainbench, toy, add_network):
+    """So its numbers count as those of whole images, and are kept for a run without tiles."""
+    import json
+
+    add_network("brighter-whole", "Brighter", extra=WHOLE)
+    out = toy.parent / "out"
+    call = ("run", "-b", "brighter-whole", "-b", "median", "-d", "toy", "--data", toy, "--out", out)
+    done = rainbench(*call, "--tile", "64", "--trust-cards", "--device", "cpu")
+    assert done.returncode == 0, done.stderr
+    assert "brighter-whole: restores whole images only" in done.stderr
+    found = {
+        file.parent.name: json.loads(file.read_text())["options"]["tile"]
+        for file in out.rglob("cell.json")
+    }
+    assert found == {"brighter-whole": 0, "median": 64}
+    done = rainbench(*call, "--trust-cards", "--device", "cpu")
+    assert "1 done, 1 kept" in done.stdout + done.stderr
+
+
+def test_a_card_cannot_ask_for_padding_and_forbid_it(add_network, cards):
+    from rainbench.catalog.schema import read_card
+    from rainbench.core.errors import CardError
+
+    add_network("brighter", "Brighter", extra=WHOLE + "size_multiple = 8\n")
+    with pytest.raises(CardError, match="tileable = false says that images are never padded"):
+        read_card(cards / "brighter.toml")
