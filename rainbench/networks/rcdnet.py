@@ -106,12 +106,12 @@ class RCDNet(nn.Module):
         plan = {
             "first_kernels": "weight0", "kernels": "conv", "threshold": "tau",
             "map_steps": "eta11", "background_steps": "eta12", "lift.weight": "w_z_f",
-            **_plan("first", "xnet", 35), **_plan("last", "fxnet", 35),
+            **_plan("first", "xnet"), **_plan("last", "fxnet"),
         }  # fmt: skip
         for stage in range(stages):
-            plan |= _plan(f"map_operators.{stage}", f"m_stage.{stage}", 32, sparse=True)
-            plan |= _plan(f"background_operators.{stage}", f"x_stage.{stage}", 35)
-        unused = ("eta1", "eta2", *_plan("", "mnet", 32, sparse=True).values())
+            plan |= _plan(f"map_operators.{stage}", f"m_stage.{stage}", sparse=True)
+            plan |= _plan(f"background_operators.{stage}", f"x_stage.{stage}")
+        unused = ("eta1", "eta2", *_plan("", "mnet", sparse=True).values())
         check_keys(published, [*plan.values(), *unused], "RCDNet")
         ours = {name: published[theirs] for name, theirs in plan.items()}
         ours["kernels"] = ours["kernels"][1]
@@ -121,7 +121,7 @@ class RCDNet(nn.Module):
         return ours
 
 
-def _plan(ours: str, theirs: str, channels: int, *, sparse: bool = False) -> dict[str, str]:
+def _plan(ours: str, theirs: str, *, sparse: bool = False) -> dict[str, str]:
     """Return our keys of an operator's tensors, and the published ones."""
     letter = "m" if sparse else "x"
     kinds = ("weight", "bias")
