@@ -28,9 +28,10 @@ class LossTerm:
         on: What the network returns under this name: ``image``; ``stages``, the sum over the image
             of every stage, the last one included; the name of one of its maps, as ``attention``;
             or ``NAME_*``, the sum over its maps ``NAME_1``, ``NAME_2``, ...
-        target: What it is held against: the clean image, one of `LAYERS`, ``joint_mask``, which
-            marks all rain, whatever its kind, or ``one``, which is 1 everywhere, as the sum of two
-            attention maps may have to be (DAiAM, Eq. 2).
+        target: What it is held against: the ``clean`` image, reduced by means where the network's
+            is smaller by a whole factor; the ``rain``, which is the rainy image less the clean one;
+            one of `LAYERS`; ``joint_mask``, which marks all rain, whatever its kind; or ``one``,
+            which is 1 everywhere, as the sum of two attention maps may have to be (DAiAM, Eq. 2).
         weight: Its factor in the sum.
         mask: Whether a mask is taken as it is, in [0, 1] after the rain's intensity (DAiAM,
             Sec. 3.2), or as zeros and ones (SPANet, Eq. 7).
@@ -45,7 +46,9 @@ class LossTerm:
 
     name: Literal["l1", "mse", "neg_ssim", "one_minus_ssim"]
     on: str = "image"
-    target: Literal["clean", "streak_mask", "drop_mask", "streaks", "joint_mask", "one"] = "clean"
+    target: Literal["clean", "rain", "streak_mask", "drop_mask", "streaks", "joint_mask", "one"] = (
+        "clean"
+    )
     weight: float = 1.0
     mask: Literal["soft", "binary"] = "soft"
     threshold: float = 0.0
@@ -62,8 +65,8 @@ class LossTerm:
         """
         if self.target == "clean":
             return f"{self.name} {self.on}"
-        if self.target == "one":
-            return f"{self.name} {self.on} (one)"
+        if self.target in ("one", "rain"):
+            return f"{self.name} {self.on} ({self.target})"
         return f"{self.name} {self.on} ({self.mask} {self.target})"
 
 

@@ -115,8 +115,11 @@ def _share(term: LossTerm, restoration: Restoration, target: LossTarget) -> Tens
     wanted = _wanted(term, target)
     losses = []
     for name, predicted in _predicted(term, restoration).items():
-        if term.target != "clean" and predicted.shape[1] != 1:  # a map per feature
+        if term.target not in ("clean", "rain") and predicted.shape[1] != 1:  # a map per feature
             wanted = wanted[:, :1].expand(-1, predicted.shape[1], -1, -1)
+        factor = wanted.shape[-1] // predicted.shape[-1]
+        if term.target == "clean" and factor > 1:
+            wanted = F.avg_pool2d(wanted, factor)
         if predicted.shape != wanted.shape:
             raise RainbenchError(
                 f'the loss {term.label} compares "{name}", {_size(predicted)}, '
@@ -151,6 +154,8 @@ def _wanted(term: LossTerm, target: LossTarget) -> Tensor:
     """Return what a term is compared with."""
     if term.target == "clean":
         return _at_least_single(target.clean)
+    if term.target == "rain":
+        return _at_least_single(target.rainy) - target.clean
     if term.target == "one":
         return torch.ones_like(_at_least_single(target.clean[:, :1]))
     if term.target == "joint_mask" and term.mask == "binary":

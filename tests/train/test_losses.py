@@ -188,6 +188,29 @@ def test_a_loss_may_be_the_sum_over_channels():
         assert total.item() == pytest.approx(apart.item() / (2 * 12 * 14), rel=1e-12)
 
 
+def test_rain_and_smaller_images():
+    """RCDNet is taught its rain, DeRaindrop images of half and of a quarter of the size."""
+    truth = target(height=12, width=16)
+    rain, half = image(2, 3, 12, 16, seed=4), image(2, 3, 6, 8, seed=5)
+    restoration = Restoration(truth.rainy, (), {"rain_1": rain, "rain_2": rain, "half": half})
+    total, parts = compute(
+        [{"name": "mse", "on": "rain_*", "target": "rain"}, {"name": "mse", "on": "half"}],
+        restoration,
+        truth,
+    )
+    apart = 2 * (rain - (truth.rainy - truth.clean)).square().mean()
+    rows = (truth.clean[:, :, 0::2] + truth.clean[:, :, 1::2]) / 2
+    small = (rows[..., 0::2] + rows[..., 1::2]) / 2
+    assert total.item() == pytest.approx((apart + (half - small).square().mean()).item())
+    assert list(parts) == ["mse rain_* (rain)", "mse half"]
+    with pytest.raises(RainbenchError, match="2x3x5x8, with clean, 2x3x6x8"):
+        compute(
+            [{"name": "mse", "on": "half"}],
+            Restoration(truth.rainy, (), {"half": half[:, :, :5]}),
+            truth,
+        )
+
+
 def test_binary_masks_of_one_kind_of_rain():
     truth = target(drop_mask=mask(2))
     terms = [{"name": "mse", "on": "a", "target": "drop_mask", "mask": "binary", "threshold": 0.4}]
