@@ -165,7 +165,6 @@ def _ends_with(message: str) -> None:
     click.echo(message, err=True)
 
 
-
 def main() -> NoReturn:
     """Run the command line as a program of its own, and end it with its exit code."""
     from rainbench.core.progress import keep_stdout

@@ -27,9 +27,9 @@ from rainbench.train.assemble import open_source
 from rainbench.train.checkpoints import LAST, Progress, read_progress
 from rainbench.train.job import Job, TrainOptions
 from rainbench.train.loop import train
+from rainbench.train.material.scenes import TrainingPairs
+from rainbench.train.material.split import Split, split_source
 from rainbench.train.recipes import resolve_recipe
-from rainbench.train.scenes import TrainingPairs
-from rainbench.train.split import Split, split_source
 from rainbench.train.validation import Validation, load_validation
 
 _LOG = logging.getLogger(__name__)

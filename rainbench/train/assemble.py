@@ -17,15 +17,15 @@ from rainbench.pairs.copies import copies_of
 from rainbench.rain.transform import Synthesis, SynthesisKind
 from rainbench.train.engine import Precision
 from rainbench.train.job import Job, TrainOptions
-from rainbench.train.patches import strided
-from rainbench.train.scenes import TrainingPairs
-from rainbench.train.sources import (
+from rainbench.train.material.patches import strided
+from rainbench.train.material.scenes import TrainingPairs
+from rainbench.train.material.sources import (
     CleanFolder,
     PairFolder,
     open_clean_folder,
     open_pairs,
 )
-from rainbench.train.split import split_source
+from rainbench.train.material.split import split_source
 from rainbench.train.validation import load_validation
 
 VALIDATION_SIDE = 256

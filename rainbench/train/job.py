@@ -15,7 +15,7 @@ from rainbench.core.machine import device_kind
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.networks.construct import construct
 from rainbench.train.engine import Precision
-from rainbench.train.scenes import TrainingPairs
+from rainbench.train.material.scenes import TrainingPairs
 from rainbench.train.validation import Validation
 
 
@@ -66,7 +66,7 @@ class Job:
         options: How it computes.
         source: The pairs.
         indices: Those of them that are trained on.
-        places: Where every patch lies, see `rainbench.train.patches.PatchSet`; none: anywhere.
+        places: Where every patch lies, see `PatchSet`; none: anywhere.
         validation: What it is validated on.
         trained_on: What the weights' card says of the source.
         degradation: What it learns to remove, as on the cards of data sets.

@@ -33,7 +33,7 @@ from rainbench.train.interrupts import Interrupts
 from rainbench.train.job import Job, claim_folder
 from rainbench.train.log import Log
 from rainbench.train.losses import LossTarget, objective
-from rainbench.train.patches import Batch, PatchSet, load_batches
+from rainbench.train.material.patches import Batch, PatchSet, load_batches
 from rainbench.train.recipes import initialise, learning_rate, make_optimiser
 from rainbench.train.trackers import Trackers
 

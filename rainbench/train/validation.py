@@ -18,7 +18,7 @@ from rainbench.core.text import count_of
 from rainbench.metrics import Score, mean_score, score_all
 from rainbench.networks.conventions import Conventions
 from rainbench.train.engine import Precision, autocast
-from rainbench.train.scenes import TrainingPairs, Window
+from rainbench.train.material.scenes import TrainingPairs, Window
 
 if TYPE_CHECKING:
     from rainbench.packaging.contact_sheet import SheetRow

@@ -13,10 +13,10 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import read_gray, read_image, write_png
 from rainbench.rain.masks import as_levels
 from rainbench.rain.transform import Synthesis
-from rainbench.train.patches import PatchSet, load_batches, strided
-from rainbench.train.scenes import Window
-from rainbench.train.sources import open_clean_folder, open_pairs
-from rainbench.train.split import hold_out
+from rainbench.train.material.patches import PatchSet, load_batches, strided
+from rainbench.train.material.scenes import Window
+from rainbench.train.material.sources import open_clean_folder, open_pairs
+from rainbench.train.material.split import hold_out
 
 
 @pytest.fixture

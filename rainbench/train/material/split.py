@@ -17,8 +17,8 @@ from rainbench.pairs.copies import copies_of
 from rainbench.pairs.layouts import match_layouts
 from rainbench.pairs.leaks import LARGEST_DISTANCE, fingerprint
 from rainbench.pairs.pictures import load_image
-from rainbench.train.scenes import TrainingPairs, Window, shuffled
-from rainbench.train.sources import LOOKED_AT
+from rainbench.train.material.scenes import TrainingPairs, Window, shuffled
+from rainbench.train.material.sources import LOOKED_AT
 
 _LOG = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.random import philox, uniform
-from rainbench.train.scenes import TrainingPairs, Window, shuffled
+from rainbench.train.material.scenes import TrainingPairs, Window, shuffled
 
 _LOG = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from rainbench.pairs.load import load_first_copy
 from rainbench.pairs.pictures import load_image, load_pair
 from rainbench.rain.masks import as_levels, exact_soft_mask
 from rainbench.rain.transform import Synthesis, SyntheticPair
-from rainbench.train.scenes import Scene, Window
+from rainbench.train.material.scenes import Scene, Window
 
 _LOG = logging.getLogger(__name__)
 

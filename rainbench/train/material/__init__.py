@@ -1,0 +1,1 @@
+"""What a training learns from: pairs, windows of them, patches, and which are held out."""
