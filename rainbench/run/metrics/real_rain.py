@@ -13,7 +13,7 @@ from pathlib import Path
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Entry
 from rainbench.core.errors import ImageError, RainbenchError, StoreError, failing_alone
-from rainbench.core.files import is_file, writing
+from rainbench.core.files import writing
 from rainbench.core.images import IMAGE_SUFFIXES, Image, pixel_hash, read_image, write_png
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.resume import key_of, read_record, write_record
@@ -82,7 +82,7 @@ def find_pictures(
     found = {
         path.relative_to(folder).as_posix(): path
         for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and is_file(path)
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.is_dir()
     }
     files, hashes, problems = {}, {}, []
     for name in sorted(found, key=natural_key)[:limit]:
