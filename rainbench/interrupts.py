@@ -23,7 +23,10 @@ INTERRUPTED = 130
 TOLD = "Interrupted. What was finished is kept: run the same command again.\n"
 
 PATIENCE = 3.0
-"""Seconds that the clean-up has after a second Ctrl-C, and the process to wind up."""
+"""Seconds that the clean-up has after a second Ctrl-C."""
+
+LAST = 1.0
+"""Seconds that the process has to wind up when all is cleaned up."""
 
 AGAIN = 0.05
 """Seconds after which an interrupt is raised again that came where none can be raised."""
@@ -49,7 +52,7 @@ def run_program(work: Callable[[], int]) -> NoReturn:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Objects of compilers that were half made cannot be taken down: nobody has to be told.
         sys.unraisablehook = lambda _: None
-        _later(PATIENCE, lambda: os._exit(INTERRUPTED))
+        _later(LAST, lambda: os._exit(INTERRUPTED))
         _tell(TOLD)
         status = INTERRUPTED
     sys.exit(status)

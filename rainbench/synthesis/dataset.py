@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import visible
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, read_gray, read_image
 from rainbench.core.pool import run_all
@@ -144,7 +145,9 @@ def build_set(
     )
     for leftover in plan.out.rglob(".*.part"):  # of a build that was killed
         leftover.unlink(missing_ok=True)
-    failed = tuple(f"{result.label}: {result.problem}" for result in results if result.problem)
+    failed = tuple(
+        visible(f"{result.label}: {result.problem}") for result in results if result.problem
+    )
     if (failed and not allow_partial) or len(failed) == len(results):
         return SynthReport(cards=(), results=results, left_out=failed, notes=plan.notes)
     notes = [*plan.notes, *(f"left out {line}" for line in failed)]

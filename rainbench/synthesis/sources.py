@@ -24,7 +24,7 @@ class SceneSource:
     Attributes:
         id: Names its files; unique in its split.
         split: Where all its pairs go.
-        label: How the metadata names it: its path in the input.
+        label: How the metadata names it: its path in the input, as text.
         clean: The clean image.
         photograph: The same scene through drops; None where drops are rendered or left out.
         depth: Its depth map; None where it is made up.
@@ -74,7 +74,7 @@ def clean_scenes(
         )
     paths, notes = _distinct(paths, folder)
     notes = others + notes
-    labels = [path.relative_to(folder).as_posix() for path in paths]
+    labels = [shown(path.relative_to(folder).as_posix()) for path in paths]
     test = choose_test_videos(labels, test_share, seed)
     scenes = [
         SceneSource(
@@ -112,7 +112,7 @@ def _distinct(paths: Sequence[Path], folder: Path) -> tuple[list[Path], list[str
         except OSError:
             digest = str(path)  # the build will say what is wrong with it
         if digest in first:
-            name, other = path.relative_to(folder), first[digest].relative_to(folder)
+            name, other = (shown(each.relative_to(folder)) for each in (path, first[digest]))
             notes.append(f"left out {name}: the same bytes as {other}")
         first.setdefault(digest, path)
     return list(first.values()), notes

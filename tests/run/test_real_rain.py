@@ -1,6 +1,7 @@
 """Real rain without truth: a table and a gallery, resumed, told of what cannot be measured."""
 
 import json
+import os
 import re
 
 import numpy as np
@@ -110,6 +111,17 @@ def test_a_broken_picture_is_left_out_and_told(folder):
     found = find_pictures(folder)
     assert len(found.files) == 3 and "4.png" in found.problems[0]
     assert "4.png" in " ".join(real_rain_grid(found, []).remarks)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")
+@pytest.mark.timeout(60)
+def test_what_only_looks_like_a_picture_is_left_out_and_told(folder):
+    os.mkfifo(folder / "pipe.png")
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "folder.png").mkdir()
+    gone, pipe = sorted(find_pictures(folder).problems)
+    assert "gone.png: is a link to a file that is not there" in gone
+    assert "pipe.png: cannot be read: it is a device, a pipe" in pipe
 
 
 def test_the_command_measures_a_folder(rainbench, folder, tmp_path):

@@ -4,9 +4,11 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 
 import cv2
 import numpy as np
@@ -133,6 +135,22 @@ def test_a_link_to_nothing_is_named(call, photos, tmp_path):
     (photos / "1.png").symlink_to(photos / "gone.png")
     code, said = call("synth", "streaks", photos, "--out", tmp_path / "out")
     assert code == 2 and "1.png: cannot be read" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other file systems take text alone")
+def test_names_that_are_no_text_are_written_as_text(call, photos, tmp_path):
+    (photos / "0.png").rename(photos / os.fsdecode(b"b\xff.png"))
+    (photos / "1.png").rename(photos / "new\nline.png")
+    shutil.copy(photos / "2.png", photos / os.fsdecode(b"same\xfe.png"))
+    (photos / os.fsdecode(b"bad\xfd.png")).write_bytes(b"no picture")
+    arguments = ("synth", "streaks", photos, "--out", tmp_path / "out", "--test-share", 1)
+    code, said = call(*arguments, "--allow-partial")
+    assert code == 1 and "3 pairs" in said, said
+    card = (tmp_path / "out" / "synth-streaks.toml").read_text(encoding="utf-8")
+    assert "same\\xfe.png" in tomllib.loads(card)["notes"]
+    assert "bad\\xfd.png" in tomllib.loads(card)["notes"]
+    sources = (tmp_path / "out" / "synth-streaks" / "metadata.csv").read_text(encoding="utf-8")
+    assert "b\\xff.png" in sources and "new\\nline.png" in sources
 
 
 @pytest.mark.skipif(os.name != "posix", reason="pipes of POSIX")

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rainbench.core.errors import StoreError
-from rainbench.core.files import write_atomically
+from rainbench.core.files import write_atomically, writing
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -60,13 +59,9 @@ def write_page(run: Path, content: Mapping[str, Any]) -> Path:
         StoreError: It cannot be written.
     """
     file = run / FILE
-    try:
-        write_atomically(file, render_page(content).encode())
-    except OSError as error:
-        raise StoreError(
-            f"{file}: cannot be written: {error.strerror}",
-            hint="Free some space, or change rights.",
-        ) from None
+    page = render_page(content).encode()
+    with writing(run):
+        write_atomically(file, page)
     return file
 
 
