@@ -14,6 +14,7 @@ from rainbench.catalog.folders import readable_folders
 from rainbench.catalog.registry import Entry, Registry, load_registry
 from rainbench.catalog.weights import find_weights, how_to_get_weights
 from rainbench.core.errors import RainbenchError, WeightsError
+from rainbench.core.files import is_file
 from rainbench.core.text import fitting
 from rainbench.run.options import resolve_options
 
@@ -205,7 +206,7 @@ def load_model(
             function from an image to an image, ``"my_net.py:Net"``, ``"package.module:Net"``,
             ``"net.onnx"``, ``"net.pt2"``, TorchScript, ``"hf://owner/repo"``,
             ``"spandrel:FILE.pth"``, ``"cmd:python test.py --in {rainy_dir} --out {out_dir}"``.
-        weights: Folders that weights lie in; of a network of your own the file.
+        weights: Folders that weights lie in, or the file of the weights.
         cards: Folders of further cards.
         device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``; ``auto``: CUDA where there is one.
         precision: Of the network's arithmetic.
@@ -248,7 +249,16 @@ def load_model(
         )  # fmt: skip
         found = find_weights(entry, [])
     else:
-        entry = one_entry(registry, str(model))
+        model = str(model)
+        files = [root for root in roots if is_file(root)]
+        if len(files) == len(roots) == 1:
+            from rainbench.foreign.entry import with_file
+
+            registry, (model,) = with_file(
+                registry, [model], files[0], state_dict=state_dict, arguments=arguments
+            )
+            roots = []
+        entry = one_entry(registry, model)
         found = find_weights(entry, readable_folders(roots))
     if entry.weights is not None and found is None:
         raise WeightsError(f"{entry.name}: {how_to_get_weights(entry)}")

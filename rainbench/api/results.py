@@ -85,6 +85,9 @@ class Results:
             if outcome.state in ("failed", "missing"):
                 note = " ".join(filter(None, (outcome.note, outcome.hint)))
                 found[outcome.cell.pairs.card.name, outcome.cell.entry.name] = note
+        for cell in RunResults(self.folder).cells():  # what a later call has mended
+            if cell.summary and not (cell.folder / "failed.json").exists():
+                found.pop((cell.dataset, cell.entry), None)
         if self._plan is not None:
             found |= {(card.name, "*"): reason for card, reason in self._plan.unusable}
             found |= {(card.name, "*"): "no copy found" for card in self._plan.absent}

@@ -195,10 +195,10 @@ class Registry:
             card = entry.baseline
             other = baselines.get(card.name)
             if other is not None and other != card:
+                what = other.source if other.maker else "an entry of ours"
                 raise RainbenchError(
-                    f"{card.title} would be called {card.name}, as "
-                    f"{other.title if other.maker else 'an entry of ours'} is",
-                    hint=f"Give it a name: NAME={card.title}.",
+                    f"{card.source} would be called {card.name}, as {what} is",
+                    hint=f"Give it a name: NAME={card.source}.",
                 )
             baselines[card.name] = card
         return dataclasses.replace(self, baselines=dict(sorted(baselines.items())))

@@ -122,6 +122,10 @@ def with_networks(
     folders = [root for root in weight_roots if root not in files]
     foreign = [word for word in dict.fromkeys(words) if _is_foreign(word, registry)]
     if not foreign:
+        if len(files) == 1 and words and not set(given) - {"state_dict", "arguments"}:
+            from rainbench.foreign.entry import with_file
+
+            return (*with_file(registry, words, files[0], **given), folders)
         _refuse_left_over(given, files)
         return registry, list(words), folders
     _refuse_untrusted(foreign)
@@ -175,8 +179,8 @@ def _refuse_left_over(given: dict[str, Any], files: Sequence[Path]) -> None:
     if files:
         raise RainbenchError(
             f"--weights {files[0]}: is a file",
-            hint="Give the folder that it lies in. A file goes with a network of your own: "
-            f"-b my_net.py:Net --weights {files[0]}",
+            hint="Give the folder that it lies in. A file goes with one network: "
+            f"-b prenet --weights {files[0]}, or -b my_net.py:Net --weights {files[0]}",
         )
     if given:
         flag = next(iter(given)).replace("_", "-").replace("size-multiple", "multiple-of")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from rainbench.catalog.registry import Registry
+from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     PLACE,
     cards_option,
@@ -27,6 +29,7 @@ from rainbench.core.text import count_of, duration
 Examples:
   rainbench report runs/full
   rainbench report runs/full --data DIR --weights DIR --pictures 8
+  rainbench report runs/mine --data DIR -b my_net.py:Net --weights my.pth
   rainbench report --paper spanet --table 2
   rainbench report runs/full --paper sian --table 3 --format latex > table3.tex""",
 )
@@ -48,6 +51,15 @@ Examples:
     show_default=True,
     help="Images of each data set to show on the page, restored again by every entry.",
 )
+@click.option(
+    "-b",
+    "--baseline",
+    "baselines",
+    multiple=True,
+    metavar="NETWORK",
+    help="A network of your own as in the run (my_net.py:Net), for its pictures.",
+)
+@network_options
 @data_option
 @weights_option
 @cards_option
@@ -60,8 +72,9 @@ def command(
     table: str | None,
     form: Literal["markdown", "latex", "csv", "json"],
     pictures: int,
+    baselines: tuple[str, ...],
     data_roots: tuple[Path, ...],
-    weight_roots: tuple[Path, ...],
+    weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
 ) -> None:
     """Write the report of the run in folder RUN: a page to open in a browser, and tables.
@@ -85,6 +98,7 @@ def command(
     problems = RunResults.open(run).problems
     for problem in problems:
         say(f"failed: {problem}")
+    registry, _, weight_roots = with_networks(registry, baselines, weight_roots)
     write_tables(run, registry)
     say(f"Tables: {run / 'table'}.md, .csv, .json, .tex")
     _write_page(run, registry, pictures, data_roots, weight_roots)
@@ -95,8 +109,8 @@ def _write_page(
     run: Path,
     registry: Registry,
     pictures: int,
-    data_roots: tuple[Path, ...],
-    weight_roots: tuple[Path, ...],
+    data_roots: Sequence[Path],
+    weight_roots: Sequence[Path],
 ) -> None:
     from rainbench.report.page.make import make_report
     from rainbench.run.options import resolve_options

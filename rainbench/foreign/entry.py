@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
 from rainbench.catalog.cards import BaselineCard, Maker, WeightsCard
-from rainbench.catalog.registry import Entry
+from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.files import is_file
@@ -89,7 +90,9 @@ def entry_of(
         maker = _maker(word, ways, given, weighted=weights is not None, time_limit=time_limit)
     else:
         maker = makers.at_hand(what, ways, given, weighted=weights is not None)
-    facts = maker.facts()
+    facts, place = maker.facts(), ""
+    if isinstance(what, str):
+        place = read_word(what).text
     title = str(facts["title"])
     parameters, macs = facts["parameters"], facts.get("macs_per_pixel", 0)
     card = BaselineCard(
@@ -99,7 +102,7 @@ def entry_of(
         parameters=parameters if isinstance(parameters, int) else 0,
         macs_per_pixel=macs if isinstance(macs, int) else 0,
         paper="",
-        source=title,
+        source=place or title,
         licence="",
         arguments=given,
         channel_order=channel_order,
@@ -109,6 +112,60 @@ def entry_of(
         maker=maker,
     )
     return Entry(card, card.weights[0] if card.weights else None)
+
+
+def with_file(
+    registry: Registry,
+    names: Sequence[str],
+    file: Path,
+    *,
+    state_dict: str = "",
+    arguments: Mapping[str, object] | None = None,
+) -> tuple[Registry, list[str]]:
+    """Return a registry in which an entry of ours has its weights in a file, and the entry's name.
+
+    A file that the card knows is the entry of its tag. Any other is weights of the user's own, with
+    a tag after the file.
+
+    Args:
+        registry: The cards.
+        names: Of one baseline, or one entry of it.
+        file: The weights.
+        state_dict: Where they lie in it.
+        arguments: Of the class, where they differ from the card's.
+
+    Raises:
+        RainbenchError: There is no such file, it could belong to several, or it is not the file of
+            an entry that is named with its tag.
+    """
+    found = {entry.baseline.name: entry for name in names for entry in registry.entries([name])}
+    if len(found) != 1:
+        raise RainbenchError(
+            f"--weights {file}: which of {', '.join(found)} takes it?",
+            hint="Give one of them with it; or give the folder that holds all files.",
+        )
+    (entry,) = found.values()
+    card = entry.baseline
+    own = _weights_card(file, state_dict)
+    known = {each.sha256: each for each in card.weights}
+    named = [each for each in card.weights if f"{card.name}.{each.tag}" in names]
+    if own.sha256 in known and not (named and own.sha256 != named[0].sha256):
+        own = dataclasses.replace(known[own.sha256], files=own.files)
+    elif named:
+        raise RainbenchError(
+            f"--weights {file}: is not the file of {names[0]} (its sha256 begins with "
+            f"{own.sha256[:12]}, not {named[0].sha256[:12]})",
+            hint=f"Weights of your own go with the network alone: {card.name}.",
+        )
+    else:
+        tag = own.tag
+        while tag in {each.tag for each in card.weights}:
+            tag += "-own"
+        own = dataclasses.replace(own, tag=tag, arguments=dict(arguments or {}))
+    others = tuple(each for each in card.weights if each.tag != own.tag)
+    card = dataclasses.replace(card, weights=(*others, own))
+    baselines = {**registry.baselines, card.name: card}
+    return dataclasses.replace(registry, baselines=baselines), [f"{card.name}.{own.tag}"]
 
 
 def takes_weights(word: str) -> bool:

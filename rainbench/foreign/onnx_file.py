@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rainbench.core.errors import RainbenchError, WeightsError, needed, told
 from rainbench.foreign.adapt import Ways
 from rainbench.foreign.one_file import OneFile
+from rainbench.foreign.tiles import in_tiles
 from rainbench.run.predict import PredictionError
 
 _KINDS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
@@ -87,19 +88,19 @@ class _Session(nn.Module):
 
     def forward(self, rainy: Tensor) -> dict[str, Tensor]:
         height, width = rainy.shape[-2:]
-        for found, wanted in zip((height, width), self._fixed, strict=True):
-            if wanted is not None and found != wanted:
-                size = "x".join(str(each or "any") for each in reversed(self._fixed))
-                raise PredictionError(
-                    f"takes images of {size} only, and this one is {width}x{height}",
-                    hint="Export it with sizes left open (dynamic_axes, or dynamic_shapes of "
-                    "torch.onnx.export).",
-                )
-        results = [self._one(image[None]) for image in rainy.detach()]
+        size = (self._fixed[0] or height, self._fixed[1] or width)
+        images = [image[None] for image in rainy.detach()]
+        if size == (height, width):
+            results = [self._named(image) for image in images]
+        else:
+            results = [in_tiles(image, size, 255 / self._levels, self._named) for image in images]
         return {
-            name: torch.cat([each[index] for each in results]).to(rainy.device)
-            for index, name in enumerate(self._outputs)
+            name: torch.cat([each[name] for each in results]).to(rainy.device)
+            for name in results[0]
         }
+
+    def _named(self, rainy: Tensor) -> dict[str, Tensor]:
+        return dict(zip(self._outputs, self._one(rainy), strict=True))
 
     def _one(self, rainy: Tensor) -> list[Tensor]:
         image = rainy.float().cpu().contiguous().numpy()

@@ -164,6 +164,10 @@ def test_what_fails_is_a_row(cards, add_network, tmp_path):
     again = rb.load_results(tmp_path, cards=cards)
     assert again.to_dataframe().equals(frame)
     assert again.failures["mini-streaks", "net"]
+    add_network("net", "Blur")  # mended
+    rb.evaluate("net", "mini-streaks", out=tmp_path, limit=2, cards=cards)
+    for earlier in (results, again, rb.load_results(tmp_path, cards=cards)):
+        assert ("mini-streaks", "net") not in earlier.failures
     with pytest.raises(rb.RainbenchError, match="nothing was scored on"):
         again.table("rain12")
     with pytest.raises(rb.RainbenchError, match="holds no results"):

@@ -26,6 +26,11 @@ def test_a_network_with_weights_beside_one_of_ours(rainbench, toy, folder, tmp_p
     report = rainbench("report", tmp_path / "run", "--pictures", 1)
     assert report.returncode == 0, report.stderr
     assert table(tmp_path / "run").keys() == first.keys()
+    assert "half.my: has no card; to see its pictures" in report.stderr
+    given = ("-b", f"half={folder}/my_net.py:Net@{folder}/my.pth", "--pictures", 1, "--data", toy)
+    report = rainbench("report", tmp_path / "run", *given)
+    assert report.returncode == 0 and "No picture: half.my" not in report.stderr, report.stderr
+    assert list((tmp_path / "run/restored/toy/half.my").glob("*.png"))
     (folder / "gain.py").write_text("GAIN = 0.5\n")
     assert "2 done, 1 failed, 1 kept" in rainbench(*call).stderr
 

@@ -1,5 +1,6 @@
 """Networks by huggingface-hub and spandrel, which stand-ins play: they need not be installed."""
 
+import importlib
 import sys
 import types
 
@@ -128,3 +129,38 @@ def test_without_a_connection(repository, tmp_path, monkeypatch):
         entry_of("hf://me/derain")
     with pytest.raises(RainbenchError, match="no address"):
         entry_of("hf://derain")
+
+
+def loads(name):
+    """Return whether a library loads here; torchvision may be of another PyTorch."""
+    try:
+        importlib.import_module(name)
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.skipif(not loads("spandrel"), reason="spandrel does not load here")
+@pytest.mark.parametrize("nested", ["", "params", "params_ema"])
+def test_a_small_network_of_spandrel_itself(tmp_path, nested):
+    from spandrel.architectures.NAFNet import NAFNet
+
+    torch.manual_seed(1)
+    network = NAFNet(
+        img_channel=3, width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1]
+    ).eval()
+    for name, parameter in network.named_parameters():
+        if name.endswith(("beta", "gamma")):  # zero at first: the blocks would do nothing
+            torch.nn.init.normal_(parameter, std=0.3)
+    state = network.state_dict()
+    torch.save({nested: state} if nested else state, tmp_path / "nafnet.pth")
+    entry = entry_of(f"spandrel:{tmp_path / 'nafnet.pth'}")
+    image = np.random.default_rng(1).integers(0, 256, (24, 32, 3)).astype(np.uint8)
+    found = Predictor(entry, None, RunOptions())(image)
+    tensor = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+    with torch.inference_mode():
+        wanted = network(tensor)[0].permute(1, 2, 0).numpy()
+    assert entry.parameters == sum(each.numel() for each in network.parameters())
+    np.testing.assert_allclose(found.clip(0, 1), wanted.clip(0, 1), atol=1e-5)
+    assert np.abs(found - image / 255).max() > 0.1  # it does something
+    assert Predictor(entry, None, RunOptions())(image[:21, :30]).shape == (21, 30, 3)

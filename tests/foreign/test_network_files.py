@@ -146,7 +146,7 @@ def test_onnx_of_bytes_and_several_outputs(tmp_path, monkeypatch):
 
 
 BAD = {
-    "another size": ([Node("x", [1, 3, 16, 16])], "takes images of 16x16 only.* 11x9"),
+    "another size": ([Node("x", [1, 3, 32, 32])], "takes images of 32x32 only.* 11x9"),
     "two inputs": ([Node("x", [1, 3, 9, 11]), Node("t", [1])], "2 inputs, not one image: x, t"),
     "gray": ([Node("x", [1, 1, 9, 11])], "1x1x9x11, not a batch of RGB"),
     "whole numbers": ([Node("x", [1, 3, 9, 11], "tensor(int64)")], "is a tensor.int64., not an"),
@@ -160,6 +160,59 @@ def test_onnx_that_takes_no_image(tmp_path, monkeypatch, what):
     (tmp_path / "net.onnx").write_bytes(b"x")
     with pytest.raises(RainbenchError, match=said):
         restored(entry_of(str(tmp_path / "net.onnx")))
+
+
+def blur(side):
+    def run(image):
+        half = side // 2
+        padded = torch.nn.functional.pad(torch.from_numpy(image), (half,) * 4, mode="reflect")
+        return [torch.nn.functional.avg_pool2d(padded, side, 1).numpy()]
+
+    return run
+
+
+SIDES = {
+    "larger": (70, 101),
+    "a tile": (32, 32),
+    "one pixel more": (33, 32),
+    "lower": (20, 77),
+    "smaller": (17, 18),
+}
+
+
+@pytest.mark.parametrize("what", SIDES)
+@pytest.mark.parametrize("options", [{}, {"value_range": "0..255"}])
+def test_onnx_of_one_size_is_tiled(tmp_path, monkeypatch, what, options):
+    """As a whole, but near the picture's own edge where it was padded."""
+    height, width = SIDES[what]
+    image = np.random.default_rng(1).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    (tmp_path / "net.onnx").write_bytes(b"x")
+    results = []
+    for shape in ([1, 3, 32, 32], [1, 3, "h", "w"]):
+        monkeypatch.setitem(sys.modules, "onnxruntime", runtime([Node("x", shape)], blur(9)))
+        entry = entry_of(str(tmp_path / "net.onnx"), **options)
+        results.append(Predictor(entry, None, RunOptions())(image))
+    inner = np.s_[: height - 8, : width - 8] if min(height, width) < 32 else np.s_[:]
+    np.testing.assert_allclose(results[0][inner], results[1][inner], atol=1e-6)
+
+
+FAR = {
+    "a wide view": blur(25),
+    "the whole image": lambda image: [image - image.mean() + 0.4],
+    "where it is": lambda image: [image * np.linspace(0.5, 1, 32, dtype=np.float32)],
+    "no image": lambda image: [image[..., :5, :5]],
+}
+
+
+@pytest.mark.parametrize("what", FAR)
+def test_onnx_of_one_size_that_cannot_be_tiled(tmp_path, monkeypatch, what):
+    image = np.random.default_rng(1).integers(0, 256, (48, 90, 3)).astype(np.uint8)
+    image[:, 40:] //= 3
+    monkeypatch.setitem(sys.modules, "onnxruntime", runtime([Node("x", [1, 3, 32, 32])], FAR[what]))
+    (tmp_path / "net.onnx").write_bytes(b"x")
+    with pytest.raises(RainbenchError, match="takes images of 32x32 only") as caught:
+        Predictor(entry_of(str(tmp_path / "net.onnx")), None, RunOptions())(image)
+    assert "dynamic_axes" in caught.value.hint
 
 
 def test_without_onnxruntime_the_extra_is_named(tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Metrics in a run: each image once, resumed, added later, never of other pictures."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -28,7 +29,7 @@ def ready(name, function, *, full_reference=True, better=True, made_of="1", vers
         higher_is_better=better,
         load=lambda _files: function,
     )
-    return ReadyMetric(metric, function, {"own code": made_of})
+    return ReadyMetric(metric, function, {"file": made_of})
 
 
 def brightness(restored, _clean):
@@ -260,3 +261,38 @@ def test_the_page_has_a_column_for_each_metric(run, tmp_path):
     cell = dataset["cells"][0]["metrics"]
     assert cell["error"]["mean"] > 0 and cell["error"]["problem"] == ""
     assert cell["bad"]["mean"] is None and "NaN" in cell["bad"]["problem"]
+
+
+class Carried:
+    """The mean of all pictures so far: two calls with the first one tell nothing."""
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, restored, clean):
+        self.seen.append(float(restored.mean()))
+        return sum(self.seen) / len(self.seen)
+
+
+KEEPING = {
+    "a mean that is carried on": Carried,
+    "a count of the calls": lambda: lambda restored, clean, calls=[]: calls.append(1) or len(calls),
+    "random numbers": lambda: lambda restored, clean: np.random.rand(),  # noqa: NPY002
+}
+
+
+@pytest.mark.parametrize("what", KEEPING)
+@pytest.mark.parametrize("where", ["own code", "module"])
+def test_a_metric_that_keeps_something_between_its_calls(run, what, where):
+    metric = dataclasses.replace(ready("kept", KEEPING[what]()), made_of={where: "pkg.metrics"})
+    outcome, rows = run(metric)
+    assert outcome.state == "done" and "another value of the same picture" in outcome.problems[0]
+    assert all(row.metrics["kept"].mean is None for row in rows)
+
+
+def test_a_metric_that_keeps_nothing_is_asked_again_twice(run):
+    counted = Counted()
+    metric = dataclasses.replace(ready("error", counted), made_of={"own code": "1"})
+    outcome, rows = run(metric)
+    assert outcome.problems == () and counted.calls == 5 + 2
+    assert rows[0].metrics["error"].mean is not None

@@ -18,6 +18,8 @@ from rainbench.core.packed.kinds import ARCHIVES, Packed, archive_stem
 from rainbench.core.packed.tars import Tar
 from rainbench.core.packed.zips import Zip
 
+_FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv")
+
 _opened: dict[Path, tuple[object, Packed]] = {}
 _opening = threading.RLock()
 
@@ -96,10 +98,13 @@ def check_place(path: Path) -> None:
     if is_folder(path):
         return
     if path.is_file() and not archive_stem(path.name):
-        endings = ", ".join(ARCHIVES)
-        raise RainbenchError(
-            f"{path}: is no folder", hint=f"Archives that are read end with {endings}."
-        )
+        hint = f"Archives that are read end with {', '.join(ARCHIVES)}."
+        if path.suffix.lower() in _FILMS:
+            hint = (
+                f"Of a film give its frames: `mkdir frames; ffmpeg -i {path.name} "
+                "frames/%05d.png`, then the folder."
+            )
+        raise RainbenchError(f"{path}: is no folder", hint=hint)
     if find_packed(path) is not None:
         raise RainbenchError(f"{path}: holds no files")
     raise RainbenchError(f"{path}: there is no such folder")

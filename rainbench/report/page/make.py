@@ -65,9 +65,21 @@ def make_report(
     with writing(run):
         drawn, problems = draw_pictures(run, plan, wanted, options or RunOptions(), advance=advance)
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
+    if pictures:
+        problems += _without_cards(content, registry)
     content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
     file = write_page(run, content)
     return Report(file, sum(map(len, drawn.values())), tuple(problems))
+
+
+def _without_cards(content: Mapping[str, Any], registry: Registry) -> list[str]:
+    """Return a sentence for each entry of a run that nothing here knows: it cannot be run again."""
+    known = {entry.name for entry in registry.entries()}
+    names = {cell["entry"] for dataset in content["datasets"] for cell in dataset["cells"]}
+    return [
+        f"{name}: has no card; to see its pictures give the network as in the run, with -b"
+        for name in sorted(names - known)
+    ]
 
 
 def plan_of(
