@@ -103,4 +103,6 @@ def run_real_rain(
 
 
 def _missing(entry: Entry, file: Path | None) -> str:
+    if entry.is_video:
+        return "restores videos, and these are single pictures"
     return "" if file is not None else how_to_get_weights(entry)

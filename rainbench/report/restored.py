@@ -12,6 +12,8 @@ from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.images import Image, quantise, read_image, write_png
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.pairs.layouts import Pair
+from rainbench.run.clips.frames import restored_clips
+from rainbench.run.clips.predict import ClipPredictor, predictor_of
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import PlannedCell
 from rainbench.run.predict import Predictor
@@ -51,7 +53,8 @@ class Restorer:
         self._key = (result.summary or {}).get("key")
         self._scores = result.scores
         self._folder = run / RESTORED / card.name / cell.entry.name
-        self._predictor: Predictor | None = None
+        self._predictor: Predictor | ClipPredictor | None = None
+        self._clip: dict[str, NDArray[np.float32]] = {}
 
     def score(self, image: str) -> tuple[float | None, float | None]:
         """Return the run's PSNR and SSIM of an image under its default protocol."""
@@ -75,7 +78,7 @@ class Restorer:
         file, maps_file = record.with_suffix(".png"), record.with_suffix(".npz")
         if kept := read_record(record, key):
             return read_image(file), _read_maps(maps_file) if maps_file.name in kept.files else {}
-        restored, found = self._loaded().with_maps(rainy)
+        restored, found = self._restored(pair, rainy)
         self._check(pair, restored, clean)
         image = quantise(restored, "round")
         maps = {name: map_.astype(np.float16) for name, map_ in list(found.items())[:MOST_MAPS]}
@@ -95,13 +98,30 @@ class Restorer:
         Raises:
             RainbenchError: It cannot be restored.
         """
-        images = self._loaded().stages(rainy)
+        predictor = self._loaded()
+        images = predictor.stages(rainy) if isinstance(predictor, Predictor) else []
         return [quantise(image, "round") for image in images] if len(images) > 1 else []
 
-    def _loaded(self) -> Predictor:
+    def _loaded(self) -> Predictor | ClipPredictor:
         if self._predictor is None:
-            self._predictor = Predictor(self._cell.entry, self._cell.weights, self._options)
+            cell = self._cell
+            self._predictor = predictor_of(cell.entry, cell.weights, self._options)
         return self._predictor
+
+    def _restored(
+        self, pair: Pair, rainy: Image
+    ) -> tuple[NDArray[np.float32], dict[str, NDArray[np.float32]]]:
+        """Return a restored image and its maps; a frame's whole clip is restored, and kept."""
+        predictor = self._loaded()
+        if isinstance(predictor, Predictor):
+            return predictor.with_maps(rainy)
+        if pair.id not in self._clip:
+            pairs = self._cell.pairs
+            clip = {each.id for each in pairs.pairs if each.clip == pair.clip}
+            every = list(zip(pairs.pairs, pairs.manifest, strict=True))
+            found = restored_clips(every, clip, predictor)
+            self._clip = {each.id: frame for each, frame, _, _ in found}
+        return self._clip[pair.id], {}
 
     def _check(self, pair: Pair, restored: NDArray[np.float32], clean: Image) -> None:
         from rainbench.metrics import score_all

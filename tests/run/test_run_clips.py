@@ -10,6 +10,8 @@ import pytest
 from rainbench.catalog.registry import load_registry
 from rainbench.core.images import quantise, read_image
 from rainbench.metrics import score_all
+from rainbench.pairs.pictures import load_pair
+from rainbench.report.restored import Restorer
 from rainbench.run.clips import predict as clips
 from rainbench.run.clips.predict import predictor_of
 from rainbench.run.cost import estimate_seconds
@@ -131,6 +133,25 @@ def test_a_clip_of_two_sizes_fails(tmp_path):
         )
     outcomes = list(run_plan(plan(tmp_path, "fastderain"), tmp_path / "run", RunOptions()))
     assert outcomes[0].state == "failed" and "different sizes" in outcomes[0].note
+
+
+def test_frames_are_restored_again_to_be_looked_at(data, tmp_path):
+    chosen = plan(data, "fastderain")
+    list(run_plan(chosen, tmp_path, RunOptions()))
+    restorer = Restorer(tmp_path, chosen.cells[0], RunOptions())
+    pairs = chosen.cells[0].pairs.pairs
+    for pair in (pairs[3], pairs[12], pairs[4]):
+        rainy, clean = load_pair(pair)
+        shown, maps = restorer(pair, rainy, clean)  # it has to score what the run says
+        assert shown.shape == rainy.shape and not maps
+        assert not np.array_equal(shown, rainy)
+
+
+def test_real_rain_has_no_clips(data, tmp_path, rainbench):
+    pictures = data / "mini-clips" / "rainy" / "6-cup"
+    done = rainbench("run", "-b", "fastderain", "--rainy", pictures, "--limit", "1",
+                     "--metrics", "niqe-rainbench", "--out", tmp_path / "run")  # fmt: skip
+    assert "fastderain: restores videos, and these are single pictures" in done.stderr
 
 
 def test_single_images_are_not_for_video_methods(data):

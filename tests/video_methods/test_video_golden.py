@@ -73,10 +73,11 @@ def test_wei2017(golden, clip):
 
 @pytest.mark.parametrize("clip", ["vid0", "vid1"])
 def test_ms_csc(golden, clip):
-    """Signs of components and ties of the cut are the libraries'; the parts stay close."""
+    """Ties of the cut and the last digits are the libraries'; the parts stay close."""
     known = golden(f"mscsc_{clip}")
     found = MSCSC().separate(known["input_u8"] / 255)
-    assert psnr(found.clean, known) == pytest.approx(psnr(known["out"], known), abs=0.5)
-    assert np.abs(found.background - known["background"]).mean() < 2e-3
-    assert (found.mask != known["mask"].astype(bool)).mean() < 0.005
-    assert np.abs(found.rain - known["rain"]).mean() < 0.01
+    assert psnr(found.clean, known) == pytest.approx(psnr(known["out"], known), abs=0.2)
+    assert np.abs(found.background - known["background"]).mean() < 1e-3
+    assert (found.mask != known["mask"].astype(bool)).mean() < 0.002
+    assert np.abs(found.rain - known["rain"]).mean() < 2e-3
+    assert np.abs(found.filters - known["filters"]).max() < 0.05
