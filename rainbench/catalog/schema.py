@@ -171,12 +171,17 @@ def _check_weights(weights: WeightsCard, file: Path) -> None:
         raise CardError(f"{file}: weights {weights.tag} name no files")
     for path in weights.files:
         _check_path(path, f"a file of {weights.tag}", file)
-        if bool(weights.index_sha256) != bool(DATA.search(path)) and not (
-            weights.converted_sha256 and path.endswith(".safetensors")
-        ):
+        is_half = bool(DATA.search(path))
+        converted = path.endswith(".safetensors") and weights.converted_sha256
+        if is_half and not weights.index_sha256:
             raise CardError(
-                f"{file}: {value_text(path)} of {weights.tag} is half of a TensorFlow checkpoint "
-                "and index_sha256 is its other half's: one of them is missing or too many"
+                f"{file}: {value_text(path)} of {weights.tag} is half of a TensorFlow checkpoint",
+                hint="Give the SHA-256 of the other half, NAME.index, as index_sha256.",
+            )
+        if weights.index_sha256 and not is_half and not converted:
+            raise CardError(
+                f"{file}: index_sha256 of {weights.tag} belongs to a TensorFlow checkpoint, which "
+                f"{value_text(path)} is not"
             )
     _check_numbers(weights, file)
 

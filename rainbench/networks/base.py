@@ -57,10 +57,11 @@ class DerainingNetwork(Protocol):
     """The contract of a class that a baseline card names.
 
     ``forward`` takes ``(N, 3, H, W)`` of any height and width that the card allows, and neither
-    pads, tiles, clamps nor converts: those are the runner's. ``convert_published`` turns the
-    state dict of the authors' checkpoint, outer dictionaries and ``module.`` prefix already
-    removed, into the class's own keys; it raises ``KeyError`` for a key that is missing. A class
-    without it takes the keys of a checkpoint as they are.
+    pads, tiles, clamps nor converts: those are the runner's, unless the published method is made of
+    them, as JORDER is of tiles of luma; its card then says ``tileable = false``.
+    ``convert_published`` turns the state dict of the authors' checkpoint, outer dictionaries and
+    ``module.`` prefix already removed, into the class's own keys; it raises ``KeyError`` for a key
+    that is missing. A class without it takes the keys of a checkpoint as they are.
     """
 
     def forward(self, rainy: Tensor) -> Restoration | Tensor:

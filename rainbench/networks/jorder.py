@@ -114,7 +114,7 @@ class JORDER(nn.Module):
             plan[f"Convolution{number}.bias"] = (f"Convolution{number}.1",)
         renamed = convert(published, plan, "JORDER")
         return {
-            key: value.transpose(2, 3).contiguous() if value.ndim == 4 else value.flatten()
+            key: value.flatten() if key.endswith("bias") else value.transpose(2, 3).contiguous()
             for key, value in renamed.items()
         }
 

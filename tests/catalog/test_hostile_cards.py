@@ -64,6 +64,27 @@ TEXTS = {
     "files absolute": (BASELINE + WEIGHTS.replace("a.pth", "/etc/passwd"), "is '/etc/passwd'"),
     "files of a drive": (BASELINE + WEIGHTS.replace("a.pth", "C:a.pth"), "is 'C:a.pth'"),
     "files with backslashes": (BASELINE + WEIGHTS.replace("a.pth", r"..\\a.pth"), "is '..*a.pth'"),
+    "a half without its index": (
+        BASELINE + WEIGHTS.replace("a.pth", "a.data-00000-of-00001"),
+        "'a.data-00000-of-00001' of t is half of a TensorFlow checkpoint",
+    ),
+    "an index of no checkpoint": (
+        BASELINE + WEIGHTS + f'index_sha256 = "{"0" * 64}"',
+        "index_sha256 of t belongs to a TensorFlow checkpoint, which 'a.pth' is not",
+    ),
+    "index_sha256 short": (
+        BASELINE + WEIGHTS + 'index_sha256 = "0"',
+        "index_sha256 of t is not 64",
+    ),
+    "converted_sha256 short": (
+        BASELINE + WEIGHTS + 'converted_sha256 = "x"',
+        "converted_sha256 of t is not 64",
+    ),
+    "tileable and padded": (
+        BASELINE + "tileable = false\nsize_multiple = 4",
+        "size_multiple is 4, but tileable = false",
+    ),
+    "tileable a text": (BASELINE + 'tileable = "no"', "tileable"),
     "files empty": (BASELINE + WEIGHTS.replace("a.pth", ""), "a file of t is ''"),
     "files too long": (BASELINE + WEIGHTS.replace("a.pth", "a" * 300), "no file system can hold"),
     "a recipe of infinity": (BASELINE + "recipe.learning_rate = inf", "learning_rate is inf"),

@@ -270,3 +270,39 @@ def read_state_dict_unhashed(file):
     from rainbench.catalog.checkpoints import load_checkpoint
 
     return load_checkpoint(file)
+
+
+def test_matlab_files_that_are_no_weights(tmp_path):
+    import scipy.io
+
+    nested = np.empty((1, 1), object)
+    nested[0, 0] = np.ones(2)
+    for _ in range(20):
+        outer = np.empty((1, 1), object)
+        outer[0, 0] = nested
+        nested = outer
+    cases = {
+        "complex numbers": {"a": np.array([1j])},
+        "nested without end": {"a": nested},
+        "version 5 to 7.2": None,
+    }
+    for message, content in cases.items():
+        file = tmp_path / "a.mat"
+        file.write_bytes(b"MATLAB 7.3 MAT-file".ljust(200, b"\0"))
+        if content is not None:
+            scipy.io.savemat(file, content)
+        with pytest.raises(WeightsError, match=message):
+            read_state_dict_unhashed(file)
+
+
+def test_what_unpacks_to_more_than_anybody_needs_is_refused(tmp_path):
+    """A hundred kilobytes that unpack to a hundred megabytes."""
+    import struct
+    import zlib
+
+    packed = zlib.compress(bytes(100 << 20), 9)
+    header = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x00\x01IM"
+    file = tmp_path / "a.mat"
+    file.write_bytes(header + struct.pack("<II", 15, len(packed)) + packed)
+    with pytest.raises(WeightsError, match="too large when unpacked"):
+        read_state_dict(file)

@@ -1,6 +1,7 @@
 """What is damaged: by name, what makes a kind of files in a folder of its own."""
 
 from files import GifKind, ImageKind, MatKind, VideoKind
+from frameworks import CaffeKind, MatWeightsKind, TensorFlowKind
 from records import CardKind, CheckpointKind, ListKind, RunKind
 
 KINDS = {
@@ -20,6 +21,9 @@ KINDS = {
     "mat": MatKind,
     "pth": CheckpointKind(".pth"),
     "safetensors": CheckpointKind(".safetensors"),
+    "tensorflow": TensorFlowKind("model.data-00000-of-00001"),
+    "caffemodel": CaffeKind("a.caffemodel"),
+    "mat-weights": MatWeightsKind("weights.mat"),
     "dataset-card": CardKind("datasets/mini-streaks.toml", "datasets/rain12.toml"),
     "network-card": CardKind("baselines/prenet_r.toml", "baselines/prenet.toml"),
     "list": ListKind,
