@@ -103,8 +103,7 @@ class Swings:
         width: ``(H, W)`` float32, standard deviation of what is seen without rain, in levels.
         noise: That of the noise, in levels.
         percentile: ``(H, W)`` float32, 0 to 100, the dry median.
-        wide: ``(H, W)`` bool, where more than noise may be seen below what is usual, and not only
-            in a few pixels, which are next to what stood there.
+        wide: ``(H, W)`` bool, where more than noise may be seen below what is usual.
         dry: Share of the frames without rain.
         added: What rain adds on average over all frames, in levels.
         least: Width of what does not swing, in levels: that of the noise, or of dense rain.
@@ -178,7 +177,6 @@ def measure_swings(
     slow = bool(brief.sum() < SLOW * rain.sum())
     dry_median = np.interp(widths, _WIDTHS, medians) if not slow else share + 0 * widths
     wide = widths > WIDER * least
-    wide &= _average(wide, WIDE_REGION) > FEW
     percentile = (100 * dry_median).astype(np.float32)
     dry = 1 - float(rain.sum())
     return start, Swings(widths, noise, percentile, wide, dry, added, least, slow)
