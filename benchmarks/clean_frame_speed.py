@@ -14,8 +14,8 @@ and its time is multiplied by four. ``decode`` turns an H.264 file of the same f
 (CRF 23, one thread) into RGB: by FFmpeg through PyAV, as rainbench does, and through OpenCV.
 ``judge`` judges the clean frame of ``robust``.
 
-Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached, on one busy core: robust 2.5 to 2.8,
-judge 1.1 to 1.7. What is left of robust is a sort of each channel (0.4), the usual colours (0.3),
+Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached, on one busy core: robust 2.7 to 2.9,
+judge 1.3 to 1.7. What is left of robust is a sort of each channel (0.4), the usual colours (0.3),
 1.5 passes of means (0.5) and the vote (0.25), each already some SIMD operations a sample.
 """
 
