@@ -78,6 +78,8 @@ class CleanFrame:
         uncertain: ``(H, W)`` bool, where ``robust`` saw two things for as long as each other, and
             either may be the scene; ``None`` for other methods.
         other: ``(H, W, 3)`` float32, what the scene is there if it is not ``levels``.
+        usual: ``(K, H, W, 3)`` uint8, what each stretch of the sequence usually shows, as
+            `rainbench.clean_frame.stretches.usual_colours` returns it, where ``robust`` looked.
     """
 
     image: Image
@@ -90,6 +92,7 @@ class CleanFrame:
     exposure: NDArray[np.float64] | None = None
     uncertain: NDArray[np.bool_] | None = None
     other: NDArray[np.float32] | None = None
+    usual: NDArray[np.uint8] | None = None
 
     def rain_mask(
         self, frame: Image, threshold: float = RAIN_LEVELS, exposure: float = 1.0
@@ -305,6 +308,7 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
         exposure=exposure,
         uncertain=mean.modes.uncertain,
         other=mean.modes.other,
+        usual=mean.usual,
     )
 
 

@@ -116,14 +116,21 @@ def between_blocks(
         >>> between_blocks(np.array([[0.0, 4.0]]), 1, 8, side=4).tolist()
         [[0.0, 0.0, 0.5, 1.5, 2.5, 3.5, 4.0, 4.0]]
     """
-    from scipy.ndimage import map_coordinates
 
-    columns = (np.arange(width) + 0.5) / side - 0.5
+    def along(size: int, blocks: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        place = np.clip((np.arange(size) + 0.5) / side - 0.5, 0, blocks - 1)
+        first = np.minimum(place.astype(np.int64), max(0, blocks - 2))
+        return first, place - first
+
+    (row, down), (column, right) = along(height, len(values)), along(width, values.shape[1])
+    next_row, next_column = (
+        np.minimum(row + 1, len(values) - 1),
+        np.minimum(column + 1, values.shape[1] - 1),
+    )
+    rows = values[row] * (1 - down)[:, None] + values[next_row] * down[:, None]
     out = np.empty((height, width), np.float32)
-    for top, bottom in bands(height, side):  # The coordinates of all pixels fill six pictures.
-        rows = (np.arange(top, bottom) + 0.5) / side - 0.5
-        grid = np.meshgrid(rows, columns, indexing="ij")
-        out[top:bottom] = map_coordinates(values, grid, order=1, mode="nearest")
+    for line, each in zip(out, rows, strict=True):
+        line[:] = each[column] * (1 - right) + each[next_column] * right
     return out
 
 
@@ -131,6 +138,7 @@ def select_local_percentile(
     source: FrameSource,
     percentiles: NDArray[np.float32],
     *,
+    where: NDArray[np.bool_] | None = None,
     threads: int = 1,
     band_rows: int | None = None,
 ) -> NDArray[np.float32]:
@@ -139,6 +147,7 @@ def select_local_percentile(
     Args:
         source: The sequence.
         percentiles: ``(H, W)`` float32, 0 to 100.
+        where: ``(H, W)`` bool, where it is wanted: elsewhere it may be missing, and be 0.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -155,18 +164,88 @@ def select_local_percentile(
 
     count, height, width, channels = source.shape
     lanes = tile_width(count)
-    out = np.empty(height * width * channels, np.float32)
+    out = np.zeros(height * width * channels, np.float32)
 
     def select(top: int, bottom: int) -> None:
+        if where is not None:
+            rows = np.flatnonzero(where[top:bottom].any(axis=1))
+            if not rows.size:
+                return
+            top, bottom = top + int(rows[0]), top + int(rows[-1]) + 1
         samples, start, stop = contiguous_bytes(source, top, bottom)
-        shares = np.repeat(percentiles[top:bottom].ravel().astype(np.float64) / 100, channels)
-        own = (shares * (count - 1)).astype(np.float32)
-        lowest, highest = int(own.min()), min(int(own.max()) + 1, count - 1)
-        network = sorting_network(count, tuple(range(lowest, highest + 1)))
+        own = _ranks(percentiles[top:bottom], count)
         kernels.select_own_ranks(
-            samples, 3 * start, 3 * stop, network, own, tile_block(count, lanes), lanes,
-            out[3 * top * width : 3 * bottom * width],
+            samples, 3 * start, 3 * stop, _network(count, own), own, *_bounds(own, count),
+            tile_block(count, lanes), lanes, out[3 * top * width : 3 * bottom * width],
         )  # fmt: skip
 
     over_bands(source, select, threads, band_rows)
     return out.reshape(height, width, channels)
+
+
+def select_with_spread(
+    source: FrameSource,
+    percentiles: NDArray[np.float32],
+    between: tuple[float, float],
+    *,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return what `select_local_percentile` does, and how far two percentiles lie apart.
+
+    Args:
+        source: The sequence.
+        percentiles: ``(H, W)`` float32, 0 to 100.
+        between: The two, the lower one first.
+        threads: Number of threads.
+        band_rows: Rows read at a time; never changes the result.
+
+    Returns:
+        ``(H, W, 3)`` and ``(H, W)`` float32, in levels, the latter the mean of the channels.
+
+    Example:
+        >>> from rainbench.frames.sources import as_source
+        >>> ramp = as_source(np.arange(18, dtype=np.uint8).reshape(3, 1, 2, 3) // 6)
+        >>> middle = np.full((1, 2), 50, np.float32)
+        >>> select_with_spread(ramp, middle, (25, 75))[1].tolist()
+        [[1.0, 1.0]]
+    """
+    from rainbench.clean_frame import vote_kernels as kernels
+
+    count, height, width, channels = source.shape
+    lanes = tile_width(count) // 3 * 3  # whole pixels
+    out, spread = (np.empty(height * width * n, np.float32) for n in (channels, 1))
+    low, high = (share / 100 * (count - 1) for share in between)
+
+    def select(top: int, bottom: int) -> None:
+        samples, start, stop = contiguous_bytes(source, top, bottom)
+        own = _ranks(percentiles[top:bottom], count)
+        kernels.select_own_and_spread(
+            samples, 3 * start, 3 * stop, _network(count, own, low, high), own,
+            *_bounds(own, count), low, high,
+            tile_block(count, lanes), lanes,
+            out[3 * top * width : 3 * bottom * width], spread[top * width : bottom * width],
+        )  # fmt: skip
+
+    over_bands(source, select, threads, band_rows)
+    return out.reshape(height, width, channels), spread.reshape(height, width)
+
+
+def _ranks(percentiles: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    """Return the ranks of three channels for each pixel's percentile."""
+    shares = percentiles.ravel().astype(np.float64) / 100
+    return np.repeat((shares * (count - 1)).astype(np.float32), 3)
+
+
+def _bounds(ranks: NDArray[np.float32], count: int) -> tuple[int, int]:
+    """Return the rows between which all ranks lie."""
+    return int(ranks.min()), min(int(ranks.max()) + 1, count - 1)
+
+
+def _network(count: int, ranks: NDArray[np.float32], *others: float) -> NDArray[np.uint16]:
+    """Return the network that puts right what is between the least and the largest rank."""
+    lowest, highest = _bounds(ranks, count)
+    wanted = set(range(lowest, highest + 1))
+    for rank in others:
+        wanted |= {int(rank), min(int(rank) + 1, count - 1)}
+    return sorting_network(count, tuple(sorted(wanted)))

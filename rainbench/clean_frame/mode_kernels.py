@@ -42,8 +42,21 @@ def find_changing(
     stretches, pixels, _ = usual.shape
     middle = np.empty(3, np.int64)
     ordered = np.empty(stretches, np.uint8)
+    size = 3 * pixels
+    lowest, highest = np.full(size, 255, np.uint8), np.zeros(size, np.uint8)
+    for k in range(stretches):  # what is settled at nearly all pixels, many at a time
+        line = usual[k].reshape(size)
+        for at in range(size):
+            lowest[at] = min(lowest[at], line[at])
+        for at in range(size):
+            highest[at] = max(highest[at], line[at])
     for x in range(pixels):
         changing[x] = False
+        settled = True
+        for at in range(3 * x, 3 * x + 3):
+            settled &= bool(np.int64(highest[at]) - np.int64(lowest[at]) <= tolerance)
+        if settled:
+            continue
         widest = np.int64(0)
         for c in range(3):
             low, high = np.int64(255), np.int64(0)
@@ -268,42 +281,3 @@ def describe_modes(
             facts[3, x], facts[4, x] = facts[4, x], facts[3, x]
             for c in range(3):
                 modes[0, x, c], modes[1, x, c] = modes[1, x, c], modes[0, x, c]
-
-
-@compiled
-def count_shown(
-    samples: _Bytes,
-    start: int,
-    looked: _Flags,
-    one: _Floats,
-    other: _Floats,
-    tolerance: np.float32,
-    shown: _Floats,
-    mean: _Floats,
-) -> None:
-    """Count the frames that show either of two colours, and average all.
-
-    Args:
-        samples: See `count_alike`.
-        start: See `count_alike`.
-        looked: ``(pixels,)``, where to look.
-        one: ``(pixels, 3)``, in levels.
-        other: The same.
-        tolerance: In levels.
-        shown: ``(2, pixels)``, zeros; receives the numbers.
-        mean: ``(pixels, 3)``, zeros; receives the mean.
-    """
-    frames = samples.shape[0]
-    share = np.float32(1 / frames)
-    for n in range(frames):
-        for x in range(looked.size):
-            if not looked[x]:
-                continue
-            away, apart = np.float32(0), np.float32(0)
-            for c in range(3):
-                value = np.float32(samples[n, start + 3 * x + c])
-                away = max(away, abs(value - one[x, c]))
-                apart = max(apart, abs(value - other[x, c]))
-                mean[x, c] += share * value
-            shown[0, x] += away <= tolerance
-            shown[1, x] += apart <= tolerance

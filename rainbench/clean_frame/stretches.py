@@ -38,7 +38,7 @@ WHITE = 255
 _NARROWEST = 3
 """Levels within which two stretches always show the same; chosen."""
 
-_LOOKED_AT = 20000
+_LOOKED_AT = 6000
 """Pixels, spread over the picture, on which the stretches' own noise is measured."""
 
 _MEAN_TO_DEVIATION = 1.2533
@@ -98,9 +98,11 @@ def usual_colours(
             lanes = tile_width(frames)
             kernels.select_own_ranks(
                 samples[part], channels * start, channels * stop, sorting_network(frames), ranks,
+                int(ranks.min()), min(int(ranks.max()) + 1, frames - 1),
                 tile_block(frames, lanes), lanes, out,
             )  # fmt: skip
-            colours[number, channels * width * top : channels * width * bottom] = out + 0.5
+            out += np.float32(0.5)
+            colours[number, channels * width * top : channels * width * bottom] = out
 
     over_bands(source, select, threads, band_rows)
     return colours.reshape(-1, height, width, channels)

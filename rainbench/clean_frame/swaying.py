@@ -18,11 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.local_vote import select_local_percentile
+from rainbench.clean_frame.local_vote import select_local_percentile, select_with_spread
 from rainbench.clean_frame.modes import Modes
 from rainbench.clean_frame.voting import Votes, choose_percentile
 from rainbench.frames.bands import contiguous_bytes, over_bands
-from rainbench.frames.sources import FrameSource, read_band, rows_within, take_frames
+from rainbench.frames.sources import FrameSource, read_band
 
 FEWEST_FRAMES = 20
 """Frames from which the width of a swing can be told."""
@@ -79,11 +79,11 @@ DENSEST = 0.2
 _ROUNDS = 3
 """How often the rain is told from what is usual, and that from the rain."""
 
-_ROWS, _COLUMNS, _FRAMES = 16, 320, 24
-"""Rows, columns and frames, spread over the sequence, that are looked at."""
+_ROWS, _COLUMNS = 16, 160
+"""Rows, and columns of them, spread over the picture, that show what rain adds."""
 
-_BAND_BYTES = 32 << 20
-"""Bytes of the frames of a band."""
+_STRIP = 20000
+"""Pixels that are looked at together: what is kept of them stays in the cache."""
 
 _WINDOW = 5
 """Frames of the short stretches that show the rain where nothing is still for longer."""
@@ -91,7 +91,7 @@ _WINDOW = 5
 _QUARTER = 0.3186
 """Standard deviations that a quarter of a normal distribution lies within."""
 
-_WIDTHS = np.geomspace(0.3, 80, 80)
+_WIDTHS = np.geomspace(0.3, 80, 48)
 """Widths of swings, in levels, for which tables are made."""
 
 
@@ -103,6 +103,7 @@ class Swings:
         width: ``(H, W)`` float32, standard deviation of what is seen without rain, in levels.
         noise: That of the noise, in levels.
         percentile: ``(H, W)`` float32, 0 to 100, the dry median.
+        wide: ``(H, W)`` bool, where more than noise may be seen below what is usual.
         dry: Share of the frames without rain.
         added: What rain adds on average over all frames, in levels.
         least: Width of what does not swing, in levels: that of the noise, or of dense rain.
@@ -112,101 +113,121 @@ class Swings:
     width: NDArray[np.float32]
     noise: float
     percentile: NDArray[np.float32]
+    wide: NDArray[np.bool_]
     dry: float
     added: float
     least: float
     slow: bool
 
-    @property
-    def wide(self) -> NDArray[np.bool_]:
-        """``(H, W)``, where more than noise may be seen below what is usual."""
-        return np.asarray(self.width > WIDER * self.least)
-
 
 def _average(values: NDArray[np.generic], side: int) -> NDArray[np.float32]:
-    from scipy.ndimage import uniform_filter
+    import cv2
 
-    return np.asarray(uniform_filter(values.astype(np.float32), side, mode="nearest"))
+    plane = values.astype(np.float32)
+    return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def measure_swings(
-    steady: FrameSource, votes: Votes, *, threads: int = 1, band_rows: int | None = None
-) -> Swings | None:
-    """Measure how far each pixel swings; ``None`` if there are too few frames to tell.
+    steady: FrameSource,
+    votes: Votes,
+    percentiles: NDArray[np.float32],
+    *,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> tuple[NDArray[np.float32], Swings | None]:
+    """Measure how far each pixel swings, unless there are too few frames to tell.
 
     Args:
         steady: The sequence in steady light.
         votes: Its vote.
+        percentiles: ``(H, W)`` float32, 0 to 100, what is wanted of the frames in the same pass.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
+
+    Returns:
+        ``(H, W, 3)`` float32, the percentiles in levels; and the swings.
     """
     count, height, width, _ = steady.shape
     if count < FEWEST_FRAMES:
-        return None
+        start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
+        return start, None
     rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int))
     columns = np.s_[:: -(-width // _COLUMNS)]
-    bands = [read_band(steady, row, row + 1)[:, 0, columns] for row in rows.tolist()]
-    sample = np.ascontiguousarray(np.stack(bands, 1).transpose(1, 2, 3, 0)).astype(np.float32)
+    seen = [read_band(steady, row, row + 1)[:, 0, columns] for row in rows.tolist()]
+    sample = np.ascontiguousarray(np.stack(seen, 1).transpose(1, 2, 3, 0))
     brief, calm = _look_briefly(sample)
     share = min(choose_percentile(votes.curve) / 100, (1 - brief.sum()) / 2)
-
-    def part_of_share(part: float) -> NDArray[np.float32]:
-        place = np.full((height, width), 100 * part * share, np.float32)
-        levels = select_local_percentile(steady, place, threads=threads, band_rows=band_rows)
-        return np.asarray(levels.mean(axis=-1))
-
-    spread = _average(part_of_share(UPPER) - part_of_share(LOWER), AROUND)
+    start, spread = select_with_spread(
+        steady,
+        percentiles,
+        (100 * LOWER * share, 100 * UPPER * share),
+        threads=threads,
+        band_rows=band_rows,
+    )
+    spread = _average(spread, AROUND)
     unit = 0.86  # deviations between these parts, where it rains in few frames
-    seen = spread[spread > 0.5 * unit]
-    noise = float(np.quantile(seen, 0.15)) / unit if seen.size else 0.0
+    some = spread[spread > 0.5 * unit]
+    noise = float(np.quantile(some, 0.15)) / unit if some.size else 0.0
     noise = max(NARROWEST, min(noise, max(1.5 * calm, CODED)))
     still = (spread <= 1.5 * noise * unit)[rows][:, columns]
-    rain, added = brief, float(brief @ np.arange(256))
-    if still.mean() > 0.1:
-        # A vote on what moves may be for anything; brief looks see too little of dense rain.
-        some = np.sort(sample[still], axis=-1)
-        half = share if share < DENSEST else (1 - brief.sum()) / 2
-        for _ in range(_ROUNDS):
-            middle = some[..., [round(half * (count - 1))]]
-            rain = _brightening(some - middle, CLEAR * noise)
-            half = (1 - rain.sum()) / 2
-        if rain @ np.arange(256) < added:
-            rain = brief
-        added = max(added, float((some - middle).mean()))
-    percentiles, spreads = _tables(rain, share)
+    rain, added = _learn_rain(sample, still, brief, share, noise)
+    medians, spreads = _tables(rain, share)
     widths = np.interp(spread, spreads, _WIDTHS).astype(np.float32)
     least = noise * max(1.0, DENSE / max(share, 1e-3))
     slow = bool(brief.sum() < SLOW * rain.sum())
-    dry_median = np.interp(widths, _WIDTHS, percentiles) if not slow else share + 0 * widths
-    return Swings(
-        widths,
-        noise,
-        (100 * dry_median).astype(np.float32),
-        1 - float(rain.sum()),
-        added,
-        least,
-        slow,
-    )
+    dry_median = np.interp(widths, _WIDTHS, medians) if not slow else share + 0 * widths
+    wide = widths > WIDER * least
+    percentile = (100 * dry_median).astype(np.float32)
+    dry = 1 - float(rain.sum())
+    return start, Swings(widths, noise, percentile, wide, dry, added, least, slow)
 
 
-def _look_briefly(sample: NDArray[np.float32]) -> tuple[NDArray[np.float64], float]:
+def _learn_rain(
+    sample: NDArray[np.uint8],
+    still: NDArray[np.bool_],
+    brief: NDArray[np.float64],
+    share: float,
+    noise: float,
+) -> tuple[NDArray[np.float64], float]:
+    """Return what rain adds, as `_brightening` does, and on average, from what is still."""
+    count = sample.shape[-1]
+    rain, added = brief, float(brief @ np.arange(256))
+    if still.mean() > 0.1:
+        # A vote on what moves may be for anything; brief looks see too little of dense rain.
+        some = np.sort(sample[still], axis=-1).astype(np.int16)
+        half = share if share < DENSEST else (1 - brief.sum()) / 2
+        for _ in range(_ROUNDS):
+            residual = some - some[..., [round(half * (count - 1))]]
+            rain = _brightening(residual, CLEAR * noise)
+            half = (1 - rain.sum()) / 2
+        if rain @ np.arange(256) < added:
+            rain = brief
+        added = max(added, float(residual.mean()))
+    return rain, added
+
+
+def _look_briefly(sample: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:
     """Return what rain adds, and the noise, as far as frames next to each other tell."""
-    windows = np.lib.stride_tricks.sliding_window_view(sample, _WINDOW, axis=-1)
-    middle = np.median(windows, axis=-1)
-    half = _WINDOW // 2
-    step = np.abs(np.diff(sample, axis=-1))
+    end, half = sample.shape[-1] - _WINDOW + 1, _WINDOW // 2
+    first, second, middle, fourth, fifth = (sample[..., k : k + end] for k in range(_WINDOW))
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    lower, higher = np.minimum(fourth, fifth), np.maximum(fourth, fifth)
+    # The least and the largest of the four are none: the median of the other two and the fifth.
+    low, high = np.maximum(low, lower), np.minimum(high, higher)
+    low, high = np.minimum(low, high), np.maximum(low, high)
+    median = np.maximum(low, np.minimum(high, middle))
+    wide = sample.astype(np.int16)
+    step = np.abs(wide[..., 1:] - wide[..., :-1]).astype(np.uint8)
     calm = float(np.median(np.quantile(step, 0.25, axis=-1))) / (_QUARTER * 2**0.5)
-    return _brightening(sample[..., half:-half] - middle, CLEAR * calm), calm
+    return _brightening(wide[..., half:-half] - median, CLEAR * calm), calm
 
 
-def _brightening(residual: NDArray[np.float32], least: float) -> NDArray[np.float64]:
+def _brightening(residual: NDArray[np.int16], least: float) -> NDArray[np.float64]:
     """Return the share of the samples that rain brightens by 0 to 255 levels.
 
     It is what is there more often than as much darkening.
     """
-    counts: NDArray[np.int64] = np.bincount(
-        (np.rint(residual).astype(np.int64) + 256).ravel(), minlength=513
-    )
+    counts: NDArray[np.int64] = np.bincount((residual + np.int16(256)).ravel(), minlength=513)
     more: NDArray[np.float64] = np.maximum(0, counts[256:512] - counts[256:0:-1]) / residual.size
     more[: int(np.ceil(least))] = 0
     return more
@@ -222,75 +243,119 @@ def _tables(
     """
     from scipy.special import ndtr
 
-    added = np.flatnonzero(rain)
-    weights = np.concatenate([[1 - rain.sum()], rain[added]])
-    levels = np.concatenate([[0], added])
-    places = np.linspace(-4, 4, 401)
-    medians, spreads = np.empty(_WIDTHS.size), np.empty(_WIDTHS.size)
-    for k, width in enumerate(_WIDTHS):
-        below = ndtr(places[:, None] - levels / width) @ weights
-        medians[k] = below[200]
-        upper, lower = np.interp([UPPER * share, LOWER * share], below, places)
-        spreads[k] = width * (upper - lower)
-    return medians, np.maximum.accumulate(spreads)
+    # Far levels are told apart by the twelfth part of them.
+    groups = np.arange(256)
+    groups[16:] = 16 + 12 * np.log(groups[16:] / 16)
+    share_of = np.bincount(groups, rain)
+    known = np.flatnonzero(share_of)
+    levels = np.bincount(groups, rain * np.arange(256))[known] / share_of[known]
+    weights = np.concatenate([[1 - rain.sum()], share_of[known]])
+    levels = np.concatenate([[0], levels])
+    places = np.linspace(-4, 4, 201)
+    below = ndtr(places[:, None] - (levels / _WIDTHS[:, None])[:, None]) @ weights
+    spreads = np.array(
+        [
+            width * np.subtract(*np.interp([UPPER * share, LOWER * share], each, places))
+            for width, each in zip(_WIDTHS, below, strict=True)
+        ]
+    )
+    return below[:, 100], np.maximum.accumulate(spreads)
 
 
 def settle_swings(
     steady: FrameSource,
     swings: Swings,
+    middle: NDArray[np.float32],
     levels: NDArray[np.float32],
     modes: Modes,
     *,
     threads: int = 1,
-    band_rows: int | None = None,
 ) -> NDArray[np.bool_]:
     """Put the middle of what is seen where no colour lasts, into ``levels``, and say where.
 
     Args:
         steady: The sequence in steady light.
         swings: From `measure_swings`.
+        middle: ``(H, W, 3)`` float32, the percentiles of the swings where they are wide.
         levels: ``(H, W, 3)`` float32, what is taken for the scene so far; changed.
         modes: What was found where more than rain is seen.
         threads: Number of threads.
-        band_rows: Rows read at a time; never changes the result.
     """
-    from rainbench.clean_frame import mode_kernels
-
-    count, height, width, _ = steady.shape
     wide = swings.wide
     if not wide.any():
         return wide
     decided = modes.changing & ~modes.faint & ~modes.unsteady
-    middle = select_local_percentile(
-        steady, swings.percentile, threads=threads, band_rows=band_rows
-    )
     if swings.slow:
         unclear = wide & ~decided | modes.unsteady
-        levels[unclear] = np.minimum(levels, middle)[unclear]
+        darker = np.minimum(levels, middle)
+        levels[unclear] = np.where(wide[..., None], darker, levels)[unclear]
         return unclear
-    shown = np.zeros((2, height, width), np.float32)
-    mean = np.zeros((height, width, 3), np.float32)
-
-    def look(top: int, bottom: int) -> None:
-        if wide[top:bottom].any():
-            samples, start, _ = contiguous_bytes(steady, top, bottom)
-            mode_kernels.count_shown(
-                samples, 3 * start, wide[top:bottom].ravel(),
-                levels[top:bottom].reshape(-1, 3), middle[top:bottom].reshape(-1, 3),
-                np.float32(REACH * swings.noise), shown[:, top:bottom].reshape(2, -1),
-                mean[top:bottom].reshape(-1, 3),
-            )  # fmt: skip
-
-    over_bands(steady, look, threads, band_rows)
-    together = _swing_together(steady, swings, middle, threads)
-    sways = wide & ~_lasts(swings, shown, count, together, decided)
-    darker = _average((levels - middle).mean(axis=-1), AROUND) < -DARKER * swings.noise
-    sways &= darker | (swings.width > WIDE * swings.least)
+    apart = np.where(wide, (levels - middle).mean(axis=-1), 0)
+    possible = swings.width > WIDE * swings.least
+    possible |= _average(apart, AROUND) < -DARKER * swings.noise
+    possible &= wide
+    possible &= _average(possible, WIDE_REGION) > FEW
+    if not possible.any():
+        return possible
+    looked = _look(steady, swings, possible, levels, middle, threads)
+    together = _average(looked.near, REGION) > TOGETHER * _average(looked.alone, REGION)
+    together &= swings.width > BROAD * swings.noise
+    sways = possible & ~_lasts(swings, looked.shown, steady.shape[0], together, decided)
     sways &= _average(sways, WIDE_REGION) > FEW
     together &= _average(sways, WIDE_REGION) > FILLED
-    middle += np.where(together[..., None], _skew(swings, mean - middle, sways), 0)
-    levels[sways] = middle[sways]
+    skew = _skew(swings, looked.mean - middle, sways)
+    settled = middle + np.where(together[..., None], skew, 0)
+    levels[sways] = settled[sways]
     return sways
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Look:
+    """What the frames say; see `robust_kernels.look_at_swings`."""
+
+    shown: NDArray[np.float32]
+    mean: NDArray[np.float32]
+    alone: NDArray[np.float32]
+    near: NDArray[np.float32]
+
+
+def _look(
+    steady: FrameSource,
+    swings: Swings,
+    possible: NDArray[np.bool_],
+    levels: NDArray[np.float32],
+    middle: NDArray[np.float32],
+    threads: int,
+) -> _Look:
+    """Look at the frames wherever what possibly swings is near."""
+    from rainbench.clean_frame import robust_kernels
+
+    height, width = swings.wide.shape
+    shown, mean = np.zeros((2, height, width), np.float32), np.zeros_like(levels)
+    alone, near = np.zeros((2, height, width), np.float32)
+    reach = np.where(swings.wide, 2 * swings.width, 0).astype(np.float32)
+    half = AROUND // 2
+
+    def look(top: int, bottom: int) -> None:
+        if not possible[max(0, top - REGION) : bottom + REGION].any():
+            return
+        above, below = min(half, top), min(half, height - bottom)
+        around = np.s_[top - above : bottom + below]
+        samples, start, _ = contiguous_bytes(steady, top - above, bottom + below)
+        planes = [np.zeros((n, bottom - top, width), np.float32) for n in (2, 3, 1, 1)]
+        robust_kernels.look_at_swings(
+            samples, start // width + above,
+            np.ascontiguousarray(levels[top:bottom].transpose(2, 0, 1)),
+            np.ascontiguousarray(middle[around].transpose(2, 0, 1)),
+            reach[around], above, below, half, np.float32(REACH * swings.noise),
+            planes[0], planes[1], planes[2][0], planes[3][0],
+        )  # fmt: skip
+        shown[:, top:bottom] = planes[0]
+        mean[top:bottom] = planes[1].transpose(1, 2, 0)
+        alone[top:bottom], near[top:bottom] = planes[2][0], planes[3][0]
+
+    over_bands(steady, look, threads, max(4 * half, _STRIP // width))
+    return _Look(shown, mean, alone, near)
 
 
 def _lasts(
@@ -314,32 +379,6 @@ def _lasts(
     better = own >= BETTER * middle
     told_apart = (own >= HALF) & (better | (around(decided) >= 0.5))
     return np.asarray(peak | told_apart | (own >= STILL))
-
-
-def _swing_together(
-    steady: FrameSource, swings: Swings, middle: NDArray[np.float32], threads: int
-) -> NDArray[np.bool_]:
-    """Return where the pixels around swing together: their mean swings nearly as far as each."""
-    height, wide, reach = len(middle), swings.wide, 2 * swings.width
-    some = take_frames(steady, slice(None, None, max(1, steady.shape[0] // _FRAMES)))
-    alone, near = np.zeros_like(reach), np.zeros_like(reach)
-
-    def look(top: int, bottom: int) -> None:
-        if not wide[top:bottom].any():
-            return
-        above, below = max(0, top - AROUND // 2), min(height, bottom + AROUND // 2)
-        out, inside = np.s_[top:bottom], np.s_[top - above : bottom - above]
-        place = np.s_[above:below]
-        for frame in read_band(some, above, below):
-            away = (frame - middle[place]).mean(axis=-1)
-            away = np.where(wide[place], np.clip(away, -reach[place], reach[place]), 0)
-            alone[out] += away[inside] ** 2
-            near[out] += _average(away, AROUND)[inside] ** 2
-
-    # Always the same bands: sums of fractions depend on where they begin.
-    over_bands(some, look, threads, max(8 * AROUND, rows_within(some.shape, _BAND_BYTES)))
-    together = _average(near, REGION) > TOGETHER * _average(alone, REGION)
-    return np.asarray(together & (swings.width > BROAD * swings.noise))
 
 
 def _skew(

@@ -24,6 +24,9 @@ _Bytes = NDArray[np.uint8]
 _Rows = NDArray[np.uint16]
 _Counters = NDArray[Any]
 
+_MOST_ROWS = 12
+"""Rows among which each lane's own is found by going through all of them."""
+
 
 @compiled
 def run_network(tile: _Bytes, network: _Rows, lanes: int) -> None:
@@ -313,26 +316,95 @@ def select_pairs(
 
 
 @compiled
+def _between_rows(
+    tile: _Bytes, ranks: NDArray[np.float32], lowest: int, highest: int, out: NDArray[np.float32]
+) -> None:
+    """Interpolate each lane of a sorted tile at its own rank, ``lowest`` to ``highest``.
+
+    Where ranks differ little, as they do, going through all rows is faster than picking two.
+    """
+    lanes = out.size
+    if highest - lowest > _MOST_ROWS:
+        for t in range(lanes):
+            row = int(ranks[t])
+            below = np.float32(tile[row, t])
+            above = np.float32(tile[min(row + 1, highest), t])
+            out[t] = below + (above - below) * (ranks[t] - np.float32(row))
+        return
+    none, one = np.float32(0), np.float32(1)
+    first = tile[lowest]
+    for t in range(lanes):
+        out[t] = first[t]
+    for row in range(lowest, highest):
+        lower, upper, start = tile[row], tile[row + 1], np.float32(row)
+        for t in range(lanes):
+            part = min(max(ranks[t] - start, none), one)
+            out[t] += part * np.float32(np.int32(upper[t]) - np.int32(lower[t]))
+
+
+@compiled
 def select_own_ranks(
     samples: _Bytes,
     start: int,
     stop: int,
     network: _Rows,
     ranks: NDArray[np.float32],
+    lowest: int,
+    highest: int,
     block: _Bytes,
     width: int,
     out: NDArray[np.float32],
 ) -> None:
     """Write the value of each byte at its own rank, interpolated between two rows.
 
-    ``network`` must put all rows right that ``ranks``, one for each byte, refers to.
+    ``network`` must put rows ``lowest`` to ``highest`` right, between which ``ranks`` lie, one for
+    each byte.
     """
-    highest = samples.shape[0] - 1
     for at in range(start, stop, width):
         tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
+        part = slice(first, first + lanes)
+        _between_rows(tile, ranks[part], lowest, highest, out[part])
+
+
+@compiled
+def select_own_and_spread(
+    samples: _Bytes,
+    start: int,
+    stop: int,
+    network: _Rows,
+    ranks: NDArray[np.float32],
+    lowest: int,
+    highest: int,
+    low: float,
+    high: float,
+    block: _Bytes,
+    width: int,
+    out: NDArray[np.float32],
+    spread: NDArray[np.float32],
+) -> None:
+    """Write what `select_own_ranks` does, and how far the ranks ``low`` and ``high`` lie apart.
+
+    ``spread`` receives the mean of each three bytes; ``start`` is the first of three.
+    """
+    last = samples.shape[0] - 1
+    lower, upper = int(low), int(high)
+    low_share, share = np.float32(low - lower), np.float32(high - upper)
+    third = np.float32(1 / 3)
+    apart = np.empty(width, np.float32)
+    for at in range(start, stop, width):
+        tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
+        part = slice(first, first + lanes)
+        _between_rows(tile, ranks[part], lowest, highest, out[part])
+        one, two = tile[lower], tile[min(lower + 1, last)]
+        three, four = tile[upper], tile[min(upper + 1, last)]
         for t in range(lanes):
-            rank = ranks[first + t]
-            row = int(rank)
-            below = np.float32(tile[row, t])
-            above = np.float32(tile[min(row + 1, highest), t])
-            out[first + t] = below + (above - below) * (rank - np.float32(row))
+            bottom = np.float32(one[t]) + low_share * np.float32(
+                np.int32(two[t]) - np.int32(one[t])
+            )
+            apart[t] = -bottom
+        for t in range(lanes):
+            rest = np.float32(np.int32(four[t]) - np.int32(three[t]))
+            apart[t] += np.float32(three[t]) + share * rest
+        for t in range(lanes // 3):
+            total = apart[3 * t] + apart[3 * t + 1] + apart[3 * t + 2]
+            spread[first // 3 + t] = total * third

@@ -7,12 +7,21 @@ first when it drifts by more than about 3 %; `extract_clean_frame` does so for `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError
-from rainbench.frames.sources import Frames, FrameSource, as_source, read_band, rows_within
+from rainbench.frames.bands import contiguous_bytes
+from rainbench.frames.sources import (
+    Frames,
+    FrameSource,
+    as_source,
+    read_band,
+    rows_within,
+    take_frames,
+)
 
 SAMPLED_ROWS, SAMPLED_COLUMNS = 48, 192
 """The grid of pixels that is looked at. Whole rows are read anyway, so there are more columns."""
@@ -25,6 +34,9 @@ _REFERENCE = 35
 
 _FEWEST = 100
 """Usable pixels below which the light counts as steady, since it cannot be measured; chosen."""
+
+_FINE = 32
+"""Parts of a level in which brightness is compared: exposures from 0.37 fit into 16 bits."""
 
 _STEP, _REACH = 5e-4, 1.0
 """Bins and half range of the histogram of log ratios: exposures from 0.37 to 2.7 are found."""
@@ -64,22 +76,27 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
         >>> bool(np.abs(estimate_exposure(video) - light).max() < 2e-3)
         True
     """
+    from rainbench.frames import exposure_kernels as kernels
+
     samples = sample_grid(as_source(frames))
-    half = (len(samples) - 1) // 2
-    middle = np.partition(samples, half, axis=0)[half]
+    count, pixels, _ = samples.shape
+    middle = kernels.select_rank(samples.reshape(count, -1), (count - 1) // 2).reshape(pixels, 3)
     usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
-    brightness = samples[:, usable].sum(axis=-1, dtype=np.float32)
-    exposure = np.ones(len(brightness))
-    if brightness.shape[1] < _FEWEST:
+    exposure = np.ones(count)
+    if np.count_nonzero(usable) < _FEWEST:
         return exposure
-    middle_row = brightness.shape[1] // 2
+    brightness = kernels.add_colours(samples, np.flatnonzero(usable))
+    middle_pixel = brightness.shape[1] // 2
+    parts = np.s_[:middle_pixel], np.s_[middle_pixel:]
     for _ in range(rounds):
-        corrected = brightness / exposure[:, None].astype(np.float32)
-        reference = np.percentile(corrected, _REFERENCE, axis=0).astype(np.float32)
+        reference = _usual_brightness(brightness, exposure)
         halves = [
-            _most_frequent_ratios(brightness[:, part], reference[part])
-            for part in (np.s_[:middle_row], np.s_[middle_row:])
-        ]
+            kernels.most_frequent_ratios(
+                np.ascontiguousarray(brightness[:, part]), reference[part],
+                _STEP, _REACH, _NARROWEST, _WIDEST,
+            )
+            for part in parts
+        ]  # fmt: skip
         first, second = (half / _usual(half) for half in halves)
         exposure = (first + second) / 2
         exposure /= _usual(exposure)
@@ -103,33 +120,17 @@ def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
     return np.concatenate(picked, axis=1)
 
 
-def _most_frequent_ratios(
-    values: NDArray[np.float32], reference: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Return the mode of each row of ``values / reference``: the peak of a histogram of its log."""
-    from scipy.ndimage import gaussian_filter1d
+def _usual_brightness(
+    brightness: NDArray[np.uint16], exposure: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Return the percentile of the reference, of frames at one brightness, at each pixel."""
+    from rainbench.frames import exposure_kernels as kernels
 
-    ratios = np.log(np.maximum(values, 1) / reference)
-    frames, pixels = ratios.shape
-    bins = round(2 * _REACH / _STEP)
-    place = ((ratios + np.float32(_REACH)) * np.float32(1 / _STEP)).astype(np.int64)
-    # One bin before and one behind take what lies farther off.
-    place = np.clip(place, -1, bins) + 1 + np.arange(frames)[:, None] * (bins + 2)
-    weights = np.broadcast_to(reference, ratios.shape)
-    counts = np.bincount(place.ravel(), weights.ravel(), frames * (bins + 2))
-    counts = counts.reshape(frames, bins + 2)[:, 1:-1]
-    middle, quarter = pixels // 2, pixels // 4
-    ordered = np.partition(ratios, (quarter, middle), axis=1)
-    spread = np.clip(ordered[:, middle] - ordered[:, quarter], _NARROWEST, _WIDEST)
-    modes = np.empty(frames)
-    for n in range(frames):
-        smooth = gaussian_filter1d(counts[n], spread[n] / _STEP, mode="constant")
-        peak = int(np.clip(smooth.argmax(), 1, smooth.size - 2))
-        left, top, right = smooth[peak - 1 : peak + 2]
-        bend = left - 2 * top + right
-        offset = (left - right) / (2 * bend) if bend else 0.0
-        modes[n] = np.exp((peak + 0.5 + offset) * _STEP - _REACH)
-    return modes
+    corrected = kernels.scale_rows(brightness, (_FINE / exposure).astype(np.float32))
+    rank, between = divmod(_REFERENCE * (len(exposure) - 1) / 100, 1)
+    low = kernels.select_rank(corrected, int(rank)).astype(np.float32)
+    high = kernels.select_rank(corrected, min(int(rank) + 1, len(exposure) - 1))
+    return np.asarray((low + (high - low) * np.float32(between)) / np.float32(_FINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +151,40 @@ class NormalisedSource:
 
     @property
     def band_rows(self) -> int:
-        """Rows worth reading at a time: each band is computed on reading, so not all at once."""
-        return min(self.source.band_rows, rows_within(self.shape, 32 << 20))
+        """Rows worth reading at a time: few, since what is corrected should stay in the cache."""
+        return min(self.source.band_rows, rows_within(self.shape, 8 << 20))
 
     def band(self, top: int, bottom: int) -> NDArray[np.uint8]:
         """Return the corrected rows ``top`` to ``bottom`` of every frame."""
-        import cv2
+        from rainbench.frames import exposure_kernels as kernels
 
-        band = self.source.band(top, bottom)
-        corrected = np.empty(band.shape, np.uint8)
-        for frame, level, out in zip(band, self.exposure, corrected, strict=True):
-            table = np.clip(np.rint(np.arange(256) / level), 0, 255).astype(np.uint8)
-            if level > CLIPS_ABOVE:
-                table[255] = 255
-            cv2.LUT(frame, table, dst=out)
+        count, _, width, _ = self.shape
+        samples, start, _ = contiguous_bytes(self.source, top, bottom)
+        corrected = np.empty((count, bottom - top, width, 3), np.uint8)
+        factors, tables, exact = _tables(self.exposure.tobytes())
+        kernels.brighten(samples, 3 * start, factors, tables, exact, corrected.reshape(count, -1))
         return corrected
+
+    def take(self, part: slice) -> FrameSource:
+        """Return some of the frames."""
+        return NormalisedSource(take_frames(self.source, part), self.exposure[part])
+
+
+@lru_cache(maxsize=8)
+def _tables(
+    exposure: bytes,
+) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return each frame's factor, what it makes of each level, and whether products say the same.
+
+    Products of 32 bits may round the other way.
+    """
+    light = np.frombuffer(exposure, np.float64)
+    levels = np.arange(256)
+    tables = np.clip(np.rint(levels / light[:, None]), 0, 255).astype(np.uint8)
+    tables[light > CLIPS_ABOVE, 255] = 255
+    factors = (1 / light).astype(np.float32)
+    products = np.rint(levels[:255].astype(np.float32) * factors[:, None])
+    return factors, tables, (products == tables[:, :255]).all(axis=1)
 
 
 def normalise(frames: Frames, exposure: NDArray[np.float64]) -> FrameSource:

@@ -37,6 +37,14 @@ class FrameSource(Protocol):
         """Return rows ``top`` to ``bottom`` (exclusive) of every frame, ``(N, rows, W, 3)``."""
 
 
+@runtime_checkable
+class Divisible(Protocol):
+    """A source that makes its frames as they are read, and need not make those left out."""
+
+    def take(self, part: slice) -> FrameSource:
+        """Return some of the frames."""
+
+
 Frames = NDArray[np.uint8] | Sequence[Image] | FrameSource
 """What the clean-frame functions accept as a sequence."""
 
@@ -121,6 +129,8 @@ def take_frames(source: FrameSource, part: slice) -> FrameSource:
         return ArraySource(source.frames[part])
     if isinstance(source, ListSource):
         return ListSource(source.frames[part])
+    if isinstance(source, Divisible):
+        return source.take(part)
     return PartSource(source, part)
 
 

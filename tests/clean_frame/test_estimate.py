@@ -9,9 +9,11 @@ from sequences import CROWD, HELD_OUT, STATIC, Spec, make_sequence, psnr, with_w
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.quality.estimate import judge_clean_frame
+from rainbench.clean_frame.quality.residuals import systematic_error
 from rainbench.clean_frame.quality.stillness import is_static
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.exposure import normalise
+from rainbench.frames.sources import as_source
 
 HEIGHT, WIDTH = 80, 112
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "middle", "right")
@@ -142,3 +144,13 @@ def test_walkers_that_do_not_show_are_none():
     clean = extract_clean_frame(made.frames, "exact")
     assert psnr(clean.image, made.truth) > 45
     assert judge_clean_frame(made.frames, clean).verdict == "accept"
+
+
+def test_residuals_are_counted_where_few_pixels_are_still():
+    sequence = make_sequence(STATIC[1], 48, 64)
+    clean = extract_clean_frame(sequence.frames, "exact")
+    still = np.ones((48, 64), bool)
+    still[16:32:2, 16:32] = False  # every second row of a block
+    still[17:32, 16:32] &= np.arange(16) == 3
+    error = systematic_error(as_source(sequence.frames), clean, still)
+    assert error < 4 * systematic_error(as_source(sequence.frames), clean, None) + 0.1

@@ -36,7 +36,8 @@ def test_what_moves_is_no_worse_than_one_percentile(kind, seed):
 
 def swings_of(frames):
     source = as_source(frames)
-    return measure_swings(source, count_votes(source))
+    thirtieth = np.full(source.shape[1:3], 30, np.float32)
+    return measure_swings(source, count_votes(source), thirtieth)[1]
 
 
 def test_the_width_of_a_swing_is_measured_under_rain():

@@ -197,7 +197,8 @@ def judge_clean_frame(
         pair = [part_of(part, "exact") for part in split_in_half(source.shape[0])]
         check = check_static(steady, clean.vote_share, halves.split, likeness(*pair), sure=sure)
     else:
-        check = is_static(steady, sure=sure, threads=threads, device=device)
+        share = clean.vote_share if clean.method == "robust" else None  # counted in steady light
+        check = is_static(steady, share=share, sure=sure, threads=threads, device=device)
     ghosting = _ghosting(evidence)
     if clean.method != "robust" and check.still is not None:
         apart = np.abs(clean.levels - part_of(np.s_[:], "robust")).max(axis=-1)

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
-from rainbench.clean_frame.quality.rivals import Rivals, settle
+from rainbench.clean_frame.quality.rivals import Rivals, grown, settle
 from rainbench.clean_frame.stretches import usual_colours
-from rainbench.frames.sources import FrameSource, bands, read_band
+from rainbench.clean_frame.voting import select_percentile
+from rainbench.frames.sources import ArraySource, FrameSource, bands, read_band
 
 LOOKED_AT = 128
 """Frames, spread over the sequence, that are asked at most."""
@@ -58,8 +59,8 @@ LIGHT_BLOCK = 8
 _AROUND = 5
 """Side in pixels of the surroundings over which shares are averaged."""
 
-_ROWS = 24
-"""Rows on which noise and rain are measured."""
+_ROWS, _COLUMNS = 24, 160
+"""Rows, and columns of them, on which noise and rain are measured."""
 
 _BAND = 32
 """Rows that are read at once."""
@@ -114,11 +115,12 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
         clean: The clean frame made of them.
         threads: Threads to use.
     """
-    from scipy.ndimage import binary_dilation, uniform_filter
-
     count, height, width, _ = source.shape
     noise, rank, different = _noise_and_rank(source, clean)
-    usual = usual_colours(source, np.full((height, width), rank, np.float32), threads=threads)
+    usual = clean.usual
+    if usual is None:
+        ranks = np.full((height, width), rank, np.float32)
+        usual = usual_colours(source, ranks, threads=threads)
     few = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int))
     reach = np.float32(max(NARROWEST, DEVIATIONS * noise))
     shown = np.zeros((height, width), np.float32)
@@ -126,14 +128,13 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
         band = read_band(source, top, bottom)[few]
         shown[top:bottom] = _shown(band, clean.levels[top:bottom], reach)
     usually = max(float(np.median(shown)), 1 / len(few))
-    seen = uniform_filter(shown, _AROUND, mode="nearest") / np.float32(usually)
+    seen = _average(shown, _AROUND) / np.float32(usually)
     rivals = _find_rivals(source, clean, usual, few, seen, reach, usually)
     contested, wrong, may_be = settle(rivals, clean.levels)
-    around = np.ones((_AROUND, _AROUND), np.bool_)
-    near = binary_dilation(contested, around)
+    near = grown(contested, _AROUND)
     spread, slow, passed = _between_stretches(usual, clean.levels, reach)
     lasting = np.where(_light_changes(usual, clean.levels), LIGHT_LEFT, 1)
-    away = uniform_filter(_off_median(usual, clean.levels), 3, mode="nearest")
+    away = _average(_off_median(usual, clean.levels), 3)
     return Evidence(
         noise,
         usually,
@@ -144,9 +145,15 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
         may_be,
         np.where((seen < UNSTEADY) & ~contested, spread * lasting, 0).astype(np.float32),
         np.where((seen < SWAYING) & ~near, (away - 2 * np.median(away)).clip(0), 0),
-        np.where(near | binary_dilation(passed, around), 0, slow),
+        np.where(near | grown(passed, _AROUND), 0, slow),
         passed,
     )
+
+
+def _average(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
+    import cv2
+
+    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def _find_rivals(
@@ -159,8 +166,6 @@ def _find_rivals(
     usually: float,
 ) -> Rivals:
     """Find the other colour that most frames show, where the clean frame's is seldom seen."""
-    from scipy.ndimage import uniform_filter
-
     share, colour = np.zeros_like(seen), clean.levels.copy()
     there = np.ones((len(usual), *seen.shape), np.bool_)
     for top, bottom in bands(len(seen), _BAND):
@@ -171,37 +176,27 @@ def _find_rivals(
             best, most = _rivals(samples, own, colours, reach)
             colour[top:bottom][at], share[top:bottom][at] = best, most
             there[:, top:bottom][:, at] = (np.abs(colours - own) <= 2 * reach).all(axis=-1)
-    around = uniform_filter(share, _AROUND, mode="nearest") * (share > 0) / np.float32(usually)
+    around = _average(share, _AROUND) * (share > 0) / np.float32(usually)
     return Rivals(seen, around, colour, there)
 
 
 def _off_median(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the squared distance of a clean frame from the median of the stretches."""
+    middle = select_percentile(ArraySource(usual), 50)
     away = np.zeros(levels.shape[:2], np.float32)
     for c in range(3):  # one channel at a time: pictures of 4K are large
-        middle = np.median(usual[..., c], axis=0).astype(np.float32)
-        away += np.square(middle - levels[..., c]) / np.float32(3)
+        away += np.square(middle[..., c] / np.float32(100) - levels[..., c]) / np.float32(3)
     return away
 
 
 def _light_changes(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Return in which blocks one factor for a stretch explains what it shows."""
+    from rainbench.clean_frame.quality import kernels
+
     height, width, _ = levels.shape
-    rows, columns = (np.arange(0, side, LIGHT_BLOCK) for side in (height, width))
-
-    def over_blocks(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
-        sums = np.add.reduceat(one * other, rows, axis=0, dtype=np.float64)
-        return np.asarray(np.add.reduceat(sums, columns, axis=1))
-
-    shape = (len(usual), len(rows), len(columns))
+    shape = (len(usual), -(-height // LIGHT_BLOCK), -(-width // LIGHT_BLOCK))
     own, both, square = np.zeros(shape[1:]), np.zeros(shape), np.zeros(shape)
-    for c in range(3):
-        level = np.ascontiguousarray(levels[..., c])
-        own += over_blocks(level, level)
-        for k, stretch in enumerate(usual):
-            seen = stretch[..., c].astype(np.float32)
-            both[k] += over_blocks(seen, level)
-            square[k] += over_blocks(seen, seen)
+    kernels.add_light(usual, levels, LIGHT_BLOCK, own, both, square)
     left = (square - both**2 / np.maximum(own, 1e-9)).sum(axis=0)
     light = left <= (1 - LIGHT) * (square - 2 * both + own).sum(axis=0)
     blocks = light.repeat(LIGHT_BLOCK, axis=0).repeat(LIGHT_BLOCK, axis=1)
@@ -215,10 +210,11 @@ def _noise_and_rank(source: FrameSource, clean: CleanFrame) -> tuple[float, floa
     """
     count, height, _, _ = source.shape
     below, ranks, new = [], [], np.zeros(count - 1, np.bool_)
+    columns = np.s_[:: -(-clean.levels.shape[1] // _COLUMNS)]
     for row in np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int)).tolist():
-        seen = read_band(source, row, row + 1)[:, 0]
+        seen = read_band(source, row, row + 1)[:, 0, columns]
         new |= (seen[1:] != seen[:-1]).any(axis=(1, 2))
-        residual = seen - clean.levels[row]
+        residual = seen - clean.levels[row, columns]
         ranks.append(((residual < -0.5).mean(axis=0) + (residual < 0.5).mean(axis=0)) / 2)
         below.append(-residual[residual < 0])
     dark = np.concatenate(below)
@@ -231,10 +227,12 @@ def _shown(
     band: NDArray[np.uint8], colour: NDArray[np.float32], reach: np.float32
 ) -> NDArray[np.float32]:
     """Return the share of the frames that show a colour, in every channel."""
-    number = np.zeros(colour.shape[:-1], np.float32)
-    for frame in band:
-        number += (np.abs(frame - colour) <= reach).all(axis=-1)
-    return number / np.float32(len(band))
+    from rainbench.clean_frame.quality import kernels
+
+    samples = np.ascontiguousarray(band).reshape(len(band), -1)
+    number = np.zeros(colour.size // 3, np.float32)
+    kernels.count_shown(samples, np.ascontiguousarray(colour).reshape(-1), reach, number)
+    return number.reshape(colour.shape[:-1]) / np.float32(len(band))
 
 
 def _rivals(
@@ -261,22 +259,13 @@ def _between_stretches(
     What is brighter may be rain; so the distance is twice that of what is darker, which is the same
     where the scene sways to both sides.
     """
-    half = len(usual) // 2
-    spread, slow = (np.zeros(levels.shape[:2], np.float32) for _ in range(2))
-    number, total, squares = (np.zeros((2, *levels.shape[:2]), np.float32) for _ in range(3))
-    for c in range(3):
-        number[:], total[:], squares[:] = 0, 0, 0
-        for n, colour in enumerate(usual):
-            away = colour - levels
-            near = (np.abs(away) <= NEAR * reach).all(axis=-1)
-            spread += np.square(away[..., c].clip(None, 0)) / np.float32(1.5 * len(usual))
-            part, seen = int(n >= half), np.where(near, away[..., c], 0)
-            number[part] += near
-            total[part] += seen
-            squares[part] += np.square(seen)
-        some = (number >= 2).all(axis=0)
-        count = np.maximum(number, 2)
-        mean = total / count
-        by_chance = (squares - count * np.square(mean)) / (count * (count - 1))
-        slow += some * (np.square(mean[0] - mean[1]) - by_chance.sum(axis=0)) / 3
-    return spread, slow, number.sum(axis=0) < len(usual)
+    from rainbench.clean_frame.quality import kernels
+
+    shape = levels.shape[:2]
+    spread, slow = (np.empty(shape, np.float32) for _ in range(2))
+    passed = np.empty(shape, np.bool_)
+    kernels.compare_stretches(
+        usual.reshape(len(usual), -1, 3), levels.reshape(-1, 3), np.float32(NEAR * reach),
+        spread.reshape(-1), slow.reshape(-1), passed.reshape(-1),
+    )  # fmt: skip
+    return spread, slow, passed

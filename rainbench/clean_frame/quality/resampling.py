@@ -52,21 +52,23 @@ def estimate_resampling_loss(
         >>> estimate_resampling_loss(as_source(video), clean, calm) > 10
         True
     """
+    from rainbench.clean_frame.quality import kernels
+
     count, height, _, _ = source.shape
     few = np.unique(np.linspace(0, count - 1, min(count, _FRAMES)).astype(int))
     tops = np.unique(np.linspace(0, max(0, height - _ROWS), _STRIPS).astype(int)).tolist()
-    alike, energy = np.zeros((2, 2, len(few)))
+    alike, energy = np.zeros((2, len(few), 2))
     size = 0
     for top in tops:
         level = clean.levels[top : top + _ROWS].mean(axis=-1)
-        own = _detail(level)
+        quiet = np.ascontiguousarray(calm[top : top + _ROWS])
         for n, frame in enumerate(read_band(source, top, top + _ROWS)[few]):
-            more = frame.mean(axis=-1, dtype=np.float32) - level
-            dry = _all_around((np.abs(more) < _RAINY) & calm[top : top + _ROWS])
-            both = np.where(dry, _detail(more) * own, 0), np.where(dry, np.square(own), 0)
-            for total, values in zip((alike, energy), both, strict=True):
-                total[:, n] += [part.sum() for part in np.array_split(values, 2, axis=1)]
-        size += own.size
+            kernels.compare_detail(
+                np.ascontiguousarray(frame), level, quiet, np.float32(_RAINY),
+                alike[n], energy[n],
+            )  # fmt: skip
+        size += (level.shape[0] - 2) * (level.shape[1] - 2)
+    alike, energy = alike.T, energy.T
     more_detail = alike / np.maximum(energy, 1e-9)
     # What looks sharpest by chance on the left does not on the right.
     sharpest = np.argsort(more_detail, axis=1)[:, -max(1, len(few) // 10) :]
@@ -74,17 +76,3 @@ def estimate_resampling_loss(
     if sharper < LEAST:
         return 0.0
     return FINEST * sharper**2 * float(energy.sum(axis=0).max()) / size
-
-
-def _detail(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what a picture has more than the mean of 3x3 pixels, without its border."""
-    rows = plane[:-2] + plane[1:-1] + plane[2:]
-    mean = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) / 9
-    detail: NDArray[np.float32] = plane[1:-1, 1:-1] - mean
-    return detail
-
-
-def _all_around(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return where all of 3x3 pixels are, without the border."""
-    rows = where[:-2] & where[1:-1] & where[2:]
-    return rows[:, :-2] & rows[:, 1:-1] & rows[:, 2:]

@@ -86,17 +86,16 @@ def settle(
         >>> int(settle(Rivals(1 - share, share, levels, there), wall)[2].sum())
         0
     """
-    from scipy.ndimage import binary_dilation, binary_opening, label
+    from scipy.ndimage import label
 
     square = np.ones((3, 3), np.bool_)
-    contested = binary_opening(
-        (rivals.share > CONTESTED) & (rivals.share + rivals.seen > BOTH), square
-    )
-    regions, number = label(contested, square)
-    if not number:
+    both = (rivals.share > CONTESTED) & (rivals.share + rivals.seen > BOTH)
+    contested = grown(~grown(~both, 3, beyond=True), 3)  # without what is thinner
+    if not contested.any():
         return contested, contested, contested
+    regions, number = label(contested, square)
     part = rivals.share / np.maximum(rivals.share + rivals.seen, 1e-6)
-    known = ~binary_dilation(rivals.share > CROSSED, square)
+    known = ~grown(rivals.share > CROSSED, 3)
     seam, pairs = _seams(regions, number, levels, rivals.colour, known)
     sign = np.where(pairs >= FEWEST_PAIRS, np.sign(seam), 0)[regions]
     patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
@@ -104,6 +103,22 @@ def settle(
     is_wrong = contested & (part > np.choose((sign + 1).astype(int), (2, HALF, MAYBE)))
     may_be = contested & (part > np.choose((sign + 1).astype(int), (EVIDENT, MAYBE, PASSER)))
     return contested, is_wrong, may_be
+
+
+def grown(where: NDArray[np.bool_], side: int, *, beyond: bool = False) -> NDArray[np.bool_]:
+    """Return where some of ``side`` times ``side`` pixels are; ``beyond`` is outside the picture.
+
+    Example:
+        >>> grown(np.eye(3, 5, dtype=bool)[:1], 3).astype(int).tolist()
+        [[1, 1, 0, 0, 0]]
+    """
+    import cv2
+
+    square = np.ones((side, side), np.uint8)
+    found = cv2.dilate(
+        where.view(np.uint8), square, borderType=cv2.BORDER_CONSTANT, borderValue=(int(beyond),)
+    )
+    return np.asarray(found, np.uint8).astype(np.bool_)
 
 
 def _at_other_times(
