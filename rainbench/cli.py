@@ -141,7 +141,7 @@ def _log_to(file: str) -> logging.Handler:
     """
     import logging
 
-    from rainbench.core.progress import SAID
+    from rainbench.core.progress import note, note_said
 
     try:
         handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
@@ -152,16 +152,20 @@ def _log_to(file: str) -> logging.Handler:
         ) from None
     form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
     handler.setFormatter(logging.Formatter(form))
-    SAID.handlers = [handler]
-    SAID.info("rainbench %s: %s", __version__, " ".join(sys.argv[1:]))
+    said = logging.getLogger("rainbench.said")
+    said.propagate = False
+    said.setLevel(logging.INFO)
+    said.handlers = [handler]
+    note_said(lambda text, error: said.log(logging.ERROR if error else logging.INFO, "%s", text))
+    note(f"rainbench {__version__}: {' '.join(sys.argv[1:])}")
     return handler
 
 
 def _ends_with(message: str) -> None:
     """Print the message that a call ends with, and put it into the log's file."""
-    from rainbench.core.progress import SAID
+    from rainbench.core.progress import note
 
-    SAID.error("%s", message)
+    note(message, error=True)
     click.echo(message, err=True)
 
 

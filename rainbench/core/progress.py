@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import math
 import os
 import sys
@@ -45,11 +44,19 @@ def keep_stdout() -> None:
     )  # fmt: skip
 
 
-SAID = logging.getLogger("rainbench.said")
-"""Gets what is said, for the file of `rainbench --log`; nothing else shows it."""
-SAID.propagate = False
-SAID.setLevel(logging.INFO)
-SAID.addHandler(logging.NullHandler())
+_notes: list[Callable[[str, bool], object]] = []
+"""Get what is said, for the file of `rainbench --log`."""
+
+
+def note_said(deed: Callable[[str, bool], object]) -> None:
+    """Call a function with all that is said from now on, and whether it tells of an error."""
+    _notes[:] = [deed]
+
+
+def note(text: str, *, error: bool = False) -> None:
+    """Put a text where what is said is noted, without saying it."""
+    for deed in _notes:
+        deed(text, error)
 
 
 def say(text: str = "") -> None:
@@ -57,7 +64,7 @@ def say(text: str = "") -> None:
 
     Where it cannot be written, as on a full disk, the work goes on without.
     """
-    SAID.info("%s", text)
+    note(text)
     print_line(text)
 
 

@@ -40,6 +40,7 @@ class DDNPreActivation(nn.Module):
         width: Channels of the features.
 
     Example:
+        >>> import torch
         >>> restoration = DDNPreActivation().eval()(torch.rand(1, 3, 17, 23))
         >>> restoration.image.shape, sorted(restoration.maps)
         (torch.Size([1, 3, 17, 23]), ['detail', 'residual'])

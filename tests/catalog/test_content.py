@@ -320,7 +320,9 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
             assert mixed or re.match(rf"{weights.trained_on[0]}(-|$)", weights.tag), where
             assert weights.source.startswith("https://"), where
             assert weights.licence, where
-        assert card.channel_order == ("bgr" if re.match("spanet|rescan", card.name) else "rgb")
+        assert card.channel_order == (
+            "bgr" if re.match("spanet|rescan|deraindrop", card.name) else "rgb"
+        )
     assert max(hashes.values()) == 1
     assert max(files.values()) == 1
 

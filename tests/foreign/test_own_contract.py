@@ -12,7 +12,9 @@ from rainbench.foreign.entry import entry_of
 from rainbench.networks.construct import construct
 from rainbench.run.options import RunOptions
 
-CARDS = load_registry().baselines
+CARDS = {
+    name: card for name, card in load_registry().baselines.items() if card.restores == "images"
+}
 
 
 class Constructed:

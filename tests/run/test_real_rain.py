@@ -99,7 +99,7 @@ def test_an_entry_that_fails_is_a_row(run, add_network):
 
 
 def test_folders_without_pictures_are_refused(tmp_path):
-    with pytest.raises(RainbenchError, match="is no folder"):
+    with pytest.raises(RainbenchError, match="there is no such folder"):
         find_pictures(tmp_path / "none")
     (tmp_path / "x.png").write_bytes(b"no picture")
     with pytest.raises(RainbenchError, match="holds no picture"):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rainbench.catalog.published_files.caffe import read_caffe
-from rainbench.catalog.published_files.matlab import read_matlab
 from rainbench.catalog.published_files.names import DATA, data_of
-from rainbench.catalog.published_files.tensorflow import read_tensorflow
 from rainbench.core.errors import WeightsError, told
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_READERS = {".caffemodel": read_caffe, ".mat": read_matlab}
+_ENDINGS = (".caffemodel", ".mat")
 
 
 def is_read_here(path: Path) -> bool:
@@ -24,7 +22,7 @@ def is_read_here(path: Path) -> bool:
         >>> is_read_here(Path("model.index")), is_read_here(Path("model.meta"))
         (True, False)
     """
-    return path.suffix.lower() in _READERS or bool(DATA.search(data_of(path).name))
+    return path.suffix.lower() in _ENDINGS or bool(DATA.search(data_of(path).name))
 
 
 def read_published_file(path: Path) -> dict[str, Tensor]:
@@ -37,7 +35,7 @@ def read_published_file(path: Path) -> dict[str, Tensor]:
         WeightsError: It is damaged, or of a form that is not read.
     """
     try:
-        return _READERS.get(path.suffix.lower(), read_tensorflow)(data_of(path))
+        return _reader(path.suffix.lower())(data_of(path))
     except FileNotFoundError as error:
         raise WeightsError(
             f"{path}: is one half of a TensorFlow checkpoint, and {Path(error.filename).name} is "
@@ -52,3 +50,18 @@ def read_published_file(path: Path) -> dict[str, Tensor]:
             f"{path}: cannot be read as weights: {reason[:200]}",
             hint="The file is cut short, damaged or of another kind: fetch it again.",
         ) from None
+
+
+def _reader(ending: str) -> Callable[[Path], dict[str, Tensor]]:
+    """Return what reads such files, imported with its libraries when there is one to read."""
+    if ending == ".caffemodel":
+        from rainbench.catalog.published_files.caffe import read_caffe
+
+        return read_caffe
+    if ending == ".mat":
+        from rainbench.catalog.published_files.matlab import read_matlab
+
+        return read_matlab
+    from rainbench.catalog.published_files.tensorflow import read_tensorflow
+
+    return read_tensorflow
