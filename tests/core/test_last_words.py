@@ -87,7 +87,7 @@ def test_a_log_that_cannot_be_written_is_written_elsewhere_or_not_at_all(logs, m
 
 
 def test_one_thing_among_many_fails_alone(caplog):
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", "rainbench")
     with pytest.raises(RainbenchError, match=r"^a.png: ValueError: no$"), failing_alone("a.png"):
         raise ValueError("no")
     assert "Traceback" in caplog.text
