@@ -6,6 +6,8 @@ the first has begun, and one more prints a traceback while the process winds up.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import os
 import signal
 import sys
@@ -31,7 +33,7 @@ LAST = 1.0
 AGAIN = 0.05
 """Seconds after which an interrupt is raised again that came where none can be raised."""
 
-_came = False
+_came = _told = False
 
 
 def run_program(work: Callable[[], int]) -> NoReturn:
@@ -42,9 +44,11 @@ def run_program(work: Callable[[], int]) -> NoReturn:
     Raises:
         SystemExit: Always.
     """
+    global _told  # noqa: PLW0603
     if callable(signal.getsignal(signal.SIGINT)):
         signal.signal(signal.SIGINT, _interrupt)
         sys.unraisablehook = _lost
+    atexit.register(_end_as_told)  # the first one registered is the last one called
     try:
         status = work()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -54,8 +58,18 @@ def run_program(work: Callable[[], int]) -> NoReturn:
         sys.unraisablehook = lambda _: None
         _later(LAST, lambda: os._exit(INTERRUPTED))
         _tell(TOLD)
+        _told = True
         status = INTERRUPTED
     sys.exit(status)
+
+
+def _end_as_told() -> None:
+    """End an interrupted process with its exit code."""
+    # Where the interrupt went through code in C Python would end the process by the signal.
+    if _told:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+        os._exit(INTERRUPTED)
 
 
 def has_come() -> bool:
