@@ -187,17 +187,9 @@ class Predictor:
         Raises:
             PredictionError: As for a call.
         """
-        maps: dict[str, Tensor] = {}
-        hook = self.network.register_forward_hook(
-            lambda _network, _inputs, output: maps.update(getattr(output, "maps", {}))
-        )
-        try:
-            restored = self(rainy)
-        finally:
-            hook.remove()
+        restored, output = self._watched(rainy)
         height, width = rainy.shape[:2]
-        if self.options.tile and max(height, width) > self.options.tile:
-            maps.clear()
+        maps = output.maps if output else {}
         shown = {name: map_[0].float().mean(0)[:height, :width] for name, map_ in maps.items()}
         return restored, {
             name: map_.cpu().numpy()
@@ -215,20 +207,26 @@ class Predictor:
         Raises:
             PredictionError: As for a call.
         """
-        seen: list[tuple[Tensor, ...]] = []
+        _, output = self._watched(rainy)
+        height, width = rainy.shape[:2]
+        stages = output.stages if output else ()
+        conventions = Conventions.of(self.entry.baseline)
+        images = [conventions.of_output(stage)[0, :, :height, :width] for stage in stages]
+        return [image.permute(1, 2, 0).float().cpu().numpy() for image in images]
+
+    def _watched(self, rainy: Image) -> tuple[FloatImage, Restoration | None]:
+        """Return the restored image, and all that the network returned; None of one in tiles."""
+        seen: list[object] = []
         hook = self.network.register_forward_hook(
-            lambda _network, _inputs, output: seen.append(getattr(output, "stages", ()))
+            lambda _network, _inputs, output: seen.append(output)
         )
         try:
-            self(rainy)
+            restored = self(rainy)
         finally:
             hook.remove()
-        height, width = rainy.shape[:2]
-        if len(seen) != 1:
-            return []
-        conventions = Conventions.of(self.entry.baseline)
-        images = [conventions.of_output(stage)[0, :, :height, :width] for stage in seen[0]]
-        return [image.permute(1, 2, 0).float().cpu().numpy() for image in images]
+        tiled = self.options.tile and max(rainy.shape[:2]) > self.options.tile
+        last = seen[-1] if seen and not tiled else None
+        return restored, last if isinstance(last, Restoration) else None
 
     def _restore_images(self, rainy: NDArray[np.uint8] | FloatImage) -> FloatImage:
         """Restore ``(N, H, W, 3)`` in one pass."""
