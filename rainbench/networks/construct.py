@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from importlib import metadata
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from rainbench.catalog.cards import BaselineCard
+from rainbench.catalog.named_code import find_named
 from rainbench.core.errors import CardError, told
 from rainbench.core.text import did_you_mean
 
@@ -51,18 +51,7 @@ def network_class(card: BaselineCard) -> type[nn.Module]:
     Raises:
         CardError: The card is not trusted with this module, or there is no such network.
     """
-    module_name, class_name = card.network.split(":")
-    if not (card.trusted or _is_offered(module_name)):
-        raise CardError(
-            f"{card.file}: names {card.network}, code that is not part of rainbench and was not "
-            "run; give --trust-cards if you know it and trust it"
-        )
-    try:
-        found = getattr(importlib.import_module(module_name), class_name)
-    except (Exception, SystemExit) as error:  # the module is somebody's and may do anything
-        raise CardError(
-            f"{card.file}: network {card.network} cannot be found: {type(error).__name__}: {error}"
-        ) from None
+    found = find_named(card, offered=_is_offered(card.network.partition(":")[0]))
     # Asked before anything is called: `os:system` is importable, too.
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise CardError(f"{card.file}: {card.network} is no network: not a torch.nn.Module class")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 
 import numpy as np
 
+from rainbench.catalog.named_code import find_named
 from rainbench.catalog.registry import Entry
 from rainbench.core.errors import CardError, RainbenchError, told
 from rainbench.core.text import did_you_mean
@@ -26,18 +26,7 @@ def build_restorer(entry: Entry) -> VideoRestorer:
             another contract, or it does not take the card's arguments.
     """
     card = entry.baseline
-    module, _, name = card.network.partition(":")
-    if not (card.trusted or module.startswith(f"{OURS}.")):
-        raise CardError(
-            f"{card.file}: names {card.network}, code that is not part of rainbench and was not "
-            "run; give --trust-cards if you know it and trust it"
-        )
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (Exception, SystemExit) as error:  # the module is somebody's and may do anything
-        raise CardError(
-            f"{card.file}: {card.network} cannot be found: {type(error).__name__}: {error}"
-        ) from None
+    found = find_named(card, offered=card.network.startswith(f"{OURS}."))
     offers = all(hasattr(found, each) for each in ("__call__", "bytes_per_pixel", "least_frames"))
     if not (isinstance(found, type) and offers):
         raise CardError(
