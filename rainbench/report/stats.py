@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
 from rainbench.core.random import philox
 
@@ -105,6 +104,8 @@ def bootstrap_means(
 
 def _bca(means: NDArray[np.float64], values: NDArray[np.float64], confidence: float) -> Interval:
     """Take the interval from the resampled means (Efron and Tibshirani 1993, Eq. 14.9-14.15)."""
+    from scipy import special  # takes long to import; small tables need none
+
     mean = values.mean()
     if np.ptp(values) == 0:
         return Interval(float(mean), float(mean))
@@ -135,6 +136,8 @@ def paired_test(first: ArrayLike, second: ArrayLike) -> float:
         >>> paired_test([1.0, 2.0], [1.0, 2.0])
         1.0
     """
+    from scipy import stats  # takes a second to import; small tables need none
+
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
     unequal = one != other
     if not unequal.any():
