@@ -66,32 +66,38 @@ def sources(*roots: str) -> dict[str, Path]:
     return found
 
 
-def imports_of(file: Path, package: str) -> Iterator[str]:
-    """Yield all that a file may import: of ``from a import b`` both ``a`` and ``a.b``."""
+def imports_of(file: Path, package: str) -> tuple[str, ...]:
+    """Return all that a file may import: of ``from a import b`` both ``a`` and ``a.b``."""
+    return _imports_in(file.read_bytes(), package)
+
+
+@functools.lru_cache(maxsize=512)
+def _imports_in(source: bytes, package: str) -> tuple[str, ...]:
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):  # it cannot be run either, which is said where it is tried
-        return
-    for node in _running(tree):
+        return ()
+    names = []
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             above = package.split(".")[: len(package.split(".")) + 1 - node.level]
             parts = [*(above if node.level else []), *([node.module] if node.module else [])]
-            yield ".".join(parts)
-            yield from (".".join([*parts, alias.name]) for alias in node.names)
+            names += [".".join(parts), *(".".join([*parts, alias.name]) for alias in node.names)]
+    return tuple(names)
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a syntax tree's nodes but those that are there for type checkers only."""
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a syntax tree's statements but those that are there for type checkers only."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
             for other in child.orelse:
                 yield other
-                yield from _running(other)
-        else:
+                yield from _statements(other)
+        elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
             yield child
-            yield from _running(child)
+            yield from _statements(child)
 
 
 @functools.cache
