@@ -16,9 +16,9 @@ import mmap
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -129,11 +129,10 @@ def own_process() -> None:
 def watched() -> Iterator[Watch]:
     """Do the work inside in a child where that can be done, to go on when it dies.
 
-    To be entered before anything that keeps threads is loaded.
+    To be entered before anything that keeps threads is loaded, as NumPy does.
     """
     watch = Watch()
-    bare = threading.active_count() == 1 and "numpy" not in sys.modules
-    if _own_process and bare and sys.platform == "linux":
+    if _own_process and _has_no_threads():
         watch.stay_behind()
     try:
         yield watch
@@ -144,6 +143,14 @@ def watched() -> Iterator[Watch]:
         watch.leave(1)
         raise
     watch.leave(0)
+
+
+def _has_no_threads() -> bool:
+    """Return whether this process may be forked; those of libraries Python does not know of."""
+    try:
+        return sys.platform == "linux" and len([*Path("/proc/self/task").iterdir()]) == 1
+    except OSError:  # sealed in without /proc
+        return False
 
 
 def _wait_for(child: int) -> tuple[int, int]:
