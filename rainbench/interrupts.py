@@ -33,7 +33,8 @@ LAST = 1.0
 AGAIN = 0.05
 """Seconds after which an interrupt is raised again that came where none can be raised."""
 
-_came = _told = False
+_came = False
+_status: int | None = None
 
 
 def run_program(work: Callable[[], int]) -> NoReturn:
@@ -44,13 +45,13 @@ def run_program(work: Callable[[], int]) -> NoReturn:
     Raises:
         SystemExit: Always.
     """
-    global _told  # noqa: PLW0603
+    global _status  # noqa: PLW0603
     if callable(signal.getsignal(signal.SIGINT)):
         signal.signal(signal.SIGINT, _interrupt)
         sys.unraisablehook = _lost
-    atexit.register(_end_as_told)  # the first one registered is the last one called
+    atexit.register(_end)  # the first one registered is the last one called
     try:
-        status = work()
+        _status = work()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -58,18 +59,21 @@ def run_program(work: Callable[[], int]) -> NoReturn:
         sys.unraisablehook = lambda _: None
         _later(LAST, lambda: os._exit(INTERRUPTED))
         _tell(TOLD)
-        _told = True
-        status = INTERRUPTED
-    sys.exit(status)
+        _status = INTERRUPTED
+    sys.exit(_status)
 
 
-def _end_as_told() -> None:
-    """End an interrupted process with its exit code."""
-    # Where the interrupt went through code in C Python would end the process by the signal.
-    if _told:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            sys.stdout.flush()
-        os._exit(INTERRUPTED)
+def _end() -> None:
+    """End the process with its exit code when all clean-up is done.
+
+    To take down PyTorch module by module, as Python would, takes a second. An interrupt that went
+    through code in C would end the process by the signal.
+    """
+    if _status is not None:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+        os._exit(_status)
 
 
 def has_come() -> bool:
