@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker of the test run has one core
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles the package anew
 
 import numpy as np
 import pytest
 from embedded import mini_pairs
 from hypothesis import settings
 from toynets import TOY_CARD
+from warm import WarmProcess, environment
 from webdriver import Browser
 
 from rainbench.core.images import write_png
@@ -67,21 +69,30 @@ def add_network(cards):
     return add
 
 
+@pytest.fixture(scope="session")
+def warm():
+    """A process that has what takes long to import, forked for each call of the command line."""
+    process = WarmProcess()
+    yield process
+    process.close()
+
+
 @pytest.fixture
-def rainbench(tmp_path, cards):
+def rainbench(tmp_path, cards, warm):
     """Call the command line as a person would, in a process of its own."""
 
     def call(*arguments, timeout=300, env=None, **options):
-        toynets = str(Path(__file__).parent / "helpers")
-        path = os.pathsep.join(filter(None, [toynets, os.environ.get("PYTHONPATH")]))
-        environment = {**os.environ, "PYTHONPATH": path, "RAINBENCH_PATH": str(cards)}
+        arguments = [str(argument) for argument in arguments]
+        variables = {**environment(RAINBENCH_PATH=str(cards)), **(env or {})}
+        if not options and warm.fits(variables):
+            return warm.call(arguments, variables, tmp_path, timeout)
         return subprocess.run(
-            [sys.executable, "-c", "from rainbench.cli import main; main()", *map(str, arguments)],
+            [sys.executable, "-c", "from rainbench.cli import main; main()", *arguments],
             capture_output=True,
             text=True,
             timeout=timeout,
             cwd=tmp_path,
-            env={**environment, **(env or {})},
+            env=variables,
             **options,
         )
 
