@@ -11,6 +11,7 @@ import importlib
 import io
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -189,6 +190,7 @@ def command_line() -> int:
         KeyboardInterrupt: Ctrl-C was pressed.
     """
     try:
+        _refuse_a_folder_that_is_gone()
         status = cli.main(standalone_mode=False, complete_var="_RAINBENCH_COMPLETE")
     except BrokenPipeError:
         _drop_stdout()
@@ -204,6 +206,16 @@ def command_line() -> int:
     except (OSError, ValueError, AttributeError):  # told already, or closed: no second complaint
         _drop_stdout()
     return status if isinstance(status, int) else 0
+
+
+def _refuse_a_folder_that_is_gone() -> None:
+    """Refuse to work in a folder that was removed: libraries end the process for it."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise RainbenchError(
+            "the current folder was removed", hint="Change to one that is there: cd /"
+        ) from None
 
 
 def _told(error: Exception) -> int:

@@ -235,6 +235,15 @@ def test_the_guide_names_files_that_exist():
     assert wrong == []
 
 
+def test_tests_that_are_named_exist():
+    text = (ROOT / "docs/reference/bad-input.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?!kind|-).+", text, re.MULTILINE)
+    named = [re.findall(r"`(tests/[\w./]+)::(\w+)`", row) for row in rows]
+    assert len(rows) > 30 and all(named)
+    for file, name in {each for row in named for each in row}:
+        assert f"\ndef {name}(" in (ROOT / file).read_text(encoding="utf-8"), (file, name)
+
+
 def test_the_change_log_says_where_modules_lie_now():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     moves = re.findall(r"\| `(rainbench[\w.]+)` \| `(rainbench[\w.]+)` \|", text)

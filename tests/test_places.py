@@ -1,11 +1,18 @@
 """Where commands write: never into what they read, never where an empty text would mean."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import click
 import pytest
 from click.testing import CliRunner
 
 from rainbench.cli import COMMANDS, cli
 from rainbench.core.errors import RainbenchError
+
+ROOT = Path(__file__).parents[1]
 
 CALLS = {
     "synth": "synth streaks photos --out OUT",
@@ -69,3 +76,18 @@ def test_an_empty_out_writes_nothing_into_the_current_folder(rainbench, tmp_path
     assert done.returncode == 2
     assert "Invalid value for '--out': it is empty" in done.stderr
     assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="such a folder cannot be removed")
+def test_a_current_folder_that_was_removed_is_told(tmp_path):
+    """PyTorch cannot be loaded there: its own word of it was that MKL is damaged."""
+    program = (
+        "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "from rainbench.cli import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, "run", "-b", "identity", "-d", "mini-streaks"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "Error: the current folder was removed"

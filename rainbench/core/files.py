@@ -72,7 +72,11 @@ def refuse_irregular(path: Path) -> None:
     Raises:
         OSError: It is none, or is not there.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
+    _refuse_irregular(path.stat().st_mode, path)
+
+
+def _refuse_irregular(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
         what = "it is a device, a pipe or a folder, not a file"
         raise OSError(errno.EINVAL, what, str(path))
 
@@ -169,7 +173,9 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
             raise StoreError(
                 f"{folder / '.lock'}: is a link, which is not followed", hint="Remove the link."
             ) from None
-    with os.fdopen(handle, "r+b") as file:
+    with os.fdopen(handle, "rb") as file:
+        with writing(folder):
+            _refuse_irregular(os.fstat(handle).st_mode, folder / ".lock")
         try:
             _lock(file)
         except (BlockingIOError, PermissionError):
@@ -246,5 +252,8 @@ def writing(folder: Path) -> Iterator[None]:
         elif error.errno == errno.ENAMETOOLONG:
             hint = "Give a shorter --out."
         raise StoreError(
-            f"{error.filename or folder}: cannot be written: {error.strerror or error}", hint=hint
+            # A file is written under another name, which nobody knows: the second one is its own.
+            f"{error.filename2 or error.filename or folder}: cannot be written: "
+            f"{error.strerror or error}",
+            hint=hint,
         ) from None

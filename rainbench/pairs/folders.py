@@ -11,6 +11,7 @@ from rainbench.core.errors import PairError, RainbenchError
 from rainbench.core.packed.places import is_folder
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import natural_key, safe_name
+from rainbench.pairs.files import name_problem
 from rainbench.pairs.layouts import Match, Pair, Source
 from rainbench.pairs.load import PairSet, check_match
 from rainbench.pairs.matching import images_below, match_outputs, split_name
@@ -97,7 +98,7 @@ def _match(rainy: Path, clean: Path) -> Match:
     found = images_below(clean)
     rained = images_below(rainy)
     if len(found) == len(rained) == 1:
-        return Match(_LAYOUT, (Pair(found[0].stem, Source(rained[0]), Source(found[0])),))
+        return _named([Pair(found[0].stem, Source(rained[0]), Source(found[0]))], [])
     error: RainbenchError | None = None
     for ids in _ways(found, clean):
         wanted = [
@@ -117,12 +118,29 @@ def _match(rainy: Path, clean: Path) -> Match:
         unused = [pair.clean.path for pair in wanted if pair.id not in matched.files]
         problems += [f"{file} has no rainy partner in {rainy}" for file in unused]
         pairs.sort(key=lambda pair: natural_key(pair.id))
-        return Match(_LAYOUT, tuple(pairs), tuple(problems))
+        return _named(pairs, problems)
     said = error.message if error else ""
     raise PairError(
         f"{rainy} and {clean}: which images are pairs cannot be told by their names: {said}",
         hint="Give both of a pair the same name; or write a card for the two folders: "
         "`rainbench new dataset NAME`.",
+    )
+
+
+def _named(pairs: Sequence[Pair], problems: Sequence[str]) -> Match:
+    """Return the pairs whose names can be written down; the others are problems."""
+    wrong = {
+        pair.id: [
+            problem
+            for source in (pair.rainy, pair.clean)
+            if (problem := name_problem(source.path, pair.id + source.path.name))
+        ]
+        for pair in pairs
+    }
+    return Match(
+        _LAYOUT,
+        tuple(pair for pair in pairs if not wrong[pair.id]),
+        (*problems, *(problem for each in wrong.values() for problem in each)),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rainbench.core.errors import StoreError
-from rainbench.core.files import is_file, lock_folder, sweep, writing
+from rainbench.core.files import is_file, lock_folder, sweep, write_atomically, writing
 
 
 def gone():
@@ -47,6 +47,20 @@ def test_a_folder_is_locked_once_and_never_through_a_link(tmp_path):
     with pytest.raises(StoreError, match="is a link"):
         lock_folder(tmp_path / "linked", "run").__enter__()
     assert (tmp_path / "precious").read_text() == "precious"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes")
+def test_a_lock_that_is_a_pipe_is_named_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    with pytest.raises(StoreError, match=r"\.lock: cannot be written: it is a device, a pipe"):
+        lock_folder(tmp_path, "run").__enter__()
+
+
+def test_a_folder_in_the_place_of_a_file_is_named_by_the_name_of_that(tmp_path):
+    (tmp_path / "table.md").mkdir()
+    with pytest.raises(StoreError, match=r"/table\.md: cannot be written"), writing(tmp_path):
+        write_atomically(tmp_path / "table.md", b"x")
+    assert [file.name for file in tmp_path.iterdir()] == ["table.md"]
 
 
 @pytest.mark.parametrize(

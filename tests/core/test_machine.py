@@ -1,5 +1,9 @@
 """Devices and counts that are asked for: there, or refused with what there is."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -104,3 +108,20 @@ def test_the_command_line_refuses_them(call, tmp_path, monkeypatch):
     assert done.exit_code and (call[-1] in said)
     assert isinstance(done.exception, RainbenchError | SystemExit)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PyTorch has GNU's OpenMP on Linux")
+@pytest.mark.parametrize(
+    ("given", "count"),
+    [({}, "1000"), ({"GOMP_SPINCOUNT": "70"}, "70"), ({"OMP_WAIT_POLICY": "PASSIVE"}, "0")],
+)
+def test_threads_that_wait_leave_their_core_to_others(given, count):
+    """Unless told otherwise; OpenMP says itself what it goes by when it is loaded."""
+    told = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    done = subprocess.run(
+        [sys.executable, "-c", "import rainbench.__main__, torch"],
+        env={**environment, **given, "OMP_DISPLAY_ENV": "VERBOSE"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert f"GOMP_SPINCOUNT = '{count}'" in done.stderr

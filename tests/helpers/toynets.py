@@ -244,6 +244,15 @@ class Harm(nn.Module):
         return rainy
 
 
+class Greedy(nn.Module):
+    """Returns its input; of images of more than 4,000 pixels it wants more memory than there is."""
+
+    def forward(self, rainy):
+        pixels = rainy.shape[-1] * rainy.shape[-2]
+        torch.empty(max(0, pixels - 4000) << 40)
+        return rainy
+
+
 DEATHS = {
     "segfault": lambda: ctypes.string_at(0),
     "exit of libc": lambda: ctypes.CDLL(None)._exit(0),

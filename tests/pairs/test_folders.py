@@ -1,5 +1,7 @@
 """Two folders are a data set when their names leave no doubt which images are pairs."""
 
+import os
+
 import pytest
 from embedded import mini_pairs
 
@@ -60,6 +62,23 @@ def test_what_has_no_partner_is_told(tmp_path, which):
         load_folders(*folders)
     left = load_folders(*folders, allow_partial=True)
     assert len(left.pairs) == 3 and len(left.left_out) >= 1
+
+
+@pytest.mark.parametrize("name", [b"\xff\xe9", b"a\nb", b"a\x1b[2Jb"])
+@pytest.mark.parametrize("others", [(), (2, 3)])
+def test_names_that_are_no_plain_text_are_named(tmp_path, name, others):
+    folders = make(tmp_path, numbers=(1, *others))
+    for folder in folders:
+        try:
+            (folder / "1.png").rename(folder / os.fsdecode(name + b".png"))
+        except OSError:
+            pytest.skip("this file system has no such names")
+    with pytest.raises(RainbenchError, match="its name is not plain text") as caught:
+        load_folders(*folders)
+    assert all(line.isprintable() for line in str(caught.value).split("\n"))
+    if others:
+        pairs = load_folders(*folders, allow_partial=True).pairs
+        assert [pair.id for pair in pairs] == ["2", "3"]
 
 
 def test_names_that_do_not_tell(tmp_path):

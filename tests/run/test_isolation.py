@@ -203,6 +203,20 @@ def test_derain_goes_on_after_anything(tmp_path, cards, harmful):
         assert str(photos / "a.png") in first.note
 
 
+def test_an_image_beyond_the_memory_fails_alone(tmp_path, cards, add_network):
+    """It is the C++ of PyTorch that says so, in words of its own."""
+    add_network("greedy", "Greedy")
+    (tmp_path / "in").mkdir()
+    for name, size in (("a", 50), ("b", 70), ("c", 60)):
+        write_png(tmp_path / "in" / f"{name}.png", np.zeros((size, size, 3), np.uint8))
+    tasks = find_tasks(tmp_path / "in", tmp_path / "out", Style())
+    done = {
+        each.task.source.stem: each for each in derain(tasks, predictor(cards, "greedy"), Style())
+    }
+    assert [done[name].state for name in "abc"] == ["done", "failed", "done"]
+    assert "ran out of memory on an image of 70x70" in done["b"].note
+
+
 def test_the_commands_say_what_failed_and_in_their_exit_code(rainbench, toy, tmp_path, harmful):
     harmful("raises", "raiser")
     done = rainbench(
