@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.core.errors import CardError
+from rainbench.core.text import did_you_mean
 
 
 def find_named(card: BaselineCard, *, offered: bool) -> Any:  # noqa: ANN401 (it may be anything)
@@ -34,3 +37,43 @@ def find_named(card: BaselineCard, *, offered: bool) -> Any:  # noqa: ANN401 (it
         raise CardError(
             f"{card.file}: network {card.network} cannot be found: {type(error).__name__}: {error}"
         ) from None
+
+
+def check_arguments(
+    card: BaselineCard, named: Callable[..., object], arguments: Mapping[str, object]
+) -> None:
+    """Compare a card's arguments with the names that a class takes.
+
+    Args:
+        card: Names the class.
+        named: The class.
+        arguments: What it is to be called with.
+
+    Raises:
+        CardError: It does not take one of them, or cannot do without another.
+    """
+    try:
+        parameters = inspect.signature(named).parameters
+    except (TypeError, ValueError):  # it tells no signature: calling it will show
+        return
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return
+    names = {name for name, each in parameters.items() if each.kind is not each.POSITIONAL_ONLY}
+    unknown = [name for name in arguments if name not in names]
+    if unknown:
+        hint = did_you_mean(unknown[0], names)
+        raise CardError(
+            f'{card.file}: {card.network} does not take these arguments: it has no "{unknown[0]}"',
+            hint=hint,
+        )
+    missing = [
+        name
+        for name, each in parameters.items()
+        if each.default is each.empty and each.kind is not each.VAR_POSITIONAL
+        and name not in arguments
+    ]  # fmt: skip
+    if missing:
+        raise CardError(
+            f"{card.file}: {card.network} does not take these arguments: {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing"
+        )

@@ -10,6 +10,9 @@ from rainbench.core.errors import RainbenchError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LUMA = (299, 587, 114)
+"""Thousandths of red, green and blue that a pixel's vote is counted by; what is over is cut off."""
+
 KERNELS = (1, 3, 5, 7, 9)
 REDUCTIONS = (1, 2, 4, 8, 16)
 WIDTH = 64
@@ -27,20 +30,22 @@ def draw_video(video: Path, pixel: str | None) -> dict[str, Figure]:
         RainbenchError: It cannot be read, or has no such pixel.
     """
     from rainbench.clean_frame.extract import extract_clean_frame
+    from rainbench.frames.cache import collect
+    from rainbench.frames.sources import read_band
     from rainbench.report.figures.frames import draw_pixel, draw_votes
-    from rainbench.video.read import read_video
+    from rainbench.video.read import decode
 
-    clip = read_video(video)
-    count, height, width = clip.frames.shape[:3]
-    x, y = _place(pixel, width, height) if pixel is not None else (0, 0)
-    clean = extract_clean_frame(clip.frames, "exact")
+    with decode(video) as stream, collect(frame.image for frame in stream) as source:
+        count, height, width, _ = source.shape
+        x, y = _place(pixel, width, height) if pixel is not None else (0, 0)
+        clean = extract_clean_frame(source, "exact")
+        over_time = read_band(source, y, y + 1)[:, 0, x].astype(int)
     assert clean.vote_curve is not None and clean.percentile is not None
     share = f"{clean.vote_share:.0%} of the pixels" if clean.vote_share is not None else ""
     title = f"{video.name}, {count} frames: {share} vote for it"
     figures = {f"{video.stem}-votes": draw_votes(clean.vote_curve, clean.percentile, title)}
     if pixel is not None:
-        red, green, blue = (clip.frames[:, y, x, channel].astype(float) for channel in range(3))
-        luma = (0.299 * red + 0.587 * green + 0.114 * blue).round().astype(int)
+        luma = over_time @ LUMA // 1000
         figures[f"{video.stem}-pixel"] = draw_pixel(luma, f"{video.name}, pixel {x},{y}")
     return figures
 

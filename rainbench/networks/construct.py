@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from importlib import metadata
 
@@ -10,9 +9,8 @@ import torch
 from torch import nn
 
 from rainbench.catalog.cards import BaselineCard
-from rainbench.catalog.named_code import find_named
+from rainbench.catalog.named_code import check_arguments, find_named
 from rainbench.core.errors import CardError, told
-from rainbench.core.text import did_you_mean
 
 OURS = "rainbench.networks"
 PLUG_INS = "rainbench.networks"
@@ -27,7 +25,7 @@ def construct(card: BaselineCard, arguments: Mapping[str, object]) -> nn.Module:
             take these arguments.
     """
     network = network_class(card)
-    _check_arguments(card, network, arguments)
+    check_arguments(card, network, arguments)
     try:
         if card.network.startswith(f"{OURS}."):
             _check_size(card, network, arguments)
@@ -67,37 +65,6 @@ def _is_offered(module: str) -> bool:
     models = metadata.entry_points(group="rainbench.models")
     offered |= {point.value.partition(":")[0].partition(".")[0] for point in models}
     return any(module == each or module.startswith(f"{each}.") for each in offered)
-
-
-def _check_arguments(
-    card: BaselineCard, network: type[nn.Module], arguments: Mapping[str, object]
-) -> None:
-    """Compare a card's arguments with the names that a class takes."""
-    try:
-        parameters = inspect.signature(network).parameters
-    except (TypeError, ValueError):  # it tells no signature: calling it will show
-        return
-    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
-        return
-    names = {name for name, each in parameters.items() if each.kind is not each.POSITIONAL_ONLY}
-    unknown = [name for name in arguments if name not in names]
-    if unknown:
-        hint = did_you_mean(unknown[0], names)
-        raise CardError(
-            f'{card.file}: {card.network} does not take these arguments: it has no "{unknown[0]}"',
-            hint=hint,
-        )
-    missing = [
-        name
-        for name, each in parameters.items()
-        if each.default is each.empty and each.kind is not each.VAR_POSITIONAL
-        and name not in arguments
-    ]  # fmt: skip
-    if missing:
-        raise CardError(
-            f"{card.file}: {card.network} does not take these arguments: {', '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing"
-        )
 
 
 def _check_size(

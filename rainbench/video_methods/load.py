@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
-
 import numpy as np
 
-from rainbench.catalog.named_code import find_named
+from rainbench.catalog.named_code import check_arguments, find_named
 from rainbench.catalog.registry import Entry
 from rainbench.core.errors import CardError, RainbenchError, told
-from rainbench.core.text import did_you_mean
 from rainbench.video_methods.base import Frames, Restored, VideoRestorer
 
 OURS = "rainbench.video_methods"
@@ -33,13 +30,7 @@ def build_restorer(entry: Entry) -> VideoRestorer:
             f"{card.file}: {card.network} is no video restorer: a class with __call__, "
             "bytes_per_pixel and least_frames"
         )
-    known = inspect.signature(found).parameters
-    for argument in entry.arguments:
-        if argument not in known:
-            raise CardError(
-                f'{card.file}: {card.network} has no argument "{argument}"',
-                hint=did_you_mean(argument, known),
-            )
+    check_arguments(card, found, entry.arguments)
     try:
         restorer: VideoRestorer = found(**entry.arguments)
     except (Exception, SystemExit) as error:

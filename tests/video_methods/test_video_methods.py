@@ -127,7 +127,7 @@ def test_a_wrong_result_is_refused(what, said):
         ("os:system", {}, "trust-cards"),
         ("rainbench.video_methods.none:X", {}, "cannot be found"),
         ("rainbench.video_methods.base:Frames", {}, "no video restorer"),
-        ("rainbench.video_methods.fastderain:FastDeRain", {"tme": 1.0}, 'no argument "tme"'),
+        ("rainbench.video_methods.fastderain:FastDeRain", {"tme": 1.0}, 'it has no "tme"'),
     ],
 )
 def test_a_card_that_names_no_restorer_is_refused(network, arguments, said):
