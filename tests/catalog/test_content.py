@@ -373,6 +373,9 @@ def test_networks_are_as_their_cards_say(registry, monkeypatch):
             network = getattr(importlib.import_module(module), name)(**entry.arguments)
             parameters = sum(parameter.numel() for parameter in network.parameters())
             assert parameters == entry.parameters, entry.name
+            if entry.baseline.seconds_per_megapixel:  # it stops when it is done: nothing to count
+                assert not entry.macs_per_pixel, entry.name
+                continue
             with FlopCounterMode(display=False) as counter:
                 height, width = COUNTED_AT.get(entry.baseline.name, (64, 64))
                 network(torch.empty(1, 3, height, width))

@@ -1,0 +1,40 @@
+"""Luma and colours as MATLAB has them (BT.601, 16 to 235), for methods that restore luma alone."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+_TO_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
+_OFFSET = (16.0, 128.0, 128.0)
+"""MATLAB's ``rgb2ycbcr``: from RGB in [0, 1] to levels of 8 bits."""
+
+
+def to_ycbcr(rgb: Tensor) -> Tensor:
+    """Return luma and colours of ``(N, 3, H, W)`` RGB in [0, 1], in levels of 8 bits, unrounded."""
+    return _mixed(rgb, torch.tensor(_TO_YCBCR, dtype=torch.float64)) + _offset(rgb)
+
+
+def to_rgb(ycbcr: Tensor) -> Tensor:
+    """Return RGB in levels of 8 bits, unrounded and not clamped."""
+    inverse = torch.linalg.inv(torch.tensor(_TO_YCBCR, dtype=torch.float64))
+    return 255 * _mixed(ycbcr - _offset(ycbcr), inverse)
+
+
+def _offset(like: Tensor) -> Tensor:
+    return torch.tensor(_OFFSET, dtype=precise(like), device=like.device)[:, None, None]
+
+
+def _mixed(image: Tensor, matrix: Tensor) -> Tensor:
+    kind = precise(image)
+    return torch.einsum("nchw,kc->nkhw", image.to(kind), matrix.to(image.device, kind))
+
+
+def precise(like: Tensor) -> torch.dtype:
+    """Return the type in which a rounding does not depend on the order of sums."""
+    return torch.float32 if like.device.type == "mps" else torch.float64
+
+
+def rounded(values: Tensor) -> Tensor:
+    """Round halves up as MATLAB does; gradients pass as if nothing happened."""
+    return values + (torch.floor(values + 0.5) - values).detach()
