@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
+
+from rainbench.networks.base import Restoration
 
 _TO_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
 _OFFSET = (16.0, 128.0, 128.0)
 """MATLAB's ``rgb2ycbcr``: from RGB in [0, 1] to levels of 8 bits."""
+
+BLACK, GREYS = 16.0, 219.0
+"""Of the luma of black, and from there to that of white."""
 
 
 def to_ycbcr(rgb: Tensor) -> Tensor:
@@ -38,3 +45,29 @@ def precise(like: Tensor) -> torch.dtype:
 def rounded(values: Tensor) -> Tensor:
     """Round halves up as MATLAB does; gradients pass as if nothing happened."""
     return values + (torch.floor(values + 0.5) - values).detach()
+
+
+def with_luma(
+    rainy: Tensor, separate: Callable[[Tensor], tuple[list[Tensor], Tensor]]
+) -> Restoration:
+    """Restore the luma of a batch image by image; colours stay those of the rainy image.
+
+    Args:
+        rainy: ``(N, 3, H, W)``, RGB in [0, 1].
+        separate: From luma, ``(H, W)`` with white at 1 and black at 0, to what is restored of it
+            after each stage, as often for every image, and its rain.
+
+    Returns:
+        Image and stages, and as the map ``rain`` the rain, ``(N, 1, H, W)``.
+    """
+    with torch.autocast(rainy.device.type, enabled=False):  # small differences add up
+        ycbcr = to_ycbcr(rainy)
+        luma = (ycbcr[:, 0] - BLACK) / GREYS
+        found = [separate(each.to(rainy.dtype)) for each in luma]
+        stages = []
+        for restored in zip(*(each[0] for each in found), strict=True):
+            # With its colours kept, R, G and B of a pixel move by the same amount.
+            change = torch.stack(restored).to(ycbcr.dtype) - luma
+            stages.append((rainy + change[:, None]).to(rainy.dtype))
+        rain = torch.stack([each[1] for each in found])[:, None]
+    return Restoration(stages[-1], tuple(stages), {"rain": rain})
