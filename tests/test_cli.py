@@ -199,8 +199,8 @@ def test_a_network_without_weights_is_never_run(rainbench, tmp_path, add_network
 
 
 def test_a_slow_entry_is_run_when_it_is_named(rainbench, tmp_path, add_network):
-    add_network("slow", "Shift", 0, "seconds_per_megapixel = 101\n")
-    add_network("quick", "Shift", 0, "seconds_per_megapixel = 99\n")
+    add_network("slow", "Shift", 0, "seconds_per_megapixel = 31\n")
+    add_network("quick", "Shift", 0, "seconds_per_megapixel = 29\n")
 
     def cells(*arguments):
         done = rainbench("run", *arguments, "--dry-run", "--json", "--out", tmp_path / "out")

@@ -14,7 +14,7 @@ from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean, fitting, named, shortened
 
-UNASKED_SECONDS = 100
+UNASKED_SECONDS = 30
 """The most that an image of a million pixels may take, by its card, to be restored unasked."""
 
 

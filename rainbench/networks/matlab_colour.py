@@ -22,6 +22,11 @@ def to_ycbcr(rgb: Tensor) -> Tensor:
     return _mixed(rgb, torch.tensor(_TO_YCBCR, dtype=torch.float64)) + _offset(rgb)
 
 
+def luma_of(rgb: Tensor) -> Tensor:
+    """Return the luma, ``(N, H, W)``, of ``(N, 3, H, W)`` RGB in [0, 1], with white at 1."""
+    return (to_ycbcr(rgb)[:, 0] - BLACK) / GREYS
+
+
 def to_rgb(ycbcr: Tensor) -> Tensor:
     """Return RGB in levels of 8 bits, unrounded and not clamped."""
     inverse = torch.linalg.inv(torch.tensor(_TO_YCBCR, dtype=torch.float64))
@@ -61,13 +66,12 @@ def with_luma(
         Image and stages, and as the map ``rain`` the rain, ``(N, 1, H, W)``.
     """
     with torch.autocast(rainy.device.type, enabled=False):  # small differences add up
-        ycbcr = to_ycbcr(rainy)
-        luma = (ycbcr[:, 0] - BLACK) / GREYS
+        luma = luma_of(rainy)
         found = [separate(each.to(rainy.dtype)) for each in luma]
         stages = []
         for restored in zip(*(each[0] for each in found), strict=True):
             # With its colours kept, R, G and B of a pixel move by the same amount.
-            change = torch.stack(restored).to(ycbcr.dtype) - luma
+            change = torch.stack(restored).to(luma.dtype) - luma
             stages.append((rainy + change[:, None]).to(rainy.dtype))
         rain = torch.stack([each[1] for each in found])[:, None]
     return Restoration(stages[-1], tuple(stages), {"rain": rain})

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from rainbench.networks.dsc import DSC, exclusive, first_rain, unscreened
+from rainbench.networks.dsc import DSC, exclusive, unscreened
 from rainbench.networks.overlapping_patches import cut, together
 from rainbench.networks.sparse_codes import improved, learn_dictionary, sparse_codes
+from rainbench.networks.thin_lines import first_rain
 
 SMALL = {"atoms": 32, "rain_atoms": 16, "patch": 8, "samples": 500}
 
