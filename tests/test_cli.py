@@ -198,6 +198,21 @@ def test_a_network_without_weights_is_never_run(rainbench, tmp_path, add_network
     assert "`rainbench train net` makes some" in rows["net"]["note"]
 
 
+def test_a_slow_entry_is_run_when_it_is_named(rainbench, tmp_path, add_network):
+    add_network("slow", "Shift", 0, "seconds_per_megapixel = 31\n")
+    add_network("quick", "Shift", 0, "seconds_per_megapixel = 29\n")
+
+    def cells(*arguments):
+        done = rainbench("run", *arguments, "--dry-run", "--json", "--out", tmp_path / "out")
+        return done.stderr, {cell["entry"] for cell in json.loads(done.stdout)["cells"]}
+
+    said, entries = cells("--all")
+    assert "quick" in entries and "slow" not in entries
+    assert re.search(r"left out as slow: .*\bslow\b.* \(-b NAME runs them\)", said)
+    said, entries = cells("-b", "slow", "-d", "mini-streaks")
+    assert entries == {"slow"} and "left out" not in said
+
+
 def test_a_card_with_a_typo_is_left_out_and_said(rainbench, tmp_path, cards, add_network):
     add_network("typo", "Shift", 3, "chanel_order = 'bgr'\n")
     done = rainbench("run", "-b", "identity", "-d", "mini-streaks", "--out", tmp_path / "out")

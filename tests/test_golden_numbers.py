@@ -40,10 +40,16 @@ def golden_entries(*, embedded):
 
 
 def ours(registry):
-    """The plain methods, and the entries whose weights come with their cards."""
+    """The plain methods, and the entries whose weights come with their cards.
+
+    The embedded sets are of single images. Slow methods are compared with their authors' programs,
+    or with plain forms, on smaller images.
+    """
     entries = [
-        entry for entry in registry.entries() if not (entry.untrained or entry.is_video)
-    ]  # the embedded sets are of single images
+        entry
+        for entry in registry.entries()
+        if not (entry.untrained or entry.is_video or entry.is_slow)
+    ]
     return [each for each in entries if each.weights is None or shipped_weights(each) is not None]
 
 

@@ -106,6 +106,14 @@ def test_a_run_says_whose_they_are(rainbench, cards, shipped, tmp_path):
     assert "is not the file its card describes" in rows["net.joint"]["note"]
 
 
+def test_a_prior_of_photographs_is_not_said_to_have_seen_rain(rainbench, tmp_path):
+    done = rainbench("run", "-b", "gmm", "-d", "mini-streaks", "--limit", 1, "--out", "out")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "out" / "table.csv").open() as file:
+        (row,) = (row for row in csv.DictReader(file) if row["protocol"] == "prenet-y")
+    assert row["entry"] == "gmm.bsds500" and row["note"].startswith("trained by us")
+
+
 def test_they_are_listed_and_shown(rainbench, shipped, tmp_path):
     listed = rainbench("list", "baselines", "--json")
     assert '"shipped": "streaks joint"' in listed.stdout

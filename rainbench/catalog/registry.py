@@ -14,6 +14,9 @@ from rainbench.catalog.schema import read_card
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.text import did_you_mean, fitting, named, shortened
 
+UNASKED_SECONDS = 30
+"""The most that an image of a million pixels may take, by its card, to be restored unasked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -48,6 +51,11 @@ class Entry:
     def is_video(self) -> bool:
         """Whether it restores clips as a whole, and no single images."""
         return self.baseline.restores == "videos"
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether it restores images so slowly that it has to be asked for."""
+        return not self.is_video and self.baseline.seconds_per_megapixel > UNASKED_SECONDS
 
     @property
     def parameters(self) -> int:

@@ -62,7 +62,9 @@ Examples:
   rainbench run benchmark.toml --limit 5""",
 )
 @config_options
-@click.option("--all", "everything", is_flag=True, help="Every entry on every data set found.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Every entry but slow ones on every data set found."
+)
 @click.option(
     "-b",
     "--baseline",
@@ -227,6 +229,9 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, n
     for label, group in groupby(unfit, key=lambda cell: cell.pairs.label):
         names = ", ".join(cell.entry.name for cell in group)
         say(f"  left out on {label}, a set of single images: {names} (for videos)")
+    if plan.slow:
+        names = ", ".join(entry.name for entry in plan.slow)
+        say(f"  left out as slow: {names} (-b NAME runs them)")
     missing = dict.fromkeys(c.entry.name for c in plan.cells if c.missing and c not in unfit)
     if missing:
         shown = ", ".join(list(missing)[:SHOWN_MISSING]) + ", ..." * (len(missing) > SHOWN_MISSING)

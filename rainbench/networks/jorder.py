@@ -27,16 +27,13 @@ from torch.nn import functional as F
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import conv3
+from rainbench.networks.matlab_colour import rounded, to_rgb, to_ycbcr
 from rainbench.networks.published import convert
 
 TILE, STEP, BORDER, DROPPED = 100, 80, 20, 10
 """Of the driver, in pixels."""
 
 SMALLEST = TILE - 2 * BORDER
-
-_TO_YCBCR = ((65.481, 128.553, 24.966), (-37.797, -74.203, 112.0), (112.0, -93.786, -18.214))
-_OFFSET = (16.0, 128.0, 128.0)
-"""MATLAB's ``rgb2ycbcr``: from RGB in [0, 1] to levels of 8 bits."""
 
 
 class JORDER(nn.Module):
@@ -69,10 +66,10 @@ class JORDER(nn.Module):
         """Restore a batch, ``(N, 3, H, W)``."""
         if min(rainy.shape[-2:]) < SMALLEST:
             raise ValueError(f"JORDER needs {SMALLEST} pixels a side at least")
-        ycbcr = _rounded(to_ycbcr(rainy))
+        ycbcr = rounded(to_ycbcr(rainy))
         luma = self.restore_luma((ycbcr[:, :1] / 255).to(rainy.dtype))
-        restored = torch.cat((_rounded(255 * luma).clamp(0, 255), ycbcr[:, 1:]), 1)
-        image = (_rounded(_to_rgb(restored)).clamp(0, 255) / 255).to(rainy.dtype)
+        restored = torch.cat((rounded(255 * luma).clamp(0, 255), ycbcr[:, 1:]), 1)
+        image = (rounded(to_rgb(restored)).clamp(0, 255) / 255).to(rainy.dtype)
         return Restoration(image, (image,), {"luma": luma})
 
     def restore_luma(self, luma: Tensor) -> Tensor:
@@ -117,36 +114,6 @@ class JORDER(nn.Module):
             key: value.flatten() if key.endswith("bias") else value.transpose(2, 3).contiguous()
             for key, value in renamed.items()
         }
-
-
-def to_ycbcr(rgb: Tensor) -> Tensor:
-    """Return luma and colours of ``(N, 3, H, W)`` RGB in [0, 1], in levels of 8 bits, unrounded."""
-    return _mixed(rgb, torch.tensor(_TO_YCBCR, dtype=torch.float64)) + _offset(rgb)
-
-
-def _to_rgb(ycbcr: Tensor) -> Tensor:
-    """Return RGB in levels of 8 bits, unrounded and not clamped."""
-    inverse = torch.linalg.inv(torch.tensor(_TO_YCBCR, dtype=torch.float64))
-    return 255 * _mixed(ycbcr - _offset(ycbcr), inverse)
-
-
-def _offset(like: Tensor) -> Tensor:
-    return torch.tensor(_OFFSET, dtype=_precise(like), device=like.device)[:, None, None]
-
-
-def _mixed(image: Tensor, matrix: Tensor) -> Tensor:
-    kind = _precise(image)
-    return torch.einsum("nchw,kc->nkhw", image.to(kind), matrix.to(image.device, kind))
-
-
-def _precise(like: Tensor) -> torch.dtype:
-    """Return the type in which a rounding does not depend on the order of sums."""
-    return torch.float32 if like.device.type == "mps" else torch.float64
-
-
-def _rounded(values: Tensor) -> Tensor:
-    """Round halves up as MATLAB does; gradients pass as if nothing happened."""
-    return values + (torch.floor(values + 0.5) - values).detach()
 
 
 def _starts(length: int) -> list[int]:

@@ -301,9 +301,11 @@ def _origin(entry: Entry, registry: Registry) -> str:
     """Return what has to be said of weights of our own."""
     if entry.weights is None or entry.weights.training is None:
         return ""
-    cards = (registry.datasets.get(name) for name in entry.weights.trained_on)
-    published = any(card is not None and not card.embedded for card in cards)
-    return "trained by us" if published else "trained on synthetic data of ours"
+    names = entry.weights.trained_on
+    cards = [registry.datasets[name] for name in names if name in registry.datasets]
+    synthetic = any(" + rainbench " in name for name in names)
+    synthetic = synthetic or any(card.embedded for card in cards)
+    return "trained on synthetic data of ours" if synthetic else "trained by us"
 
 
 def _difference(measured: float | None, reported: float | None) -> float | None:

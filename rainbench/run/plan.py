@@ -48,11 +48,13 @@ class Plan:
         cells: Data set by data set, so that images stay in the file cache.
         unusable: For each data set that was found but is not right: its card and the reason.
         absent: Data sets that no copy was found of.
+        slow: Entries that were left out as nobody asked for them.
     """
 
     cells: tuple[PlannedCell, ...]
     unusable: tuple[tuple[DatasetCard, str], ...] = ()
     absent: tuple[DatasetCard, ...] = field(default=())
+    slow: tuple[Entry, ...] = ()
 
     @property
     def runnable(self) -> tuple[PlannedCell, ...]:
@@ -84,7 +86,7 @@ def make_plan(
     Args:
         registry: All cards.
         datasets: Names or patterns; none means every test set of which a copy is found.
-        baselines: Patterns of entries; none means every entry but untrained networks.
+        baselines: Patterns of entries; none means every entry but untrained networks and slow ones.
         data_roots: Folders to look for data sets in.
         weight_roots: Folders to look for weights in.
         layout: Take this packaging, see `rainbench.pairs.load.load_pairs`.
@@ -98,9 +100,7 @@ def make_plan(
         RainbenchError: A name is unknown, a root is not a folder, or none can be read.
     """
     weight_roots = readable_folders(weight_roots)
-    entries = choose(baselines, registry.entries) or [
-        entry for entry in registry.entries() if not entry.untrained
-    ]
+    entries, slow = _entries(registry, baselines)
     found = [(entry, find_weights(entry, weight_roots)) for entry in entries]
     sets, unusable, absent = find_sets(
         registry,
@@ -114,7 +114,17 @@ def make_plan(
         advance=advance,
     )
     cells = cells_of(sets, found, asked=bool(baselines))
-    return Plan(tuple(cells), tuple(unusable), tuple(absent))
+    return Plan(tuple(cells), tuple(unusable), tuple(absent), slow)
+
+
+def _entries(registry: Registry, baselines: Sequence[str]) -> tuple[list[Entry], tuple[Entry, ...]]:
+    """Return the entries of a run, and those that are too slow to be run unasked."""
+    named = choose(baselines, registry.entries)
+    if named:
+        return named, ()
+    every = [entry for entry in registry.entries() if not entry.untrained]
+    slow = tuple(entry for entry in every if entry.is_slow)
+    return [entry for entry in every if not entry.is_slow], slow
 
 
 def find_sets(
@@ -222,11 +232,9 @@ def plan_for(
         baselines: Patterns of entries.
         weight_roots: Folders to look for weights in.
     """
-    entries = choose(baselines, registry.entries) or [
-        entry for entry in registry.entries() if not entry.untrained
-    ]
+    entries, slow = _entries(registry, baselines)
     found = [(entry, find_weights(entry, weight_roots)) for entry in entries]
-    return Plan(tuple(cells_of([pairs], found, asked=bool(baselines))))
+    return Plan(tuple(cells_of([pairs], found, asked=bool(baselines))), slow=slow)
 
 
 Chosen = TypeVar("Chosen")

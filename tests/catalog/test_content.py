@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib
+import importlib.util
 import re
 from collections import Counter
 from pathlib import Path
@@ -329,7 +329,12 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
 
 def own_weights(registry):
     cards = registry.baselines.values()
-    return [(card, own) for card in cards for own in card.weights if own.training is not None]
+    return [
+        (card, own)
+        for card in cards
+        for own in card.weights
+        if own.training is not None and own.training.command.startswith("rainbench")
+    ]
 
 
 def test_our_own_weights_name_the_photographs_and_the_generator(registry):
@@ -345,6 +350,20 @@ def test_our_own_weights_name_the_photographs_and_the_generator(registry):
         assert own.degradation == registry.datasets[f"mini-{kind}"].degradation
         assert own.training.data.startswith(f"{kind} synthesised on 200 images of {clean}")
         assert "https://" in own.notes and (target,) == own.files
+
+
+def test_the_prior_of_gmm_is_of_photographs_and_its_command_is_understood(registry):
+    (own,) = registry.baseline("gmm").weights
+    script, *words = own.training.command.removeprefix("python ").split()
+    spec = importlib.util.spec_from_file_location("prior", content_root() / script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    words[0] = "."  # the photographs are elsewhere
+    context = module.main.make_context("prior", words)
+    assert (context.params["target"].name,) == own.files
+    assert context.params["seed"] == own.training.seed
+    assert context.params["rounds"] == own.training.steps
+    assert own.trained_on == ("bsds500-test",) and "https://" in own.notes
 
 
 def test_the_commands_of_our_own_weights_are_understood(registry):
@@ -373,6 +392,9 @@ def test_networks_are_as_their_cards_say(registry, monkeypatch):
             network = getattr(importlib.import_module(module), name)(**entry.arguments)
             parameters = sum(parameter.numel() for parameter in network.parameters())
             assert parameters == entry.parameters, entry.name
+            if entry.baseline.seconds_per_megapixel:  # it stops when it is done: nothing to count
+                assert not entry.macs_per_pixel, entry.name
+                continue
             with FlopCounterMode(display=False) as counter:
                 height, width = COUNTED_AT.get(entry.baseline.name, (64, 64))
                 network(torch.empty(1, 3, height, width))

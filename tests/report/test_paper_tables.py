@@ -135,12 +135,19 @@ def test_measured_beside_published_and_reasons_for_the_rest(run_folder):
     assert [cell.text for cell in ours[1:5]] == ["38.80", "0.984", "38.81", "0.9838"]
     assert ours[3].note == ""
     assert rows["PReNet"][3].text == NONE and rows["PReNet"][3].note == "failed: memory ran out"
-    assert rows["DSC"][3].note == "no entry here for this method"
+    again = "the method's own program cannot be run; dsc is a re-creation of ours"
+    assert rows["DSC"][3].note == again
+    assert rows["JCAS"][3].note == "not in this run: rainbench run -b jcas -d rain100l"
     assert "trained on all 1,800 pairs" in rows["PReNet"][5].note
     assert rows["PReNet"][7].note == "no weights of PReNet here are those of this number"
     assert rows["Input"][3].note == "not in this run: rainbench run -b identity -d rain100l"
     measured = [cell for row in grid.rows for cell in (*row[3:5], *row[7:9])]
     assert all(cell.note for cell in measured if cell.text == NONE)
+
+
+def test_a_method_without_an_entry_is_named_as_such():
+    rows = {row[0].text: row for row in paper_table("daiam", "4", load_registry()).rows}
+    assert rows["RGN"][3].note == "no entry here for this method"
 
 
 def test_a_note_on_a_printed_number_is_no_reason_for_a_missing_one():

@@ -179,6 +179,9 @@ class _Measured:
         if cell.dataset not in self._registry.datasets:
             return f"there is no data set card for {cell.dataset}"
         if not cell.entry:
+            again = self._networks.get(f"{cell.method}, re-created".casefold())
+            if again:
+                return f"the method's own program cannot be run; {again} is a re-creation of ours"
             if cell.method.casefold() not in self._networks:
                 return "no entry here for this method"
             return f"no weights of {cell.method} here are those of this number"
