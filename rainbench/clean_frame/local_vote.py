@@ -147,7 +147,7 @@ def select_local_percentile(
     Args:
         source: The sequence.
         percentiles: ``(H, W)`` float32, 0 to 100.
-        where: ``(H, W)`` bool, where it is wanted: elsewhere it may be missing, and be 0.
+        where: ``(H, W)`` bool, where it is wanted: elsewhere it is 0.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -164,71 +164,28 @@ def select_local_percentile(
 
     count, height, width, channels = source.shape
     lanes = tile_width(count)
-    out = np.zeros(height * width * channels, np.float32)
+    out = np.zeros((height * width, channels), np.float32)
 
     def select(top: int, bottom: int) -> None:
-        if where is not None:
-            rows = np.flatnonzero(where[top:bottom].any(axis=1))
-            if not rows.size:
-                return
-            top, bottom = top + int(rows[0]), top + int(rows[-1]) + 1
+        at = slice(top * width, bottom * width)
+        wanted = None if where is None else np.flatnonzero(where[top:bottom])
+        here = percentiles[top:bottom].ravel()
+        own = _ranks(here if wanted is None else here[wanted], count)
+        if not own.size:
+            return
         samples, start, stop = contiguous_bytes(source, top, bottom)
-        own = _ranks(percentiles[top:bottom], count)
+        if wanted is not None:
+            places = 3 * (start + wanted)[:, None] + np.arange(channels)
+            samples, start, stop = samples.take(places.ravel(), axis=1), 0, own.size // channels
+        chosen = np.empty(own.size, np.float32)
         kernels.select_own_ranks(
             samples, 3 * start, 3 * stop, _network(count, own), own, *_bounds(own, count),
-            tile_block(count, lanes), lanes, out[3 * top * width : 3 * bottom * width],
+            tile_block(count, lanes), lanes, chosen,
         )  # fmt: skip
+        out[at][slice(None) if wanted is None else wanted] = chosen.reshape(-1, channels)
 
     over_bands(source, select, threads, band_rows)
     return out.reshape(height, width, channels)
-
-
-def select_with_spread(
-    source: FrameSource,
-    percentiles: NDArray[np.float32],
-    between: tuple[float, float],
-    *,
-    threads: int = 1,
-    band_rows: int | None = None,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return what `select_local_percentile` does, and how far two percentiles lie apart.
-
-    Args:
-        source: The sequence.
-        percentiles: ``(H, W)`` float32, 0 to 100.
-        between: The two, the lower one first.
-        threads: Number of threads.
-        band_rows: Rows read at a time; never changes the result.
-
-    Returns:
-        ``(H, W, 3)`` and ``(H, W)`` float32, in levels, the latter the mean of the channels.
-
-    Example:
-        >>> from rainbench.frames.sources import as_source
-        >>> ramp = as_source(np.arange(18, dtype=np.uint8).reshape(3, 1, 2, 3) // 6)
-        >>> middle = np.full((1, 2), 50, np.float32)
-        >>> select_with_spread(ramp, middle, (25, 75))[1].tolist()
-        [[1.0, 1.0]]
-    """
-    from rainbench.clean_frame import vote_kernels as kernels
-
-    count, height, width, channels = source.shape
-    lanes = tile_width(count) // 3 * 3  # whole pixels
-    out, spread = (np.empty(height * width * n, np.float32) for n in (channels, 1))
-    low, high = (share / 100 * (count - 1) for share in between)
-
-    def select(top: int, bottom: int) -> None:
-        samples, start, stop = contiguous_bytes(source, top, bottom)
-        own = _ranks(percentiles[top:bottom], count)
-        kernels.select_own_and_spread(
-            samples, 3 * start, 3 * stop, _network(count, own, low, high), own,
-            *_bounds(own, count), low, high,
-            tile_block(count, lanes), lanes,
-            out[3 * top * width : 3 * bottom * width], spread[top * width : bottom * width],
-        )  # fmt: skip
-
-    over_bands(source, select, threads, band_rows)
-    return out.reshape(height, width, channels), spread.reshape(height, width)
 
 
 def _ranks(percentiles: NDArray[np.float32], count: int) -> NDArray[np.float32]:
@@ -242,10 +199,7 @@ def _bounds(ranks: NDArray[np.float32], count: int) -> tuple[int, int]:
     return int(ranks.min()), min(int(ranks.max()) + 1, count - 1)
 
 
-def _network(count: int, ranks: NDArray[np.float32], *others: float) -> NDArray[np.uint16]:
+def _network(count: int, ranks: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Return the network that puts right what is between the least and the largest rank."""
     lowest, highest = _bounds(ranks, count)
-    wanted = set(range(lowest, highest + 1))
-    for rank in others:
-        wanted |= {int(rank), min(int(rank) + 1, count - 1)}
-    return sorting_network(count, tuple(sorted(wanted)))
+    return sorting_network(count, tuple(range(lowest, highest + 1)))

@@ -16,6 +16,9 @@ _Bytes = NDArray[np.uint8]
 _Floats = NDArray[np.float32]
 _Flags = NDArray[np.bool_]
 
+_AT_ONCE = 2048
+"""Pixels whose extremes are kept, in the cache, at a time."""
+
 _NOTHING = np.float32(1e9)
 """What is like no level."""
 
@@ -42,20 +45,22 @@ def find_changing(
     stretches, pixels, _ = usual.shape
     middle = np.empty(3, np.int64)
     ordered = np.empty(stretches, np.uint8)
-    size = 3 * pixels
-    lowest, highest = np.full(size, 255, np.uint8), np.zeros(size, np.uint8)
-    for k in range(stretches):  # what is settled at nearly all pixels, many at a time
-        line = usual[k].reshape(size)
-        for at in range(size):
-            lowest[at] = min(lowest[at], line[at])
-        for at in range(size):
-            highest[at] = max(highest[at], line[at])
+    lowest, highest = np.empty((2, 3 * _AT_ONCE), np.uint8)
     for x in range(pixels):
+        at = x % _AT_ONCE
+        if at == 0:  # what is settled at nearly all pixels, many at a time
+            size = 3 * min(_AT_ONCE, pixels - x)
+            lowest[:], highest[:] = 255, 0
+            for k in range(stretches):
+                line = usual[k, x : x + _AT_ONCE].reshape(size)
+                for t in range(size):
+                    lowest[t] = min(lowest[t], line[t])
+                for t in range(size):
+                    highest[t] = max(highest[t], line[t])
+            for t in range(size):
+                highest[t] -= lowest[t]
         changing[x] = False
-        settled = True
-        for at in range(3 * x, 3 * x + 3):
-            settled &= bool(np.int64(highest[at]) - np.int64(lowest[at]) <= tolerance)
-        if settled:
+        if max(highest[3 * at], highest[3 * at + 1], highest[3 * at + 2]) <= tolerance:
             continue
         widest = np.int64(0)
         for c in range(3):

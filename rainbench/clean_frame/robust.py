@@ -29,8 +29,8 @@ from rainbench.clean_frame.local_vote import (
     select_local_percentile,
 )
 from rainbench.clean_frame.modes import Modes, find_scene
-from rainbench.clean_frame.stretches import find_changing, usual_colours
-from rainbench.clean_frame.swaying import measure_swings, settle_swings
+from rainbench.clean_frame.stretches import find_changing, usual_and_own
+from rainbench.clean_frame.swaying import glance, measure_swings, settle_swings
 from rainbench.clean_frame.voting import Votes, count_votes
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.exposure import normalise
@@ -54,18 +54,24 @@ standard deviations of it. What has the scene's brightness, but not its colour, 
 LEAST_LIMIT = 0.15
 """Residual (sum of R, G and B, in levels) that is never rain; matters only without any noise."""
 
+ANOTHER = 0.5
+"""Percentiles by which a vote without what passes must differ to be followed; chosen: they differ
+by several where it matters."""
+
 NOISE_BLOCK = 16
 """Pixels a side of the blocks in which the noise is measured: it differs with the brightness."""
 
-NOISE_FRAMES = 32
-"""Frames, spread over the sequence, on which it is measured."""
+NOISE_FRAMES, FIRST_FRAMES = 16, 4
+"""Frames, spread over the sequence, on which it is measured, 2,000 samples a block; and those on
+which it is measured for the whole picture first."""
 
-FEW_FRAMES = 48
-"""Frames, spread over the sequence, that all passes but the last average: enough to tell what is
-rainy in the next one."""
+DRY_FRAMES = 16
+"""Frames that show the scene, as many as all passes but the last average: the mean of so many is
+known to a quarter of the noise, enough to tell what is rainy in the next one. Where it rains nearly
+everywhere, these are nearly all."""
 
 NOISE_ROUNDS = 6
-"""How often the noise is measured at most; twice are enough where nothing moves."""
+"""How often it is measured for the whole at most; twice are enough where nothing moves."""
 
 _BAND_ROWS, _FEWEST_ROWS, _BAND_BYTES = 64, 8, 64 << 20
 """Rows of a band, at most and at least, and its bytes; every band reads a row beyond each edge, so
@@ -122,24 +128,28 @@ def average_rain_free(
     """
     count, height, width, _ = source.shape
     steady = normalise(source, exposure)
-    votes = count_votes(steady, threads=threads, keep_ranges=True, band_rows=band_rows)
+    votes = count_votes(steady, threads=threads, keep_ranges=True, half=True, band_rows=band_rows)
     rows = band_rows or min(_BAND_ROWS, max(_FEWEST_ROWS, rows_within(source.shape, _BAND_BYTES)))
     passes = _Passes(source, (1 / exposure).astype(np.float32), threads, rows)
 
     percentiles = percentile_map(local_curves(votes, count), height, width)
-    usual = usual_colours(steady, percentiles, threads=threads, band_rows=band_rows)
+    seen = glance(steady, votes)
+    usual, start, spread = usual_and_own(
+        steady, percentiles, seen.between, threads=threads, band_rows=band_rows
+    )
     clipped = steady is not source
     changing = find_changing(usual, count, clipped=clipped)
+    select = partial(select_local_percentile, steady, threads=threads, band_rows=band_rows)
     if changing.any():
-        percentiles = percentile_map(local_curves(votes, count, changing), height, width)
-    start, swings = measure_swings(steady, votes, percentiles, threads=threads, band_rows=band_rows)
+        others = percentile_map(local_curves(votes, count, changing), height, width)
+        another = np.abs(others - percentiles) > ANOTHER
+        start[another] = select(others, where=another)[another]
     moving = changing
     middle = start
+    swings = measure_swings(seen, spread)
     if swings is not None and swings.wide.any():
         moving = changing | swings.wide
-        middle = select_local_percentile(
-            steady, swings.percentile, where=swings.wide, threads=threads, band_rows=band_rows
-        )
+        middle = select(swings.percentile, where=swings.wide)
         start[swings.wide & ~changing] = middle[swings.wide & ~changing]
     estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
     noise = passes.measure_noise(estimate, _undisturbed(moving))
@@ -157,8 +167,9 @@ def average_rain_free(
     )
     estimate[:, changing] = modes.levels[changing].T
     improved = estimate
+    first_step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
     for number in range(PASSES):
-        step = 1 if number == PASSES - 1 else max(1, count // FEW_FRAMES)
+        step = 1 if number == PASSES - 1 else first_step
         improved = passes.improve(improved, limits, step)
     improved = _kept_near(improved, estimate, deviations, modes)
     levels = np.ascontiguousarray(improved.transpose(1, 2, 0)).clip(0, 255)
@@ -177,6 +188,8 @@ def _kept_near(
 
     Where an edge sways, means of what is alike wander off to one side of it.
     """
+    if not modes.changing.any():
+        return improved
     far = np.where(modes.faint, np.maximum(1, deviations), np.float32(255))
     far[modes.unsteady] = 0
     return np.clip(improved, start - far, start + far)
@@ -213,9 +226,8 @@ class _Passes:
 
         count, height, width, _ = self.source.shape
         shape = (2, 2, -(-height // NOISE_BLOCK), -(-width // NOISE_BLOCK))
-        step = max(1, count // NOISE_FRAMES)
 
-        def work(widest: float, first: int, last: int) -> NDArray[np.int64]:
+        def work(widest: float, step: int, first: int, last: int) -> NDArray[np.int64]:
             sums = np.zeros(shape, np.int64)
             for strip in self._strips(first, last):
                 top, bottom = strip.rows
@@ -226,16 +238,20 @@ class _Passes:
                 )  # fmt: skip
             return sums
 
+        def measure(widest: float, frames: int) -> NDArray[np.int64]:
+            part = partial(work, widest, max(1, count // frames))
+            parts = over_bands(self.source, part, self.threads, self.band_rows)
+            sums: NDArray[np.int64] = np.sum(parts, axis=0)
+            return sums
+
         # Again and again without what the last time shows to be no noise.
-        widest, narrower = 64.0, 64.0  # levels, of three channels together: wide
+        narrower = 64.0  # levels, of three channels together: wide
         for _ in range(NOISE_ROUNDS):
             widest = narrower
-            parts = over_bands(self.source, partial(work, widest), self.threads, self.band_rows)
-            sums: NDArray[np.int64] = np.sum(parts, axis=0)
-            narrower = max(1.0, 4 * _deviation(sums))
+            narrower = max(1.0, 4 * _deviation(measure(widest, FIRST_FRAMES)))
             if narrower > 0.9 * widest:
                 break
-        return sums
+        return measure(min(widest, narrower), NOISE_FRAMES)
 
     def improve(
         self, estimate: NDArray[np.float32], limits: NDArray[np.float32], step: int = 1

@@ -35,6 +35,9 @@ SPECK, LARGEST_SPECK = 5, 3
 WHITE = 255
 """A level that says no more than "at least", where the light was corrected."""
 
+WHOLE = 192
+"""Bytes that are whole pixels, and whole cache lines."""
+
 _NARROWEST = 3
 """Levels within which two stretches always show the same; chosen."""
 
@@ -82,30 +85,83 @@ def usual_colours(
         >>> usual_colours(as_source(video), middle)[:, 0, 0, 0].tolist()
         [3, 9, 15, 21, 27]
     """
+    return _select(source, percentiles, None, threads, band_rows)[0]
+
+
+def usual_and_own(
+    source: FrameSource,
+    percentiles: NDArray[np.float32],
+    between: tuple[float, float],
+    *,
+    threads: int = 1,
+    band_rows: int | None = None,
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Return what `usual_colours` does, each pixel's percentile over all frames, and a spread.
+
+    Args:
+        source: The sequence in steady light.
+        percentiles: ``(H, W)`` float32, 0 to 100.
+        between: Two percentiles, the lower one first, of which is told how far they lie apart.
+        threads: Number of threads.
+        band_rows: Rows read at a time; never changes the result.
+
+    Returns:
+        ``(K, H, W, 3)`` uint8, ``(H, W, 3)`` float32, and ``(H, W)`` float32, the mean of the
+        channels; in levels, between two frames by linear interpolation.
+
+    Example:
+        >>> from rainbench.frames.sources import as_source
+        >>> video = np.repeat(np.arange(30, dtype=np.uint8), 3).reshape(30, 1, 1, 3)
+        >>> middle = np.full((1, 1), 50, np.float32)
+        >>> _, own, spread = usual_and_own(as_source(video), middle, (25, 75))
+        >>> own.ravel().tolist(), spread.tolist()
+        ([14.5, 14.5, 14.5], [[14.5]])
+    """
+    return _select(source, percentiles, between, threads, band_rows)
+
+
+def _select(
+    source: FrameSource,
+    percentiles: NDArray[np.float32],
+    between: tuple[float, float] | None,
+    threads: int,
+    band_rows: int | None,
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
     from rainbench.clean_frame import vote_kernels as kernels
 
     count, height, width, channels = source.shape
-    parts = stretches(count)
-    colours = np.empty((len(parts), height * width * channels), np.uint8)
+    ends = np.array([0, *(part.stop for part in stretches(count))])
+    shortest = int(np.diff(ends).min())
+    networks = sorting_network(shortest), sorting_network(shortest + 1)
+    lanes = tile_width(count) // WHOLE * WHOLE
+    usual = np.empty((len(ends) - 1, height * width * channels), np.uint8)
+    own = np.empty(usual.shape[1] if between else 0, np.float32)
+    spread = np.empty(own.size // channels, np.float32)
+    low, high = (share / 100 * (count - 1) for share in between or (0, 0))
 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
         shares = np.repeat(percentiles[top:bottom].ravel() / np.float32(100), channels)
-        out = np.empty(shares.size, np.float32)
-        for number, part in enumerate(parts):
-            frames = part.stop - part.start
-            ranks = shares * np.float32(frames - 1)
-            lanes = tile_width(frames)
-            kernels.select_own_ranks(
-                samples[part], channels * start, channels * stop, sorting_network(frames), ranks,
-                int(ranks.min()), min(int(ranks.max()) + 1, frames - 1),
-                tile_block(frames, lanes), lanes, out,
-            )  # fmt: skip
-            out += np.float32(0.5)
-            colours[number, channels * width * top : channels * width * bottom] = out
+        ranks = int(shares.min() * (count - 1)), int(shares.max() * (count - 1)) + 1
+        wanted = {*range(ranks[0], ranks[1] + 1), int(low), int(low) + 1, int(high), int(high) + 1}
+        rows = np.s_[width * top : width * bottom]
+        part = np.s_[channels * rows.start : channels * rows.stop]
+        shown = np.empty((len(usual), shares.size), np.uint8)
+        kernels.select_usual_and_own(
+            samples, channels * start, channels * stop, ends, networks,
+            sorting_network(count, tuple(sorted(k for k in wanted if k < count))), shares,
+            ranks[0], min(ranks[1], count - 1), low, high, tile_block(count, lanes), lanes,
+            shown, own[part], spread[rows],
+        )  # fmt: skip
+        usual[:, part] = shown
 
     over_bands(source, select, threads, band_rows)
-    return colours.reshape(-1, height, width, channels)
+    shape = (height, width, channels)
+    return (
+        usual.reshape(-1, *shape),
+        own.reshape(shape if between else (0,)),
+        spread.reshape(shape[:2] if between else (0,)),
+    )
 
 
 def find_changing(
@@ -147,10 +203,15 @@ def find_changing(
 
 def _without_specks(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Leave out what is no larger than chance makes it, which the vote deals with."""
-    from scipy.ndimage import uniform_filter
+    import cv2
 
-    around = uniform_filter(changing.astype(np.float32), SPECK, mode="constant")
-    return np.asarray(changing & (SPECK**2 * around > LARGEST_SPECK - 0.5))
+    if not changing.any():
+        return changing
+    around = cv2.boxFilter(
+        changing.view(np.uint8), cv2.CV_8U, (SPECK, SPECK), normalize=False,
+        borderType=cv2.BORDER_CONSTANT,
+    )  # fmt: skip
+    return np.asarray(changing & (np.asarray(around) >= LARGEST_SPECK))
 
 
 def _tolerance(usual: NDArray[np.uint8]) -> int:

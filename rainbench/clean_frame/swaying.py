@@ -13,15 +13,16 @@ does, the scene is the middle of what is seen:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.local_vote import select_local_percentile, select_with_spread
 from rainbench.clean_frame.modes import Modes
 from rainbench.clean_frame.voting import Votes, choose_percentile
-from rainbench.frames.bands import contiguous_bytes, over_bands
+from rainbench.frames.bands import over_bands
 from rainbench.frames.sources import FrameSource, read_band
 
 FEWEST_FRAMES = 20
@@ -79,11 +80,15 @@ DENSEST = 0.2
 _ROUNDS = 3
 """How often the rain is told from what is usual, and that from the rain."""
 
-_ROWS, _COLUMNS = 16, 160
+_ROWS, _COLUMNS = 16, 96
 """Rows, and columns of them, spread over the picture, that show what rain adds."""
 
 _STRIP = 20000
 """Pixels that are looked at together: what is kept of them stays in the cache."""
+
+_DEPENDS = 80
+"""Rows within which pixels may have a say in what is decided here: all averages, one after the
+other."""
 
 _WINDOW = 5
 """Frames of the short stretches that show the rain where nothing is still for longer."""
@@ -102,7 +107,7 @@ class Swings:
     Attributes:
         width: ``(H, W)`` float32, standard deviation of what is seen without rain, in levels.
         noise: That of the noise, in levels.
-        percentile: ``(H, W)`` float32, 0 to 100, the dry median.
+        percentile: ``(H, W)`` float32, 0 to 100, the dry median where it is wide.
         wide: ``(H, W)`` bool, where more than noise may be seen below what is usual.
         dry: Share of the frames without rain.
         added: What rain adds on average over all frames, in levels.
@@ -127,59 +132,77 @@ def _average(values: NDArray[np.generic], side: int) -> NDArray[np.float32]:
     return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
-def measure_swings(
-    steady: FrameSource,
-    votes: Votes,
-    percentiles: NDArray[np.float32],
-    *,
-    threads: int = 1,
-    band_rows: int | None = None,
-) -> tuple[NDArray[np.float32], Swings | None]:
-    """Measure how far each pixel swings, unless there are too few frames to tell.
+@dataclass(frozen=True, slots=True, eq=False)
+class Glance:
+    """What some pixels of all frames say, before all are looked at.
+
+    Attributes:
+        sample: ``(rows, columns, 3, N)`` uint8.
+        places: Which rows, and which columns.
+        brief: What rain adds, and how often, as frames next to each other tell.
+        calm: The noise, as they tell.
+        share: The voted percentile, as a share.
+    """
+
+    sample: NDArray[np.uint8]
+    places: tuple[NDArray[np.int64], slice]
+    brief: NDArray[np.float64]
+    calm: float
+    share: float
+
+    @property
+    def between(self) -> tuple[float, float]:
+        """The percentiles between which the width of a swing is measured."""
+        return 100 * LOWER * self.share, 100 * UPPER * self.share
+
+
+def glance(steady: FrameSource, votes: Votes) -> Glance:
+    """Look at some pixels.
 
     Args:
         steady: The sequence in steady light.
         votes: Its vote.
-        percentiles: ``(H, W)`` float32, 0 to 100, what is wanted of the frames in the same pass.
-        threads: Number of threads.
-        band_rows: Rows read at a time; never changes the result.
-
-    Returns:
-        ``(H, W, 3)`` float32, the percentiles in levels; and the swings.
     """
     count, height, width, _ = steady.shape
-    if count < FEWEST_FRAMES:
-        start = select_local_percentile(steady, percentiles, threads=threads, band_rows=band_rows)
-        return start, None
     rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int))
     columns = np.s_[:: -(-width // _COLUMNS)]
     seen = [read_band(steady, row, row + 1)[:, 0, columns] for row in rows.tolist()]
-    sample = np.ascontiguousarray(np.stack(seen, 1).transpose(1, 2, 3, 0))
-    brief, calm = _look_briefly(sample)
+    sample = np.ascontiguousarray(np.stack(seen).transpose(0, 2, 3, 1))
+    brief, calm = _look_briefly(sample) if count >= FEWEST_FRAMES else (np.zeros(256), 0.0)
     share = min(choose_percentile(votes.curve) / 100, (1 - brief.sum()) / 2)
-    start, spread = select_with_spread(
-        steady,
-        percentiles,
-        (100 * LOWER * share, 100 * UPPER * share),
-        threads=threads,
-        band_rows=band_rows,
-    )
+    return Glance(sample, (rows, columns), brief, calm, share)
+
+
+def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
+    """Measure how far each pixel swings, unless there are too few frames to tell.
+
+    Args:
+        seen: From `glance`.
+        spread: ``(H, W)`` float32, how far the percentiles `Glance.between` lie apart, in levels.
+    """
+    if seen.sample.shape[-1] < FEWEST_FRAMES:
+        return None
+    share = seen.share
     spread = _average(spread, AROUND)
     unit = 0.86  # deviations between these parts, where it rains in few frames
     some = spread[spread > 0.5 * unit]
     noise = float(np.quantile(some, 0.15)) / unit if some.size else 0.0
-    noise = max(NARROWEST, min(noise, max(1.5 * calm, CODED)))
+    noise = max(NARROWEST, min(noise, max(1.5 * seen.calm, CODED)))
+    rows, columns = seen.places
     still = (spread <= 1.5 * noise * unit)[rows][:, columns]
-    rain, added = _learn_rain(sample, still, brief, share, noise)
+    rain, added = _learn_rain(seen.sample, still, seen.brief, share, noise)
     medians, spreads = _tables(rain, share)
     widths = np.interp(spread, spreads, _WIDTHS).astype(np.float32)
     least = noise * max(1.0, DENSE / max(share, 1e-3))
-    slow = bool(brief.sum() < SLOW * rain.sum())
-    dry_median = np.interp(widths, _WIDTHS, medians) if not slow else share + 0 * widths
+    slow = bool(seen.brief.sum() < SLOW * rain.sum())
     wide = widths > WIDER * least
-    percentile = (100 * dry_median).astype(np.float32)
+    if not slow:  # what is alone is chance, and would be left as it is
+        wide &= _average(wide, WIDE_REGION) > FEW
+    percentile = np.full(spread.shape, 100 * share, np.float32)
+    if not slow:
+        percentile[wide] = 100 * np.interp(widths[wide], _WIDTHS, medians)
     dry = 1 - float(rain.sum())
-    return start, Swings(widths, noise, percentile, wide, dry, added, least, slow)
+    return Swings(widths, noise, percentile, wide, dry, added, least, slow)
 
 
 def _learn_rain(
@@ -218,7 +241,9 @@ def _look_briefly(sample: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float
     median = np.maximum(low, np.minimum(high, middle))
     wide = sample.astype(np.int16)
     step = np.abs(wide[..., 1:] - wide[..., :-1]).astype(np.uint8)
-    calm = float(np.median(np.quantile(step, 0.25, axis=-1))) / (_QUARTER * 2**0.5)
+    quarter = step.shape[-1] // 4
+    calm = float(np.median(np.partition(step, quarter, axis=-1)[..., quarter]))
+    calm /= _QUARTER * 2**0.5
     return _brightening(wide[..., half:-half] - median, CLEAR * calm), calm
 
 
@@ -290,6 +315,43 @@ def settle_swings(
         darker = np.minimum(levels, middle)
         levels[unclear] = np.where(wide[..., None], darker, levels)[unclear]
         return unclear
+    sways = np.zeros_like(wide)
+    for place, own in _apart(wide):
+        here = replace(swings, width=swings.width[place], wide=wide[place] & own)
+        looker = partial(_look, steady, place, threads)
+        sways[place] |= _settle(looker, here, middle[place], levels[place], decided[place])
+    return sways
+
+
+def _apart(
+    where: NDArray[np.bool_],
+) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Yield the parts that are decided by themselves: the rectangles, and what in them belongs."""
+    from scipy.ndimage import find_objects, label
+
+    height, width = where.shape
+    rows, columns = (np.arange(0, side, _DEPENDS) for side in where.shape)
+    cells = np.logical_or.reduceat(np.logical_or.reduceat(where, rows, axis=0), columns, axis=1)
+    # A cell between two parts is as wide as what a pixel depends on.
+    regions, _ = label(cells, np.ones((3, 3)))
+    for number, found in enumerate(find_objects(regions), 1):
+        top, left = (max(0, part.start - 1) for part in found)
+        bottom, right = (part.stop + 1 for part in found)
+        own = (regions[top:bottom, left:right] == number).repeat(_DEPENDS, axis=0)
+        top, left = top * _DEPENDS, left * _DEPENDS
+        own = own.repeat(_DEPENDS, axis=1)[: height - top, : width - left]
+        yield (slice(top, top + own.shape[0]), slice(left, left + own.shape[1])), own
+
+
+def _settle(
+    looker: Callable[..., _Look],
+    swings: Swings,
+    middle: NDArray[np.float32],
+    levels: NDArray[np.float32],
+    decided: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Do what `settle_swings` does in some rows."""
+    wide = swings.wide
     apart = np.where(wide, (levels - middle).mean(axis=-1), 0)
     possible = swings.width > WIDE * swings.least
     possible |= _average(apart, AROUND) < -DARKER * swings.noise
@@ -297,10 +359,10 @@ def settle_swings(
     possible &= _average(possible, WIDE_REGION) > FEW
     if not possible.any():
         return possible
-    looked = _look(steady, swings, possible, levels, middle, threads)
+    looked = looker(swings, possible, levels, middle)
     together = _average(looked.near, REGION) > TOGETHER * _average(looked.alone, REGION)
     together &= swings.width > BROAD * swings.noise
-    sways = possible & ~_lasts(swings, looked.shown, steady.shape[0], together, decided)
+    sways = possible & ~_lasts(swings, looked, together, decided)
     sways &= _average(sways, WIDE_REGION) > FEW
     together &= _average(sways, WIDE_REGION) > FILLED
     skew = _skew(swings, looked.mean - middle, sways)
@@ -317,51 +379,54 @@ class _Look:
     mean: NDArray[np.float32]
     alone: NDArray[np.float32]
     near: NDArray[np.float32]
+    count: int
 
 
 def _look(
     steady: FrameSource,
+    place: tuple[slice, slice],
+    threads: int,
     swings: Swings,
     possible: NDArray[np.bool_],
     levels: NDArray[np.float32],
     middle: NDArray[np.float32],
-    threads: int,
 ) -> _Look:
-    """Look at the frames wherever what possibly swings is near."""
+    """Look at the frames wherever what possibly swings is near, in one place."""
     from rainbench.clean_frame import robust_kernels
 
-    height, width = swings.wide.shape
+    (height, width), first = swings.wide.shape, place[0].start
     shown, mean = np.zeros((2, height, width), np.float32), np.zeros_like(levels)
     alone, near = np.zeros((2, height, width), np.float32)
     reach = np.where(swings.wide, 2 * swings.width, 0).astype(np.float32)
     half = AROUND // 2
 
     def look(top: int, bottom: int) -> None:
-        if not possible[max(0, top - REGION) : bottom + REGION].any():
+        out = np.s_[top - first : bottom - first]
+        if not possible[max(0, out.start - REGION) : out.stop + REGION].any():
             return
-        above, below = min(half, top), min(half, height - bottom)
-        around = np.s_[top - above : bottom + below]
-        samples, start, _ = contiguous_bytes(steady, top - above, bottom + below)
+        above, below = min(half, out.start), min(half, height - out.stop)
+        around = np.s_[out.start - above : out.stop + below]
+        band = read_band(steady, top - above, bottom + below)[:, :, place[1]]
         planes = [np.zeros((n, bottom - top, width), np.float32) for n in (2, 3, 1, 1)]
         robust_kernels.look_at_swings(
-            samples, start // width + above,
-            np.ascontiguousarray(levels[top:bottom].transpose(2, 0, 1)),
+            np.ascontiguousarray(band).reshape(len(band), -1), above,
+            np.ascontiguousarray(levels[out].transpose(2, 0, 1)),
             np.ascontiguousarray(middle[around].transpose(2, 0, 1)),
             reach[around], above, below, half, np.float32(REACH * swings.noise),
             planes[0], planes[1], planes[2][0], planes[3][0],
         )  # fmt: skip
-        shown[:, top:bottom] = planes[0]
-        mean[top:bottom] = planes[1].transpose(1, 2, 0)
-        alone[top:bottom], near[top:bottom] = planes[2][0], planes[3][0]
+        shown[:, out] = planes[0]
+        mean[out] = planes[1].transpose(1, 2, 0)
+        alone[out], near[out] = planes[2][0], planes[3][0]
 
-    over_bands(steady, look, threads, max(4 * half, _STRIP // width))
-    return _Look(shown, mean, alone, near)
+    rows = max(4 * half, _STRIP // width)
+    over_bands(steady, look, threads, rows, (first, first + height))
+    return _Look(shown, mean, alone, near, steady.shape[0])
 
 
 def _lasts(
     swings: Swings,
-    shown: NDArray[np.float32],
-    count: int,
+    looked: _Look,
     together: NDArray[np.bool_],
     decided: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
@@ -373,7 +438,7 @@ def _lasts(
     def around(values: NDArray[np.generic]) -> NDArray[np.float32]:
         return np.asarray(_average(np.where(swings.wide, values, 0), REGION) / known)
 
-    own, middle = (around(each) / (swings.dry * count) for each in shown)
+    own, middle = (around(each) / (swings.dry * looked.count) for each in looked.shown)
     chance = around(erf(REACH * swings.noise / np.maximum(swings.width, 0.1) / 2**0.5))
     peak = own - chance >= np.where(together, CLEAR_PEAK, PEAK)
     better = own >= BETTER * middle

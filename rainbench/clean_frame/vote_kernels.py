@@ -367,44 +367,85 @@ def select_own_ranks(
 
 
 @compiled
-def select_own_and_spread(
+def select_usual_and_own(
     samples: _Bytes,
     start: int,
     stop: int,
+    ends: NDArray[np.int64],
+    networks: tuple[_Rows, _Rows],
     network: _Rows,
-    ranks: NDArray[np.float32],
+    shares: NDArray[np.float32],
     lowest: int,
     highest: int,
     low: float,
     high: float,
     block: _Bytes,
     width: int,
+    usual: _Bytes,
     out: NDArray[np.float32],
     spread: NDArray[np.float32],
 ) -> None:
-    """Write what `select_own_ranks` does, and how far the ranks ``low`` and ``high`` lie apart.
+    """Write each byte's own share of each stretch and of all frames, and how far two lie apart.
 
-    ``spread`` receives the mean of each three bytes; ``start`` is the first of three.
+    Sorted stretches are as good as any order for the network that sorts all frames.
+
+    Args:
+        samples: See above.
+        start: First byte, the first of three.
+        stop: The one after the last.
+        ends: ``(K + 1,)``, frames at which stretches begin and end.
+        networks: They sort the shortest stretches, and those with one frame more.
+        network: It puts rows ``lowest`` to ``highest`` right, between which the ranks of all
+            ``shares`` lie, and those around the ranks ``low`` and ``high``.
+        shares: Of the frames, 0 to 1, one for each byte.
+        lowest: See above.
+        highest: See above.
+        low: See above.
+        high: See above.
+        block: Scratch tiles.
+        width: Lanes of a tile, a multiple of three.
+        usual: ``(K, bytes)``, receives what stretches show.
+        out: Receives what all frames show, unless it is empty.
+        spread: Receives how far the ranks ``low`` and ``high`` lie apart, the mean of three bytes.
     """
-    last = samples.shape[0] - 1
+    frames = samples.shape[0]
+    shortest = (ends[1:] - ends[:-1]).min()
     lower, upper = int(low), int(high)
     low_share, share = np.float32(low - lower), np.float32(high - upper)
-    third = np.float32(1 / 3)
-    apart = np.empty(width, np.float32)
-    for at in range(start, stop, width):
-        tile, first, lanes = sort_tile(samples, start, at, stop, network, block, width)
-        part = slice(first, first + lanes)
-        _between_rows(tile, ranks[part], lowest, highest, out[part])
-        one, two = tile[lower], tile[min(lower + 1, last)]
-        three, four = tile[upper], tile[min(upper + 1, last)]
-        for t in range(lanes):
-            bottom = np.float32(one[t]) + low_share * np.float32(
-                np.int32(two[t]) - np.int32(one[t])
-            )
-            apart[t] = -bottom
-        for t in range(lanes):
-            rest = np.float32(np.int32(four[t]) - np.int32(three[t]))
-            apart[t] += np.float32(three[t]) + share * rest
-        for t in range(lanes // 3):
-            total = apart[3 * t] + apart[3 * t + 1] + apart[3 * t + 2]
-            spread[first // 3 + t] = total * third
+    third, half = np.float32(1 / 3), np.float32(0.5)
+    apart, ranks, between = np.empty((3, width), np.float32)
+    for begin in range(start, stop, block.shape[0] * width):
+        fill_bytes(samples, begin, min(stop, begin + block.shape[0] * width), block, width)
+        for at in range(begin, min(stop, begin + block.shape[0] * width), width):
+            tile, first, lanes = block[(at - begin) // width], at - start, min(width, stop - at)
+            own = shares[first : first + lanes]
+            least, most = own.min(), own.max()
+            for k in range(ends.size - 1):
+                part, last = tile[ends[k] : ends[k + 1]], ends[k + 1] - ends[k] - 1
+                run_network(part, networks[1 if last >= shortest else 0], lanes)
+                for t in range(lanes):
+                    ranks[t] = own[t] * np.float32(last)
+                _between_rows(
+                    part, ranks[:lanes], int(least * np.float32(last)),
+                    min(int(most * np.float32(last)) + 1, last), between[:lanes],
+                )  # fmt: skip
+                shown = usual[k, first : first + lanes]
+                for t in range(lanes):
+                    shown[t] = np.uint8(between[t] + half)
+            if not out.size:
+                continue
+            run_network(tile, network, lanes)
+            for t in range(lanes):
+                ranks[t] = own[t] * np.float32(frames - 1)
+            _between_rows(tile, ranks[:lanes], lowest, highest, out[first : first + lanes])
+            one, two = tile[lower], tile[min(lower + 1, frames - 1)]
+            three, four = tile[upper], tile[min(upper + 1, frames - 1)]
+            for t in range(lanes):
+                rest = np.float32(np.int32(two[t]) - np.int32(one[t]))
+                apart[t] = -np.float32(one[t]) - low_share * rest
+            for t in range(lanes):
+                rest = np.float32(np.int32(four[t]) - np.int32(three[t]))
+                apart[t] += np.float32(three[t]) + share * rest
+            for t in range(lanes // 3):
+                total = apart[3 * t] + apart[3 * t + 1] + apart[3 * t + 2]
+                spread[first // 3 + t] = total * third

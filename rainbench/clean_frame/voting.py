@@ -35,6 +35,10 @@ lowest (as in the published code), which one dark frame can spoil when there is 
 
 Limits = tuple[NDArray[np.int16], NDArray[np.int16]]
 
+HALF_ROWS = 8
+"""Rows that are asked one after the other where half of the picture is: as many of each block of
+16 rows that votes by itself, and enough for reads of all frames that are not too short."""
+
 NO_PRODUCTS = np.empty((3, 0), np.float64)
 """Tells the kernel to use the luma of the specification, not the published one."""
 
@@ -92,6 +96,7 @@ def count_votes(
     *,
     threads: int = 1,
     keep_ranges: bool = False,
+    half: bool = False,
     products: NDArray[np.float64] = NO_PRODUCTS,
     band_rows: int | None = None,
 ) -> Votes:
@@ -105,6 +110,7 @@ def count_votes(
         limits: What each place votes for; `vote_limits` of the source when ``None``.
         threads: Number of threads.
         keep_ranges: Also return the place of every pixel's mode.
+        half: Ask the pixels of `HALF_ROWS` rows, then none of as many, and so on.
         products: The table of `rainbench.clean_frame.spanet_reference`, for the luma of the
             published code.
         band_rows: Rows read at a time; never changes the result.
@@ -121,7 +127,15 @@ def count_votes(
     count, height, width, _ = source.shape
     low, high = vote_limits(count) if limits is None else limits
     ranges = np.empty((2, height * width if keep_ranges else 0), np.uint16)
+    ranges[0], ranges[1] = count - 1, 0  # whoever is not asked votes for nothing
     network, lanes = sorting_network(count), tile_width(count)
+
+    def vote_in_turns(top: int, bottom: int) -> NDArray[np.int64]:
+        if not half:
+            return vote(top, bottom)
+        turns = range(-(-top // (2 * HALF_ROWS)) * 2 * HALF_ROWS, bottom, 2 * HALF_ROWS)
+        parts = [vote(turn, min(turn + HALF_ROWS, height)) for turn in turns]
+        return np.sum(parts, axis=0, dtype=np.int64) + np.zeros(102, np.int64)
 
     def vote(top: int, bottom: int) -> NDArray[np.int64]:
         samples, start, stop = contiguous_bytes(source, top, bottom)
@@ -135,9 +149,10 @@ def count_votes(
         )  # fmt: skip
         return changes
 
-    changes = np.sum(over_bands(source, vote, threads, band_rows), axis=0)
+    changes = np.sum(over_bands(source, vote_in_turns, threads, band_rows), axis=0)
     kept = ranges.reshape(2, height, width) if keep_ranges else None
-    return Votes(np.cumsum(changes)[:101], height * width, kept)
+    rows = int((np.arange(height) // HALF_ROWS % 2 == 0).sum()) if half else height
+    return Votes(np.cumsum(changes)[:101], rows * width, kept)
 
 
 def choose_percentile(curve: NDArray[np.int64], ties: TieRule = "plateau") -> int:

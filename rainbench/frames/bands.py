@@ -34,6 +34,7 @@ def over_bands(
     work: Callable[[int, int], _T],
     threads: int = 1,
     band_rows: int | None = None,
+    within: tuple[int, int] | None = None,
 ) -> list[_T]:
     """Call ``work(top, bottom)`` for every band of a sequence, on several threads if asked.
 
@@ -43,15 +44,17 @@ def over_bands(
         threads: Number of threads; work that releases the interpreter lock runs side by side.
         band_rows: Rows of a band; the source's own choice, cut so that every thread has
             some, when ``None``.
+        within: The rows to go through; all of them when ``None``.
 
     Returns:
         What ``work`` returned, from the top band to the bottom one.
     """
-    height = source.shape[1]
+    first, last = within or (0, source.shape[1])
+    height = last - first
     if band_rows is None:
         share = height if threads <= 1 else -(-height // (4 * threads))
         band_rows = min(source.band_rows, share)
-    parts = list(bands(height, max(1, band_rows)))
+    parts = [(first + top, first + end) for top, end in bands(height, max(1, band_rows))]
     if threads <= 1 or len(parts) == 1:
         return [work(top, bottom) for top, bottom in parts]
     with ThreadPoolExecutor(threads) as pool:

@@ -116,7 +116,8 @@ def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
     _, height, width, _ = source.shape
     rows = np.unique(np.linspace(0, height - 1, min(height, SAMPLED_ROWS)).astype(int))
     columns = np.unique(np.linspace(0, width - 1, min(width, SAMPLED_COLUMNS)).astype(int))
-    picked = [read_band(source, row, row + 1)[:, 0, columns] for row in rows.tolist()]
+    # Taken, and not indexed, since that would not lie in order.
+    picked = [read_band(source, row, row + 1)[:, 0].take(columns, axis=1) for row in rows.tolist()]
     return np.concatenate(picked, axis=1)
 
 

@@ -7,7 +7,8 @@ from sequences import STATIC, make_sequence, psnr
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.robust import average_rain_free
-from rainbench.clean_frame.swaying import WIDE, measure_swings
+from rainbench.clean_frame.stretches import usual_and_own
+from rainbench.clean_frame.swaying import WIDE, glance, measure_swings
 from rainbench.clean_frame.voting import count_votes
 from rainbench.frames.sources import ListSource, as_source
 
@@ -37,7 +38,8 @@ def test_what_moves_is_no_worse_than_one_percentile(kind, seed):
 def swings_of(frames):
     source = as_source(frames)
     thirtieth = np.full(source.shape[1:3], 30, np.float32)
-    return measure_swings(source, count_votes(source), thirtieth)[1]
+    seen = glance(source, count_votes(source))
+    return measure_swings(seen, usual_and_own(source, thirtieth, seen.between)[2])
 
 
 def test_the_width_of_a_swing_is_measured_under_rain():

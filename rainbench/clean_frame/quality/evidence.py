@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
-from rainbench.clean_frame.quality.rivals import Rivals, grown, settle
+from rainbench.clean_frame.quality.rivals import Rivals, grown, settle, without_thin
 from rainbench.clean_frame.stretches import usual_colours
 from rainbench.clean_frame.voting import select_percentile
-from rainbench.frames.sources import ArraySource, FrameSource, bands, read_band
+from rainbench.frames.sources import ArraySource, FrameSource, bands, read_band, take_frames
 
-LOOKED_AT = 128
+LOOKED_AT = 64
 """Frames, spread over the sequence, that are asked at most."""
 
 NARROWEST, DEVIATIONS = 2.5, 3.3
@@ -59,8 +59,14 @@ LIGHT_BLOCK = 8
 _AROUND = 5
 """Side in pixels of the surroundings over which shares are averaged."""
 
-_ROWS, _COLUMNS = 24, 160
+_ROWS, _COLUMNS = 24, 80
 """Rows, and columns of them, on which noise and rain are measured."""
+
+_FEW_ROWS = 8
+"""Rows that are read at once where only some of them are wanted."""
+
+_EVERY = 4
+"""Every how many rows are looked at for what is only summed up."""
 
 _BAND = 32
 """Rows that are read at once."""
@@ -121,30 +127,32 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
     if usual is None:
         ranks = np.full((height, width), rank, np.float32)
         usual = usual_colours(source, ranks, threads=threads)
-    few = np.unique(np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int))
+    few = take_frames(source, np.s_[:: -(-count // LOOKED_AT)])
+    asked = few.shape[0]
     reach = np.float32(max(NARROWEST, DEVIATIONS * noise))
     shown = np.zeros((height, width), np.float32)
     for top, bottom in bands(height, _BAND):
-        band = read_band(source, top, bottom)[few]
+        band = read_band(few, top, bottom)
         shown[top:bottom] = _shown(band, clean.levels[top:bottom], reach)
-    usually = max(float(np.median(shown)), 1 / len(few))
+    usually = max(float(np.median(shown)), 1 / asked)
     seen = _average(shown, _AROUND) / np.float32(usually)
-    rivals = _find_rivals(source, clean, usual, few, seen, reach, usually)
+    rivals = _find_rivals(few, clean, usual, seen, reach, usually)
     contested, wrong, may_be = settle(rivals, clean.levels)
     near = grown(contested, _AROUND)
-    spread, slow, passed = _between_stretches(usual, clean.levels, reach)
-    lasting = np.where(_light_changes(usual, clean.levels), LIGHT_LEFT, 1)
+    passed = _shown(usual, clean.levels, np.float32(NEAR * reach)) < 1
+    slow = _between_halves(usual, clean.levels, reach)
+    unsteady = _unsteady(usual, clean.levels, (seen < UNSTEADY) & ~contested)
     away = _average(_off_median(usual, clean.levels), 3)
     return Evidence(
         noise,
         usually,
-        noise**2 / different * float(np.mean(1 / np.maximum(shown, 1 / len(few)))),
+        noise**2 / different * float(np.mean(1 / np.maximum(shown, 1 / asked))),
         seen,
-        np.square(rivals.colour - clean.levels).mean(axis=-1),
+        _squares(rivals.colour, clean.levels),
         wrong,
         may_be,
-        np.where((seen < UNSTEADY) & ~contested, spread * lasting, 0).astype(np.float32),
-        np.where((seen < SWAYING) & ~near, (away - 2 * np.median(away)).clip(0), 0),
+        unsteady,
+        np.where((seen < SWAYING) & ~near, (away - 2 * np.median(away[::_EVERY])).clip(0), 0),
         np.where(near | grown(passed, _AROUND), 0, slow),
         passed,
     )
@@ -157,10 +165,9 @@ def _average(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
 
 
 def _find_rivals(
-    source: FrameSource,
+    few: FrameSource,
     clean: CleanFrame,
     usual: NDArray[np.uint8],
-    few: NDArray[np.int64],
     seen: NDArray[np.float32],
     reach: np.float32,
     usually: float,
@@ -168,10 +175,11 @@ def _find_rivals(
     """Find the other colour that most frames show, where the clean frame's is seldom seen."""
     share, colour = np.zeros_like(seen), clean.levels.copy()
     there = np.ones((len(usual), *seen.shape), np.bool_)
-    for top, bottom in bands(len(seen), _BAND):
-        at = seen[top:bottom] < SELDOM
+    seldom = without_thin(seen < SELDOM)  # what is thinner would be left out in the end
+    for top, bottom in bands(len(seen), _FEW_ROWS):
+        at = seldom[top:bottom]
         if at.any():
-            samples = read_band(source, top, bottom)[few][:, at]
+            samples = read_band(few, top, bottom)[:, at]
             own, colours = clean.levels[top:bottom][at], usual[:, top:bottom][:, at]
             best, most = _rivals(samples, own, colours, reach)
             colour[top:bottom][at], share[top:bottom][at] = best, most
@@ -187,6 +195,34 @@ def _off_median(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArra
     for c in range(3):  # one channel at a time: pictures of 4K are large
         away += np.square(middle[..., c] / np.float32(100) - levels[..., c]) / np.float32(3)
     return away
+
+
+def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the mean of the squared differences of the channels; faster than a mean of three."""
+    red, green, blue = (np.square(one[..., c] - other[..., c]) for c in range(3))
+    squares: NDArray[np.float32] = (red + green + blue) / np.float32(3)
+    return squares
+
+
+def _unsteady(
+    usual: NDArray[np.uint8],
+    levels: NDArray[np.float32],
+    where: NDArray[np.bool_],
+) -> NDArray[np.float32]:
+    """Return ``Evidence.unsteady``, which is looked for in rows of blocks that have some.
+
+    What is brighter may be rain; so the distance is twice that of what is darker, which is the same
+    where the scene sways to both sides.
+    """
+    unsteady = np.zeros(where.shape, np.float32)
+    for top, bottom in bands(len(where), LIGHT_BLOCK):
+        rows = np.s_[top:bottom]
+        if where[rows].any():
+            light = _light_changes(usual[:, rows], levels[rows])
+            darker = np.square(np.minimum(usual[:, rows] - levels[rows], 0)).sum(axis=(0, -1))
+            spread = darker * np.where(light, np.float32(LIGHT_LEFT), np.float32(1))
+            unsteady[rows] = np.where(where[rows], spread / (1.5 * len(usual)), 0)
+    return unsteady
 
 
 def _light_changes(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -212,7 +248,7 @@ def _noise_and_rank(source: FrameSource, clean: CleanFrame) -> tuple[float, floa
     below, ranks, new = [], [], np.zeros(count - 1, np.bool_)
     columns = np.s_[:: -(-clean.levels.shape[1] // _COLUMNS)]
     for row in np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int)).tolist():
-        seen = read_band(source, row, row + 1)[:, 0, columns]
+        seen = np.ascontiguousarray(read_band(source, row, row + 1)[:, 0, columns])
         new |= (seen[1:] != seen[:-1]).any(axis=(1, 2))
         residual = seen - clean.levels[row, columns]
         ranks.append(((residual < -0.5).mean(axis=0) + (residual < 0.5).mean(axis=0)) / 2)
@@ -251,21 +287,19 @@ def _rivals(
     return best, most
 
 
-def _between_stretches(
+def _between_halves(
     usual: NDArray[np.uint8], levels: NDArray[np.float32], reach: np.float32
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the squared distance of the stretches, and the fields ``slow`` and ``passed``.
-
-    What is brighter may be rain; so the distance is twice that of what is darker, which is the same
-    where the scene sways to both sides.
-    """
+) -> NDArray[np.float32]:
+    """Return ``Evidence.slow``; its mean is wanted, so that a row stands for some below it."""
     from rainbench.clean_frame.quality import kernels
 
-    shape = levels.shape[:2]
-    spread, slow = (np.empty(shape, np.float32) for _ in range(2))
-    passed = np.empty(shape, np.bool_)
-    kernels.compare_stretches(
-        usual.reshape(len(usual), -1, 3), levels.reshape(-1, 3), np.float32(NEAR * reach),
-        spread.reshape(-1), slow.reshape(-1), passed.reshape(-1),
-    )  # fmt: skip
-    return spread, slow, passed
+    slow = np.zeros(levels.shape[:2], np.float32)
+    some = np.s_[::_EVERY]
+    kernels.compare_halves(
+        np.ascontiguousarray(usual[:, some]).reshape(len(usual), -1, 3),
+        np.ascontiguousarray(levels[some]).reshape(-1, 3),
+        np.float32(NEAR * reach),
+        found := np.empty(slow[some].size, np.float32),
+    )
+    slow[some] = found.reshape(slow[some].shape) * np.float32(len(slow) / len(slow[some]))
+    return slow

@@ -40,45 +40,30 @@ def count_shown(samples: _Bytes, colour: _Floats, reach: np.float32, number: _Fl
 
 
 @compiled
-def compare_stretches(
-    usual: _Bytes,
-    levels: _Floats,
-    near: np.float32,
-    spread: _Floats,
-    slow: _Floats,
-    passed: NDArray[np.bool_],
-) -> None:
-    """Compare what the stretches of a sequence show with a clean frame.
+def compare_halves(usual: _Bytes, levels: _Floats, near: np.float32, slow: _Floats) -> None:
+    """Compare what the stretches of the two halves of a sequence show.
 
     Args:
         usual: ``(K, pixels, 3)``.
-        levels: ``(pixels, 3)``.
+        levels: ``(pixels, 3)``, the clean frame.
         near: Levels within which a stretch shows the scene.
-        spread: ``(pixels,)``, receives the mean square of what is darker, twice.
         slow: ``(pixels,)``, receives the squared difference of the two halves beyond chance.
-        passed: ``(pixels,)``, receives whether some stretch shows something else.
     """
     stretches, pixels, _ = usual.shape
     half = stretches // 2
     number, total, squares = np.empty(2), np.empty((2, 3)), np.empty((2, 3))
     for x in range(pixels):
         number[:], total[:], squares[:] = 0, 0, 0
-        dark = np.float32(0)
         for n in range(stretches):
             part, widest = int(n >= half), np.float32(0)
             for c in range(3):
-                away = np.float32(usual[n, x, c]) - levels[x, c]
-                widest = max(widest, abs(away))
-                if away < 0:
-                    dark += away * away
+                widest = max(widest, abs(np.float32(usual[n, x, c]) - levels[x, c]))
             if widest <= near:
                 number[part] += 1
                 for c in range(3):
                     away = np.float32(usual[n, x, c]) - levels[x, c]
                     total[part, c] += away
                     squares[part, c] += away * away
-        spread[x] = dark / np.float32(1.5 * stretches)
-        passed[x] = number[0] + number[1] < stretches
         slow[x] = 0
         if number[0] >= 2 and number[1] >= 2:
             difference = 0.0

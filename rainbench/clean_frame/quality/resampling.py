@@ -22,8 +22,9 @@ LEAST = 0.01
 """Detail that the sharpest frames must have more; rain alone made up to 0.008, half a degree of
 turning 0.013."""
 
-_FRAMES, _STRIPS, _ROWS = 40, 8, 10
-"""Frames, and strips of so many rows, that are looked at."""
+_FRAMES, _STRIPS, _ROWS, _PIXELS = 40, 8, 10, 5000
+"""Frames, and strips of so many rows, that are looked at; half of the strips at least, and as many
+as have so many pixels in a row."""
 
 _RAINY = 25.0
 """Levels off the clean frame from which a sample says nothing of the detail."""
@@ -54,9 +55,10 @@ def estimate_resampling_loss(
     """
     from rainbench.clean_frame.quality import kernels
 
-    count, height, _, _ = source.shape
+    count, height, width, _ = source.shape
+    number = max(_STRIPS // 2, min(_STRIPS, _PIXELS // width))
     few = np.unique(np.linspace(0, count - 1, min(count, _FRAMES)).astype(int))
-    tops = np.unique(np.linspace(0, max(0, height - _ROWS), _STRIPS).astype(int)).tolist()
+    tops = np.unique(np.linspace(0, max(0, height - _ROWS), number).astype(int)).tolist()
     alike, energy = np.zeros((2, len(few), 2))
     size = 0
     for top in tops:

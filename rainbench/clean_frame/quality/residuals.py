@@ -14,6 +14,10 @@ BLOCK = 16
 _LOOKED_AT = 40
 """Frames whose residuals are counted, spread over the sequence: 5,000 samples a block."""
 
+_MANY, _LEAST_SHARE = 300, 4
+"""Blocks of which the mean is known well enough, and every how many rows of them are looked at, at
+least, where there are more."""
+
 _REACH, _STEP, _WIDTH = 24.0, 0.125, 0.5
 """Half range, bins and smoothing of the histogram of residuals, in levels; chosen: dry residuals
 lie within a few levels, and a mode is wanted to a fraction of one."""
@@ -33,7 +37,9 @@ def systematic_error(
     exposure = np.ones(count) if clean.exposure is None else clean.exposure
     gains = (1 / exposure).astype(np.float32)
     bins, modes = round(2 * _REACH / _STEP), []
-    for top, bottom in bands(height, BLOCK):
+    number = -(-width // BLOCK) * -(-height // BLOCK)
+    every = max(1, min(_LEAST_SHARE, number // _MANY))
+    for top, bottom in list(bands(height, BLOCK))[every // 2 :: every]:
         band = read_band(source, top, bottom)
         level = clean.levels[top:bottom].mean(axis=-1)
         known = np.ones(level.shape, np.bool_) if still is None else still[top:bottom]

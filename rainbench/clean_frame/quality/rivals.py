@@ -90,7 +90,7 @@ def settle(
 
     square = np.ones((3, 3), np.bool_)
     both = (rivals.share > CONTESTED) & (rivals.share + rivals.seen > BOTH)
-    contested = grown(~grown(~both, 3, beyond=True), 3)  # without what is thinner
+    contested = without_thin(both)
     if not contested.any():
         return contested, contested, contested
     regions, number = label(contested, square)
@@ -103,6 +103,16 @@ def settle(
     is_wrong = contested & (part > np.choose((sign + 1).astype(int), (2, HALF, MAYBE)))
     may_be = contested & (part > np.choose((sign + 1).astype(int), (EVIDENT, MAYBE, PASSER)))
     return contested, is_wrong, may_be
+
+
+def without_thin(where: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return what there is of 3x3 pixels and more.
+
+    Example:
+        >>> without_thin(np.ones((2, 5), bool)).any(), without_thin(np.ones((3, 5), bool)).all()
+        (np.False_, np.True_)
+    """
+    return grown(~grown(~where, 3, beyond=True), 3)
 
 
 def grown(where: NDArray[np.bool_], side: int, *, beyond: bool = False) -> NDArray[np.bool_]:
