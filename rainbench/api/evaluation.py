@@ -17,6 +17,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import Advance, progress, unseen
 from rainbench.core.watch import Watch
 from rainbench.report.tables import write_tables
+from rainbench.run.cluster.status import Status
 from rainbench.run.evaluate import Outcome, run_plan
 from rainbench.run.options import RunOptions, resolve_options
 from rainbench.run.plan import Plan, cells_of, find_sets, how_to_get_dataset
@@ -152,17 +153,20 @@ def carry_out(
     """
     RunResults(out).write_plan(plan)
     outcomes, due = [], 0.0
-    found = (
-        run_plan(plan, out, options, watch=watch, advance=advance, metrics=metrics)
-        if run is None
-        else run(advance)
-    )
-    for outcome in found:
-        outcomes.append(outcome)
-        if (before := time.monotonic()) >= due:
-            write_tables(out, registry, final=False)
-            now = time.monotonic()
-            due = now + TABLES_REST * (now - before)
+    with Status(out, plan) as status:
+        counting = status.counting(advance)
+        found = (
+            run_plan(plan, out, options, watch=watch, advance=counting, metrics=metrics)
+            if run is None
+            else run(counting)
+        )
+        for outcome in found:
+            outcomes.append(outcome)
+            status.finished(outcome)
+            if (before := time.monotonic()) >= due:
+                write_tables(out, registry, final=False)
+                now = time.monotonic()
+                due = now + TABLES_REST * (now - before)
     places = {id(cell): place for place, cell in enumerate(plan.cells)}
     outcomes.sort(key=lambda outcome: places[id(outcome.cell)])
     return outcomes, write_tables(out, registry)
