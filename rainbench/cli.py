@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "Score entries on data sets: tables beside the published ones.",
+    "status": "Say how far a run is: done, at work, failed, time left.",
     "list": "List data sets, baselines or protocols.",
     "show": "Show a card, an entry or a protocol.",
     "check": "Check your data sets and weights; find leaks.",

@@ -17,6 +17,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import Advance, progress, unseen
 from rainbench.core.watch import Watch
 from rainbench.report.tables import write_tables
+from rainbench.run.cluster.status import Status
 from rainbench.run.evaluate import Outcome, run_plan
 from rainbench.run.options import RunOptions, resolve_options
 from rainbench.run.plan import Plan, cells_of, find_sets, how_to_get_dataset
@@ -130,6 +131,7 @@ def carry_out(
     *,
     watch: Watch | None = None,
     advance: Advance = unseen,
+    run: Callable[[Advance], Iterator[Outcome]] | None = None,
 ) -> tuple[list[Outcome], list[Row]]:
     """Run a plan in a folder that is locked, and write its tables, now and then on the way too.
 
@@ -141,21 +143,32 @@ def carry_out(
         metrics: What to measure beside the protocols.
         watch: Is told what is being worked on, see `rainbench.run.evaluate.run_plan`.
         advance: Called with how many images have just been finished, and of which cell.
+        run: Runs the plan elsewhere, and yields what became of its cells in any order.
 
     Returns:
-        What became of each cell, and the rows of the tables.
+        What became of each cell, in the plan's order, and the rows of the tables.
 
     Raises:
         StoreError: The run's folder cannot be written.
     """
     RunResults(out).write_plan(plan)
     outcomes, due = [], 0.0
-    for outcome in run_plan(plan, out, options, watch=watch, advance=advance, metrics=metrics):
-        outcomes.append(outcome)
-        if (before := time.monotonic()) >= due:
-            write_tables(out, registry, final=False)
-            now = time.monotonic()
-            due = now + TABLES_REST * (now - before)
+    with Status(out, plan) as status:
+        counting = status.counting(advance)
+        found = (
+            run_plan(plan, out, options, watch=watch, advance=counting, metrics=metrics)
+            if run is None
+            else run(counting)
+        )
+        for outcome in found:
+            outcomes.append(outcome)
+            status.finished(outcome)
+            if (before := time.monotonic()) >= due:
+                write_tables(out, registry, final=False)
+                now = time.monotonic()
+                due = now + TABLES_REST * (now - before)
+    places = {id(cell): place for place, cell in enumerate(plan.cells)}
+    outcomes.sort(key=lambda outcome: places[id(outcome.cell)])
     return outcomes, write_tables(out, registry)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
+from rainbench.commands.clusters import cluster_option, crew_at, running_on
 from rainbench.commands.config import config_options
 from rainbench.commands.config import save_config as write_config
 from rainbench.commands.folders import ad_hoc, images_given, pairs_options
@@ -58,6 +59,7 @@ Examples:
   rainbench run -b my_net.py:Net@my.pth -b identity --rainy DIR/rainy --clean DIR/clean
   rainbench run -b prenet.rain100h --weights DIR --rainy photographs/ --out runs/real
   rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness
+  rainbench run --all --data DIR --weights DIR --out runs/full --cluster local:2
   rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
   rainbench run benchmark.toml --limit 5""",
 )
@@ -105,6 +107,7 @@ Examples:
 )
 @metrics_option
 @network_options
+@cluster_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -131,6 +134,7 @@ def command(
     overlap: int | None,
     metrics: tuple[str, ...],
     threads: int | None,
+    cluster: str,
     dry_run: bool,
     as_json: bool,
     save_config: Path | None,
@@ -144,7 +148,7 @@ def command(
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
-    with watched() as watch:  # before anything large is loaded
+    with watched() as watch, ExitStack() as stack:  # before anything large is loaded
         from rainbench.api.datasets import with_card
         from rainbench.api.evaluation import carry_out
         from rainbench.catalog.folders import readable_folders
@@ -153,7 +157,9 @@ def command(
         from rainbench.run.plan import choose, make_plan, plan_for
         from rainbench.run.results import lock_run
 
-        options = resolve_options(device, precision, tile, threads, overlap)
+        elsewhere = bool(cluster) and not dry_run
+        own_device = "cpu" if elsewhere else device  # the workers know theirs
+        options = resolve_options(own_device, precision, tile, threads, overlap)
         registry = open_registry(card_folders, out)
         for problem in registry.problems:
             say(f"Left out: {problem}")
@@ -161,6 +167,11 @@ def command(
         registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots)
         choose(baselines, registry.entries)
         if rainy is not None and clean is None:
+            if cluster:
+                raise RainbenchError(
+                    "--cluster is for pairs, and there are no clean pictures",
+                    hint="Leave it out: real rain is restored in this process.",
+                )
             ctx.exit(
                 run_real_rain(
                     rainy, registry, baselines, readable_folders(weight_roots), out, options,
@@ -180,6 +191,8 @@ def command(
         opened = open_named_metrics(metrics, weight_folders)
         if save_config is not None:
             write_config(ctx, save_config)
+        crew = stack.enter_context(crew_at(cluster, device, options)) if elsewhere else None
+        options = crew.options if crew else options
         with nullcontext() if dry_run else lock_run(out):
             with progress("pairs checked", None, quiet=as_json) as advance:
                 if folders:
@@ -199,17 +212,19 @@ def command(
                         allow_partial=allow_partial,
                         advance=advance,
                     )
-            seconds = estimate_seconds(plan, options)
+            seconds = crew.estimate(plan.runnable) if crew else estimate_seconds(plan, options)
             _print_plan(plan, options, out, seconds, named=bool(datasets))
             if dry_run:
                 if as_json:
                     show_json(_plan_dict(plan, options, seconds) | _metrics_dict(opened))
                 return
             total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
+            run = running_on(crew, plan, out, opened, metrics, weight_folders)
             with progress("images", total, quiet=as_json) as advance:
                 outcomes, rows = carry_out(
-                    plan, out, options, registry, opened.ready, watch=watch, advance=advance
-                )
+                    plan, out, options, registry, opened.ready,
+                    watch=watch, advance=advance, run=run,
+                )  # fmt: skip
         _print_summary(outcomes, rows, out, as_json=as_json)
         failed = opened.missing or any(each.state == "failed" or each.problems for each in outcomes)
         unusable = plan.unusable or registry.problems or (datasets and plan.absent)

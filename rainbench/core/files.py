@@ -187,6 +187,20 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         yield
 
 
+def is_locked(folder: Path) -> bool:
+    """Return whether a process is at work in a folder, see `lock_folder`; no where none can be."""
+    try:
+        import fcntl
+
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except (OSError, ImportError):
+        return False
+    return False
+
+
 def sweep(folder: Path, pattern: str = "**/.*.part") -> None:
     """Remove what processes that were killed have left half written, in a folder of results.
 

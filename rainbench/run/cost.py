@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from rainbench.run.options import RunOptions
-    from rainbench.run.plan import Plan
+    from rainbench.run.plan import Plan, PlannedCell
 
 COST_SIDE = 512
 """Height and width in pixels of the picture for which costs are stated."""
@@ -142,19 +142,30 @@ def estimate_seconds(plan: Plan, options: RunOptions) -> float:
     Every network's multiply-adds are divided by what one 32-channel convolution reaches here.
     """
     cells = plan.runnable
-    pixels = [sum(info.width * info.height for info in cell.pairs.manifest) for cell in cells]
-    multiply_adds = sum(
-        cell.entry.macs_per_pixel * count for cell, count in zip(cells, pixels, strict=True)
-    )
-    stated = sum(pixels) * SCORING_SECONDS_PER_PIXEL
-    stated += sum(
-        cell.entry.baseline.seconds_per_megapixel * count / 1e6
-        for cell, count in zip(cells, pixels, strict=True)
-    )
-    if not multiply_adds:
-        return stated
-    speed = _convolution_speed(options) * _EFFICIENCY * _PRECISION_GAIN[options.precision]
-    return stated + multiply_adds / speed
+    counted = any(cell.entry.macs_per_pixel for cell in cells)
+    speed = network_speed(options) if counted else 1.0
+    return sum(seconds_per_pixel(cell.entry, speed) * pixels_of(cell) for cell in cells)
+
+
+def pixels_of(cell: PlannedCell) -> int:
+    """Return how many pixels the images of a cell have together."""
+    return sum(info.width * info.height for info in cell.pairs.manifest)
+
+
+def seconds_per_pixel(entry: Entry, speed: float) -> float:
+    """Return a rough estimate of what restoring and scoring takes.
+
+    Args:
+        entry: The baseline.
+        speed: What `network_speed` says of where it is run.
+    """
+    stated = SCORING_SECONDS_PER_PIXEL + entry.baseline.seconds_per_megapixel / 1e6
+    return stated + entry.macs_per_pixel / speed
+
+
+def network_speed(options: RunOptions) -> float:
+    """Return how many multiply-adds whole networks do here in a second, about."""
+    return _convolution_speed(options) * _EFFICIENCY * _PRECISION_GAIN[options.precision]
 
 
 def _convolution_speed(options: RunOptions) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,10 +32,10 @@ from rainbench.run.clips.frames import RestoredPair, restored_clips
 from rainbench.run.clips.predict import ClipPredictor, options_of, predictor_of
 from rainbench.run.cost import peak_bytes
 from rainbench.run.documents import write_json
-from rainbench.run.metrics.measure import Columns, problems_of
+from rainbench.run.metrics.measure import Columns, Measures, problems_of
 from rainbench.run.options import RunOptions
 from rainbench.run.own_output import OwnOutput
-from rainbench.run.plan import Plan, PlannedCell, key_parts, provenance
+from rainbench.run.plan import Plan, PlannedCell, key_parts, made_with, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.results import RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
@@ -92,7 +92,7 @@ def run_plan(
     """
     watch = watch or Watch()
     for cell in plan.cells:
-        what = f"{cell.entry.name} on {cell.pairs.label}"
+        what = cell.name
         if cell.missing:
             yield Outcome(cell, "missing", cell.missing)
             continue
@@ -137,19 +137,19 @@ def _run_and_measure(
         return run_cell(cell, out, options, advance=advance, watch=watch)
     options = options_of(cell.entry, options)
     folder = RunResults(out).cell(cell.pairs.card.name, cell.entry.name).folder
-    with Columns(folder, metrics, key_parts(cell, options), _images(cell)) as columns:
+    with Columns(folder, metrics, key_parts(cell, options), images_of(cell)) as columns:
         outcome = run_cell(cell, out, options, advance=advance, watch=watch, columns=columns)
-        pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
-        later = [(pair, info) for pair, info in pairs if pair.id in columns.missing]
-        if later:
+        if columns.missing:
             outcome = dataclasses.replace(outcome, state="done")
             predictor = predictor_of(cell.entry, cell.weights, options)
-            for pair, restored, clean, _ in _restored(cell, later, predictor, watch):
+            for pair, restored, clean, _ in _restored(
+                cell.images, columns.missing, predictor, watch
+            ):
                 columns.measure(pair.id, restored, clean)
         return dataclasses.replace(outcome, problems=problems_of(columns.complete()))
 
 
-def _images(cell: PlannedCell) -> list[tuple[str, str]]:
+def images_of(cell: PlannedCell) -> list[tuple[str, str]]:
     """Return the id of each image of a cell and the hash of its two pictures."""
     return [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
 
@@ -171,64 +171,101 @@ def run_cell(
         RainbenchError: The network cannot be built, an image cannot be read or predicted, or the
             result cannot be written. What was scored before is on disk.
     """
-    what = f"{cell.entry.name} on {cell.pairs.label}"
+    what = cell.name
     options = options_of(cell.entry, options)
     result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
     parts = key_parts(cell, options)
-    images = _images(cell)
+    images = images_of(cell)
     if result.fits(parts, images, is_complete(cell.pairs, len(images))):
         advance(len(images), what)
         return Outcome(cell, "kept")
-    protocols = tuple(PROTOCOLS)
     # Inside of the store, which notes why a cell is not complete.
-    with CellStore(result.folder, parts, protocols, images) as store, failing_alone(what):
+    with CellStore(result.folder, parts, tuple(PROTOCOLS), images) as store, failing_alone(what):
         advance(len(store.done), what)
         predictor = predictor_of(cell.entry, cell.weights, options)
-        pairs = zip(cell.pairs.pairs, cell.pairs.manifest, strict=True)
-        remaining = [(pair, info) for pair, info in pairs if pair.id not in store.done]
-        if isinstance(predictor, Predictor):
-            predictor.prepare(load_pair(pair, info)[0] for pair, info in remaining)
-        restored = _restored(cell, remaining, predictor, watch, check=True)
-        device = predictor.options.device
-        for image, scores, seconds in _scored(restored, device, protocols, columns):
+        wanted = {image for image, _ in images} - store.done.keys()
+        scored = score_pairs(predictor, cell.images, wanted, columns=columns, watch=watch)
+        for image, scores, seconds in scored:
             store.append(image, scores, seconds)
             advance(1, what)
-        scored = read_images_csv(result.folder / "images.csv")
-        store.complete(
-            {
-                **summarise(cell.pairs, cell.entry.name, scored),
-                "peak_bytes": peak_bytes(cell.entry),
-                "options": options.of(cell.entry.baseline).key_parts(),
-                "provenance": provenance(cell, options),
-            }
-        )
+        complete_cell(store, cell, options, made_with(options))
     return Outcome(cell, "done")
 
 
+def score_pairs(
+    predictor: Predictor | ClipPredictor,
+    pairs: Sequence[tuple[Pair, PairInfo]],
+    wanted: Collection[str],
+    *,
+    columns: Measures | None = None,
+    watch: Watch | None = None,
+) -> Iterator[tuple[str, Scores, float]]:
+    """Restore images and score them under all protocols.
+
+    Args:
+        predictor: The entry, built.
+        pairs: Images of one data set in order; of clips, each clip's frames are all there.
+        wanted: The ids of those to score.
+        columns: Measures each image, too.
+        watch: Is told of the image or clip that is being worked on.
+
+    Yields:
+        In order each image's id, its scores, and the seconds its prediction took.
+
+    Raises:
+        RainbenchError: An image cannot be read or predicted; those before it were yielded.
+    """
+    if isinstance(predictor, Predictor):
+        predictor.prepare(load_pair(pair, info)[0] for pair, info in pairs if pair.id in wanted)
+    restored = _restored(pairs, wanted, predictor, watch, check=True)
+    yield from _scored(restored, predictor.options.device, tuple(PROTOCOLS), columns)
+
+
+def complete_cell(
+    store: CellStore, cell: PlannedCell, options: RunOptions, made: Mapping[str, object]
+) -> None:
+    """Write down that all images of a cell are scored, the means, and how they came about.
+
+    Args:
+        store: The cell's, every image appended.
+        cell: The cell.
+        options: Those of the entry.
+        made: What `rainbench.run.plan.made_with` says where the images were restored.
+    """
+    store.complete(
+        {
+            **summarise(cell.pairs, cell.entry.name, read_images_csv(store.folder / "images.csv")),
+            "peak_bytes": peak_bytes(cell.entry),
+            "options": options.of(cell.entry.baseline).key_parts(),
+            "provenance": provenance(cell, options, made),
+        }
+    )
+
+
 def _restored(
-    cell: PlannedCell,
-    wanted: Sequence[tuple[Pair, PairInfo]],
+    pairs: Sequence[tuple[Pair, PairInfo]],
+    wanted: Collection[str],
     predictor: Predictor | ClipPredictor,
     watch: Watch | None = None,
     *,
     check: bool = False,
 ) -> Iterator[RestoredPair]:
-    """Yield pairs of a cell in order, restored one by one or clip by clip.
+    """Yield pairs in order, restored one by one or clip by clip.
 
     Args:
-        cell: The entry on a data set.
-        wanted: The pairs to yield.
+        pairs: All of them.
+        wanted: The ids of those to yield.
         predictor: The entry, built.
         watch: Is told of the image or clip that is being worked on.
         check: Whether it is looked at whether the network gives its own output back.
     """
     if isinstance(predictor, ClipPredictor):
-        every = list(zip(cell.pairs.pairs, cell.pairs.manifest, strict=True))
-        yield from restored_clips(every, {pair.id for pair, _ in wanted}, predictor, watch)
+        yield from restored_clips(pairs, wanted, predictor, watch)
         return
     own = OwnOutput(predictor) if check else None
     with ThreadPoolExecutor(2) as readers:
-        for pair, rainy, clean in _read_ahead(wanted, readers):
+        chosen = [each for each in pairs if each[0].id in wanted]
+        for pair, rainy, clean in _read_ahead(chosen, readers):
             if watch:
                 watch.now(f"at {pair.rainy.path}")
             started = time.perf_counter()
@@ -240,7 +277,7 @@ def _scored(
     pairs: Iterator[RestoredPair],
     device: str,
     protocols: Sequence[str],
-    columns: Columns | None = None,
+    columns: Measures | None = None,
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     with ThreadPoolExecutor(_scorers(device)) as scorers:
@@ -266,7 +303,7 @@ def _evaluate(
     clean: Image,
     protocols: Sequence[str],
     device: str,
-    columns: Columns | None,
+    columns: Measures | None,
 ) -> Scores:
     if columns is not None:
         columns.measure(image, restored, clean)

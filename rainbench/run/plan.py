@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +17,9 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import did_you_mean, shortened
 from rainbench.metrics import PROTOCOLS
 from rainbench.pairs.copies import copies_of
+from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet, load_first_copy
+from rainbench.pairs.manifest import PairInfo
 from rainbench.run.key import code_of_maker, code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 from rainbench.version import __version__
@@ -38,6 +40,16 @@ class PlannedCell:
     entry: Entry
     weights: Path | None
     missing: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the entry and the data set's label."""
+        return f"{self.entry.name} on {self.pairs.label}"
+
+    @property
+    def images(self) -> list[tuple[Pair, PairInfo]]:
+        """The data set's pairs, each with what the manifest says of it."""
+        return list(zip(self.pairs.pairs, self.pairs.manifest, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,8 +323,8 @@ def foreign_parts(entry: Entry) -> dict[str, object]:
     return {"foreign": {**maker.facts(), "code": maker.code()}} if maker else {}
 
 
-def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
-    """Return with what a cell was computed: versions, files, device, threads."""
+def made_with(options: RunOptions) -> dict[str, str]:
+    """Return with what numbers are computed in this process: versions and the device's name."""
     import platform
 
     import numpy as np
@@ -327,6 +339,21 @@ def provenance(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "device": device,
+    }
+
+
+def provenance(
+    cell: PlannedCell, options: RunOptions, made: Mapping[str, object]
+) -> dict[str, object]:
+    """Return with what a cell was computed: versions, files, device, threads.
+
+    Args:
+        cell: The cell.
+        options: How it was computed.
+        made: What `made_with` says where that was.
+    """
+    return {
+        **made,
         "threads": options.threads,
         "layout": cell.pairs.layout,
         "weights_file": cell.weights.name if cell.weights else "",

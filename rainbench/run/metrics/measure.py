@@ -8,7 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,39 @@ from numpy.typing import NDArray
 from rainbench.core.images import Image, quantise
 from rainbench.metrics.quality.record import MetricError, ReadyMetric
 from rainbench.run.metrics.columns import Column, ColumnStore, Value
+
+
+class Measures(Protocol):
+    """Measures images beside the protocols."""
+
+    def measure(
+        self, image: str, restored: NDArray[np.float32] | Image, clean: Image | None
+    ) -> None:
+        """Measure one image, see `Columns.measure`."""
+
+
+class Values:
+    """What metrics say of images, kept in memory for a `Columns` elsewhere.
+
+    Args:
+        metrics: The metrics.
+
+    Attributes:
+        found: By image the value of each metric.
+    """
+
+    def __init__(self, metrics: Sequence[ReadyMetric]) -> None:
+        self._watched = [_Watched(metric) for metric in metrics]
+        self._lock = threading.Lock()
+        self.found: dict[str, list[Value]] = {}
+
+    def measure(
+        self, image: str, restored: NDArray[np.float32] | Image, clean: Image | None
+    ) -> None:
+        """Measure one image by every metric, see `Columns.measure`."""
+        picture = as_saved(restored)
+        with self._lock:
+            self.found[image] = [watched(picture, clean) for watched in self._watched]
 
 
 class Columns:
@@ -76,6 +109,12 @@ class Columns:
             for store, watched in zip(self._stores, self._watched, strict=True):
                 if image not in store.done:
                     store.append(image, watched(picture, clean))
+
+    def add(self, image: str, values: Sequence[Value]) -> None:
+        """Write what each metric said of an image elsewhere, where it is not known yet."""
+        for store, value in zip(self._stores, values, strict=True):
+            if image not in store.done:
+                store.append(image, value)
 
     def complete(self) -> list[Column]:
         """Write down that every image is measured; return the results."""

@@ -1,0 +1,330 @@
+"""What a worker does: it says what it is, looks at files, and scores shards, one at a time.
+
+A network is built once in a process and kept while shards of its entry come.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait
+from pathlib import Path
+
+from rainbench.catalog.registry import Entry
+from rainbench.core.errors import RainbenchError, failing_alone
+from rainbench.core.machine import resolve_device, usable_cores
+from rainbench.core.resume import file_hash
+from rainbench.metrics.quality.record import ReadyMetric
+from rainbench.metrics.quality.registry import open_metrics
+from rainbench.pairs.layouts import Pair
+from rainbench.pairs.manifest import PairInfo
+from rainbench.run.clips.predict import ClipPredictor, predictor_of
+from rainbench.run.code import code_hash
+from rainbench.run.cost import network_speed
+from rainbench.run.evaluate import score_pairs
+from rainbench.run.key import EVALUATION
+from rainbench.run.metrics.columns import Value
+from rainbench.run.metrics.measure import Values
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import made_with
+from rainbench.run.predict import Predictor
+from rainbench.run.scores import Scores
+
+KEPT = 2
+"""Networks that a worker keeps: the next entry's shards begin before the last one's have ended."""
+
+
+CODE = "the code of rainbench"
+"""What the hash of the source files is called among versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What all shards of a run have in common.
+
+    Attributes:
+        run: A name that no other run has.
+        folder: The folder that the command was started in, for paths that are relative to it.
+        versions: Those of the worker that was looked at, see `versions`.
+        metrics: What is measured beside the protocols, as it was named.
+        roots: Folders that metrics look for files in.
+        made_of: What the numbers of each metric depend on where the command was started.
+    """
+
+    run: str
+    folder: str
+    versions: Mapping[str, str]
+    metrics: tuple[str, ...] = ()
+    roots: tuple[Path, ...] = ()
+    made_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A block of images of one cell.
+
+    Attributes:
+        what: The cell's name.
+        entry: The baseline and its weights.
+        weights: Where these lie.
+        options: How to compute.
+        images: The images in order; of clips, each clip's frames are all there.
+        wanted: The ids of those to score.
+        seconds: How long it may take.
+        memory: Bytes that it may need.
+    """
+
+    what: str
+    entry: Entry
+    weights: Path | None
+    options: RunOptions
+    images: tuple[tuple[Pair, PairInfo], ...]
+    wanted: frozenset[str]
+    seconds: float
+    memory: int
+
+    @property
+    def place(self) -> str:
+        """Which images they are, for people."""
+        ids = [pair.id for pair, _ in self.images if pair.id in self.wanted]
+        return f"image {ids[0]}" if len(ids) == 1 else f"images {ids[0]} to {ids[-1]}"
+
+
+Scored = tuple[str, Scores, float, Sequence[Value]]
+"""An image's id, its scores, the seconds of its prediction, and what each metric says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a shard.
+
+    Attributes:
+        scored: Its images, in order, up to the first that failed.
+        failure: The message and the hint of why it ended early; None where it did not.
+        said: Warnings, in order.
+        unfit: Why this worker may not work for this run; empty where it may.
+    """
+
+    scored: tuple[Scored, ...] = ()
+    failure: tuple[str, str] | None = None
+    said: tuple[str, ...] = ()
+    unfit: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a worker says of itself.
+
+    Attributes:
+        host: Its machine.
+        process: The number of its process.
+        device: That it computes on; empty where what was asked for is not there.
+        made: What stands in the provenance of what it computes.
+        versions: See `versions`.
+        cores: How many it may use.
+        speed: Multiply-adds that whole networks do in a second, about.
+        resources: What it declares.
+        problem: What is wrong with it.
+    """
+
+    host: str
+    process: int
+    device: str = ""
+    made: Mapping[str, str] | None = None
+    versions: Mapping[str, str] | None = None
+    cores: int = 1
+    speed: float = 1.0
+    resources: Mapping[str, float] = field(default_factory=dict)
+    problem: str = ""
+
+
+def versions() -> dict[str, str]:
+    """Return what has to be the same everywhere: of libraries, and the code that numbers need."""
+    made = made_with(RunOptions())
+    return {name: made[name] for name in ("rainbench", "torch", "numpy", "python")} | {
+        CODE: code_hash(EVALUATION)
+    }
+
+
+def look(device: str, options: RunOptions) -> Look:
+    """Return what this worker is.
+
+    Args:
+        device: What was asked for: ``auto``, ``cpu``, ``cuda``.
+        options: How a run computes, the device apart.
+    """
+    from distributed import get_worker
+
+    host, process = socket.gethostname(), os.getpid()
+    try:
+        with failing_alone(host):
+            options = replace(options, device=resolve_device(device))
+            return Look(
+                host, process, options.device, made_with(options), versions(), usable_cores(),
+                network_speed(options), dict(get_worker().state.total_resources),
+            )  # fmt: skip
+    except RainbenchError as error:
+        return Look(host, process, problem=str(error))
+
+
+def unseen_file(folder: str, files: Sequence[tuple[Path, int, str]]) -> tuple[str, str]:
+    """Return this machine's name and what is wrong with the first file that it has not.
+
+    Args:
+        folder: Where relative paths begin.
+        files: Path, length in bytes (-1: a folder) and SHA-256 (empty: whatever it is) of each.
+    """
+    host = socket.gethostname()
+    with _in_folder(folder):
+        for path, length, sha256 in files:
+            try:
+                found = path.stat()
+                if length >= 0 and found.st_size != length:
+                    return host, f"{path}: is another file there, of {found.st_size:,} bytes"
+                if not os.access(path, os.R_OK):
+                    return host, f"{path}: may not be read there"
+                if sha256 and file_hash(path) != sha256:
+                    return host, f"{path}: is another file there: its SHA-256 differs"
+            except OSError as error:
+                return host, f"{path}: {error.strerror}"
+    return host, ""
+
+
+def score_shard(session: Session, shard: Shard) -> Answer:
+    """Score the images of a shard; whatever goes wrong is in the answer."""
+    _end_with_parent()
+    if session.versions != (own := _own_versions()):
+        return Answer(unfit=f"{socket.gethostname()} {differing(session.versions, own)}")
+    scored: list[Scored] = []
+    failure = None
+    with _in_folder(session.folder), _listening() as said:
+        try:
+            with failing_alone(shard.what):
+                predictor, values = _predictor(session, shard), _values(session)
+                for image, scores, seconds in score_pairs(
+                    predictor, shard.images, shard.wanted, columns=values
+                ):
+                    measured = values.found.pop(image) if values else ()
+                    scored.append((image, scores, seconds, measured))
+        except RainbenchError as error:
+            failure = error.message, error.hint
+    return Answer(tuple(scored), failure, tuple(said))
+
+
+def differing(wanted: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """Return how versions differ, as the end of a sentence about a machine.
+
+    Example:
+        >>> differing({"torch": "2.6", "numpy": "2"}, {"torch": "2.7", "numpy": "2"})
+        'has torch 2.7, not 2.6'
+    """
+    first = next(name for name in wanted if own.get(name) != wanted[name])
+    if first == CODE:
+        return "has not the same code of rainbench"
+    return f"has {first} {own.get(first)}, not {wanted[first]}"
+
+
+@functools.cache
+def _end_with_parent() -> None:
+    """End this process when the one that looks after it is gone.
+
+    Dask's own way is ``os._exit``, which a network that is at work is not let near.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch(sentinel: int) -> None:
+        wait([sentinel])
+        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
+
+    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+
+
+@functools.cache
+def _own_versions() -> Mapping[str, str]:
+    return versions()
+
+
+_built: dict[object, Predictor | ClipPredictor] = {}
+"""The networks that this process keeps, the one used last at the end."""
+
+
+def _predictor(session: Session, shard: Shard) -> Predictor | ClipPredictor:
+    """Return a shard's network, built now where it is not there."""
+    key = session.run, shard.entry.name, shard.options
+    built = _built.pop(key, None)
+    while built is None and len(_built) >= KEPT:  # before the next one takes memory
+        del _built[next(iter(_built))]
+    _built[key] = built or predictor_of(shard.entry, shard.weights, shard.options)
+    return _built[key]
+
+
+@functools.lru_cache(maxsize=1)
+def _metrics(_run: str, words: tuple[str, ...], roots: tuple[Path, ...]) -> tuple[ReadyMetric, ...]:
+    """Return a run's metrics, ready in this process.
+
+    Raises:
+        RainbenchError: One cannot be had here.
+    """
+    found = open_metrics(words, roots)
+    for name, reason in found.missing.items():
+        raise RainbenchError(f"{socket.gethostname()}: cannot measure {name}: {reason}")
+    return found.ready
+
+
+def _values(session: Session) -> Values | None:
+    """Return what measures the images of a shard beside the protocols.
+
+    Raises:
+        RainbenchError: A metric is not here, or not the same.
+    """
+    if not session.metrics:
+        return None
+    ready = _metrics(session.run, session.metrics, session.roots)
+    for each in ready:
+        if dict(each.made_of) != dict(session.made_of.get(each.metric.name, {})):
+            raise RainbenchError(
+                f"{socket.gethostname()}: has another {each.metric.name} than the machine that the "
+                "run was started on"
+            )
+    return Values(ready)
+
+
+@contextlib.contextmanager
+def _in_folder(folder: str) -> Iterator[None]:
+    """Work in a folder where it is there: paths may be absolute."""
+    before = Path.cwd()
+    with contextlib.suppress(OSError):
+        os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextlib.contextmanager
+def _listening() -> Iterator[list[str]]:
+    """Collect the package's warnings, each once."""
+    said: dict[str, None] = {}
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            said[record.getMessage()] = None
+
+    logger, listener = logging.getLogger("rainbench"), Listener(logging.WARNING)
+    logger.addHandler(listener)
+    found: list[str] = []
+    try:
+        yield found
+    finally:
+        logger.removeHandler(listener)
+        found += said
