@@ -45,7 +45,7 @@ def draw_video(video: Path, pixel: str | None) -> dict[str, Figure]:
     title = f"{video.name}, {count} frames: {share} vote for it"
     figures = {f"{video.stem}-votes": draw_votes(clean.vote_curve, clean.percentile, title)}
     if pixel is not None:
-        luma = over_time @ LUMA // 1000
+        luma = (over_time * LUMA).sum(axis=1) // 1000
         figures[f"{video.stem}-pixel"] = draw_pixel(luma, f"{video.name}, pixel {x},{y}")
     return figures
 
