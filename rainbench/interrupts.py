@@ -30,6 +30,9 @@ PATIENCE = 3.0
 LAST = 1.0
 """Seconds that the process has to wind up when all is cleaned up."""
 
+THREADS = 5.0
+"""Seconds that threads have to end when the work is done."""
+
 AGAIN = 0.05
 """Seconds after which an interrupt is raised again that came where none can be raised."""
 
@@ -53,6 +56,7 @@ def run_program(work: Callable[[], int]) -> NoReturn:
     try:
         _status = work()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _wait_for_threads(_status)
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         # Objects of compilers that were half made cannot be taken down: nobody has to be told.
@@ -61,6 +65,21 @@ def run_program(work: Callable[[], int]) -> NoReturn:
         _tell(TOLD)
         _status = INTERRUPTED
     sys.exit(_status)
+
+
+def _wait_for_threads(status: int) -> None:
+    """Let what somebody's network has started end, but not keep the process for ever."""
+    threading = sys.modules.get("threading")
+    if threading is None or not any(
+        each is not threading.main_thread() and not each.daemon for each in threading.enumerate()
+    ):
+        return
+
+    def end() -> NoReturn:
+        _tell("A thread is still at work; what was asked for is done: ending without it.\n")
+        os._exit(status)
+
+    _later(THREADS, end)
 
 
 def _end() -> None:

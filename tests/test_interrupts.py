@@ -144,3 +144,22 @@ def test_python_itself_would_print_a_traceback():
     """What is tested here is not what happens anyway."""
     done = run("import click\ntry: press()\nfinally: press()\n")
     assert done.returncode == -signal.SIGINT and "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.3, 600])
+def test_a_thread_that_a_network_left_does_not_keep_the_process(seconds):
+    """Ctrl-C, which is not heard any more when the work is done, could not end it either."""
+    program = f"""
+import threading, time
+from rainbench import interrupts
+interrupts.THREADS = 2.0
+def work():
+    threading.Thread(target=lambda: time.sleep({seconds})).start()
+    return 3
+interrupts.run_program(work)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 3
+    assert ("A thread is still at work" in done.stderr) == (seconds == 600)

@@ -72,7 +72,7 @@ def command(
     """
     with watched() as watch:  # before anything large is loaded
         registry, names, weight_roots = with_networks(
-            open_registry(card_folders), names, weight_roots
+            open_registry(card_folders), names, weight_roots, watch
         )
         data_roots, weight_roots = readable_folders(data_roots), readable_folders(weight_roots)
         if leaks and any(name.startswith("-") for name in leaks):

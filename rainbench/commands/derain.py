@@ -111,7 +111,7 @@ def command(
 
         options = resolve_options(device, precision, tile, threads, overlap)
         registry, names, weight_roots = with_networks(
-            open_registry(card_folders), [entry_name], weight_roots
+            open_registry(card_folders), [entry_name], weight_roots, watch
         )
         entry = one_entry(registry, names[0])
         weight_roots = readable_folders(weight_roots)

@@ -12,11 +12,12 @@ import click
 from click.core import ParameterSource
 
 from rainbench.commands.options import Function, is_trusted, with_options
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.files import is_file
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Entry, Registry
+    from rainbench.core.watch import Watch
 
 _META = "rainbench.network"
 
@@ -104,7 +105,7 @@ def read_arguments(words: Sequence[str]) -> dict[str, object]:
 
 
 def with_networks(
-    registry: Registry, words: Sequence[str], weight_roots: Sequence[Path]
+    registry: Registry, words: Sequence[str], weight_roots: Sequence[Path], watch: Watch
 ) -> tuple[Registry, list[str], list[Path]]:
     """Return a registry that knows the networks among ``words``, the names, and the folders.
 
@@ -112,6 +113,8 @@ def with_networks(
         registry: The cards.
         words: Names, patterns, and what `rainbench.foreign.entry.entry_of` takes.
         weight_roots: Folders, and files of weights for the networks without a card.
+        watch: What the process is at. A network of which one died before is a problem of the
+            registry, and no name.
 
     Raises:
         RainbenchError: A network cannot be there, or nobody can know which one a file or an option
@@ -144,15 +147,22 @@ def with_networks(
     settings = {**_DEFAULTS, **given}
     names: dict[str, list[str]] = {}
     entries: list[Entry] = []
+    dead = [CardError(f"{word}: {watch.died[word]}") for word in foreign if word in watch.died]
+    if len(dead) == len(set(words)):
+        raise RainbenchError("\n".join(map(str, dead)))
     for word in foreign:
+        if word in watch.died:
+            names[word] = []
+            continue
         chosen = files if files and word in takers else [None]
-        made = [entry_of(word, weights=file, **settings) for file in chosen]
+        with watch.at(word, "while it was made and counted"):
+            made = [entry_of(word, weights=file, **settings) for file in chosen]
         weights = tuple(entry.weights for entry in made if entry.weights is not None)
         card = dataclasses.replace(made[0].baseline, weights=weights)
         entries += [dataclasses.replace(made[0], baseline=card)]
         names[word] = [entry.name for entry in made]
     return (
-        registry.plus(entries),
+        dataclasses.replace(registry.plus(entries), problems=(*registry.problems, *dead)),
         [name for word in words for name in names.get(word, [word])],
         folders,
     )

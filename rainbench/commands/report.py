@@ -21,6 +21,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
 from rainbench.core.text import count_of, duration
+from rainbench.core.watch import Watch
 
 
 @click.command(
@@ -98,7 +99,7 @@ def command(
     problems = RunResults.open(run).problems
     for problem in problems:
         say(f"failed: {problem}")
-    registry, _, weight_roots = with_networks(registry, baselines, weight_roots)
+    registry, _, weight_roots = with_networks(registry, baselines, weight_roots, Watch())
     write_tables(run, registry)
     say(f"Tables: {run / 'table'}.md, .csv, .json, .tex")
     _write_page(run, registry, pictures, data_roots, weight_roots)

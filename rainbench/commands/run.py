@@ -161,10 +161,10 @@ def command(
         own_device = "cpu" if elsewhere else device  # the workers know theirs
         options = resolve_options(own_device, precision, tile, threads, overlap)
         registry = open_registry(card_folders, out)
+        # Before the run's folder is made: a slip of the pen leaves nothing behind.
+        registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots, watch)
         for problem in registry.problems:
             say(f"Left out: {problem}")
-        # Before the run's folder is made: a slip of the pen leaves nothing behind.
-        registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots)
         choose(baselines, registry.entries)
         if rainy is not None and clean is None:
             if cluster:

@@ -68,6 +68,26 @@ def test_check_tells_of_a_network_that_dies_when_it_is_made(rainbench, toy, dead
     assert found["identity"]["state"] == found["toy"]["state"] == "good"
 
 
+@pytest.mark.parametrize("when", ["import", "forward"])
+def test_a_network_without_a_card_that_dies_ends_nothing_else(rainbench, toy, tmp_path, when):
+    """It dies while it is made, or counted, before there is an entry that could fail."""
+    (tmp_path / "net.py").write_text(
+        "import ctypes\nfrom torch import nn\n"
+        f"def at(when):\n    if when == {when!r}:\n        ctypes.string_at(0)\n"
+        "at('import')\n"
+        "class Net(nn.Conv2d):\n"
+        "    def __init__(self):\n        super().__init__(3, 3, 1)\n"
+        "    def forward(self, rainy):\n        at('forward')\n        return rainy\n"
+    )
+    words = ["run", "-d", "toy", "--data", toy, "--out", "o", "--device", "cpu"]
+    done = rainbench(*words, "-b", "net.py:Net", "-b", "identity")
+    assert done.returncode == 1
+    assert "Left out: net.py:Net: its process died (SIGSEGV) while it was made" in done.stderr
+    assert "1 done" in done.stderr and RunResults(tmp_path / "o").cell("toy", "identity").scores
+    alone = rainbench("derain", "net.py:Net", toy / "toy" / "input", "--out", "d")
+    assert alone.returncode == 2 and "Error: net.py:Net: its process died" in alone.stderr
+
+
 def test_a_crash_at_the_end_of_the_process_is_of_no_account(rainbench, toy, add_network):
     add_network("net", "CrashesAtExit")
     done = rainbench("run", "-b", "net", "-d", "toy", "--data", toy, "--out", "o", "--json")
