@@ -54,7 +54,7 @@ LOADABLE = (
 BESIDE = (".prototxt", "/checkpoint")
 """Files beside published weights that hold none."""
 
-COUNTED_AT = {"jorder": (320, 480)}
+COUNTED_AT = {"jorder": (320, 480), "did-mdn": (512, 512)}
 """Height and width at which multiply-adds are counted where they depend on it; else 64x64."""
 
 PAPERS = ("daiam", "spanet", "sian", "rranet", "nasnet")
