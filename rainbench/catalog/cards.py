@@ -313,7 +313,8 @@ class BaselineCard:
         licence: The licence of the authors' code, as stated there.
         restores: Images one at a time, or videos: all frames of a clip at once.
         seconds_per_megapixel: Seconds of one core for a million pixels of an image or frame, for
-            methods whose time no count of multiply-adds tells; 0 where it is not stated.
+            methods whose time no count of multiply-adds tells; 0 where it is not stated. Who
+            takes more than 30 for an image is run when it is named, and not with all.
         own_paper: Whose number is preferred beside a measured one: the paper's name as it stands
             in ``reports/papers``.
         recipe: How it is trained; without one `rainbench train` refuses it.

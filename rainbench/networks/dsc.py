@@ -12,8 +12,8 @@ this keeps:
 What is ours, as nothing of it is to be read: that the scene begins without the atoms that are like
 an atom of the rain, in the place of a penalty on common codes; the first rain, namely what is
 brighter than its neighbours to the left and right, averaged along the angle at which most of it is
-left; the learning by the method of optimal directions; two turns for their five, as with more of
-them detail is taken for rain; and luma alone.
+left; that rain is never more than that brightness; the learning by the method of optimal
+directions; two turns for their five, as more change little; and luma alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from rainbench.networks.matlab_colour import with_luma
 from rainbench.networks.overlapping_patches import cut, together
 from rainbench.networks.published import check_keys
 from rainbench.networks.sparse_codes import improved, learn_dictionary, sparse_codes
-from rainbench.networks.thin_lines import first_rain
+from rainbench.networks.thin_lines import first_rain, lines_of
 
 ALIKE = 0.5
 """Cosine above which an atom of the scene is like one of the rain."""
@@ -95,6 +95,7 @@ class DSC(nn.Module):
     def separate(self, luma: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the scene of ``(H, W)`` after each round, and the rain after the last."""
         rain = first_rain(luma)
+        most = lines_of(luma).clamp(max=MOST_RAIN)
         scene = unscreened(luma, rain)
         scene_atoms = self._learnt(self._cut(scene)[0], self.atoms, self.sparsity)
         first = cut(rain, self.patch, self.step)
@@ -110,7 +111,8 @@ class DSC(nn.Module):
             left = cut(unscreened(luma, made).clamp(0, MOST_RAIN), self.patch, self.step)
             codes = sparse_codes(left, rain_atoms, self.rain_sparsity)
             rain_atoms = improved(left, codes, rain_atoms)
-            rain = together(codes @ rain_atoms, luma, self.patch, self.step).clamp(0, MOST_RAIN)
+            rain = together(codes @ rain_atoms, luma, self.patch, self.step)
+            rain = torch.minimum(rain, most).clamp(min=0)
             scene = unscreened(luma, rain)
             scenes.append(scene)
         return scenes, rain

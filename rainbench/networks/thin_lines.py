@@ -20,13 +20,18 @@ ANGLES = range(-45, 46, 5)
 
 def first_rain(luma: Tensor) -> Tensor:
     """Return what is thin and bright in ``(H, W)``, along the angle at which most of it is left."""
-    ridge = luma - opened(luma)
+    ridge = lines_of(luma)
     half = LINE // 2
     lines = torch.stack([_line(angle) for angle in ANGLES])[:, None].to(luma)
     padded = F.pad(ridge[None, None], (half,) * 4, mode="reflect")
     averaged = F.conv2d(padded, lines)[0]
     best = averaged.square().mean((1, 2)).argmax()
     return torch.minimum(averaged[best], ridge)
+
+
+def lines_of(luma: Tensor) -> Tensor:
+    """Return by how much ``(H, W)`` is brighter than it is beside thin lines, 0 elsewhere."""
+    return luma - opened(luma)
 
 
 def opened(luma: Tensor) -> Tensor:

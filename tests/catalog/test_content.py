@@ -54,7 +54,7 @@ LOADABLE = (
 BESIDE = (".prototxt", "/checkpoint")
 """Files beside published weights that hold none."""
 
-COUNTED_AT = {"jorder": (320, 480)}
+COUNTED_AT = {"jorder": (320, 480), "did-mdn": (512, 512), "daf-net": (256, 512)}
 """Height and width at which multiply-adds are counted where they depend on it; else 64x64."""
 
 PAPERS = ("daiam", "spanet", "sian", "rranet", "nasnet")
@@ -321,7 +321,7 @@ def test_weights_name_known_data_sets_and_are_told_apart(registry):
             assert weights.source.startswith("https://"), where
             assert weights.licence, where
         assert card.channel_order == (
-            "bgr" if re.match("spanet|rescan|deraindrop", card.name) else "rgb"
+            "bgr" if re.match("spanet|rescan|deraindrop|daf-net", card.name) else "rgb"
         )
     assert max(hashes.values()) == 1
     assert max(files.values()) == 1

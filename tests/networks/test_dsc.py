@@ -9,7 +9,7 @@ import torch
 from rainbench.networks.dsc import DSC, exclusive, unscreened
 from rainbench.networks.overlapping_patches import cut, together
 from rainbench.networks.sparse_codes import improved, learn_dictionary, sparse_codes
-from rainbench.networks.thin_lines import first_rain
+from rainbench.networks.thin_lines import first_rain, lines_of
 
 SMALL = {"atoms": 32, "rain_atoms": 16, "patch": 8, "samples": 500}
 
@@ -41,6 +41,14 @@ def test_rain_becomes_less():
     assert after < 0.5 * before
     assert len(found.stages) == 2 and torch.equal(found.stages[-1], found.image)
     assert (found.image - found.image[:, :1]).abs().max() < 1e-5
+
+
+def test_rain_is_never_more_than_thin_lines_are_bright():
+    """So that the detail of a scene without rain stays, which codes would take for rain."""
+    picture = torch.rand(64, 64, generator=torch.Generator().manual_seed(0))
+    picture = torch.nn.functional.avg_pool2d(picture[None, None], 5, 1, 2)[0, 0]
+    rain = DSC(**SMALL)(as_image(picture)).maps["rain"][0, 0]
+    assert rain.max() > 0 and (rain <= lines_of(picture).clamp(min=0) + 1e-5).all()
 
 
 def test_a_batch_is_its_images_one_by_one_in_whatever_precision_around_it():
