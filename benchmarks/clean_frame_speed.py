@@ -15,9 +15,9 @@ and its time is multiplied by four. ``decode`` turns an H.264 file of the same f
 ``judge`` judges the clean frame of ``robust``.
 
 Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached, on one busy core: robust 1.6 at
-1280x720 and 1.9 at 480x320, judge 0.5 and 1.0. What is left of robust is 1.3 passes of means (0.4),
-two sorts of each channel in one pass (0.4), the vote of half of the pixels (0.1), the noise (0.1);
-what is left at 480x320 alone are samples whose number does not depend on the size.
+1280x720 and 1.9 at 480x320, judge 0.5 and 1.0. What is left of robust is 1.3 passes of means
+(0.4), two sorts of each channel in one pass (0.4), the vote of half of the pixels (0.1) and the
+noise (0.1); what is left at 480x320 alone are samples whose number does not depend on the size.
 """
 
 from __future__ import annotations

@@ -219,9 +219,13 @@ class _Band:
 
 def _average(values: NDArray[np.floating], side: int = AROUND) -> NDArray[np.float64]:
     """Average over the pixels around; of whole numbers, so that no order of sums matters."""
-    from scipy.ndimage import uniform_filter
+    import cv2
 
-    return np.asarray(uniform_filter(values.astype(np.float64), side, mode="nearest"))
+    sums = cv2.boxFilter(
+        values.astype(np.float64), cv2.CV_64F, (side, side), normalize=False,
+        borderType=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+    return np.asarray(sums, np.float64) / side**2
 
 
 def _over(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -281,14 +285,16 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     rain = rivals & (visits[0] >= OFTEN) & ~_few_visits(frames, visits[0], count)
     swapped = np.where(rain, second.sum(axis=-1) < first.sum(axis=-1), swapped)
     levels = np.where(swapped[..., None], second, first)
-    middle = np.median(band.usual, axis=0).astype(np.float32)
-    known = np.asarray((band.usual < band.white).all(axis=-1))
+    usual, at = band.usual[:, band.changing], band.changing
+    middle = levels.copy()
+    middle[at] = np.median(usual, axis=0)
+    known = np.asarray((usual < band.white).all(axis=-1))
     if not known.all():
         known |= ~known.any(axis=0)
-        shown = np.where(known[..., None], band.usual, np.float32(np.nan))
-        middle = np.nanmedian(shown, axis=0).astype(np.float32)
-    near = band.changing & ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
-    near &= np.abs(band.usual - levels).max(axis=(0, -1)) <= FAR * reach
+        shown = np.where(known[..., None], usual, np.float32(np.nan))
+        middle[at] = np.nanmedian(shown, axis=0)
+    near = at & ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
+    near[at] &= np.abs(usual - levels[at]).max(axis=(0, -1)) <= FAR * reach[at]
     return _Choice(
         np.where(near[..., None], middle, levels),
         np.where(swapped[..., None], first, second),

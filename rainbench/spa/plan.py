@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.text import count_of
@@ -15,29 +19,29 @@ from rainbench.spa.options import SpaOptions
 from rainbench.spa.table.entries import NO_ENTRY, VideoEntry, find_table, read_table
 from rainbench.video.read import VideoInfo, probe
 
-_LOOK_NS, _JUDGE_NS, _PAIRS_NS, _ENCODE_NS = 7.0, 8.5, 26.0, 30.0
+_LOOK_NS, _ENCODE_NS = 13.0, 80.0
 """Nanoseconds per sample (a channel of a pixel of a frame) of looking at all frames: decoding,
-scenes and repeats; of judging; of decoding those used again and looking for passers; and of writing
-a pair's PNGs.
+scenes, repeats and motion; and of writing a pair's PNGs with the search for passers.
 
-Processor time of each step (user and system, children included) over 480x320x100 and 1280x720x100
-of rendered rain after H.264 of crf 20, one thread, the compiled code in its cache; from the
-difference between the two sizes."""
+These and the next are processor time (user and system, children included) of whole builds of 30
+and 100 frames of 480x320 and of 1280x720 after H.264 of crf 23, by differences between builds with
+fewer frames used or written; one thread, compiled code in its cache, on a machine that takes
+`_YARDSTICK_SECONDS` for `_yardstick`."""
 
-_EXTRACT_NS = {"robust": 50.0, "exact": 1.2}
-"""The same of a clean frame; of methods that are not here, as of ``robust``, which was measured at
-the smaller size only."""
+_USED_NS = {"exact": 5.0, "median": 5.0, "mean": 5.0, "min": 5.0, "mode": 5.0}
+_USED_ROBUST_NS = 20.0
+"""The same for a frame that is used: a clean frame, its judge and a second decoding; of methods
+that are not here, as of ``robust``."""
 
-_EXTRACTIONS = 3.5
-"""Clean frames that are made: by each method the judge took two and a half times as long as the
-clean frame itself, beside its own time."""
+_USED_SECONDS = 0.008
+"""Seconds per frame used, whatever its size."""
 
-_LOOK_SECONDS, _USED_SECONDS = 0.005, 0.056
-"""Seconds per frame, whatever its size, of looking at all, and for those used: motion .017, density
-.005, light .007, judging .011, pairs .016. From the same measurement."""
+_START_SECONDS = 4.5
+"""Seconds until all libraries and all compiled code are loaded, and of what is looked at on samples
+whose number does not depend on the video."""
 
-_START_SECONDS = 1.0
-"""Seconds until all libraries are loaded: chosen."""
+_YARDSTICK_SECONDS, _TIMES = 0.0165, 8
+"""Of `_yardstick`, on the machine of the measurement, and how often it does its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,11 +179,26 @@ def _estimate(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
         frames = video.info.frames or most
         used = min(frames, own.frames if isinstance(own.frames, int) else most)
         written = min(used, own.max_frames or used)
-        extract = _EXTRACT_NS.get(own.method, _EXTRACT_NS["robust"])
-        each = _EXTRACTIONS * extract + _JUDGE_NS + _PAIRS_NS
-        total += frames * _LOOK_SECONDS + used * _USED_SECONDS
+        each = _USED_NS.get(own.method, _USED_ROBUST_NS)
+        total += used * _USED_SECONDS
         total += 1e-9 * samples * (frames * _LOOK_NS + used * each + written * _ENCODE_NS)
-    return _START_SECONDS + total / max(1, min(options.workers, len(videos)))
+    pace = _yardstick() / _YARDSTICK_SECONDS
+    return pace * (_START_SECONDS + total / max(1, min(options.workers, len(videos))))
+
+
+def _yardstick() -> float:
+    """Return the seconds that this machine takes now for work like that of a build.
+
+    Half is what writes PNGs, half is sorting and arithmetic on arrays; several times, since other
+    programs may want the processor, too.
+    """
+    noise = np.random.default_rng(0).integers(0, 32, 1 << 18, np.uint8)
+    begin = time.perf_counter()
+    for _ in range(_TIMES):
+        zlib.compress(noise.tobytes(), 6)
+        np.sort(noise.reshape(-1, 128).astype(np.int16), axis=1)
+        np.square(noise.astype(np.float32)).sum()
+    return (time.perf_counter() - begin) / _TIMES
 
 
 def _bytes(size: int) -> str:

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from hard_sequences import hard_sequence
 from scipy.ndimage import uniform_filter
 from sequences import Spec, make_sequence, psnr
 
@@ -55,6 +56,7 @@ def test_bands_and_threads_change_nothing(sequence, threads, rows):
 
 def test_more_passes_do_not_drift(sequence, monkeypatch):
     scores = []
+    monkeypatch.setattr(robust, "SHIFTED", -1.0)  # never enough
     for count in (1, 3, 8):
         monkeypatch.setattr(robust, "PASSES", count)
         mean = average_rain_free(as_source(sequence.frames), sequence.exposure)
@@ -77,3 +79,14 @@ def test_tiny_pictures(size):
     levels = average_rain_free(as_source(frames), np.ones(20)).levels
     assert levels.shape == (*size, 3)
     assert ((levels >= 90) & (levels <= 93)).all()
+
+
+def test_a_start_that_is_too_bright_is_left_behind(monkeypatch):
+    """Where it rains nearly all the time, one pass does not lead away from it."""
+    dense = hard_sequence("dense-85", (96, 128), seed=2)
+    scores = [psnr(average_rain_free(as_source(dense.frames), np.ones(200)).levels, dense.truth)]
+    monkeypatch.setattr(robust, "PASSES", 2)
+    scores.append(
+        psnr(average_rain_free(as_source(dense.frames), np.ones(200)).levels, dense.truth)
+    )
+    assert scores[0] > scores[1] + 0.05

@@ -26,6 +26,7 @@ from rainbench.packaging.package import file_facts
 from rainbench.packaging.split import choose_test_videos
 from rainbench.pairs.load import load_pairs
 from rainbench.spa import options as spa_options
+from rainbench.spa import plan
 from rainbench.spa.builder import build_spa
 from rainbench.spa.candidate import Candidate, load_candidate, save_candidate
 from rainbench.spa.frames import VideoFrames
@@ -529,3 +530,17 @@ def test_a_disk_that_fills_up_at_any_moment(tmp_path, monkeypatch):
     assert 3 < failures < 20
     assert resumed.rows == whole.rows
     assert tree(tmp_path / "full") == tree(tmp_path / "whole")
+
+
+def test_the_time_announced_follows_the_machine_and_what_is_asked_for(tmp_path, monkeypatch):
+    clip = write_clip(tmp_path / "rain.mp4", rain("chelsea").frames)
+
+    def seconds(**asked):
+        options = SpaOptions(name="spa-x", workers=1, **asked)
+        return plan_build([clip], tmp_path / "out", options).seconds
+
+    monkeypatch.setattr(plan, "_yardstick", lambda: plan._YARDSTICK_SECONDS)
+    here, exact, few = seconds(), seconds(method="exact"), seconds(max_frames=2)
+    assert plan._START_SECONDS < few < here and exact < here
+    monkeypatch.setattr(plan, "_yardstick", lambda: 3 * plan._YARDSTICK_SECONDS)
+    assert seconds() == pytest.approx(3 * here)

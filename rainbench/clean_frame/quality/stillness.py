@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.extract import Method, extract_clean_frame
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import estimate_shifts
-from rainbench.frames.exposure import estimate_exposure
+from rainbench.frames.exposure import estimate_exposure, normalise
 from rainbench.frames.sources import (
     ArraySource,
     Frames,
@@ -184,12 +184,13 @@ def check_static(
         return check
     exposure = estimate_exposure(source)
     drift = float(np.subtract(*np.percentile(exposure, (97.5, 2.5))))
-    shake = None if sure or drift > MOST_DRIFT else _shake(source)
+    shake = None if sure else _shake(normalise(source, exposure))
     moving, still = "", None
-    if drift > MOST_DRIFT:
-        moving = "light"
-    elif shake is not None and shake > MOST_SHAKE:
+    # The camera first: where it moves, pixels change as if the light did.
+    if shake is not None and shake > MOST_SHAKE:
         moving = "camera"
+    elif drift > MOST_DRIFT:
+        moving = "light"
     if not moving and check.split_half < LEAST_LIKENESS:
         parts = split_in_half(source.shape[0])
         still = still_part(*(clean_part(source, part, "exact") for part in parts))
