@@ -13,6 +13,7 @@ import pytest
 from rainbench.api.evaluation import carry_out
 from rainbench.catalog.registry import load_registry
 from rainbench.core.errors import RainbenchError
+from rainbench.foreign.entry import entry_of
 from rainbench.metrics.quality.registry import open_metrics
 from rainbench.run.cluster import crew as crews
 from rainbench.run.cluster.crew import crew_of
@@ -22,12 +23,20 @@ from rainbench.run.cluster.shards import Pace, blocks, in_order, units
 from rainbench.run.cluster.slurm import read_options, slurm_cluster
 from rainbench.run.cluster.worker import CODE, Look, Session, score_shard, unseen_file, versions
 from rainbench.run.options import RunOptions
-from rainbench.run.plan import make_plan
+from rainbench.run.plan import PlannedCell, make_plan
 from rainbench.synthesis.mini import write_clips
 
 distributed = pytest.importorskip("distributed")
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes")
+
+OWN = """
+import torch
+
+class Net(torch.nn.Module):
+    def forward(self, rainy):
+        return 0.9 * rainy
+"""
 
 VARYING = ("timing.csv", "timing.md", ".lock")
 
@@ -84,12 +93,17 @@ def short_shards(monkeypatch):
     monkeypatch.setattr("rainbench.run.cluster.shards.SHORTEST", 1e-9)
 
 
-def test_the_same_bytes_as_a_plain_run(plan_of, carried_out, crew, add_network, short_shards):
-    """Of images and clips, with a network that fails half way and one that meddles, and metrics."""
+def test_the_same_bytes_as_a_plain_run(
+    plan_of, carried_out, crew, add_network, short_shards, tmp_path
+):
+    """Of images and clips, networks that fail half way, meddle or have no card, and metrics."""
     add_network("nan", "NotFinite")
     add_network("meddler", "Meddler")
     videos = plan_of("fastderain", datasets=("toy", "mini-clips"))
-    plan = replace(videos, cells=videos.cells + plan_of("identity", "nan", "meddler").cells)
+    images = plan_of("identity", "nan", "meddler").cells
+    (tmp_path / "own.py").write_text(OWN)
+    own = PlannedCell(images[0].pairs, entry_of(f"{tmp_path / 'own.py'}:Net"), None)
+    plan = replace(videos, cells=(*videos.cells, *images, own))
     plain = carried_out(plan, "plain", words=("streaks-left",))
     assert carried_out(plan, "spread", crew, words=("streaks-left",)) == plain
     states = {state for _, state, _ in plain[1]}

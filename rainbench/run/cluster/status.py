@@ -15,16 +15,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import is_locked, read_regular_file, write_atomically
 from rainbench.core.progress import Advance
 from rainbench.run.cost import pixels_of, seconds_per_pixel
-from rainbench.run.evaluate import Outcome
-from rainbench.run.plan import Plan
 from rainbench.run.results import RunResults
 from rainbench.run.scores import LARGEST_FILE
+
+if TYPE_CHECKING:
+    from rainbench.run.evaluate import Outcome
+    from rainbench.run.plan import Plan
 
 NAME = ".status.json"
 
