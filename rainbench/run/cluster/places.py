@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -119,9 +120,11 @@ def _started(distributed: Any, count: int) -> Any:  # noqa: ANN401
     options = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
     scheduler = {"cls": distributed.Scheduler, "options": options}
     try:
-        return distributed.SpecCluster(
-            workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL
-        )
+        with warnings.catch_warnings():  # of disks and ports, on a busy machine
+            warnings.simplefilter("ignore")
+            return distributed.SpecCluster(
+                workers=workers, scheduler=scheduler, silence_logs=logging.CRITICAL
+            )
     except (OSError, RuntimeError) as error:
         raise RainbenchError(f"--cluster local:{count}: {told(error)}") from error
 
