@@ -36,7 +36,7 @@ TRIES = 3
 COUNT_AGAIN = 2.0
 """Seconds after which it is asked how many workers there are."""
 
-LONELY = 60.0
+PATIENCE = 60.0
 """Seconds without any worker after which somebody is told."""
 
 _LOG = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Drive:
         self._outcomes: deque[Outcome] = deque()
         self._told: set[str] = set()
         self._counted = (-COUNT_AGAIN, 1, 0)
-        self._lonely = 0.0
+        self._alone_since = 0.0
 
     def outcomes(self) -> Iterator[Outcome]:
         """Carry the plan out, and yield what became of each cell, in any order.
@@ -284,11 +284,11 @@ class Drive:
             except Exception:
                 raise self._lost() from None
             if there:
-                self._lonely = 0.0
-            elif not self._lonely:
-                self._lonely = now
-            elif now - self._lonely > LONELY:
-                self._lonely = now + 1e9  # said once
+                self._alone_since = 0.0
+            elif not self._alone_since:
+                self._alone_since = now
+            elif now - self._alone_since > PATIENCE:
+                self._alone_since = now + 1e9  # said once
                 say("no worker is left: waiting for one")
             every = max(1, len(there))
             with_gpu = every - self._crew.others  # workers that were replaced have new addresses
