@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # a worker of the test run has one core
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as `rainbench.__main__` does, for the same reason
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles the package anew
 
 import numpy as np

@@ -64,7 +64,8 @@ def test_ctrl_c_twice(start, tmp_path, work, pause):
     _, said = process.communicate(timeout=20)
     assert process.returncode and "KeyboardInterrupt" in said
     assert said.count("Traceback") <= 2, "one of the parent for each Ctrl-C, none of the workers"
-    assert not any_left(process)
+    # A worker that was killed is still there for a moment on a busy machine.
+    assert until(lambda: not any_left(process), 2)
     assert not list(tmp_path.glob(".*.part"))
 
 

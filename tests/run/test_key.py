@@ -101,8 +101,8 @@ def test_every_file_that_a_number_passes_through_counts(pairs_on_disk, cards, ti
     sys.setprofile(watch)
     try:
         predictor = Predictor(cell.entry, cell.weights, RunOptions(tile=tile))
-        pairs = list(zip(cell.pairs.pairs, cell.pairs.manifest, strict=True))
-        restored = _restored(cell, pairs, predictor, check=True)
+        wanted = {pair.id for pair in cell.pairs.pairs}
+        restored = _restored(cell.images, wanted, predictor, check=True)
         scored = _scored(restored, "cpu", tuple(PROTOCOLS))
         scores = {image: each for image, each, _ in scored}
         format_rows(scores)
