@@ -20,6 +20,15 @@ from rainbench.metrics.ssim import GaussianSSIM, gaussian_ssim, shrink, uniform_
 from rainbench.metrics.views import Measured, Score, View, Wants, plan_views, read_score
 
 
+def load_kernels() -> None:
+    """Import what is compiled, before threads score: a first import beside others can fail.
+
+    Example:
+        >>> load_kernels()
+    """
+    from rainbench.metrics import kernels, plane_kernels  # noqa: F401
+
+
 def score_all(
     restored: Prediction, clean: Image, protocols: Sequence[str] | None = None
 ) -> dict[str, Score]:

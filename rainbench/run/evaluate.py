@@ -25,6 +25,7 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.watch import Watch
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.metrics.quality.record import ReadyMetric
+from rainbench.metrics.score import load_kernels
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
@@ -280,6 +281,7 @@ def _scored(
     columns: Measures | None = None,
 ) -> Iterator[tuple[str, Scores, float]]:
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
+    load_kernels()
     with ThreadPoolExecutor(_scorers(device)) as scorers:
         waiting: deque[tuple[str, Future[Scores], float]] = deque()
         try:

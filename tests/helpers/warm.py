@@ -18,7 +18,11 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-LIBRARIES = ["torch", "scipy.stats", "scipy.ndimage", "scipy.signal", "cv2", "pandas", "numba"]
+LIBRARIES = [
+    "torch", "torch._dynamo", "scipy.stats", "scipy.ndimage", "scipy.signal", "cv2", "pandas",
+    "numba", "jinja2", "matplotlib.figure", "matplotlib.backends.backend_agg",
+]  # fmt: skip
+"""What commands import; optimisers import the second when they take their first step."""
 
 OWN = ("RAINBENCH_", "PYTEST_")
 """Variables that no library reads when it is imported."""
@@ -36,20 +40,21 @@ class WarmProcess:
     """The process that is forked; started at the first call."""
 
     def __init__(self):
-        self._environment = self._libraries_see(environment())
-        self._process = self._socket = None
+        self._process = self._socket = self._environment = None
 
     @staticmethod
     def _libraries_see(variables):
         return {name: text for name, text in variables.items() if not name.startswith(OWN)}
 
     def fits(self, variables) -> bool:
-        """Say whether its libraries are what they would be under these variables."""
-        return sys.platform == "linux" and self._libraries_see(variables) == self._environment
+        """Say whether it can be forked for a call under these variables."""
+        now = self._libraries_see(environment())
+        return sys.platform == "linux" and self._libraries_see(variables) == now
 
     def call(self, arguments, variables, folder, timeout) -> subprocess.CompletedProcess:
         """Do what `subprocess.run` does with the command line, its output captured as text."""
-        if self._process is None:
+        if self._environment != self._libraries_see(environment()):  # its libraries read another
+            self.close()
             self._start()
         streams = [os.pipe(), os.pipe(), os.pipe()]  # standard output, standard error, exit code
         order = {"arguments": arguments, "environment": variables, "folder": str(folder)}
@@ -75,11 +80,13 @@ class WarmProcess:
         expired.cancel()
         if not in_time:
             raise subprocess.TimeoutExpired(arguments, timeout, texts[0], texts[1])
+        assert len(texts[2]) == 4, "the process that is forked has died"
         code = int.from_bytes(texts[2], "little", signed=True)
         output, errors = (_as_text(text) for text in texts[:2])
         return subprocess.CompletedProcess(arguments, code, output, errors)
 
     def _start(self):
+        self._environment = self._libraries_see(environment())
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
             [sys.executable, "-c", f"import warm; warm.serve({theirs.fileno()})"],
@@ -108,6 +115,7 @@ def serve(number: int) -> None:
     """Fork for each order that comes through a socket, until it is closed."""
     for library in LIBRARIES:
         __import__(library)
+    sys.modules["numba"].njit("i8(i8)")(lambda number: number)  # has it load its compiler
     gc.collect()
     gc.freeze()  # what is never looked through stays one copy
     calls = socket.socket(fileno=number)
