@@ -21,7 +21,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import say
@@ -281,13 +281,19 @@ def _as_bytes(error: Exception) -> bytes:
     return data
 
 
+def _end(*_: object) -> NoReturn:
+    """End a worker; where an exit cannot be raised, as in a callback from C, nobody is told."""
+    sys.unraisablehook = lambda _: None
+    sys.exit(1)
+
+
 def _leave_interrupts_to_the_parent() -> None:
     """Ignore Ctrl-C, end tidily when told to, and end when the parent is gone.
 
     Ctrl-C goes to all processes of a terminal at once. Of them only the parent decides what ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     parent = multiprocessing.parent_process()
