@@ -296,14 +296,23 @@ def _leave_interrupts_to_the_parent() -> None:
     signal.signal(signal.SIGTERM, _end)
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+    def end() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+        os._exit(1)
+
+    when_parent_ends(end)
+
+
+def when_parent_ends(deed: Callable[[], object]) -> None:
+    """Do something when the process that started this one by `multiprocessing` is gone."""
     parent = multiprocessing.parent_process()
     if parent is None:
         return
 
     def watch(sentinel: int) -> None:
         wait([sentinel])
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE)
-        os._exit(1)
+        deed()
 
     threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()

@@ -8,19 +8,17 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import multiprocessing
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from multiprocessing.connection import wait
 from pathlib import Path
 
 from rainbench.catalog.registry import Entry
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.machine import resolve_device, usable_cores
+from rainbench.core.pool import when_parent_ends
 from rainbench.core.resume import file_hash
 from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.metrics.quality.registry import open_metrics
@@ -238,15 +236,8 @@ def _end_with_parent() -> None:
 
     Dask's own way is ``os._exit``, which a network that is at work is not let near.
     """
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-
-    def watch(sentinel: int) -> None:
-        wait([sentinel])
-        os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
-
-    threading.Thread(target=watch, args=(parent.sentinel,), daemon=True).start()
+    number = getattr(signal, "SIGKILL", signal.SIGTERM)
+    when_parent_ends(lambda: os.kill(os.getpid(), number))
 
 
 @functools.cache
