@@ -68,9 +68,11 @@ class WarmProcess:
             with os.fdopen(streams[number][0], "rb") as pipe:
                 texts[number] = pipe.read()
 
-        leader = int.from_bytes(os.read(streams[2][0], 4), "little")
+        begun = os.read(streams[2][0], 4)
+        assert len(begun) == 4, "the process that is forked has died"
+        command = int.from_bytes(begun, "little")
         readers = [threading.Thread(target=read, args=[number]) for number in range(3)]
-        expired = threading.Timer(timeout, lambda: _kill(leader))
+        expired = threading.Timer(timeout, lambda: _kill(command))
         expired.start()
         for reader in readers:
             reader.start()
@@ -80,7 +82,7 @@ class WarmProcess:
         expired.cancel()
         if not in_time:
             raise subprocess.TimeoutExpired(arguments, timeout, texts[0], texts[1])
-        assert len(texts[2]) == 4, "the process that is forked has died"
+        assert len(texts[2]) == 4, "the process that waits for the command line has died"
         code = int.from_bytes(texts[2], "little", signed=True)
         output, errors = (_as_text(text) for text in texts[:2])
         return subprocess.CompletedProcess(arguments, code, output, errors)
@@ -102,9 +104,9 @@ class WarmProcess:
             self._process.wait()
 
 
-def _kill(leader):
+def _kill(process):
     with suppress(ProcessLookupError):
-        os.kill(leader, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
 
 
 def _as_text(data: bytes) -> str:
