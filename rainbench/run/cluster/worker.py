@@ -31,7 +31,7 @@ from rainbench.run.evaluate import score_pairs
 from rainbench.run.key import EVALUATION
 from rainbench.run.metrics.columns import Value
 from rainbench.run.metrics.measure import Values
-from rainbench.run.options import RunOptions
+from rainbench.run.options import RunOptions, check_precision
 from rainbench.run.plan import made_with
 from rainbench.run.predict import Predictor
 from rainbench.run.scores import Scores
@@ -165,6 +165,7 @@ def look(device: str, options: RunOptions) -> Look:
     try:
         with failing_alone(host):
             options = replace(options, device=resolve_device(device))
+            check_precision(options.device, options.precision)
             return Look(
                 host, process, options.device, made_with(options), versions(), usable_cores(),
                 network_speed(options), dict(get_worker().state.total_resources),
