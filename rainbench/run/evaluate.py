@@ -295,19 +295,26 @@ def _scored(
     load_kernels()
     with ThreadPoolExecutor(_scorers(device)) as scorers:
         waiting: deque[tuple[str, Future[Scores], float]] = deque()
-        try:
-            for pair, restored, clean, seconds in pairs:
+        while True:
+            try:
+                restored_pair = next(pairs, None)
+            except Exception:  # what came before it is good
+                yield from ((done, job.result(), its) for done, job, its in waiting)
+                raise
+            if restored_pair is not None:
+                pair, restored, clean, seconds = restored_pair
                 job = scorers.submit(
                     _evaluate, pair.id, restored, clean, protocols, device, columns
                 )
                 waiting.append((pair.id, job, seconds))
-                while waiting and (waiting[0][1].done() or len(waiting) > SCORE_BEHIND):
-                    done, finished, its_seconds = waiting.popleft()
-                    yield done, finished.result(), its_seconds
-        except Exception:
-            yield from ((done, job.result(), its) for done, job, its in waiting)
-            raise
-        yield from ((done, job.result(), its) for done, job, its in waiting)
+            # An image that cannot be scored ends it: the first one in order is the one to be named.
+            while waiting and (
+                restored_pair is None or waiting[0][1].done() or len(waiting) > SCORE_BEHIND
+            ):
+                done, finished, its_seconds = waiting.popleft()
+                yield done, finished.result(), its_seconds
+            if restored_pair is None:
+                return
 
 
 def _evaluate(

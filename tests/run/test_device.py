@@ -1,5 +1,8 @@
 """The pipeline of a device, by its CPU backend: the scores of the plain path, and nobody waits."""
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -252,3 +255,38 @@ def test_copies_of_a_gpu():
     ended = transfers.mark()
     torch.cuda.synchronize()
     assert transfers.seconds(began, ended) > 0
+
+
+def test_the_first_image_that_cannot_be_scored_is_the_one_that_is_named(scored, monkeypatch):
+    """Whichever was scored first, and no image behind it is given out."""
+    late, calls = {"1": 0.3}, []
+
+    def evaluate_late(image, *rest):
+        time.sleep(late.get(image, 0))
+        calls.append(image)
+        raise RainbenchError(f"{image} cannot be scored")
+
+    monkeypatch.setattr(evaluate, "_evaluate", evaluate_late)
+    monkeypatch.setattr(evaluate, "_scorers", lambda device: 2)
+    with pytest.raises(RainbenchError, match=r"^1 cannot be scored"):
+        list(scored("Remember"))
+    assert calls.index("1") > 0
+
+
+def test_no_image_behind_one_that_fails_is_given_out(monkeypatch):
+    """The failing one is waited for while the one behind it has its scores already."""
+
+    def evaluate_one(image, *rest):
+        time.sleep(0.2 if image == "1" else 0)
+        if image == "1":
+            raise RainbenchError("1 cannot be scored")
+        return {}
+
+    monkeypatch.setattr(evaluate, "_evaluate", evaluate_one)
+    monkeypatch.setattr(evaluate, "_scorers", lambda device: 2)
+    pairs = [(SimpleNamespace(id=str(n)), None, None, 0.0) for n in range(4)]
+    given = []
+    with pytest.raises(RainbenchError, match=r"^1 cannot"):
+        for each in evaluate._scored(iter(pairs), "cpu", ()):
+            given.append(each[0])
+    assert given == ["0"]
