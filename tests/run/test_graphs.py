@@ -124,3 +124,24 @@ def test_shapes_that_come_seldom_get_no_graph():
     for width in range(1, 30):
         call(graphed, AFTER, torch.ones(1, 3, 4, width))
     assert case.captures == graphs.MOST_GRAPHS
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device at hand")
+def test_a_graph_of_a_gpu_gives_the_same_bits():
+    network = torch.nn.Conv2d(3, 3, 3, padding=1).cuda()
+    graphed = Graphed(network, graphs.captured, graphs.cuda_clock("cuda"))
+    with torch.inference_mode():
+        for seed in range(3 * AFTER):
+            torch.manual_seed(seed)
+            batch = torch.rand(1, 3, 20, 30, device="cuda")
+            assert torch.equal(graphed(batch), network(batch))
+        replay = graphs.captured(lambda given: network(given), batch)
+        assert torch.equal(replay(batch.flip(-1)), network(batch.flip(-1)))
+
+
+def test_the_clock_waits_for_the_networks_own_card(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", waited.append)
+    launching, whole = graphs.cuda_clock("cuda:1")(lambda: None)
+    assert waited == ["cuda:1", "cuda:1"] and 0 <= launching <= whole

@@ -43,14 +43,18 @@ class Clock(Protocol):
         """Return the seconds until a call came back, and until the device was done with it."""
 
 
-def cuda_clock(run: Callable[[], object]) -> tuple[float, float]:
-    """Measure a call on the current CUDA device, which is idle before and after."""
-    torch.cuda.synchronize()
-    began = time.perf_counter()
-    run()
-    launched = time.perf_counter()
-    torch.cuda.synchronize()
-    return launched - began, time.perf_counter() - began
+def cuda_clock(device: str) -> Clock:
+    """Return what measures calls on a CUDA device, which is idle before and after."""
+
+    def measure(run: Callable[[], object]) -> tuple[float, float]:
+        torch.cuda.synchronize(device)
+        began = time.perf_counter()
+        run()
+        launched = time.perf_counter()
+        torch.cuda.synchronize(device)
+        return launched - began, time.perf_counter() - began
+
+    return measure
 
 
 def quickest(
@@ -151,8 +155,12 @@ def captured(call: Call, batch: Tensor) -> Call:
             call(given)
     torch.cuda.current_stream(batch.device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    # Threads that decode pin memory meanwhile, which is none of the graph's business.
-    with torch.cuda.graph(graph, capture_error_mode="thread_local"):
+    # A capture is on the current card, which need not be the network's. Threads that decode pin
+    # memory meanwhile, which is none of the graph's business.
+    with (
+        torch.cuda.device(batch.device),
+        torch.cuda.graph(graph, capture_error_mode="thread_local"),
+    ):
         result = call(given)
 
     def replay(other: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ IN_FLIGHT = 3
 behind it, one whose scores come down."""
 
 MOST_READERS = 8
-"""Threads that decode: one PNG of 480x320 takes some 5 ms, which a fast network takes, too."""
+"""Threads that decode: a PNG of 480x320 takes some 8 ms of a core, as long as a fast network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +205,7 @@ def accelerated(predictor: Predictor | ClipPredictor) -> Transfers | None:
     # Autocast keeps weights that it has cast for one call only: a graph would use them later.
     keeps_weights = options.precision in ("fp32", "tf32")
     if keeps_weights and predictor.call is predictor.network and not predictor.entry.baseline.maker:
-        predictor.call = Graphed(predictor.network, captured, cuda_clock)
+        predictor.call = Graphed(predictor.network, captured, cuda_clock(options.device))
     return CudaTransfers(options.device)
 
 
