@@ -15,6 +15,9 @@ from rainbench.core.errors import RainbenchError
 MOST_AT_ONCE = max(64, 4 * (os.cpu_count() or 1))
 """Threads or processes that may be asked for: far more only wait, or cannot be started at all."""
 
+SHORT_FLOATS = (8, 0)
+"""The compute capability of the first NVIDIA cards (Ampere) that multiply in tf32 and bf16."""
+
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _LARGE = (1 << 31) - 1
@@ -107,6 +110,41 @@ def resolve_device(device: str) -> str:
         hint=f"Here are: {', '.join(devices)}. A card that is missing needs its driver, and a"
         " PyTorch built for it.",
     )
+
+
+def check_precision(device: str, precision: str) -> None:
+    """Refuse a precision that a device does not compute in.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16``.
+
+    Raises:
+        RainbenchError: It does not.
+
+    Example:
+        >>> try:
+        ...     check_precision("cpu", "tf32")
+        ... except RainbenchError as error:
+        ...     print(error.message)
+        --precision tf32 is the arithmetic of NVIDIA GPUs, and cpu is none
+    """
+    kind = device_kind(device)
+    if precision == "tf32" and kind != "cuda":
+        raise RainbenchError(
+            f"--precision tf32 is the arithmetic of NVIDIA GPUs, and {device} is none",
+            hint="Give --precision fp32.",
+        )
+    if precision in ("tf32", "bf16") and kind == "cuda":
+        import torch
+
+        capability = torch.cuda.get_device_capability(device)
+        if capability < SHORT_FLOATS:
+            raise RainbenchError(
+                f"--precision {precision}: {torch.cuda.get_device_name(device)} does not compute in"
+                f" it (its compute capability is {capability[0]}.{capability[1]}, 8.0 is needed)",
+                hint="Give --precision fp32.",
+            )
 
 
 def _devices() -> list[str]:

@@ -7,13 +7,16 @@ from typing import Literal, get_args
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.core.errors import RainbenchError
-from rainbench.core.machine import MOST_AT_ONCE, device_kind, resolve_device, usable_cores
+from rainbench.core.machine import (
+    MOST_AT_ONCE,
+    check_precision,
+    device_kind,
+    resolve_device,
+    usable_cores,
+)
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-
-SHORT_FLOATS = (8, 0)
-"""The compute capability of the first NVIDIA cards (Ampere) that multiply in tf32 and bf16."""
 
 MOST_BATCH = 1024
 """Images that may be asked to go through a network together."""
@@ -93,44 +96,9 @@ def resolve_options(
         )
     if not 1 <= batch <= MOST_BATCH:
         raise RainbenchError(f"--batch {batch} is out of range", hint=f"Give 1 to {MOST_BATCH}.")
+    if precision not in PRECISIONS:
+        raise RainbenchError(f"precision {precision!r}", hint=f"Give {', '.join(PRECISIONS)}.")
     device = resolve_device(device)
     check_precision(device, precision)
     threads = threads or usable_cores()
     return RunOptions(device, precision, tile, overlap, threads, batch)
-
-
-def check_precision(device: str, precision: Precision) -> None:
-    """Refuse a precision that a device does not compute in.
-
-    Args:
-        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
-        precision: The precision.
-
-    Raises:
-        RainbenchError: It does not, or there is no such precision.
-
-    Example:
-        >>> try:
-        ...     check_precision("cpu", "tf32")
-        ... except RainbenchError as error:
-        ...     print(error.message)
-        --precision tf32 is the arithmetic of NVIDIA GPUs, and cpu is none
-    """
-    if precision not in PRECISIONS:
-        raise RainbenchError(f"precision {precision!r}", hint=f"Give {', '.join(PRECISIONS)}.")
-    kind = device_kind(device)
-    if precision == "tf32" and kind != "cuda":
-        raise RainbenchError(
-            f"--precision tf32 is the arithmetic of NVIDIA GPUs, and {device} is none",
-            hint="Give fp32 or bf16.",
-        )
-    if precision in ("tf32", "bf16") and kind == "cuda":
-        import torch
-
-        capability = torch.cuda.get_device_capability(device)
-        if capability < SHORT_FLOATS:
-            raise RainbenchError(
-                f"--precision {precision}: {torch.cuda.get_device_name(device)} does not compute in"
-                f" it (its compute capability is {capability[0]}.{capability[1]}, 8.0 is needed)",
-                hint="Give fp32 or fp16.",
-            )

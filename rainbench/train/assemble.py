@@ -10,7 +10,7 @@ from rainbench.catalog.cards import BaselineCard, DatasetCard, Recipe
 from rainbench.catalog.registry import Registry
 from rainbench.catalog.terms import layers_of
 from rainbench.core.errors import RainbenchError
-from rainbench.core.machine import device_kind, resolve_device, usable_cores
+from rainbench.core.machine import check_precision, device_kind, resolve_device, usable_cores
 from rainbench.metrics import PROTOCOLS
 from rainbench.networks.construct import construct
 from rainbench.pairs.copies import copies_of
@@ -53,8 +53,13 @@ def make_options(
     checkpoint_seconds: float,
     log_to: tuple[str, ...] = (),
 ) -> TrainOptions:
-    """Fill in what a call left open: what `benchmarks/training_speed.py` found to be fastest."""
+    """Fill in what a call left open: what `benchmarks/training_speed.py` found to be fastest.
+
+    Raises:
+        RainbenchError: There is no such device, or it does not compute in this precision.
+    """
     where = resolve_device(device)
+    check_precision(where, precision)
     on_gpu, cores = device_kind(where) == "cuda", usable_cores()
     if workers is None:
         workers = min(8, cores - 1) if on_gpu else min(1, cores - 1)

@@ -7,9 +7,11 @@ import torch
 
 from rainbench.catalog.registry import Entry, load_registry
 from rainbench.core.errors import RainbenchError
+from rainbench.core.machine import check_precision
 from rainbench.run.device.precision import arithmetic
-from rainbench.run.options import PRECISIONS, RunOptions, check_precision, resolve_options
+from rainbench.run.options import PRECISIONS, RunOptions, resolve_options
 from rainbench.run.predict import PredictionError, Predictor
+from rainbench.train import assemble
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
@@ -31,6 +33,19 @@ def test_old_cards_are_told_apart(monkeypatch, capability, refused):
                 check_precision("cuda", precision)
         else:
             check_precision("cuda", precision)
+
+
+def test_a_training_is_told_at_once(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    monkeypatch.setattr(assemble, "resolve_device", lambda device: device)
+    options = {
+        "seconds": 0, "seed": 0, "device": "cuda", "threads": 1, "workers": 1, "compiled": False,
+        "channels_last": None, "fused": True, "validations": 1, "checkpoint_seconds": 60,
+    }  # fmt: skip
+    assert assemble.make_options(precision="fp32", **options).precision == "fp32"
+    with pytest.raises(RainbenchError, match=r"bf16: Tesla T4 does not compute in it .*7\.5, 8\.0"):
+        assemble.make_options(precision="bf16", **options)
 
 
 def test_unknown():

@@ -169,6 +169,17 @@ def test_a_set_without_the_masks_that_losses_need_is_refused(rainbench, joint_se
     assert "daiam is trained with a streak mask, which no pair of" in none.stderr
 
 
+def test_a_training_in_bf16_is_another_one(train, add_trainable, tmp_path):
+    add_trainable(steps=10, rate=3e-3)
+    done = train("--out", tmp_path / "out", "--precision", "bf16", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["patches_per_second"] > 0 and 0 <= found["waiting_for_data"] < 1
+    assert found["psnr"] > 10
+    done = train("--out", tmp_path / "out")
+    assert done.returncode != 0 and "precision was bf16, is fp32" in done.stderr
+
+
 def test_another_training_in_the_same_folder_is_refused(train, add_trainable, tmp_path):
     add_trainable(steps=10)
     assert train("--out", tmp_path / "out").returncode == 0

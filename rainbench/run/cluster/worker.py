@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rainbench.catalog.registry import Entry
 from rainbench.core.errors import RainbenchError, failing_alone
-from rainbench.core.machine import resolve_device, usable_cores
+from rainbench.core.machine import check_precision, resolve_device, usable_cores
 from rainbench.core.pool import when_parent_ends
 from rainbench.core.resume import file_hash
 from rainbench.metrics.quality.record import ReadyMetric
@@ -31,7 +31,7 @@ from rainbench.run.evaluate import score_pairs
 from rainbench.run.key import EVALUATION
 from rainbench.run.metrics.columns import Value
 from rainbench.run.metrics.measure import Values
-from rainbench.run.options import RunOptions, check_precision
+from rainbench.run.options import RunOptions
 from rainbench.run.plan import made_with
 from rainbench.run.predict import Predictor
 from rainbench.run.scores import Scores

@@ -19,7 +19,7 @@ def arithmetic(device: torch.device, precision: Precision) -> Iterator[None]:
 
     Args:
         device: Where a network computes.
-        precision: One that `rainbench.run.options.check_precision` allows there.
+        precision: One that `rainbench.core.machine.check_precision` allows there.
 
     Example:
         >>> with arithmetic(torch.device("cpu"), "bf16"):
