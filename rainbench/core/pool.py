@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -136,7 +137,7 @@ class _Crew(Generic[Task, Result]):
         context = multiprocessing.get_context("spawn")
         process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
         try:
-            with _interrupts_put_off():
+            with interrupts_put_off():
                 process.start()
                 self._processes[ours] = process
         except OSError as error:
@@ -171,13 +172,13 @@ class _Crew(Generic[Task, Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with _interrupts_put_off():
+        with interrupts_put_off():
             self._end(list(self._processes), told=kind is not None)
             self._remove_unfinished()
 
     def _end(self, pipes: Iterable[Connection], *, told: bool = True) -> None:
         """End workers: idle ones by closing their pipes, others by a signal, at last by force."""
-        with _interrupts_put_off():
+        with interrupts_put_off():
             ending = [self._processes[pipe] for pipe in pipes]
             for pipe, process in zip(pipes, ending, strict=True):
                 pipe.close()
@@ -227,7 +228,7 @@ def _first_interrupt_alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_put_off() -> Iterator[None]:
+def interrupts_put_off() -> Iterator[None]:
     """Let Ctrl-C wait until this is done, and keep it from processes that are being started.
 
     Blocking the signal does so for this thread and for what it starts; another thread of this
@@ -239,6 +240,8 @@ def _interrupts_put_off() -> Iterator[None]:
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        # It is started with the first process that is spawned, and then unblocks the signal.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
