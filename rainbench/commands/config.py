@@ -20,7 +20,7 @@ from rainbench.core.text import did_you_mean
 LARGEST_FILE = 1 << 20
 """Bytes beyond which a file is no file of options."""
 
-_NOT_KEPT = ("config", "save_config", "dry_run", "as_json", "trust_cards")
+_NOT_KEPT = ("config", "save_config", "dry_run", "detach", "as_json", "trust_cards")
 """Parameters that are of one call only; what is trusted a person says, not a file."""
 
 
