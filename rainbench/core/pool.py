@@ -34,6 +34,10 @@ PATIENCE = 3.0
 """Seconds that a worker has to leave its work and remove its unfinished files when told to end."""
 
 
+Pool = Callable[..., list[Any]]
+"""What is called as `run_all` is, the number of workers apart, which it knows itself."""
+
+
 def run_all(
     work: Callable[[Task], Result],
     tasks: Sequence[Task],
@@ -262,13 +266,17 @@ def _serve(pipe: Connection, work: Callable[[Any], object]) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer = pickle.dumps((True, work(task)))
-        except Exception as error:
-            answer = _as_bytes(error)
-        try:
-            pipe.send_bytes(answer)
+            pipe.send_bytes(answer_to(work, task))
         except OSError:  # nobody waits for it any more
             return
+
+
+def answer_to(work: Callable[[Any], object], task: object) -> bytes:
+    """Return what work makes of a task, pickled: whether it went well, and the result or error."""
+    try:
+        return pickle.dumps((True, work(task)))
+    except Exception as error:
+        return _as_bytes(error)
 
 
 def _as_bytes(error: Exception) -> bytes:
