@@ -187,7 +187,7 @@ def load_model(
     weights: Folders = (),
     cards: Folders = (),
     device: str = "auto",
-    precision: Literal["fp32", "bf16", "fp16"] = "fp32",
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = "fp32",
     tile: int = 0,
     overlap: int | None = None,
     threads: int | None = None,

@@ -306,7 +306,9 @@ class BaselineCard:
         size_multiple: Height and width are padded by reflection to a multiple of this.
         tileable: Whether a part of an image is restored as within the whole. Where it is not, as
             statistics of the image are used or tiles are the network's own affair, an image goes
-            through alone, whole and not padded, whatever ``--tile`` says.
+            through alone, whole and not padded, whatever ``--tile`` and ``--batch`` say.
+        reduced_precision: Whether it may run in less than fp32 (``--precision``): what is solved
+            for each image to a tolerance may not.
         weights: Its files of weights; empty for a plain method.
         paper: Title, venue and year.
         source: Where the authors' code lies.
@@ -340,6 +342,7 @@ class BaselineCard:
     minimum_side: int = 1
     size_multiple: int = 1
     tileable: bool = True
+    reduced_precision: bool = True
     weights: tuple[WeightsCard, ...] = ()
     restores: Restores = "images"
     seconds_per_megapixel: float = 0.0

@@ -86,7 +86,7 @@ def command(
     lossless: bool,
     overwrite: bool,
     device: str,
-    precision: Literal["fp32", "bf16", "fp16"],
+    precision: Literal["fp32", "tf32", "bf16", "fp16"],
     threads: int | None,
     as_json: bool,
 ) -> None:

@@ -185,10 +185,11 @@ def arithmetic_options(function: Function) -> Function:
         device_option("Where networks run."),
         click.option(
             "--precision",
-            type=click.Choice(["fp32", "bf16", "fp16"]),
+            type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
             default="fp32",
             show_default=True,
-            help="Arithmetic of the networks.",
+            help="Arithmetic of the networks; results in any but fp32 are marked in tables. tf32: "
+            "NVIDIA GPUs only.",
         ),
         click.option(
             "--threads", type=AT_ONCE, help="Threads of a network on the CPU. [default: all cores]"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from rainbench.metrics.quality.registry import Opened
     from rainbench.report.rows import Row
     from rainbench.run.evaluate import Outcome
-    from rainbench.run.options import RunOptions
+    from rainbench.run.options import Precision, RunOptions
     from rainbench.run.plan import Plan
 
 SHOWN_MISSING = 6
@@ -60,6 +61,7 @@ Examples:
   rainbench run -b my_net.py:Net@my.pth -b identity --rainy DIR/rainy --clean DIR/clean
   rainbench run -b prenet.rain100h --weights DIR --rainy photographs/ --out runs/real
   rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness
+  rainbench run --all --data DIR --weights DIR --device cuda --precision tf32 --batch 8
   rainbench run --all --data DIR --weights DIR --out runs/full --cluster local:2
   rainbench run --all --data DIR --out runs/full --cluster slurm:slurm.toml --detach
   rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
@@ -107,6 +109,14 @@ Examples:
     type=int,
     help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
 )
+@click.option(
+    "--batch",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Let N images of one size go through a network together, where that gives what single "
+    "images give.",
+)
 @metrics_option
 @network_options
 @cluster_option
@@ -132,9 +142,10 @@ def command(
     layout: str,
     allow_partial: bool,
     device: str,
-    precision: Literal["fp32", "bf16", "fp16"],
+    precision: Precision,
     tile: int,
     overlap: int | None,
+    batch: int,
     metrics: tuple[str, ...],
     threads: int | None,
     cluster: str,
@@ -166,8 +177,16 @@ def command(
         from rainbench.run.results import lock_run
 
         elsewhere = bool(cluster) and not dry_run
-        own_device = "cpu" if elsewhere else device  # the workers know theirs
-        options = resolve_options(own_device, precision, tile, threads, overlap)
+        if batch > 1 and (cluster or (rainy and not clean)):
+            raise RainbenchError(
+                f"--batch {batch} is for pairs in one process",
+                hint="Leave it out with --cluster, and for real rain.",
+            )
+        if elsewhere:  # the workers know their device, and what it computes in
+            options = resolve_options("cpu", "fp32", tile, threads, overlap)
+            options = replace(options, precision=precision)
+        else:
+            options = resolve_options(device, precision, tile, threads, overlap, batch)
         registry = open_registry(card_folders, out)
         # Before the run's folder is made: a slip of the pen leaves nothing behind.
         registry, baselines, weight_roots = with_networks(registry, baselines, weight_roots, watch)
@@ -275,9 +294,10 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, n
         )
     threads = f", {count_of(options.threads, 'thread')}" if options.device == "cpu" else ""
     cells = count_of(len(plan.runnable), "cell")
+    batches = f", batches of {options.batch}" if options.batch > 1 else ""
     say(
         f"{cells} into {out} on {options.device} in {options.precision}"
-        f"{threads}: about {duration(seconds)}"
+        f"{batches}{threads}: about {duration(seconds)}"
     )
 
 
@@ -333,6 +353,7 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
 def _print_ranking(rows: Sequence[Row]) -> None:
     """Print the best of each data set under its default protocol, the input and every failure."""
     from rainbench.report.grid import number
+    from rainbench.run.options import PRECISIONS
 
     measured = [row for row in rows if row.is_default and row.state != "missing"]
     width = max((len(row.entry) for row in measured), default=0)
@@ -357,6 +378,9 @@ def _print_ranking(rows: Sequence[Row]) -> None:
                 f"   {name} {number(column.mean, column.digits) or 'failed'}"
                 for name, column in row.metrics.items()
             )
-            show(f"  {row.entry:{width}}  {value}{measured_too}{beside}")
+            how = "".join(
+                f"   in {remark}" for remark in row.remarks.split("; ") if remark in PRECISIONS
+            )
+            show(f"  {row.entry:{width}}  {value}{how}{measured_too}{beside}")
         if left_out:
             show(f"  and {left_out} more in the tables")

@@ -123,7 +123,7 @@ def check_range(restored: Prediction, clean: Image) -> None:
                     hint="A float picture in [0, 1] is multiplied by 255 before it becomes uint8.",
                 )
         return
-    if lowest >= -_OVERSHOOT and highest <= 1 + _OVERSHOOT:
+    if not is_odd_range(lowest, highest):
         return
     levels, truth = cast("NDArray[np.float32]", restored), UNIT_LEVELS[clean]
     error = float(np.abs(np.clip(levels, 0, 1) - truth).mean())
@@ -136,6 +136,16 @@ def check_range(restored: Prediction, clean: Image) -> None:
                 "[0, 1] is expected",
                 hint=f"{divide}; or the network that made it diverged.",
             )
+
+
+def is_odd_range(lowest: float, highest: float) -> bool:
+    """Return whether a float prediction of this range is one that `check_range` has to look at.
+
+    Example:
+        >>> is_odd_range(-0.1, 1.2), is_odd_range(0.0, 200.0)
+        (False, True)
+    """
+    return lowest < -_OVERSHOOT or highest > 1 + _OVERSHOOT
 
 
 def used_rules(

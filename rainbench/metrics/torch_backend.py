@@ -2,25 +2,33 @@
 
 The plan, the protocols and the last step are those of the NumPy path; everything between, from
 quantising to the means of the SSIM maps, is computed in another way. Both agree to 1e-9, which the
-tests check.
+tests check. All planes of one size are filtered together, and nothing waits for the device: what
+comes down is one row of numbers, see `measure`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from rainbench.core.errors import RainbenchError
-from rainbench.metrics.colour import LUMAS, OCTAVE_ROUNDS_DOWN, Luma
-from rainbench.metrics.prediction import UNIT_LEVELS, check_range, stand_ins
+from rainbench.metrics.prediction import check_range, is_odd_range
 from rainbench.metrics.protocols import PROTOCOLS, get_protocol
-from rainbench.metrics.record import Colour, PredictionRule
+from rainbench.metrics.record import PredictionRule, Protocol
 from rainbench.metrics.score import mean_measured
-from rainbench.metrics.ssim import GAUSSIAN_SIDE, UNIFORM_SIDE, GaussianSSIM, constants
+from rainbench.metrics.ssim import GaussianSSIM
+from rainbench.metrics.torch_planes import Pictures, shape_of, unit_of
+from rainbench.metrics.torch_ssim import gaussian_means, uniform_means
 from rainbench.metrics.views import Measured, Score, View, Wants, plan_views, read_score
+
+MOST_PIXELS = 1 << 22
+"""Pixels of the planes that are filtered together, at most: they take some 500 bytes each."""
 
 
 def score_all_torch(
@@ -46,22 +54,75 @@ def score_all_torch(
         >>> round(score_all_torch(clean + 1, clean, ["prenet-y"])["prenet-y"].psnr, 3)
         49.453
     """
-    chosen = [get_protocol(name) for name in (PROTOCOLS if protocols is None else protocols)]
-    restored, clean = _check(restored, clean)
-    rules = _rules(restored, [protocol.prediction for protocol in chosen])
-    _check_range(restored, clean)
-    height, width = clean.shape[1:]
-    plan = plan_views(chosen, rules, height, width)
-    measured = {view: _measure_view(restored, clean, view, wants) for view, wants in plan.items()}
-    return {each.name: read_score(each, measured, rules, height, width) for each in chosen}
-
-
-def _check_range(restored: Tensor, clean: Tensor) -> None:
-    """Refuse what `rainbench.metrics.prediction.check_range` does; most need not leave the GPU."""
-    within = bool((restored >= 0).all() and (restored <= 1).all())
-    if restored.dtype == torch.uint8 or not within:
-        one, other = (each.permute(1, 2, 0).cpu().numpy() for each in (restored, clean))
+    unread = measure(restored, clean, protocols)
+    values = unread.values.cpu().numpy()
+    lowest, highest = values[:2]
+    if not math.isfinite(lowest + highest):
+        raise RainbenchError("the restored picture has values that are nan or infinite")
+    if restored.dtype == torch.uint8 or is_odd_range(lowest, highest):
+        pair = (each.reshape(each.shape[-3:]) for each in (restored, clean))
+        one, other = (each.permute(1, 2, 0).cpu().numpy() for each in pair)
         check_range(one, other)
+    return unread.scores(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """The measurements of one picture, which may still be under way on the device.
+
+    Attributes:
+        values: One row, float64: the lowest and the highest value of the restored picture (nan
+            where one of them is), then what `scores` understands.
+    """
+
+    values: Tensor
+    _protocols: tuple[Protocol, ...]
+    _rules: Mapping[PredictionRule, PredictionRule]
+    _size: tuple[int, int]
+    _plan: _Plan
+
+    def scores(self, values: NDArray[np.float64]) -> dict[str, Score]:
+        """Return the scores by protocol.
+
+        Args:
+            values: Those of the row, on the host.
+        """
+        measured = self._plan.read(values[2:])
+        return {
+            each.name: read_score(each, measured, self._rules, *self._size)
+            for each in self._protocols
+        }
+
+
+@torch.inference_mode()
+def measure(restored: Tensor, clean: Tensor, protocols: Sequence[str] | None = None) -> Unread:
+    """Measure what `score_all_torch` scores, without waiting for the device.
+
+    Whether the restored picture is finite and on the right scale is for the caller to see.
+
+    Args:
+        restored: As all that follow, see `score_all_torch`.
+        clean: The true picture.
+        protocols: Names out of `PROTOCOLS`.
+
+    Raises:
+        RainbenchError: A protocol does not exist, or a type or shape is not right.
+
+    Example:
+        >>> clean = torch.full((3, 16, 16), 100, dtype=torch.uint8)
+        >>> unread = measure(clean / 255, clean, ["rgb"])
+        >>> unread.scores(unread.values.numpy())["rgb"].psnr
+        inf
+    """
+    chosen = tuple(get_protocol(name) for name in (PROTOCOLS if protocols is None else protocols))
+    restored, clean = _check(restored, clean)
+    eight_bits = restored.dtype == torch.uint8
+    rules = _rules(chosen, eight_bits)
+    height, width = clean.shape[1:]
+    plan = _Plan(plan_views(chosen, rules, height, width), eight_bits)
+    ends = torch.stack(torch.aminmax(restored)).double()
+    values = torch.cat([ends, *plan.measure(Pictures(restored, clean))])
+    return Unread(values, chosen, rules, (height, width), plan)
 
 
 def _check(restored: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
@@ -84,152 +145,118 @@ def _check(restored: Tensor, clean: Tensor) -> tuple[Tensor, Tensor]:
     return restored, clean
 
 
-def _rules(
-    restored: Tensor, rules: Sequence[PredictionRule]
-) -> dict[PredictionRule, PredictionRule]:
-    if restored.dtype == torch.uint8:
-        return {rule: "ecnet" if rule == "ecnet" else "round" for rule in rules}
-    lowest, highest = float(restored.min()), float(restored.max())
-    if not math.isfinite(lowest + highest):
-        raise RainbenchError("the restored picture has values that are nan or infinite")
-    return stand_ins(rules, lowest, highest)
+def _rules(protocols: Sequence[Protocol], eight_bits: bool) -> dict[PredictionRule, PredictionRule]:
+    """Say which rule can stand in for each, whatever the values are."""
+    named = [protocol.prediction for protocol in protocols]
+    if not eight_bits:
+        return {rule: rule for rule in named}
+    return {rule: "ecnet" if rule == "ecnet" else "round" for rule in named}
 
 
-def _measure_view(restored: Tensor, clean: Tensor, view: View, wants: Wants) -> Measured:
-    pictures = _apply_rule(restored, clean, view.rule)
-    (x, unit), (y, _) = (_planes(picture, view.colour) for picture in pictures)
-    x, y = (_shrink(planes[:, : view.height, : view.width], view) for planes in (x, y))
-    return mean_measured([_measure(x[i], y[i], unit, wants) for i in range(len(x))])
+class _Plan:
+    """Views in chunks that are measured together, and where each number lies in the row.
+
+    Args:
+        views: What is to be measured.
+        eight_bits: Whether the restored picture came in 8 bits.
+    """
+
+    def __init__(self, views: Mapping[View, Wants], eight_bits: bool) -> None:
+        by_shape: dict[tuple[int, int], list[tuple[View, Wants]]] = {}
+        for view, wants in views.items():
+            by_shape.setdefault(shape_of(view), []).append((view, wants))
+        self._chunks = [
+            _Chunk(dict(some), eight_bits)
+            for (height, width), each in by_shape.items()
+            for some in _cut(each, MOST_PIXELS // max(1, height * width))
+        ]
+
+    def measure(self, pictures: Pictures) -> list[Tensor]:
+        """Return the numbers, a part of the row for each chunk."""
+        return [chunk.measure(pictures) for chunk in self._chunks]
+
+    def read(self, values: NDArray[np.float64]) -> dict[View, Measured]:
+        """Return the measurements of every view from the numbers of the row."""
+        found: dict[View, Measured] = {}
+        for chunk in self._chunks:
+            own, values = values[: chunk.length], values[chunk.length :]
+            found |= chunk.read(own)
+        return found
 
 
-def _apply_rule(restored: Tensor, clean: Tensor, rule: PredictionRule) -> tuple[Tensor, Tensor]:
-    """Quantise as `rainbench.metrics.prediction.apply_rule` does, in float32."""
-    if rule == "ecnet":
-        return _ecnet_floor(restored), _ecnet_floor(clean)
-    if restored.dtype == torch.uint8:
-        return restored, clean
-    if rule == "wrap":
-        scaled = (restored * 255).clamp(-(2.0**62), 2.0**62)
-        return (scaled.long() % 256).byte(), clean
-    if rule == "none":
-        return restored, _over_255(clean)
-    clamped = restored.clamp(0, 1)
-    if rule == "clip":
-        return clamped, _over_255(clean)
-    scaled = clamped * 255
-    return (scaled.round() if rule == "round" else scaled).byte(), clean
+def _cut(views: Sequence[tuple[View, Wants]], most: int) -> list[list[tuple[View, Wants]]]:
+    """Cut views into parts of so many planes, or of one view."""
+    parts: list[list[tuple[View, Wants]]] = []
+    taken = most
+    for each in views:
+        planes = _planes(each[0])
+        if not parts or taken + planes > most:
+            parts.append([])
+            taken = 0
+        parts[-1].append(each)
+        taken += planes
+    return parts
 
 
-def _ecnet_floor(picture: Tensor) -> Tensor:
-    levels = _over_255(picture) if picture.dtype == torch.uint8 else picture
-    signed = (levels - 0.5) / 0.5
-    return ((signed + 1) / 2 * 255).clamp(0, 255).floor().byte()
+def _planes(view: View) -> int:
+    return 3 if view.colour == "rgb" else 1
 
 
-def _over_255(picture: Tensor) -> Tensor:
-    """Divide by 255 by table: on a GPU, torch multiplies by a rounded 1/255 instead."""
-    return torch.from_numpy(UNIT_LEVELS).to(picture.device)[picture.long()]
+class _Chunk:
+    """Views whose planes have one size.
 
+    The numbers: the MSE of each plane; three SSIMs of each that wants the Gaussian window, kind by
+    kind; and those of each that wants the uniform one, range by range.
+    """
 
-def _planes(picture: Tensor, colour: Colour) -> tuple[Tensor, float]:
-    """Return the planes ``(1 or 3, H, W)``, float64, and what one of 255 grey levels is in them."""
-    if colour == "rgb":
-        return picture.double(), 1.0 if picture.dtype == torch.uint8 else 1 / 255
-    luma = LUMAS[colour]
-    whole = picture.long()
-    sums = sum(weight * whole[i] for i, weight in enumerate(luma.weights)) + luma.offset
-    assert isinstance(sums, Tensor)
-    if luma.rounding == "none":
-        return sums[None].double(), float(luma.unit)
-    levels = (2 * sums + luma.unit) // (2 * luma.unit)
-    half = (2 * sums) % (2 * luma.unit) == luma.unit
-    return torch.where(half, _settle(levels, picture, luma), levels)[None].double(), 1.0
+    def __init__(self, views: Mapping[View, Wants], eight_bits: bool) -> None:
+        self._views = views
+        self._units = {view: unit_of(view, eight_bits) for view in views}
+        self._gaussian = [view for view, wants in views.items() if wants.gaussian]
+        self._uniform = [view for view, wants in views.items() if wants.ranges]
+        self._ranges = sorted({each for wants in views.values() for each in wants.ranges})
+        self._counts = [sum(map(_planes, some)) for some in (views, self._gaussian, self._uniform)]
+        self.length = self._counts[0] + 3 * self._counts[1] + len(self._ranges) * self._counts[2]
 
+    def measure(self, pictures: Pictures) -> Tensor:
+        """Return the numbers, on the device."""
+        made = {view: pictures.planes(view) for view in self._views}
 
-def _settle(levels: Tensor, picture: Tensor, luma: Luma) -> Tensor:
-    """Return the levels to take where a luma is half-way between two; ``levels`` rounds up."""
-    if luma.rounding == "even":
-        return levels - levels % 2
-    if luma.rounding == "octave":
-        down = torch.zeros_like(levels, dtype=torch.bool)
-        for colour in OCTAVE_ROUNDS_DOWN:
-            sample = torch.tensor(colour, device=picture.device)[:, None, None]
-            down |= (picture == sample).all(dim=0)
-        return levels - down.long()
-    if luma.rounding == "float32":
-        weights = torch.tensor(luma.weights, dtype=torch.float32, device=picture.device)
-        weights = weights / torch.full_like(weights, luma.unit)
-        red, green, blue = _over_255(picture)
-        summed: Tensor = weights[0] * red + weights[1] * green + weights[2] * blue
-        return (summed * 255).round().long()
-    return levels
+        def together(views: Sequence[View]) -> tuple[Tensor, Tensor, list[float]]:
+            x, y = (torch.cat([made[view][which] for view in views]) for which in (0, 1))
+            return x, y, [self._units[view] for view in views for _ in range(_planes(view))]
 
+        x, y, _ = together(list(self._views))
+        found = [(x - y).square().mean((1, 2))]
+        if self._gaussian:
+            found.append(gaussian_means(*together(self._gaussian)).flatten())
+        if self._uniform:
+            found.append(uniform_means(*together(self._uniform), self._ranges).flatten())
+        return torch.cat(found)
 
-def _shrink(planes: Tensor, view: View) -> Tensor:
-    factor = view.factor
-    if factor == 1:
-        return planes
-    start = -((factor - 1) // 2) if view.shrinking == "wang" else 0
-    for dim in (1, 2):
-        side = planes.size(dim)
-        outputs = -(-side // factor) if view.shrinking == "wang" else side // factor
-        at = torch.arange(start, start + outputs * factor, device=planes.device)
-        at = torch.where(at < 0, -1 - at, torch.where(at >= side, 2 * side - 1 - at, at))
-        taken = planes.index_select(dim, at)
-        split = (*taken.shape[:dim], outputs, factor, *taken.shape[dim + 1 :])
-        planes = taken.reshape(split).mean(dim + 1)
-    return planes
-
-
-def _measure(x: Tensor, y: Tensor, unit: float, wants: Wants) -> Measured:
-    mse = float((x - y).square().mean()) / (255 * unit) ** 2 if wants.mse else math.nan
-    gaussian = GaussianSSIM(math.nan, math.nan, math.nan)
-    if wants.gaussian:
-        value, contrast = _gaussian_map(x, y, unit)
-        border = GAUSSIAN_SIDE // 2
-        inner = (slice(border, -border),) * 2
-        gaussian = GaussianSSIM(
-            float(value[inner].mean()),
-            float(torch.where(contrast[inner] > 0, value[inner], 0.0).mean()),
-            float(value.mean()),
-        )
-    uniform = {each: _uniform_mean(x, y, each, unit) for each in wants.ranges}
-    return Measured(mse, gaussian, uniform)
-
-
-def _gaussian_map(x: Tensor, y: Tensor, unit: float) -> tuple[Tensor, Tensor]:
-    """Return the SSIM map of the zero-padded planes, and its contrast term's numerator."""
-    radius = GAUSSIAN_SIDE // 2
-    taps = [math.exp(-((k - radius) ** 2) / (2 * 1.5**2)) for k in range(GAUSSIAN_SIDE)]
-    moments = torch.nn.functional.pad(_moments(x, y), [radius] * 4)
-    mx, my, squares, products = _filter(moments, [tap / sum(taps) for tap in taps])
-    c1, c2 = constants(255.0, unit)
-    contrast = 2 * (products - mx * my) + c2
-    power = mx * mx + my * my
-    return (2 * mx * my + c1) * contrast / ((power + c1) * (squares - power + c2)), contrast
-
-
-def _uniform_mean(x: Tensor, y: Tensor, ssim_range: float, unit: float) -> float:
-    if min(x.shape) < UNIFORM_SIDE:
-        return math.nan
-    mx, my, squares, products = _filter(_moments(x, y), [1 / UNIFORM_SIDE] * UNIFORM_SIDE)
-    c1, c2 = constants(ssim_range, unit)
-    contrast = 2 * (products - mx * my) * (49 / 48) + c2
-    power = mx * mx + my * my
-    spread = (squares - power) * (49 / 48) + c2
-    return float(((2 * mx * my + c1) * contrast / ((power + c1) * spread)).mean())
-
-
-def _moments(x: Tensor, y: Tensor) -> Tensor:
-    return torch.stack([x, y, x * x + y * y, x * y])
-
-
-def _filter(planes: Tensor, taps: Sequence[float]) -> Tensor:
-    """Filter along both axes, only where all taps fit."""
-    for dim in (1, 2):
-        length = planes.size(dim) - len(taps) + 1
-        filtered = taps[0] * planes.narrow(dim, 0, length)
-        for k, tap in enumerate(taps[1:], start=1):
-            filtered = filtered + tap * planes.narrow(dim, k, length)
-        planes = filtered
-    return planes
+    def read(self, values: NDArray[np.float64]) -> dict[View, Measured]:
+        """Return the measurements of every view."""
+        every, gaussian, uniform = self._counts
+        ends = every, every + 3 * gaussian
+        errors = values[: ends[0]]
+        of_gaussian = values[ends[0] : ends[1]].reshape(3, gaussian)
+        of_uniform = values[ends[1] :].reshape(len(self._ranges), uniform)
+        places = [0, 0, 0]
+        found = {}
+        for view, wants in self._views.items():
+            scale = (255 * self._units[view]) ** 2
+            members = []
+            for _ in range(_planes(view)):
+                error = float(errors[places[0]]) / scale if wants.mse else math.nan
+                ssims = [math.nan] * 3
+                if wants.gaussian:
+                    ssims = of_gaussian[:, places[1]].tolist()
+                by_range = {}
+                if wants.ranges:
+                    column = dict(zip(self._ranges, of_uniform[:, places[2]].tolist(), strict=True))
+                    by_range = {each: column[each] for each in wants.ranges}
+                members.append(Measured(error, GaussianSSIM(*ssims), by_range))
+                steps = 1, bool(wants.gaussian), bool(wants.ranges)
+                places = [place + step for place, step in zip(places, steps, strict=True)]
+            found[view] = mean_measured(members)
+        return found

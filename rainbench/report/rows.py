@@ -272,6 +272,8 @@ def _remarks(summary: Mapping[str, Any]) -> list[str]:
         remarks.append(f"tiles of {summary['options']['tile']}")
     if summary["options"]["precision"] != "fp32":
         remarks.append(summary["options"]["precision"])
+    if summary["options"].get("batch", 1) != 1:
+        remarks.append(f"batches of {summary['options']['batch']}")
     return remarks
 
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +32,13 @@ from rainbench.pairs.pictures import load_pair
 from rainbench.run.clips.frames import RestoredPair, restored_clips
 from rainbench.run.clips.predict import ClipPredictor, options_of, predictor_of
 from rainbench.run.cost import peak_bytes
+from rainbench.run.device.batches import grouped, in_order, settled
+from rainbench.run.device.pipeline import Pipeline, absolute, accelerated, naming
 from rainbench.run.documents import write_json
 from rainbench.run.metrics.measure import Columns, Measures, problems_of
 from rainbench.run.options import RunOptions
 from rainbench.run.own_output import OwnOutput
-from rainbench.run.plan import Plan, PlannedCell, key_parts, made_with, provenance
+from rainbench.run.plan import Plan, PlannedCell, images_of, key_parts, made_with, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.results import RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
@@ -136,9 +138,9 @@ def _run_and_measure(
     """Run a cell, and measure what was scored before by the metrics that have not seen it."""
     if not metrics:
         return run_cell(cell, out, options, advance=advance, watch=watch)
-    options = options_of(cell.entry, options)
-    folder = RunResults(out).cell(cell.pairs.card.name, cell.entry.name).folder
-    with Columns(folder, metrics, key_parts(cell, options), images_of(cell)) as columns:
+    result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
+    options = settled(cell, options_of(cell.entry, options), result)
+    with Columns(result.folder, metrics, key_parts(cell, options), images_of(cell)) as columns:
         outcome = run_cell(cell, out, options, advance=advance, watch=watch, columns=columns)
         if columns.missing:
             outcome = dataclasses.replace(outcome, state="done")
@@ -148,11 +150,6 @@ def _run_and_measure(
             ):
                 columns.measure(pair.id, restored, clean)
         return dataclasses.replace(outcome, problems=problems_of(columns.complete()))
-
-
-def images_of(cell: PlannedCell) -> list[tuple[str, str]]:
-    """Return the id of each image of a cell and the hash of its two pictures."""
-    return [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
 
 
 def run_cell(
@@ -173,8 +170,8 @@ def run_cell(
             result cannot be written. What was scored before is on disk.
     """
     what = cell.name
-    options = options_of(cell.entry, options)
     result = RunResults(out).cell(cell.pairs.card.name, cell.entry.name)
+    options = settled(cell, options_of(cell.entry, options), result)
     parts = key_parts(cell, options)
     images = images_of(cell)
     if result.fits(parts, images, is_complete(cell.pairs, len(images))):
@@ -216,10 +213,18 @@ def score_pairs(
     Raises:
         RainbenchError: An image cannot be read or predicted; those before it were yielded.
     """
+    protocols = tuple(PROTOCOLS)
     if isinstance(predictor, Predictor):
         predictor.prepare(load_pair(pair, info)[0] for pair, info in pairs if pair.id in wanted)
-    restored = _restored(pairs, wanted, predictor, watch, check=True)
-    yield from _scored(restored, predictor.options.device, tuple(PROTOCOLS), columns)
+    transfers = accelerated(predictor)
+    if transfers is not None and isinstance(predictor, Predictor):
+        groups = grouped(pairs, wanted, predictor.options)
+        found = Pipeline(predictor, transfers, protocols, columns, watch).scores(groups)
+    else:
+        restored = _restored(pairs, wanted, predictor, watch, check=True)
+        found = _scored(restored, predictor.options.device, protocols, columns)
+    order = [pair.id for pair, _ in pairs if pair.id in wanted]
+    yield from in_order((each for each in found if each[0] in wanted), order)
 
 
 def complete_cell(
@@ -265,13 +270,19 @@ def _restored(
         return
     own = OwnOutput(predictor) if check else None
     with ThreadPoolExecutor(2) as readers:
-        chosen = [each for each in pairs if each[0].id in wanted]
-        for pair, rainy, clean in _read_ahead(chosen, readers):
+        groups = grouped(pairs, wanted, predictor.options)
+        chosen = [each for group in groups for each in group]
+        read = _read_ahead(chosen, readers)
+        for group in groups:
+            members = [next(read) for _ in group]
             if watch:
-                watch.now(f"at {pair.rainy.path}")
+                watch.now(f"at {members[0][0].rainy.path}")
             started = time.perf_counter()
-            restored = predict_pair(predictor, pair, rainy, own)
-            yield pair, restored, clean, predictor.seconds_of(time.perf_counter() - started)
+            found = _predict_group(predictor, members, own)
+            seconds = predictor.seconds_of((time.perf_counter() - started) / len(group))
+            for (pair, _, clean), restored in zip(members, found, strict=True):
+                if pair.id in wanted:
+                    yield pair, restored, clean, seconds
 
 
 def _scored(
@@ -312,17 +323,31 @@ def _evaluate(
     return score(restored, clean, protocols, device)
 
 
+def _predict_group(
+    predictor: Predictor, members: Sequence[tuple[Pair, Image, Image]], own: OwnOutput | None
+) -> list[NDArray[np.float32]]:
+    """Predict images that go together; an error names the first one's file."""
+    first, rainy, _ = members[0]
+    if len(members) == 1:
+        return [predict_pair(predictor, first, rainy, own)]
+    with naming(first):
+        images = [image for _, image, _ in members]
+        found = list(predictor.restore_batch(np.stack(images)))
+        for image, restored in zip(images, found, strict=True):
+            if own is not None:
+                own.check(image, restored)
+        return found
+
+
 def predict_pair(
     predictor: Predictor, pair: Pair, rainy: Image, own: OwnOutput | None = None
 ) -> NDArray[np.float32]:
     """Predict one image; an error names the image's file."""
-    try:
+    with naming(pair):
         restored = predictor(rainy)
         if own is not None:
             own.check(rainy, restored)
         return restored
-    except RainbenchError as error:
-        raise RainbenchError(f"{pair.rainy.path}: {error.message}", hint=error.hint) from None
 
 
 def score(
@@ -353,16 +378,9 @@ def _read_ahead(
     ahead: deque[tuple[Pair, Future[tuple[Image, Image]]]] = deque()
     for pair, info in pairs:
         # Where a network goes meanwhile, relative paths would lead elsewhere.
-        ahead.append((pair, readers.submit(load_pair, _absolute(pair), info)))
+        ahead.append((pair, readers.submit(load_pair, absolute(pair), info)))
         if len(ahead) > READ_AHEAD:
             first, job = ahead.popleft()
             yield first, *job.result()
     for first, job in ahead:
         yield first, *job.result()
-
-
-def _absolute(pair: Pair) -> Pair:
-    rainy, clean = (
-        replace(source, path=source.path.absolute()) for source in (pair.rainy, pair.clean)
-    )
-    return replace(pair, rainy=rainy, clean=clean)

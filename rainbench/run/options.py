@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from rainbench.catalog.cards import BaselineCard
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import MOST_AT_ONCE, device_kind, resolve_device, usable_cores
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+SHORT_FLOATS = (8, 0)
+"""The compute capability of the first NVIDIA cards (Ampere) that multiply in tf32 and bf16."""
+
+MOST_BATCH = 1024
+"""Images that may be asked to go through a network together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,9 @@ class RunOptions:
         tile: Side of the tiles in pixels that an image is cut into, 0 for the whole image.
         overlap: Pixels that neighbouring tiles share; None for the network's receptive field.
         threads: Threads of the network on the CPU.
+        batch: Images of one size that go through the network together; 1 for one at a time.
+        exact: Whether the results of batches are those of single images to the last bit; None
+            where nobody has looked, see `rainbench.run.device.batches.settled`.
     """
 
     device: str = "cpu"
@@ -29,17 +39,26 @@ class RunOptions:
     tile: int = 0
     overlap: int | None = None
     threads: int = 1
+    batch: int = 1
+    exact: bool | None = None
 
     def of(self, card: BaselineCard) -> RunOptions:
-        """Return how a baseline computes: without tiles where its card says so."""
-        return self if card.tileable else replace(self, tile=0, overlap=None)
+        """Return how a baseline computes: without tiles and batches where its card says so."""
+        return self if card.tileable else replace(self, tile=0, overlap=None, batch=1, exact=None)
 
     def key_parts(self) -> dict[str, object]:
-        """Return what tells results apart: all but the number of threads and of the device."""
+        """Return what tells results apart: all but the number of threads and of the device.
+
+        Example:
+            >>> RunOptions(batch=8, exact=True).key_parts() == RunOptions().key_parts()
+            True
+        """
         parts = {**asdict(self), "device": device_kind(self.device)}
-        del parts["threads"]
+        del parts["threads"], parts["exact"]
         if not self.tile:
             del parts["overlap"]
+        if self.batch == 1 or self.exact:
+            del parts["batch"]
         return parts
 
 
@@ -49,6 +68,7 @@ def resolve_options(
     tile: int = 0,
     threads: int | None = None,
     overlap: int | None = None,
+    batch: int = 1,
 ) -> RunOptions:
     """Fill in what was left open and refuse what this machine cannot do.
 
@@ -56,8 +76,8 @@ def resolve_options(
         RainbenchError: The device is not there, or a value is out of range.
 
     Example:
-        >>> resolve_options("cpu", threads=2)
-        RunOptions(device='cpu', precision='fp32', tile=0, overlap=None, threads=2)
+        >>> resolve_options("cpu", threads=2).key_parts()
+        {'device': 'cpu', 'precision': 'fp32', 'tile': 0}
     """
     if tile and tile < 64:
         raise RainbenchError(f"--tile {tile} is too small", hint="Give 64 or more, or 0 for none.")
@@ -71,6 +91,46 @@ def resolve_options(
             f"--threads {threads} is out of range",
             hint=f"Give 1 to {MOST_AT_ONCE}; this process may use {usable_cores()} cores.",
         )
-    if precision not in ("fp32", "bf16", "fp16"):
-        raise RainbenchError(f"precision {precision!r}", hint="Give fp32, bf16 or fp16.")
-    return RunOptions(resolve_device(device), precision, tile, overlap, threads or usable_cores())
+    if not 1 <= batch <= MOST_BATCH:
+        raise RainbenchError(f"--batch {batch} is out of range", hint=f"Give 1 to {MOST_BATCH}.")
+    device = resolve_device(device)
+    check_precision(device, precision)
+    threads = threads or usable_cores()
+    return RunOptions(device, precision, tile, overlap, threads, batch)
+
+
+def check_precision(device: str, precision: Precision) -> None:
+    """Refuse a precision that a device does not compute in.
+
+    Args:
+        device: ``cpu``, ``cuda``, ``cuda:N`` or ``mps``.
+        precision: The precision.
+
+    Raises:
+        RainbenchError: It does not, or there is no such precision.
+
+    Example:
+        >>> try:
+        ...     check_precision("cpu", "tf32")
+        ... except RainbenchError as error:
+        ...     print(error.message)
+        --precision tf32 is the arithmetic of NVIDIA GPUs, and cpu is none
+    """
+    if precision not in PRECISIONS:
+        raise RainbenchError(f"precision {precision!r}", hint=f"Give {', '.join(PRECISIONS)}.")
+    kind = device_kind(device)
+    if precision == "tf32" and kind != "cuda":
+        raise RainbenchError(
+            f"--precision tf32 is the arithmetic of NVIDIA GPUs, and {device} is none",
+            hint="Give fp32 or bf16.",
+        )
+    if precision in ("tf32", "bf16") and kind == "cuda":
+        import torch
+
+        capability = torch.cuda.get_device_capability(device)
+        if capability < SHORT_FLOATS:
+            raise RainbenchError(
+                f"--precision {precision}: {torch.cuda.get_device_name(device)} does not compute in"
+                f" it (its compute capability is {capability[0]}.{capability[1]}, 8.0 is needed)",
+                hint="Give fp32 or fp16.",
+            )

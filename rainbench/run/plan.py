@@ -292,6 +292,11 @@ def how_to_get_dataset(card: DatasetCard, by: str = "--data") -> str:
     return f"no copy found; it comes from {card.sources[0]}: give its folder with {by}"
 
 
+def images_of(cell: PlannedCell) -> list[tuple[str, str]]:
+    """Return the id of each image of a cell and the hash of its two pictures."""
+    return [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
+
+
 def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:
     """Return what a cell's numbers depend on, the images apart; see `rainbench.run.key`.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from rainbench.networks.base import Restoration, RestoresFolders, as_restoration
 from rainbench.networks.conventions import Conventions
 from rainbench.networks.isolation import isolated
 from rainbench.networks.load import build_network
+from rainbench.run.device.precision import arithmetic
 from rainbench.run.options import RunOptions
 from rainbench.run.tiling import UNBOUNDED_OVERLAP, FloatImage, default_overlap, restore_tiled
 
@@ -40,7 +41,7 @@ _NO_TILES = "Tiles would change its results, as its card says: it needs more mem
 
 _LOG = logging.getLogger(__name__)
 
-_AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+Restored = TypeVar("Restored", FloatImage, Tensor)
 
 
 class PredictionError(RainbenchError):
@@ -64,6 +65,7 @@ class Predictor:
         options: How it computes.
         network: The network, on its device.
         overlap: Pixels that neighbouring tiles share; 0 when there are none.
+        call: How the network is called, see `rainbench.run.device.graphs`.
 
     Example:
         >>> from rainbench.catalog.registry import load_registry
@@ -78,11 +80,16 @@ class Predictor:
                 f"{entry.name} restores clips as a whole, and no single images",
                 hint="Give it a video, or a data set of videos.",
             )
+        if options.precision != "fp32" and not entry.baseline.reduced_precision:
+            raise PredictionError(
+                f"{entry.name} computes in fp32, as its card says, and not in {options.precision}",
+                hint="Give --precision fp32.",
+            )
         self.entry = entry
         self.weights = weights
         self.options = options.of(entry.baseline)
         if self.options != options:
-            _LOG.warning("%s: restores whole images only: no tiles", entry.name)
+            _LOG.warning("%s: restores whole images only: no tiles, no batches", entry.name)
         self._device = torch.device(options.device)
         _fix_arithmetic(options)
         with failing_alone(f"{entry.name}: cannot be built"), isolated(entry.name):
@@ -95,6 +102,7 @@ class Predictor:
             self.network: nn.Module = network.to(self._device).to(
                 memory_format=torch.channels_last  # type: ignore[call-overload]
             )
+            self.call: Callable[[Tensor], object] = self.network
 
     def _overlap(self, network: nn.Module) -> int:
         tile, wanted = self.options.tile, self.options.overlap
@@ -138,8 +146,21 @@ class Predictor:
             PredictionError: It is no 8-bit RGB image or too small, the network failed, memory ran
                 out, or the result is not finite.
         """
-        _check_image(rainy)
+        self.check(rainy)
         return self._restored(rainy)
+
+    def check(self, rainy: Image) -> None:
+        """Refuse what no restored image can come of.
+
+        Raises:
+            PredictionError: It is no 8-bit RGB image or too small.
+        """
+        _check_image(rainy)
+        self._check_side(rainy)
+
+    def in_tiles(self, height: int, width: int) -> bool:
+        """Return whether an image of this size is cut into tiles."""
+        return not self.folders and 0 < self.options.tile < max(height, width)
 
     def of_floats(self, rainy: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return a restored image as calling does, of ``(H, W, 3)`` float32 RGB in [0, 1].
@@ -147,17 +168,20 @@ class Predictor:
         Raises:
             PredictionError: As for a call.
         """
+        self._check_side(rainy)
         return self._restored(rainy)
 
-    def _restored(self, rainy: Image | FloatImage) -> FloatImage:
+    def _check_side(self, rainy: NDArray[np.generic]) -> None:
         height, width = rainy.shape[:2]
         shortest = self.entry.baseline.minimum_side
         if min(height, width) < shortest:
             raise PredictionError(
                 f"{self.entry.name} needs at least {shortest} pixels a side, not {width}x{height}"
             )
+
+    def _restored(self, rainy: Image | FloatImage) -> FloatImage:
         tile = self.options.tile
-        if self.folders or not tile or max(height, width) <= tile:
+        if not self.in_tiles(*rainy.shape[:2]):
             restored: FloatImage = self._restore_images(rainy[None])[0]
             return restored
         return restore_tiled(
@@ -224,27 +248,79 @@ class Predictor:
             restored = self(rainy)
         finally:
             hook.remove()
-        tiled = self.options.tile and max(rainy.shape[:2]) > self.options.tile
+        tiled = self.in_tiles(*rainy.shape[:2])
         last = seen[-1] if seen and not tiled else None
         return restored, last if isinstance(last, Restoration) else None
 
+    def restore_on_device(self, rainy: Tensor) -> Tensor:
+        """Restore images of one size in one pass, without waiting for the device.
+
+        Whether the result is finite is for the caller to see.
+
+        Args:
+            rainy: ``(N, H, W, 3)`` uint8, on the network's device.
+
+        Returns:
+            ``(N, 3, H, W)`` float32 on the device.
+
+        Raises:
+            PredictionError: As for a call.
+        """
+        return self._attempt(rainy, self._restore_unseen, lambda parts: torch.cat(list(parts)))
+
+    def _restore_unseen(self, rainy: Tensor) -> Tensor:
+        rainy = rainy.permute(0, 3, 1, 2)  # the division is the published scripts'
+        return self._restore_tensor(rainy.float() / 255 if rainy.dtype == torch.uint8 else rainy)
+
     def _restore_images(self, rainy: NDArray[np.uint8] | FloatImage) -> FloatImage:
         """Restore ``(N, H, W, 3)`` in one pass."""
+        return self._attempt(rainy, self._restore_and_fetch, np.concatenate)
+
+    def _restore_and_fetch(self, rainy: NDArray[np.uint8] | FloatImage) -> FloatImage:
+        tensor = torch.from_numpy(np.ascontiguousarray(rainy)).to(self._device)
+        restored = self._restore_unseen(tensor)
+        if not torch.isfinite(restored).all():
+            raise self.not_finite()
+        return np.asarray(restored.permute(0, 2, 3, 1).contiguous().cpu().numpy(), np.float32)
+
+    def not_finite(self) -> PredictionError:
+        """Return the error of a result with values that are not finite."""
+        return PredictionError(f"{self.entry.name} returned values that are not finite (NaN)")
+
+    def _attempt(
+        self,
+        rainy: NDArray[Any] | Tensor,
+        restore: Callable[[Any], Restored],
+        join: Callable[[Sequence[Any]], Restored],
+    ) -> Restored:
+        """Restore ``(N, H, W, 3)``, one by one where it must be; say what went wrong.
+
+        Args:
+            rainy: The images.
+            restore: Restores them in one pass.
+            join: Makes one result of several.
+        """
+
+        def singly() -> Restored:
+            return join([self._attempt(image[None], restore, join) for image in rainy])
+
         if len(rainy) > 1 and not self.entry.baseline.tileable:
-            return np.concatenate([self._restore_images(image[None]) for image in rainy])
+            return singly()
         height, width = rainy.shape[1:3]
         name = self.entry.name
         try:
-            with isolated(name), torch.inference_mode(), self._autocast():
-                restored = self._restore_tensor(self._to_tensor(rainy))
-                finite = bool(torch.isfinite(restored).all())
-                result = restored.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+            with (
+                isolated(name),
+                torch.inference_mode(),
+                arithmetic(self._device, self.options.precision),
+            ):
+                return restore(rainy)
         except (KeyboardInterrupt, PredictionError):
             raise
         except BaseException as error:  # of somebody's network, which may even call for the end
             if _is_out_of_memory(error):
                 if len(rainy) > 1:
-                    return np.concatenate([self._restore_images(image[None]) for image in rainy])
+                    return singly()
                 raise PredictionError(
                     f"{name} ran out of memory on an image of {width}x{height}",
                     hint=_SMALLER if self.entry.baseline.tileable else _NO_TILES,
@@ -254,9 +330,6 @@ class Predictor:
                 f"{name} failed on an image of {width}x{height}: {told(error)}"
                 f"{self._advice(height, width)}"
             ) from error
-        if not finite:
-            raise PredictionError(f"{name} returned values that are not finite (NaN)")
-        return np.asarray(result, np.float32)
 
     def _advice(self, height: int, width: int) -> str:
         multiple = self.entry.baseline.size_multiple
@@ -288,7 +361,7 @@ class Predictor:
         shape = batch.shape
         for module in self.network.modules():  # its own `eval` may do something else
             module.training = False
-        image = as_restoration(self.network(batch)).image
+        image = as_restoration(self.call(batch)).image
         if any(module.training for module in self.network.modules()):
             raise PredictionError(
                 f"{self.entry.name} sets itself into training mode, in which results depend on "
@@ -303,17 +376,6 @@ class Predictor:
                 hint="It has to return an image of the input's size, in floating point.",
             )
         return Restoration(image.float())
-
-    def _to_tensor(self, rainy: NDArray[np.uint8] | FloatImage) -> Tensor:
-        """Return ``(N, 3, H, W)`` float32 in [0, 1]; the division is the published scripts'."""
-        tensor = torch.from_numpy(np.ascontiguousarray(rainy)).to(self._device)
-        tensor = tensor.permute(0, 3, 1, 2)
-        return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor
-
-    def _autocast(self) -> contextlib.AbstractContextManager[object]:
-        if self.options.precision == "fp32":
-            return contextlib.nullcontext()
-        return torch.autocast(self._device.type, _AUTOCAST[self.options.precision])
 
 
 def _size(shape: torch.Size) -> str:

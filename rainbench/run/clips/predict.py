@@ -83,7 +83,7 @@ def options_of(entry: Entry, options: RunOptions) -> RunOptions:
     """Return with which options an entry computes: a video restorer knows none of a network's."""
     if not entry.is_video:
         return options
-    return replace(options, device="cpu", precision="fp32", tile=0, overlap=None)
+    return replace(options, device="cpu", precision="fp32", tile=0, overlap=None, batch=1)
 
 
 def predictor_of(

@@ -14,10 +14,10 @@ from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.run.clips.predict import options_of
 from rainbench.run.cluster.shards import Block, Pace, blocks
 from rainbench.run.cluster.worker import Answer, Shard
-from rainbench.run.evaluate import Outcome, complete_cell, images_of
+from rainbench.run.evaluate import Outcome, complete_cell
 from rainbench.run.metrics.measure import Columns, problems_of
 from rainbench.run.options import RunOptions
-from rainbench.run.plan import PlannedCell, key_parts
+from rainbench.run.plan import PlannedCell, images_of, key_parts
 from rainbench.run.results import RunResults
 from rainbench.run.scores import is_complete
 from rainbench.run.store import CellStore

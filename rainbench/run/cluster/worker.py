@@ -35,7 +35,7 @@ from rainbench.run.evaluate import score_pairs
 from rainbench.run.key import EVALUATION
 from rainbench.run.metrics.columns import Value
 from rainbench.run.metrics.measure import Values
-from rainbench.run.options import RunOptions
+from rainbench.run.options import RunOptions, check_precision
 from rainbench.run.plan import made_with
 from rainbench.run.predict import Predictor
 from rainbench.run.scores import Scores
@@ -151,6 +151,7 @@ def look(device: str, options: RunOptions) -> Scorer:
     try:
         with failing_alone(host):
             options = replace(options, device=resolve_device(device))
+            check_precision(options.device, options.precision)
             return Scorer(
                 host,
                 process,

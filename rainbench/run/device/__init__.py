@@ -1,0 +1,1 @@
+"""A GPU kept busy: copies beside the computing, batches, precisions, graphs."""
