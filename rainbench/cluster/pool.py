@@ -72,7 +72,7 @@ class ClusterPool:
                 found[landed.item] = result
                 on_done(result)
         if folder is not None:
-            sweep(folder)  # what workers that died left half written
+            sweep(folder, whoever=True)  # what workers that died left half written
         return [found[index] for index in range(len(tasks))]
 
 
