@@ -29,17 +29,17 @@ from unittest import mock
 
 from rainbench.api.evaluation import carry_out
 from rainbench.catalog.registry import load_registry
+from rainbench.cluster.places import opened
 from rainbench.core.progress import Advance, unseen
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.run.cluster.cells import OpenCell
-from rainbench.run.cluster.crew import Crew, crew_of
+from rainbench.run.cluster.crew import ScoringCrew, scoring_crew_of
 from rainbench.run.cluster.drive import Drive
-from rainbench.run.cluster.places import opened
 from rainbench.run.cluster.shards import Pace, blocks, in_order
-from rainbench.run.cluster.worker import Answer, Look, Session, Shard
+from rainbench.run.cluster.worker import Answer, Scorer, Session, Shard
 from rainbench.run.cost import pixels_of, seconds_per_pixel
 from rainbench.run.evaluate import Outcome
 from rainbench.run.options import RunOptions
@@ -86,7 +86,7 @@ def sleep_shard(_session: Session, shard: Shard) -> Answer:
     return Answer(tuple((each, SCORES, shard.seconds, ()) for each in ids))
 
 
-def run_on(crew: Crew, plan: Plan, out: Path, drive: type[Drive] = Drive) -> float:
+def run_on(crew: ScoringCrew, plan: Plan, out: Path, drive: type[Drive] = Drive) -> float:
     """Carry a plan out on a cluster; return the seconds."""
     began = time.perf_counter()
 
@@ -121,7 +121,7 @@ def overhead(folder: Path, shards: int = 400) -> dict[str, float]:
     """Return the seconds per shard without work."""
     plan = made_up([("rain1400", shards)], ["identity"])
     with opened("local:2") as client:
-        crew = crew_of(client, "cpu", RunOptions(), "local:2")
+        crew = scoring_crew_of(client, "cpu", RunOptions(), "local:2")
         with (
             mock.patch("rainbench.run.cluster.shards.SHORTEST", 1e-9),
             mock.patch("rainbench.run.cluster.shards.SHARDS_PER_WORKER", shards),  # one image each
@@ -168,7 +168,7 @@ def speed(folder: Path, most: int) -> dict[str, float]:
     found = {"plain": time.perf_counter() - began}
     for count in range(1, most + 1):
         with opened(f"local:{count}") as client:
-            crew = crew_of(client, "cpu", RunOptions(), f"local:{count}")
+            crew = scoring_crew_of(client, "cpu", RunOptions(), f"local:{count}")
             found[f"{count} processes"] = run_on(crew, plan, folder / f"spread{count}")
         assert files(folder / f"spread{count}") == files(folder / "plain"), "other bytes"
     return found
@@ -191,7 +191,7 @@ def kills(folder: Path, runs: int) -> dict[str, int]:
     with opened("local:2") as client, mock.patch("rainbench.run.cluster.shards.SHORTEST", 0.2):
         for number in range(runs):
             client.wait_for_workers(2)
-            crew = crew_of(client, "cpu", RunOptions(), "local:2")
+            crew = scoring_crew_of(client, "cpu", RunOptions(), "local:2")
             chance = random.Random(number)
             moment = time.monotonic() + chance.uniform(0.0, MOMENT)
             victims = [chance.choice(sorted(look.process for look in crew.looks.values()))]
@@ -232,8 +232,11 @@ def simulate(folder: Path, workers: int, seconds: float) -> dict[str, object]:
     ):
         client.wait_for_workers(workers, timeout=300)
         made = {"device": "none"}
-        looks = {at: Look("here", 0, "cpu", made, {}, speed=speed_of) for at in client.nthreads()}
-        crew = Crew(client, looks, RunOptions())
+        looks = {
+            at: Scorer("here", 0, {}, device="cpu", made=made, speed=speed_of)
+            for at in client.nthreads()
+        }
+        crew = ScoringCrew(client, looks)
         began, cpu = time.perf_counter(), time.process_time()
         outcomes = list(Drive(crew, plan, folder / f"simulated{workers}").outcomes())
         makespan, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.packed.places import check_place
+from rainbench.core.packed.remote import places_here
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -92,7 +93,8 @@ def readable_folders(roots: Sequence[Path]) -> list[Path]:
     """Return the folders that can be listed; each of the others is a warning in the log.
 
     Args:
-        roots: Folders given with ``--data`` or ``--weights``, archives included.
+        roots: Folders given with ``--data`` or ``--weights``, archives included, and addresses,
+            of which a copy is made first.
 
     Raises:
         RainbenchError: One does not exist or is not a folder, which is most likely a slip of the
@@ -100,7 +102,7 @@ def readable_folders(roots: Sequence[Path]) -> list[Path]:
     """
     readable: list[Path] = []
     problems: list[str] = []
-    for root in roots:
+    for root in places_here(roots):
         try:
             with os.scandir(root):
                 readable.append(root)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
     also_option,
@@ -37,6 +40,7 @@ Examples:
   rainbench build-spa videos/ --out runs/rain --review   (then: rainbench review runs/rain)
   rainbench build-spa videos/ --out runs/rain --dry-run
   rainbench build-spa videos/ --out runs/rain --write-videos videos/videos.csv
+  rainbench build-spa videos/ --out runs/rain --cluster file:/shared/cluster.json
   rainbench run -b prenet -d spa-rain --cards runs/rain/dataset --data runs/rain/dataset""",
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=PLACE)
@@ -140,12 +144,13 @@ Examples:
 @click.option("--allow-truncated", is_flag=True, help="Use the good frames before a damaged one.")
 @also_option
 @workers_option
+@cluster_option
 @device_option("Where --method exact counts its votes; all others run on the CPU.")
 @click.option(
     "--memory",
     default="",
     metavar="SIZE",
-    help="Memory for frames. [default: a quarter of the RAM]",
+    help="Memory for frames, of each machine. [default: a quarter of the RAM]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="For choosing test videos.")
 @click.option("--name", default="", help="Of the data set. [default: spa- and the folder's name]")
@@ -166,6 +171,7 @@ def command(
     device: str,
     memory: str,
     name: str,
+    cluster: str,
     dry_run: bool,
     as_json: bool,
     **options: Any,  # noqa: ANN401 - those of `SpaOptions`
@@ -183,13 +189,13 @@ def command(
     from rainbench.spa.builder import build_spa
     from rainbench.spa.inputs import find_inputs
     from rainbench.spa.options import SpaOptions, choose_device, data_set_name, parse_frames
-    from rainbench.spa.plan import plan_build
+    from rainbench.spa.plan import estimate_seconds, plan_build
     from rainbench.spa.table.entries import write_template
 
     spa_options = SpaOptions(
         frames=parse_frames(frames),
         density=None if density == "auto" else density,
-        device=choose_device(device, options["method"]),
+        device=choose_device(device, options["method"], here=not cluster),
         memory=parse_size(memory) if memory else default_memory(),
         name=name or data_set_name(out),
         **options,
@@ -199,13 +205,28 @@ def command(
         say(f"{template}: fill in what is known, and give it as --videos {template}")
         return
     plan = plan_build(paths, out, spa_options, table)
-    _print_plan(plan, spa_options.name, out)
-    if dry_run:
-        if as_json:
-            show_json(plan.as_table())
-        ctx.exit(1 if plan.unusable else 0)
-    with lock_run(out), progress("videos", len(plan.videos), quiet=as_json) as advance:
-        report = build_spa(plan, out, spa_options, extras=Extras.of(also), advance=advance)
+    with ExitStack() as stack:
+        crew = None
+        if cluster and not dry_run:
+            crew = stack.enter_context(builders_at(cluster, out, spa_options.device))
+            many = replace(spa_options, workers=len(crew.looks))
+            plan = replace(plan, seconds=estimate_seconds(plan.videos, many))
+            own = spa_options.memory if memory else crew.least_memory
+            spa_options = replace(spa_options, workers=crew.most_on_a_machine, memory=own)
+        _print_plan(plan, spa_options.name, out)
+        if dry_run:
+            if as_json:
+                show_json(plan.as_table())
+            ctx.exit(1 if plan.unusable else 0)
+        with lock_run(out), progress("videos", len(plan.videos), quiet=as_json) as advance:
+            report = build_spa(
+                plan,
+                out,
+                spa_options,
+                extras=Extras.of(also),
+                advance=advance,
+                pool=pool_of(crew, plan.files, out, spa_options.device),
+            )
     for warning in report.warnings:
         say(f"warning: {warning}")
     _print_report(report, out, as_json=as_json)

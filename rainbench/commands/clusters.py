@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from rainbench.commands.options import Function
+from rainbench.core.errors import RainbenchError
 
 if TYPE_CHECKING:
+    from rainbench.cluster.crew import Crew
+    from rainbench.core.pool import Pool
     from rainbench.core.progress import Advance
     from rainbench.metrics.quality.registry import Opened
-    from rainbench.run.cluster.crew import Crew
+    from rainbench.run.cluster.crew import ScoringCrew
     from rainbench.run.evaluate import Outcome
     from rainbench.run.options import RunOptions
     from rainbench.run.plan import Plan
@@ -32,8 +36,8 @@ def cluster_option(function: Function) -> Function:
 
 
 @contextlib.contextmanager
-def crew_at(place: str, device: str, options: RunOptions) -> Iterator[Crew]:
-    """Open a cluster, look at its workers, and leave it at the end.
+def crew_at(place: str, device: str, options: RunOptions) -> Iterator[ScoringCrew]:
+    """Open a cluster for a run, look at its workers, and leave it at the end.
 
     Args:
         place: What ``--cluster`` says.
@@ -43,15 +47,69 @@ def crew_at(place: str, device: str, options: RunOptions) -> Iterator[Crew]:
     Raises:
         RainbenchError: There is no such cluster, or its workers do not fit together.
     """
-    from rainbench.run.cluster.crew import crew_of
-    from rainbench.run.cluster.places import opened
+    from rainbench.cluster.places import opened
+    from rainbench.run.cluster.crew import scoring_crew_of
 
     with opened(place) as client:
-        yield crew_of(client, device, options, place)
+        yield scoring_crew_of(client, device, options, place)
+
+
+@contextlib.contextmanager
+def builders_at(place: str, out: Path, device: str = "cpu") -> Iterator[Crew]:
+    """Open a cluster for a builder, look at its workers, and leave it at the end.
+
+    Args:
+        place: What ``--cluster`` says.
+        out: Where the builder writes.
+        device: Where it computes.
+
+    Raises:
+        RainbenchError: There is no such cluster, its workers do not fit together, or ``--workers``
+            says where to work, too.
+    """
+    from rainbench.cluster.crew import crew_of
+    from rainbench.cluster.places import opened
+    from rainbench.core.files import sweep
+
+    given = click.get_current_context().get_parameter_source("workers")
+    if given is ParameterSource.COMMANDLINE:
+        raise RainbenchError(
+            "--workers and --cluster are two ways to spread the work: give one of them",
+            hint="--cluster local:N has N processes on this machine.",
+        )
+    try:
+        with opened(place) as client:
+            yield crew_of(client, device, place)
+    finally:
+        sweep(out)  # what workers that were ended left half written
+
+
+def pool_of(
+    crew: Crew | None, files: Sequence[Path], out: Path, device: str = "cpu"
+) -> Pool | None:
+    """Return what does a builder's work on a cluster; None where that is this machine's.
+
+    Args:
+        crew: The workers, if any.
+        files: What they read.
+        out: Where they write, a folder that is locked.
+        device: Where they compute.
+
+    Raises:
+        RainbenchError: A machine does not see a file, or not that folder.
+    """
+    if crew is None:
+        return None
+    from rainbench.cluster.crew import files_of
+    from rainbench.cluster.pool import ClusterPool
+
+    crew.check_files(files_of(files))
+    crew.check_shared(out)
+    return ClusterPool(crew, device)
 
 
 def running_on(
-    crew: Crew | None,
+    crew: ScoringCrew | None,
     plan: Plan,
     out: Path,
     opened: Opened,

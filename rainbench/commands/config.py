@@ -14,13 +14,14 @@ from rainbench.commands.networks import network_settings
 from rainbench.commands.options import Function, PlacePath, with_options
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import read_regular_file, write_atomically
+from rainbench.core.packed.remote import address_of
 from rainbench.core.progress import say
 from rainbench.core.text import did_you_mean
 
 LARGEST_FILE = 1 << 20
 """Bytes beyond which a file is no file of options."""
 
-_NOT_KEPT = ("config", "save_config", "dry_run", "as_json", "trust_cards")
+_NOT_KEPT = ("config", "save_config", "dry_run", "detach", "as_json", "trust_cards")
 """Parameters that are of one call only; what is trusted a person says, not a file."""
 
 
@@ -94,7 +95,7 @@ def _placed(value: Any, option: click.Option, folder: Path) -> Any:  # noqa: ANN
         return value
     if isinstance(value, list):
         return [_placed(each, option, folder) for each in value]
-    return str(folder / str(value)) if value != "" else value
+    return str(folder / str(value)) if value != "" and not address_of(str(value)) else value
 
 
 def save_config(context: click.Context, file: Path) -> None:
@@ -125,6 +126,8 @@ def _relative(value: object, file: Path) -> Any:  # noqa: ANN401
     if isinstance(value, tuple):
         return [_relative(each, file) for each in value]
     if isinstance(value, Path):
+        if address := address_of(value):
+            return address
         folder = file.resolve().parent
         inside = value.resolve().is_relative_to(folder)
         return os.path.relpath(value.resolve(), folder) if inside else str(value.resolve())

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from rainbench.catalog.registry import Registry
 from rainbench.commands.options import PLACE, cards_option, data_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
+from rainbench.core.packed.remote import places_here
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of
 
@@ -97,6 +98,7 @@ def command(
     known: dict[str, dict[str, MeanScore]] = {}
     partial: list[str] = []
     files = (outputs, pattern)
+    data_roots = tuple(places_here(data_roots))
     measured = [
         _measure(name, registry, data_roots, files, limit, known, partial, quiet=as_json)
         for name in names

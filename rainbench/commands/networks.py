@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from rainbench.commands.options import Function, is_trusted, with_options
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.files import is_file
+from rainbench.core.packed.remote import places_here
 
 if TYPE_CHECKING:
     from rainbench.catalog.registry import Entry, Registry
@@ -121,6 +122,7 @@ def with_networks(
             is for.
     """
     given = click.get_current_context().meta.get(_META, {})
+    weight_roots = places_here(weight_roots)
     files = [root for root in weight_roots if is_file(root)]
     folders = [root for root in weight_roots if root not in files]
     foreign = [word for word in dict.fromkeys(words) if _is_foreign(word, registry)]

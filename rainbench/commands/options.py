@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +27,16 @@ _TRUSTED = "rainbench.trust-cards"
 
 
 class PlacePath(click.Path):
-    """A file or folder; an empty text, which would mean the current folder, is refused."""
+    """A file or folder; an empty text, which would mean the current folder, is refused.
+
+    Args:
+        remote: Whether it may be an address, see `rainbench.core.packed.remote`.
+        options: Of click.
+    """
+
+    def __init__(self, *, remote: bool = False, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(**options)
+        self.remote = remote
 
     def convert(
         self,
@@ -37,11 +47,25 @@ class PlacePath(click.Path):
         """Read the text."""
         if value == "":
             self.fail("it is empty: is a variable of the shell not set?", param, ctx)
+        if isinstance(value, str) and "://" in value and not self.remote:
+            self.fail(_not_here(value, param), param, ctx)
         return super().convert(value, param, ctx)
 
 
+def _not_here(address: str, param: click.Parameter | None) -> str:
+    if param is not None and param.name == "out":
+        return (
+            f"{address} is not on this machine, and results are written here: give a folder, and "
+            "copy it there when all is done"
+        )
+    return f"{address} is not on this machine: only --data and --weights may be"
+
+
 PLACE = PlacePath(path_type=Path)
-"""Any file or folder."""
+"""Any file or folder of this machine."""
+
+ROOT = PlacePath(path_type=Path, remote=True)
+"""A folder that may be another machine's."""
 
 AT_ONCE = click.IntRange(1, MOST_AT_ONCE)
 """How many threads or processes work at once."""
@@ -96,9 +120,10 @@ def _roots_option(flag: str, name: str, what: str, variable: str) -> Callable[[F
         flag,
         name,
         multiple=True,
-        type=PLACE,
+        type=ROOT,
         callback=_with_environment(variable),
-        help=f"Folder that holds {what}; may be repeated. Also {variable} (a path list).",
+        help=f"Folder that holds {what}, or its address (s3://, hf://, ...); may be repeated. Also "
+        f"{variable} (a path list).",
     )
 
 
@@ -253,7 +278,8 @@ def _with_environment(
     def add(
         _context: click.Context, _parameter: click.Parameter, given: tuple[Path, ...]
     ) -> tuple[Path, ...]:
-        listed = os.environ.get(variable, "").split(os.pathsep)
+        # The colon of an address parts no paths.
+        listed = re.split(f"{re.escape(os.pathsep)}(?!//)", os.environ.get(variable, ""))
         return given + tuple(Path(part) for part in listed if part)
 
     return add

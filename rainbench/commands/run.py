@@ -15,6 +15,7 @@ import click
 from rainbench.commands.clusters import cluster_option, crew_at, running_on
 from rainbench.commands.config import config_options
 from rainbench.commands.config import save_config as write_config
+from rainbench.commands.detached import detach_option, go_on_detached, refuse_detached
 from rainbench.commands.folders import ad_hoc, images_given, pairs_options
 from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
@@ -62,6 +63,7 @@ Examples:
   rainbench run -b prenet -d rain100l --data DIR --weights DIR --metrics niqe,my.py:sharpness
   rainbench run --all --data DIR --weights DIR --device cuda --precision tf32 --batch 8
   rainbench run --all --data DIR --weights DIR --out runs/full --cluster local:2
+  rainbench run --all --data DIR --out runs/full --cluster slurm:slurm.toml --detach
   rainbench run -b "prenet*" -d rain100l --data DIR --weights DIR --save-config benchmark.toml
   rainbench run benchmark.toml --limit 5""",
 )
@@ -118,6 +120,7 @@ Examples:
 @metrics_option
 @network_options
 @cluster_option
+@detach_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
 @json_option
 @click.pass_context
@@ -146,6 +149,7 @@ def command(
     metrics: tuple[str, ...],
     threads: int | None,
     cluster: str,
+    detach: bool,
     dry_run: bool,
     as_json: bool,
     save_config: Path | None,
@@ -159,10 +163,14 @@ def command(
         raise RainbenchError(
             "nothing to run", hint="Give --all, or entries with -b and data sets with -d."
         )
+    if detach:
+        real = "real rain is not one" if rainy is not None and clean is None else ""
+        refuse_detached("--dry-run ends at once" if dry_run else real)
     with watched() as watch, ExitStack() as stack:  # before anything large is loaded
         from rainbench.api.datasets import with_card
         from rainbench.api.evaluation import carry_out
         from rainbench.catalog.folders import readable_folders
+        from rainbench.run.cluster.status import NAME as STATUS
         from rainbench.run.cost import estimate_seconds
         from rainbench.run.options import resolve_options
         from rainbench.run.plan import choose, make_plan, plan_for
@@ -210,6 +218,8 @@ def command(
         opened = open_named_metrics(metrics, weight_folders)
         if save_config is not None:
             write_config(ctx, save_config)
+        if detach:  # what is wrong with the call was told before
+            ctx.exit(go_on_detached(out, out / STATUS, as_json=as_json))
         crew = stack.enter_context(crew_at(cluster, device, options)) if elsewhere else None
         options = crew.options if crew else options
         with nullcontext() if dry_run else lock_run(out):

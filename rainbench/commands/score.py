@@ -97,7 +97,7 @@ def command(
         )
     if entry in {each.name for each in registry.entries()}:
         raise RainbenchError(f"{entry} is an entry of ours", hint="Give another name with --name.")
-    copies = copies_of(card, list(data_roots), only=True)
+    copies = copies_of(card, readable_folders(data_roots), only=True)
     if not copies:
         raise RainbenchError(f"{card.name}: {how_to_get_dataset(card)}")
     opened = open_named_metrics(metrics, readable_folders(weight_roots))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
     Function,
@@ -48,6 +50,7 @@ class SynthChoice:
     allow_partial: bool
     also: tuple[str, ...]
     workers: int
+    cluster: str
     dry_run: bool
     as_json: bool
 
@@ -151,6 +154,7 @@ def build_options(make_plan: Callable[..., SynthPlan]) -> Callable[..., None]:
         ),
         also_option,
         workers_option,
+        cluster_option,
         dry_run_option,
         json_option,
     )
@@ -176,20 +180,26 @@ def _build(plan: SynthPlan, choice: SynthChoice) -> int:
 
     check_apart(plan.inputs, plan.out)
     extras = Extras.of(choice.also)
-    _print_plan(plan, extras)
-    if choice.dry_run:
-        if choice.as_json:
-            show_json(plan.as_table())
-        return 0
-    begin = time.monotonic()
-    bar = progress("scenes", len(plan.sources), quiet=choice.as_json)
-    with lock_run(plan.out), bar as advance:
-        report = build_set(
-            plan,
-            extras=extras,
-            allow_partial=choice.allow_partial,
-            advance=advance,
-        )
+    with ExitStack() as stack:
+        crew, workers = None, choice.workers
+        if choice.cluster and not choice.dry_run:
+            crew = stack.enter_context(builders_at(choice.cluster, plan.out))
+            workers = len(crew.looks)
+        _print_plan(plan, extras, workers)
+        if choice.dry_run:
+            if choice.as_json:
+                show_json(plan.as_table())
+            return 0
+        begin = time.monotonic()
+        bar = progress("scenes", len(plan.sources), quiet=choice.as_json)
+        with lock_run(plan.out), bar as advance:
+            report = build_set(
+                plan,
+                extras=extras,
+                allow_partial=choice.allow_partial,
+                advance=advance,
+                pool=pool_of(crew, plan.files, plan.out),
+            )
     if choice.as_json:
         show_json(summarise(report))
     else:
@@ -199,7 +209,7 @@ def _build(plan: SynthPlan, choice: SynthChoice) -> int:
     return 1 if report.left_out else 0
 
 
-def _print_plan(plan: SynthPlan, extras: Extras) -> None:
+def _print_plan(plan: SynthPlan, extras: Extras, workers: int) -> None:
     from rainbench.synthesis.estimate import estimate_build
 
     for note in plan.notes:
@@ -208,9 +218,10 @@ def _print_plan(plan: SynthPlan, extras: Extras) -> None:
         f"{count_of(count, 'pair')} in {name}" for name, count in plan.counts().items()
     )
     say(f"{count_of(len(plan.sources), 'scene')}: {counts}, in {plan.out}")
-    estimate = estimate_build(plan, shards=extras.webdataset)
-    workers = count_of(plan.options.workers, "worker")
-    say(f"about {_megabytes(estimate.bytes)} and {duration(estimate.seconds)} with {workers}")
+    many = replace(plan, options=replace(plan.options, workers=workers))
+    estimate = estimate_build(many, shards=extras.webdataset)
+    size, time = _megabytes(estimate.bytes), duration(estimate.seconds)
+    say(f"about {size} and {time} with {count_of(workers, 'worker')}")
 
 
 def _megabytes(size: float) -> str:

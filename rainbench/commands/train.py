@@ -25,6 +25,7 @@ from rainbench.commands.options import (
 )
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import MOST_AT_ONCE
+from rainbench.core.packed.remote import places_here
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import duration
 
@@ -224,6 +225,7 @@ def command(
         validations=validations, checkpoint_seconds=checkpoint_every, log_to=log_to,
     )  # fmt: skip
     arguments = {**card.arguments, **_arguments(given_arguments, width)}
+    data_roots = tuple(places_here(data_roots))
     source = open_source(registry, dataset, data_roots, clean, rain, seed)
     tag = tag or "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):

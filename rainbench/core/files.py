@@ -201,7 +201,7 @@ def is_locked(folder: Path) -> bool:
     return False
 
 
-def sweep(folder: Path, pattern: str = "**/.*.part") -> None:
+def sweep(folder: Path, pattern: str = "**/.*.part", *, whoever: bool = False) -> None:
     """Remove what processes that were killed have left half written, in a folder of results.
 
     Only what is named as `write_atomically` names it, by a process that is gone.
@@ -209,10 +209,14 @@ def sweep(folder: Path, pattern: str = "**/.*.part") -> None:
     Args:
         folder: Need not be there.
         pattern: Of the files and folders, for one folder without those in it.
+        whoever: Of processes that are there, too: numbers of other machines say nothing here. For
+            when nobody writes any more.
     """
     for unfinished in list(folder.glob(pattern)):
         named = _UNFINISHED.fullmatch(unfinished.name)
-        if not named or unfinished.is_symlink() or _is_running(int(named[1])):
+        if not named or unfinished.is_symlink():
+            continue
+        if not whoever and _is_running(int(named[1])):
             continue
         if unfinished.is_dir():
             shutil.rmtree(unfinished, ignore_errors=True)

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -31,6 +32,10 @@ Result = TypeVar("Result")
 
 PATIENCE = 3.0
 """Seconds that a worker has to leave its work and remove its unfinished files when told to end."""
+
+
+Pool = Callable[..., list[Any]]
+"""What is called as `run_all` is, the number of workers apart, which it knows itself."""
 
 
 def run_all(
@@ -136,7 +141,7 @@ class _Crew(Generic[Task, Result]):
         context = multiprocessing.get_context("spawn")
         process = context.Process(target=_serve, args=(theirs, self._work), daemon=True)
         try:
-            with _interrupts_put_off():
+            with interrupts_put_off():
                 process.start()
                 self._processes[ours] = process
         except OSError as error:
@@ -171,13 +176,13 @@ class _Crew(Generic[Task, Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        with _interrupts_put_off():
+        with interrupts_put_off():
             self._end(list(self._processes), told=kind is not None)
             self._remove_unfinished()
 
     def _end(self, pipes: Iterable[Connection], *, told: bool = True) -> None:
         """End workers: idle ones by closing their pipes, others by a signal, at last by force."""
-        with _interrupts_put_off():
+        with interrupts_put_off():
             ending = [self._processes[pipe] for pipe in pipes]
             for pipe, process in zip(pipes, ending, strict=True):
                 pipe.close()
@@ -227,7 +232,7 @@ def _first_interrupt_alone() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_put_off() -> Iterator[None]:
+def interrupts_put_off() -> Iterator[None]:
     """Let Ctrl-C wait until this is done, and keep it from processes that are being started.
 
     Blocking the signal does so for this thread and for what it starts; another thread of this
@@ -239,6 +244,8 @@ def _interrupts_put_off() -> Iterator[None]:
     came: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
     if hasattr(signal, "pthread_sigmask"):  # not on Windows
+        # It is started with the first process that is spawned, and then unblocks the signal.
+        resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -259,13 +266,17 @@ def _serve(pipe: Connection, work: Callable[[Any], object]) -> None:
         except (EOFError, OSError):
             return
         try:
-            answer = pickle.dumps((True, work(task)))
-        except Exception as error:
-            answer = _as_bytes(error)
-        try:
-            pipe.send_bytes(answer)
+            pipe.send_bytes(answer_to(work, task))
         except OSError:  # nobody waits for it any more
             return
+
+
+def answer_to(work: Callable[[Any], object], task: object) -> bytes:
+    """Return what work makes of a task, pickled: whether it went well, and the result or error."""
+    try:
+        return pickle.dumps((True, work(task)))
+    except Exception as error:
+        return _as_bytes(error)
 
 
 def _as_bytes(error: Exception) -> bytes:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.core.files import write_atomically, writing
-from rainbench.core.pool import run_all
+from rainbench.core.pool import Pool, run_all
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import count_of, natural_key
 from rainbench.packaging.package import Extras, Parameter
@@ -85,6 +85,7 @@ def build_spa(
     *,
     extras: Extras | None = None,
     advance: Advance = unseen,
+    pool: Pool | None = None,
 ) -> BuildReport:
     """Start or continue a data set of real pairs.
 
@@ -94,6 +95,7 @@ def build_spa(
         options: The options.
         extras: Other packagings to write.
         advance: Called with each video whose clean frames are made.
+        pool: Does the work; by default as many processes as the options say.
 
     Raises:
         StoreError: Something cannot be written; what is there is kept.
@@ -103,16 +105,16 @@ def build_spa(
         (out / "sequences").mkdir(exist_ok=True)
         record = json.dumps({"made by": "rainbench build-spa", **options.describe()}, indent=1)
         write_atomically(out / MARKER, record.encode() + b"\n")
-    outcomes = run_all(
+    pool = pool or partial(run_all, workers=options.workers)
+    outcomes: list[VideoOutcome] = pool(
         partial(work_on_video, out=out, options=options),
         plan.videos,
-        options.workers,
         on_crash=lambda video: VideoOutcome(video, (), _CRASHED),
         on_done=lambda outcome: advance(1, outcome.video.source.label),
         folder=out,
     )
     accepted = _accepted(outcomes, out, options)
-    made = _make_pairs(accepted, outcomes, out, options)
+    made = _make_pairs(accepted, outcomes, out, options, pool)
     written = write_data_set(out, made.sequences, options, extras or Extras())
     outcomes = [
         VideoOutcome(outcome.video, (), made.failures[outcome.video.id])
@@ -163,6 +165,7 @@ def _make_pairs(
     outcomes: Sequence[VideoOutcome],
     out: Path,
     options: SpaOptions,
+    pool: Pool,
 ) -> _MadePairs:
     """Make the pairs of accepted sequences."""
     videos = {outcome.video.id: outcome.video for outcome in outcomes}
@@ -170,10 +173,9 @@ def _make_pairs(
     for candidate, _, plan in accepted:
         by_video.setdefault(candidate.video_id, []).append((candidate, plan))
     tasks = [PairTask(videos[name], tuple(work)) for name, work in by_video.items()]
-    results = run_all(
+    results = pool(
         partial(make_video_pairs, out=out, options=options),
         tasks,
-        options.workers,
         on_crash=lambda task: (task.video.id, {}, _CRASHED),
         folder=out,
     )

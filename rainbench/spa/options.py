@@ -197,8 +197,13 @@ def data_set_name(out: Path) -> str:
     return f"spa-{safe_name(out.resolve().name) or 'own'}"
 
 
-def choose_device(device: str, method: Method) -> str:
+def choose_device(device: str, method: Method, *, here: bool = True) -> str:
     """Return where a method runs: ``auto`` takes a GPU where the method can use one.
+
+    Args:
+        device: What is asked for.
+        method: The method.
+        here: Whether it runs on this machine; what others have is asked of them.
 
     Raises:
         RainbenchError: The device is not there, or the method cannot use it.
@@ -207,6 +212,8 @@ def choose_device(device: str, method: Method) -> str:
         >>> choose_device("auto", "robust")
         'cpu'
     """
+    if method == "exact" and not here:
+        return "cpu" if device == "auto" else device
     if method == "exact" and (device != "auto" or has_gpu_driver()):
         return resolve_device(device)
     if device not in ("auto", "cpu"):

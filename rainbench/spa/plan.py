@@ -18,6 +18,7 @@ from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.table.entries import NO_ENTRY, VideoEntry, find_table, read_table
 from rainbench.video.read import VideoInfo, probe
+from rainbench.video.stills import list_images
 
 _LOOK_NS, _ENCODE_NS = 13.0, 80.0
 """Nanoseconds per sample (a channel of a pixel of a frame) of looking at all frames: decoding,
@@ -87,6 +88,16 @@ class SpaPlan:
     seconds: float
     table: Path | None = None
 
+    @property
+    def files(self) -> list[Path]:
+        """What is read to carry it out."""
+        paths = [(video.source.path, video.source.kind) for video in self.videos]
+        return [
+            file
+            for path, kind in paths
+            for file in (list_images(path) if kind == "images" else [path])
+        ]
+
     def as_table(self) -> dict[str, object]:
         """Return the plan as plain types."""
         return {
@@ -143,7 +154,9 @@ def plan_build(
             videos[result.sha256] = replace(result, entry=entry)
             _check_span(videos[result.sha256], table)
     planned = tuple(videos.values())
-    return SpaPlan(planned, tuple(unusable), tuple(duplicates), _estimate(planned, options), table)
+    return SpaPlan(
+        planned, tuple(unusable), tuple(duplicates), estimate_seconds(planned, options), table
+    )
 
 
 def _check_span(video: PlannedVideo, table: Path | None) -> None:
@@ -170,7 +183,8 @@ def _open(item: VideoInput) -> PlannedVideo | str:
     return PlannedVideo(item, video_id(item, sha256), sha256, info)
 
 
-def _estimate(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
+def estimate_seconds(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
+    """Return how long videos may take, about."""
     total = 0.0
     for video in videos:
         samples = video.info.width * video.info.height * 3

@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
@@ -21,7 +22,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import visible
 from rainbench.core.files import write_atomically, writing
 from rainbench.core.images import Image, read_gray, read_image
-from rainbench.core.pool import run_all
+from rainbench.core.pool import Pool, run_all
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.resume import key_of, read_claim, write_record
 from rainbench.core.text import natural_key
@@ -86,6 +87,16 @@ class SynthPlan:
             for source in self.sources
         ]
 
+    @property
+    def files(self) -> list[Path]:
+        """What is read to carry it out."""
+        return [
+            file
+            for each in self.sources
+            for file in (each.clean, each.photograph, each.depth)
+            if file is not None
+        ]
+
     def as_table(self) -> dict[str, object]:
         """Return the plan as plain types."""
         return {
@@ -120,6 +131,7 @@ def build_set(
     extras: Extras | None = None,
     allow_partial: bool = False,
     advance: Advance = unseen,
+    pool: Pool | None = None,
 ) -> SynthReport:
     """Make every scene that is not there yet, then describe the data set.
 
@@ -128,6 +140,7 @@ def build_set(
         extras: Other packagings to write.
         allow_partial: Continue without scenes of which nothing can be made.
         advance: Called with every scene that is done, in any order.
+        pool: Makes them; by default as many processes as the options say.
 
     Raises:
         RainbenchError: The folder holds something else, or lies in an input.
@@ -135,10 +148,10 @@ def build_set(
     """
     check_apart(plan.inputs, plan.out)
     _claim(plan)
-    results = run_all(
+    pool = pool or partial(run_all, workers=plan.options.workers)
+    results: list[SceneResult] = pool(
         make_scene,
         plan.tasks(),
-        plan.options.workers,
         on_crash=_crashed,
         on_done=lambda result: advance(1, result.label),
         folder=plan.out,

@@ -338,8 +338,14 @@ class _Loop:
 
 
 def _explained(error: BaseException, job: Job) -> BaseException:
-    """Return a user's error for memory that ran out; any other error as it is."""
+    """Return a user's error for memory that ran out and a worker's death; any other as it is."""
     text = str(error)
+    if text.startswith("DataLoader worker"):
+        return RainbenchError(
+            "a process that prepares patches has died, as where the system takes its memory back",
+            hint="Run the same command again, it goes on from the last checkpoint; fewer --workers"
+            " take less memory.",
+        )
     if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in text:
         recipe = job.recipe
         advice = [f"--batch {max(1, recipe.batch // 2)}", f"--patch {max(32, recipe.patch // 2)}"]

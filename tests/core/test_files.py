@@ -32,6 +32,8 @@ def test_unfinished_files_of_processes_that_are_gone_are_removed(tmp_path):
     assert left == {*ours, f".link.{dead}.part"}
     assert not list((tmp_path / "cells").iterdir())
     sweep(tmp_path / "nowhere")
+    sweep(tmp_path, whoever=True)
+    assert not (tmp_path / f".c.png.{alive}.part").exists() and (tmp_path / ".part").exists()
 
 
 def test_a_folder_is_locked_once_and_never_through_a_link(tmp_path):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pool_work import die_in_the_second, raise_error
+from pool_work import die_in_the_second, interrupt_what_starts, raise_error
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.pool import _first_interrupt_alone, run_all
@@ -67,6 +67,25 @@ def test_ctrl_c_twice(start, tmp_path, work, pause):
     # A worker that was killed is still there for a moment on a busy machine.
     assert until(lambda: not any_left(process), 2)
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_ctrl_c_does_not_reach_the_first_worker_while_it_starts(tmp_path):
+    """Not even the first of a process: with it Python starts another, and unblocks the signal."""
+    interrupt_what_starts(tmp_path)
+    code = """
+import multiprocessing
+from rainbench.core.pool import interrupts_put_off
+process = multiprocessing.get_context("spawn").Process(target=print, args=("lives",))
+with interrupts_put_off():
+    process.start()
+process.join()
+"""
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == "lives\n", done.stderr
 
 
 def test_a_second_ctrl_c_does_not_end_the_clean_up():

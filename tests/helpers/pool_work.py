@@ -59,3 +59,12 @@ def main(name):
     tasks = [(folder, str(number)) for number in range(1, 5)]
     work = getattr(sys.modules[__name__], name)
     print(run_all(work, tasks, 2, on_crash=lambda task: f"died: {task[1]}", folder=folder))
+
+
+def interrupt_what_starts(folder):
+    """Write a module with which, on ``PYTHONPATH``, a spawned process gets Ctrl-C as it begins."""
+    (folder / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "if '--multiprocessing-fork' in sys.orig_argv:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+    )

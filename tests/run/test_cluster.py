@@ -12,16 +12,17 @@ import pytest
 
 from rainbench.api.evaluation import carry_out
 from rainbench.catalog.registry import load_registry
+from rainbench.cluster.places import opened
+from rainbench.cluster.slurm import read_options, slurm_cluster
+from rainbench.cluster.worker import CODE, unseen_file
 from rainbench.core.errors import RainbenchError
 from rainbench.foreign.entry import entry_of
 from rainbench.metrics.quality.registry import open_metrics
 from rainbench.run.cluster import crew as crews
-from rainbench.run.cluster.crew import crew_of
+from rainbench.run.cluster.crew import scoring_crew_of
 from rainbench.run.cluster.drive import Drive, run_on
-from rainbench.run.cluster.places import opened
 from rainbench.run.cluster.shards import Pace, blocks, in_order, units
-from rainbench.run.cluster.slurm import read_options, slurm_cluster
-from rainbench.run.cluster.worker import CODE, Look, Session, score_shard, unseen_file, versions
+from rainbench.run.cluster.worker import Scorer, Session, score_shard, versions
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import PlannedCell, make_plan
 from rainbench.synthesis.mini import write_clips
@@ -50,7 +51,7 @@ def client():
 @pytest.fixture
 def crew(client):
     client.wait_for_workers(2)
-    return crew_of(client, "cpu", RunOptions(), "local:2")
+    return scoring_crew_of(client, "cpu", RunOptions(), "local:2")
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +181,9 @@ def looks(*changes):
     own = versions()
     made = {"device": "x86_64"}
     return {
-        f"tcp://{number}": replace(Look(f"host{number}", number, "cpu", made, own, 1), **change)
+        f"tcp://{number}": replace(
+            Scorer(f"host{number}", number, own, device="cpu", made=made), **change
+        )
         for number, change in enumerate(({}, *changes))
     }
 
@@ -203,13 +206,13 @@ class Client:
 def test_workers_of_other_versions_are_refused(name):
     other = {"versions": {**versions(), name: "0.0"}}
     with pytest.raises(RainbenchError, match=r"host1 has .* as host0 has: numbers could differ"):
-        crew_of(Client(looks(other)), "cpu", RunOptions(), "tcp://x")
+        scoring_crew_of(Client(looks(other)), "cpu", RunOptions(), "tcp://x")
     both = {at: replace(look, **other) for at, look in looks({}).items()}
     if name in ("rainbench", CODE):  # else the workers' own is what is written down
         with pytest.raises(RainbenchError, match=r"host0 has .* as this machine has"):
-            crew_of(Client(both), "cpu", RunOptions(), "tcp://x")
+            scoring_crew_of(Client(both), "cpu", RunOptions(), "tcp://x")
     else:
-        assert crew_of(Client(both), "cpu", RunOptions(), "tcp://x").looks == both
+        assert scoring_crew_of(Client(both), "cpu", RunOptions(), "tcp://x").looks == both
 
 
 def test_workers_that_do_not_fit_are_refused():
@@ -220,12 +223,12 @@ def test_workers_that_do_not_fit_are_refused():
         (looks({"problem": "no such device"}), 1, "cannot work: no such device"),
     ):
         with pytest.raises(RainbenchError, match=said):
-            crew_of(Client(found, threads), "auto", RunOptions(), "tcp://x")
+            scoring_crew_of(Client(found, threads), "auto", RunOptions(), "tcp://x")
     gpu = {"device": "cuda", "made": {"device": "A"}, "resources": {"GPU": 1, "MEMORY": 9e9}}
-    crew = crew_of(Client(looks(gpu)), "auto", RunOptions(), "tcp://x")
+    crew = scoring_crew_of(Client(looks(gpu)), "auto", RunOptions(), "tcp://x")
     assert crew.options.device == "cuda" and list(crew.looks) == ["tcp://1"] and crew.others == 1
-    assert crew.resources(crew.options, 1 << 50) == {"GPU": 1, "MEMORY": 9e9}
-    assert crew.resources(RunOptions(), 5) == {"MEMORY": 5}
+    assert crew.asked("cuda", 1 << 50) == {"GPU": 1, "MEMORY": 9e9}
+    assert crew.asked("cpu", 5) == {"MEMORY": 5}
 
 
 def test_a_worker_that_came_later_and_differs_does_nothing(plan_of):
@@ -243,10 +246,10 @@ def test_data_that_a_machine_does_not_see_is_named_before_anything_runs(
         moved = [(Path(str(path).replace(str(toy), str(there))), *rest) for path, *rest in files]
         return unseen_file(folder, moved)
 
-    monkeypatch.setattr(crews, "unseen_file", elsewhere)
-    crew = crew_of(Client(looks({})), "cpu", RunOptions(), "tcp://x")
+    monkeypatch.setattr("rainbench.cluster.crew.unseen_file", elsewhere)
+    crew = scoring_crew_of(Client(looks({})), "cpu", RunOptions(), "tcp://x")
     there = toy
-    crew.check_files(plan.cells)
+    crew.check_cells(plan.cells)
     there = tmp_path / "elsewhere"
     with pytest.raises(RainbenchError, match=r"cannot see .*elsewhere/toy/.*No such file"):
         carried_out(plan, "o", crew)
@@ -280,7 +283,7 @@ def test_shards_are_blocks_of_about_the_same_time(plan_of):
     ],
 )  # fmt: skip
 def test_a_cluster_that_is_none_is_refused(place, said, monkeypatch):
-    monkeypatch.setattr("rainbench.run.cluster.places.PATIENCE", 0.5)
+    monkeypatch.setattr("rainbench.cluster.places.PATIENCE", 0.5)
     began = time.monotonic()
     with pytest.raises(RainbenchError, match=said), opened(place):
         pass

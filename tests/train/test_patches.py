@@ -2,10 +2,13 @@
 
 import dataclasses
 import itertools
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
+from pool_work import interrupt_what_starts
 
 from rainbench.catalog.folders import content_root
 from rainbench.catalog.registry import load_registry
@@ -226,3 +229,10 @@ def test_an_enlarged_patch_shows_the_middle_half_of_a_ramp(tmp_path):
     slopes = patch.float().diff(dim=0)[2:-2].mean()
     assert slopes.item() == pytest.approx(0.5, abs=0.02)
     assert (patch == patch[:, :1]).all()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows")
+def test_ctrl_c_does_not_kill_workers_that_start(patches, tmp_path, monkeypatch):
+    interrupt_what_starts(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    assert len(first(load_batches(patches, batch=4, workers=1), 1)) == 1

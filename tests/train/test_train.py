@@ -465,3 +465,28 @@ def test_an_interrupt_keeps_the_training(train, add_trainable, photographs, card
         assert load_state(out / "last.pt")
         rows = (out / "log.csv").read_text()
         assert int(rows.splitlines()[-1].split(",")[0]) > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
+def test_a_worker_that_the_system_kills_is_told(add_trainable, photographs, cards, tmp_path):
+    add_trainable(steps=100_000)
+    out = tmp_path / "out"
+    call = ["train", "small", "--clean", photographs, *COMMON, "--workers", 1, "--out", out]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rainbench", *map(str, call)],
+        env={**os.environ, "RAINBENCH_PATH": str(cards)}, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (out / "log.csv").exists() or not (out / "log.csv").stat().st_size:
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    (worker,) = (
+        int(child)
+        for child in children
+        if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()
+    )
+    os.kill(worker, signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2, errors
+    assert "Traceback" not in errors and "prepares patches has died" in errors

@@ -22,7 +22,7 @@ from rainbench.core.files import is_locked, read_regular_file, write_atomically
 from rainbench.core.progress import Advance
 from rainbench.run.cost import pixels_of, seconds_per_pixel
 from rainbench.run.results import RunResults
-from rainbench.run.scores import LARGEST_FILE
+from rainbench.run.scores import LARGEST_FILE, wrong_in_summary
 
 if TYPE_CHECKING:
     from rainbench.run.evaluate import Outcome
@@ -172,7 +172,8 @@ def read_standing(out: Path) -> Standing:
         return Standing(at_work, "", 0.0, None if at_work else 0.0, cells)
     parts = {name: Part(**part) for name, part in told["cells"].items()}
     for name, part in parts.items():
-        if part.state in ("", "running") and name in cells and not at_work:
+        ended = name in cells and cells[name].state != "running"
+        if part.state in ("", "running") and ended and not at_work:
             parts[name] = cells[name]  # written after the last word of a run that was killed
     seconds = max(0.0, float(told["written"]) - float(told["started"]))
     left = _seconds_left(parts, seconds)
@@ -190,16 +191,21 @@ def _read(file: Path) -> dict[str, Any] | None:
 
 
 def _finished_cells(out: Path) -> dict[str, Part]:
-    """Return the cells that are complete or failed, by what the folder says."""
+    """Return the cells that were begun, by what the folder says of them.
+
+    Of a finished one ``cell.json`` is believed: to look through all scores takes minutes.
+    """
     found: dict[str, Part] = {}
     for cell in RunResults(out).cells():
         name = f"{cell.entry} on {cell.label}"
-        if (summary := cell.summary) is not None:
-            images = int(summary["images"])
+        if cell.claim is not None and not wrong_in_summary(cell.claim):
+            images = int(cell.claim["images"])
             found[name] = Part(images, 0.0, images, images, "done")
-        else:
-            done = len(cell.scores)
-            found[name] = Part(done, 0.0, done, done, "failed", cell.failure)
+            continue
+        done = len(cell.scores)
+        failed = cell.problem or os.path.lexists(cell.folder / "failed.json")
+        state, note = ("failed", cell.failure) if failed else ("running", "")
+        found[name] = Part(done, 0.0, done, done, state, note)
     return found
 
 

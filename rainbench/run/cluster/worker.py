@@ -1,25 +1,29 @@
-"""What a worker does: it says what it is, looks at files, and scores shards, one at a time.
+"""What a worker does in a run: it says what it is, and scores shards, one at a time.
 
 A network is built once in a process and kept while shards of its entry come.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import logging
 import os
-import signal
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rainbench.catalog.registry import Entry
+from rainbench.cluster.worker import (
+    CODE,
+    Look,
+    differing,
+    end_with_parent,
+    in_folder,
+    listening,
+    resources_here,
+)
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.machine import check_precision, resolve_device, usable_cores
-from rainbench.core.pool import when_parent_ends
-from rainbench.core.resume import file_hash
 from rainbench.metrics.quality.record import ReadyMetric
 from rainbench.metrics.quality.registry import open_metrics
 from rainbench.pairs.layouts import Pair
@@ -38,10 +42,6 @@ from rainbench.run.scores import Scores
 
 KEPT = 2
 """Networks that a worker keeps: the next entry's shards begin before the last one's have ended."""
-
-
-CODE = "the code of rainbench"
-"""What the hash of the source files is called among versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,30 +118,18 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a worker says of itself.
+class Scorer(Look):
+    """What a worker that scores says of itself.
 
     Attributes:
-        host: Its machine.
-        process: The number of its process.
         device: That it computes on; empty where what was asked for is not there.
         made: What stands in the provenance of what it computes.
-        versions: See `versions`.
-        cores: How many it may use.
         speed: Multiply-adds that whole networks do in a second, about.
-        resources: What it declares.
-        problem: What is wrong with it.
     """
 
-    host: str
-    process: int
     device: str = ""
     made: Mapping[str, str] | None = None
-    versions: Mapping[str, str] | None = None
-    cores: int = 1
     speed: float = 1.0
-    resources: Mapping[str, float] = field(default_factory=dict)
-    problem: str = ""
 
 
 def versions() -> dict[str, str]:
@@ -152,59 +140,40 @@ def versions() -> dict[str, str]:
     }
 
 
-def look(device: str, options: RunOptions) -> Look:
+def look(device: str, options: RunOptions) -> Scorer:
     """Return what this worker is.
 
     Args:
         device: What was asked for: ``auto``, ``cpu``, ``cuda``.
         options: How a run computes, the device apart.
     """
-    from distributed import get_worker
-
     host, process = socket.gethostname(), os.getpid()
     try:
         with failing_alone(host):
             options = replace(options, device=resolve_device(device))
             check_precision(options.device, options.precision)
-            return Look(
-                host, process, options.device, made_with(options), versions(), usable_cores(),
-                network_speed(options), dict(get_worker().state.total_resources),
-            )  # fmt: skip
+            return Scorer(
+                host,
+                process,
+                versions(),
+                usable_cores(),
+                resources=resources_here(),
+                device=options.device,
+                made=made_with(options),
+                speed=network_speed(options),
+            )
     except RainbenchError as error:
-        return Look(host, process, problem=str(error))
-
-
-def unseen_file(folder: str, files: Sequence[tuple[Path, int, str]]) -> tuple[str, str]:
-    """Return this machine's name and what is wrong with the first file that it has not.
-
-    Args:
-        folder: Where relative paths begin.
-        files: Path, length in bytes (-1: a folder) and SHA-256 (empty: whatever it is) of each.
-    """
-    host = socket.gethostname()
-    with _in_folder(folder):
-        for path, length, sha256 in files:
-            try:
-                found = path.stat()
-                if length >= 0 and found.st_size != length:
-                    return host, f"{path}: is another file there, of {found.st_size:,} bytes"
-                if not os.access(path, os.R_OK):
-                    return host, f"{path}: may not be read there"
-                if sha256 and file_hash(path) != sha256:
-                    return host, f"{path}: is another file there: its SHA-256 differs"
-            except OSError as error:
-                return host, f"{path}: {error.strerror}"
-    return host, ""
+        return Scorer(host, process, problem=str(error))
 
 
 def score_shard(session: Session, shard: Shard) -> Answer:
     """Score the images of a shard; whatever goes wrong is in the answer."""
-    _end_with_parent()
+    end_with_parent()
     if session.versions != (own := _own_versions()):
         return Answer(unfit=f"{socket.gethostname()} {differing(session.versions, own)}")
     scored: list[Scored] = []
     failure = None
-    with _in_folder(session.folder), _listening() as said:
+    with in_folder(session.folder), listening() as said:
         try:
             with failing_alone(shard.what):
                 predictor, values = _predictor(session, shard), _values(session)
@@ -216,29 +185,6 @@ def score_shard(session: Session, shard: Shard) -> Answer:
         except RainbenchError as error:
             failure = error.message, error.hint
     return Answer(tuple(scored), failure, tuple(said))
-
-
-def differing(wanted: Mapping[str, str], own: Mapping[str, str]) -> str:
-    """Return how versions differ, as the end of a sentence about a machine.
-
-    Example:
-        >>> differing({"torch": "2.6", "numpy": "2"}, {"torch": "2.7", "numpy": "2"})
-        'has torch 2.7, not 2.6'
-    """
-    first = next(name for name in wanted if own.get(name) != wanted[name])
-    if first == CODE:
-        return "has not the same code of rainbench"
-    return f"has {first} {own.get(first)}, not {wanted[first]}"
-
-
-@functools.cache
-def _end_with_parent() -> None:
-    """End this process when the one that looks after it is gone.
-
-    Dask's own way is ``os._exit``, which a network that is at work is not let near.
-    """
-    number = getattr(signal, "SIGKILL", signal.SIGTERM)
-    when_parent_ends(lambda: os.kill(os.getpid(), number))
 
 
 @functools.cache
@@ -289,34 +235,3 @@ def _values(session: Session) -> Values | None:
                 "run was started on"
             )
     return Values(ready)
-
-
-@contextlib.contextmanager
-def _in_folder(folder: str) -> Iterator[None]:
-    """Work in a folder where it is there: paths may be absolute."""
-    before = Path.cwd()
-    with contextlib.suppress(OSError):
-        os.chdir(folder)
-    try:
-        yield
-    finally:
-        os.chdir(before)
-
-
-@contextlib.contextmanager
-def _listening() -> Iterator[list[str]]:
-    """Collect the package's warnings, each once."""
-    said: dict[str, None] = {}
-
-    class Listener(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            said[record.getMessage()] = None
-
-    logger, listener = logging.getLogger("rainbench"), Listener(logging.WARNING)
-    logger.addHandler(listener)
-    found: list[str] = []
-    try:
-        yield found
-    finally:
-        logger.removeHandler(listener)
-        found += said

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.pool import interrupts_put_off
 from rainbench.core.random import philox, uniform
 from rainbench.train.material.scenes import TrainingPairs, Window, shuffled
 
@@ -228,7 +229,8 @@ def load_batches(
         # A fork of a process whose libraries run threads may wait for ever for one of their locks.
         multiprocessing_context="spawn" if workers else None,
     )
-    return iter(loader)
+    with interrupts_put_off():  # one that comes before `_one_thread` would kill a worker
+        return iter(loader)
 
 
 def _can_share() -> bool:

@@ -54,5 +54,5 @@ def read_options(file: Path) -> dict[str, Any]:
     extra = options.get("worker_extra_args", [])
     if not isinstance(extra, list) or not all(isinstance(word, str) for word in extra):
         raise RainbenchError(f"{where}: worker_extra_args is no list of words", hint=HELP)
-    # One network in a process; its own threads are those of --threads. The last one counts.
+    # One piece of work in a process; threads of its own are those of --threads. The last counts.
     return {**options, "worker_extra_args": [*extra, "--nthreads", "1"]}

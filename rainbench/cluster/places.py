@@ -1,4 +1,4 @@
-"""Where a run is spread to: a cluster of this machine, or one that somebody started.
+"""Where work is spread to: a cluster of this machine, or one that somebody started.
 
 Dask is imported here, when a cluster is opened, and by nothing else of the package.
 """
@@ -58,7 +58,7 @@ def opened(place: str) -> Iterator[Any]:
             if kind == "local":
                 target = stack.enter_context(_started(distributed, _count(place, rest)))
             elif kind == "slurm":
-                from rainbench.run.cluster.slurm import slurm_cluster
+                from rainbench.cluster.slurm import slurm_cluster
 
                 target = stack.enter_context(slurm_cluster(Path(rest)))
             else:
