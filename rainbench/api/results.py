@@ -59,8 +59,8 @@ class Results:
         self._registry, self._plan = registry, plan
 
     def __repr__(self) -> str:
-        cells = [cell for cell in RunResults(self.folder).cells() if cell.summary]
-        return f"Results({str(self.folder)!r}, {len(cells)} finished)"
+        finished = sum(cell.summary is not None for cell in RunResults(self.folder).cells())
+        return f"Results({str(self.folder)!r}, {finished} finished)"
 
     @cached_property
     def rows(self) -> list[Row]:

@@ -117,9 +117,13 @@ def _write_page(
     from rainbench.run.options import resolve_options
     from rainbench.run.results import RunResults
 
-    complete = [cell for cell in RunResults(run).cells() if cell.summary]
-    counts = [min(pictures, cell.summary["images"]) for cell in complete if cell.summary]
-    seconds = sum(count * (cell.seconds or 0) for count, cell in zip(counts, complete, strict=True))
+    complete = [
+        (min(pictures, cell.summary["images"]), cell.seconds or 0)
+        for cell in RunResults(run).cells()
+        if cell.summary
+    ]
+    counts = [count for count, _ in complete]
+    seconds = sum(count * each for count, each in complete)
     if seconds and (data_roots or weight_roots or seconds > 1):
         say(f"{count_of(sum(counts), 'picture')} to restore again: {duration(seconds)} at most")
     with progress("pictures", sum(counts)) as advance:

@@ -59,8 +59,11 @@ def read_regular_file(path: Path, most: int) -> bytes:
         if data is None:
             raise
         return data
-    with path.open("rb") as file:
-        data = file.read(most + 1)
+    with path.open("rb") as file:  # Python takes as much memory as is asked for, before it reads
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, most) + 1)
+        if size < len(data) <= most:  # it grows, or its system does not tell its size
+            data += file.read(most + 1 - len(data))
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
