@@ -29,6 +29,7 @@ from rainbench.report.tables import (
 )
 from rainbench.report.uncertainty import add_statistics
 from rainbench.report.writers import write_grid
+from rainbench.run.metrics.columns import Column as MetricColumn
 from rainbench.run.results import RunResults
 from rainbench.run.scores import format_rows, means_of, read_images_csv
 from rainbench.run.store import CellStore
@@ -314,3 +315,13 @@ def test_a_large_run_is_tabulated_cell_by_cell(tmp_path):
     assert len(rows) == cells * len(PROTOCOLS) and {row.state for row in rows} == {"measured"}
     of_one_cell = images * len(PROTOCOLS) * 200  # bytes, at the least
     assert peak < cells * of_one_cell / 2, peak
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_json_is_laid_out_as_a_whole(count):
+    """It is written row by row, to the bytes that the library gives for all of it."""
+    column = MetricColumn("own", "A metric", True, 2, 5, math.inf, "line\nbreak")
+    row = dataclasses.replace(ROW, note=HOSTILE[2] + HOSTILE[5], metrics={"own": column})
+    text = table_json([row] * count)
+    assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
+    assert len(json.loads(text)["rows"]) == count
