@@ -121,14 +121,13 @@ class Results:
 
         Numbers are floats or whole numbers, NaN where there is none. What was not run is left out.
         """
-        import json
-
         import pandas as pd
 
-        from rainbench.report.tables import CSV_COLUMNS, NUMBERS, table_json
+        from rainbench.report.tables import CSV_COLUMNS, NUMBERS
 
-        rows = json.loads(table_json([row for row in self.rows if row.images]))["rows"]
-        frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
+        rows = [row for row in self.rows if row.images]
+        texts = {name: [column(row) for row in rows] for name, column in CSV_COLUMNS.items()}
+        frame = pd.DataFrame(texts)
         return frame.assign(**{name: pd.to_numeric(frame[name]) for name in NUMBERS})
 
     def images(self) -> pd.DataFrame:

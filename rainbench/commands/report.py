@@ -122,7 +122,7 @@ def _write_page(
     pictures: int,
     data_roots: Sequence[Path],
     weight_roots: Sequence[Path],
-    crew: Crew | None,
+    crew: Crew | None = None,
 ) -> None:
     from rainbench.report.page.make import make_report
     from rainbench.run.options import resolve_options
