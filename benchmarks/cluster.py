@@ -8,7 +8,9 @@ which workers are killed at random moments, each compared byte by byte with a pl
 ``simulate``: many workers as threads of this process, whose networks sleep for the times of the
 cards on images of the papers' sets, with the real client, scheduler and writer; efficiency is the
 time slept over workers times makespan. ``virtual``: the whole matrix in virtual time, with the
-client's work on a shard and an image as it was measured by ``overhead``.
+client's work on a shard and an image as it was measured by ``overhead``. ``build-spa`` and
+``synth``: one, two, ... processes against one without a cluster, the bytes compared, and builds of
+which a worker is killed at a random moment (``--kills``).
 """
 
 from __future__ import annotations
@@ -21,20 +23,30 @@ import os
 import random
 import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
+import av
+import cv2
+import numpy as np
+
 from rainbench.api.evaluation import carry_out
 from rainbench.catalog.registry import load_registry
+from rainbench.cluster.crew import crew_of
 from rainbench.cluster.places import opened
+from rainbench.cluster.pool import ClusterPool
+from rainbench.core.images import write_png
+from rainbench.core.pool import Pool
 from rainbench.core.progress import Advance, unseen
 from rainbench.metrics import PROTOCOLS, Score
 from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
+from rainbench.rain.transform import Synthesis
 from rainbench.run.cluster.cells import OpenCell
 from rainbench.run.cluster.crew import ScoringCrew, scoring_crew_of
 from rainbench.run.cluster.drive import Drive
@@ -44,6 +56,13 @@ from rainbench.run.cost import pixels_of, seconds_per_pixel
 from rainbench.run.evaluate import Outcome
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, make_plan
+from rainbench.spa.builder import build_spa
+from rainbench.spa.options import SpaOptions
+from rainbench.spa.plan import plan_build
+from rainbench.synthesis.cards import synth_cards
+from rainbench.synthesis.dataset import SynthPlan, build_set
+from rainbench.synthesis.options import SynthOptions
+from rainbench.synthesis.sources import clean_scenes
 
 VARYING = ("timing.csv", "timing.md", ".lock")
 
@@ -61,7 +80,7 @@ MOMENT = 8.0
 ENTRIES = ["identity", "derainnet*", "prn_r*", "prenet.*", "rescan*", "jorder_e*", "spanet*"]
 """Of small and large networks, some with weights of several data sets."""
 
-PARTS = ("overhead", "speed", "kills", "simulate", "virtual")
+PARTS = ("overhead", "speed", "kills", "build-spa", "synth", "simulate", "virtual")
 
 ALONE = {
     "distributed.worker.profile.enabled": False,
@@ -210,6 +229,102 @@ def kills(folder: Path, runs: int) -> dict[str, int]:
     return {"runs": runs, "workers killed": killed, "runs with other bytes": other}
 
 
+def make_videos(folder: Path, count: int, frames: int, side: int = 256) -> list[Path]:
+    """Write videos of rain that falls before a picture that does not move."""
+    made = []
+    for number in range(count):
+        chance = np.random.default_rng(number)
+        scene = cv2.resize(chance.integers(40, 180, (16, 16, 3), np.uint8), (side, side))
+        path = folder / f"video{number}.mp4"
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("libx264", rate=25)
+            stream.width, stream.height, stream.pix_fmt = side, side, "yuv420p"
+            stream.options = {"crf": "18", "preset": "ultrafast"}
+            for _ in range(frames):
+                image = scene.copy()
+                for x, y, length in chance.integers(0, (side, side, 20), (60, 3)):
+                    cv2.line(image, (int(x), int(y)), (int(x) + 1, int(y + length)), (220,) * 3, 1)
+                file.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+            file.mux(stream.encode())
+        made.append(path)
+    return made
+
+
+Build = Callable[[Path, Pool | None], object]
+"""Builds something into a folder, by a pool or by one process."""
+
+
+def spa_build(folder: Path, count: int = 8, frames: int = 60) -> Build:
+    """Return a build of real pairs from made-up videos."""
+    options = SpaOptions(name="bench", layout="pairs", max_frames=8)
+    videos = folder / "videos"
+    videos.mkdir()
+    make_videos(videos, count, frames)
+    plan = plan_build([videos], folder / "none", options)
+    return lambda out, pool: build_spa(plan, out, options, pool=pool)
+
+
+def synth_build(folder: Path, count: int = 24) -> Build:
+    """Return a build of synthetic rain over made-up pictures."""
+    options = SynthOptions(synthesis=Synthesis(kind="joint", order="physical"), name="bench")
+    pictures = folder / "pictures"
+    pictures.mkdir()
+    for number in range(count):
+        small = np.random.default_rng(number).integers(0, 256, (20, 30, 3), np.uint8)
+        write_png(pictures / f"{number}.png", cv2.resize(small, (720, 480)))
+    sources, _ = clean_scenes(pictures, test_share=0.5, seed=0)
+    plan = SynthPlan(
+        out=folder, sources=sources, inputs=(pictures,), options=options, cards=synth_cards(options)
+    )
+    return lambda out, pool: build_set(replace(plan, out=out), pool=pool)
+
+
+def builders(
+    folder: Path, build_of: Callable[[Path], Build], most: int, runs: int
+) -> dict[str, object]:
+    """Return how long a build takes on clusters, start apart, and whether kills change a byte."""
+    build = build_of(folder)
+    build(folder / "warm-up", None)  # compiled code goes to its cache
+    began = time.perf_counter()
+    build(folder / "plain", None)
+    found: dict[str, object] = {"without a cluster": time.perf_counter() - began}
+    wanted = built(folder / "plain")
+    for count in range(1, most + 1):
+        with opened(f"local:{count}") as client:
+            pool = ClusterPool(crew_of(client, "cpu", f"local:{count}"))
+            build(folder / f"warm-up{count}", pool)  # libraries are loaded once in a worker
+            began = time.perf_counter()
+            build(folder / f"spread{count}", pool)
+            found[f"{count} processes"] = time.perf_counter() - began
+        assert built(folder / f"spread{count}") == wanted, "other bytes"
+    killed = other = 0
+    with opened(f"local:{most}") as client:
+        for number in range(runs):
+            client.wait_for_workers(most)
+            crew, chance = crew_of(client, "cpu", f"local:{most}"), random.Random(number)
+            victim = chance.choice(sorted(look.process for look in crew.looks.values()))
+            killer = threading.Timer(
+                chance.uniform(0.0, float(found[f"{most} processes"])),  # type: ignore[arg-type]
+                functools.partial(os.kill, victim, signal.SIGKILL),
+            )
+            killer.start()
+            build(folder / f"killed{number}", ClusterPool(crew))
+            killed += killer.finished.is_set() and not killer.is_alive()
+            killer.cancel()
+            other += built(folder / f"killed{number}") != wanted
+            print(f"run {number}: {killed} killed, {other} with other bytes", flush=True)
+    return {**found, "runs": runs, "workers killed": killed, "runs with other bytes": other}
+
+
+def built(out: Path) -> dict[str, bytes]:
+    """Return what a builder's folder holds."""
+    return {
+        str(file.relative_to(out)): file.read_bytes()
+        for file in sorted(out.rglob("*"))
+        if file.is_file() and file.name != ".lock"
+    }
+
+
 def simulate(folder: Path, workers: int, seconds: float) -> dict[str, object]:
     """Return how well so many sleeping workers are kept busy for about so many seconds."""
     import dask
@@ -328,6 +443,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=[*PARTS])
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--kills", type=int, default=10, help="of a builder's workers")
     parser.add_argument("--workers", type=int, nargs="*", default=[64, 512])
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--shard-ms", type=float, default=14.0)
@@ -341,6 +457,12 @@ def main() -> None:
         "overhead": overhead,
         "speed": functools.partial(speed, most=chosen.processes),
         "kills": functools.partial(kills, runs=chosen.runs),
+        "build-spa": functools.partial(
+            builders, build_of=spa_build, most=chosen.processes, runs=chosen.kills
+        ),
+        "synth": functools.partial(
+            builders, build_of=synth_build, most=chosen.processes, runs=chosen.kills
+        ),
     }
     for workers in chosen.workers:
         parts[f"simulate {workers}"] = functools.partial(

@@ -47,9 +47,10 @@ def _merge(runs: Sequence[Path], out: Path) -> None:
             if cell.summary is None:
                 continue
             _check_manifest(results.folder, cell.dataset, manifests)
-            first = taken.setdefault((cell.dataset, cell.entry), cell)
-            if first is not cell:
-                _check_same(first, cell)
+            # Another object of it, which holds nothing that was read.
+            first = taken.setdefault((cell.dataset, cell.entry), CellResult(cell.folder))
+            if first.folder != cell.folder:
+                _check_same(CellResult(first.folder), cell)
     with writing(out):
         sweep(out)
         for (dataset, entry), cell in taken.items():

@@ -59,8 +59,8 @@ class Results:
         self._registry, self._plan = registry, plan
 
     def __repr__(self) -> str:
-        cells = [cell for cell in RunResults(self.folder).cells() if cell.summary]
-        return f"Results({str(self.folder)!r}, {len(cells)} finished)"
+        finished = sum(cell.summary is not None for cell in RunResults(self.folder).cells())
+        return f"Results({str(self.folder)!r}, {finished} finished)"
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -121,14 +121,13 @@ class Results:
 
         Numbers are floats or whole numbers, NaN where there is none. What was not run is left out.
         """
-        import json
-
         import pandas as pd
 
-        from rainbench.report.tables import CSV_COLUMNS, NUMBERS, table_json
+        from rainbench.report.tables import CSV_COLUMNS, NUMBERS
 
-        rows = json.loads(table_json([row for row in self.rows if row.images]))["rows"]
-        frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
+        rows = [row for row in self.rows if row.images]
+        texts = {name: [column(row) for row in rows] for name, column in CSV_COLUMNS.items()}
+        frame = pd.DataFrame(texts)
         return frame.assign(**{name: pd.to_numeric(frame[name]) for name in NUMBERS})
 
     def images(self) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from rainbench.catalog.terms import LossTerm
 from rainbench.claims.measured import Quantity
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.files import writing
+from rainbench.core.pool import Pool
 from rainbench.core.progress import Advance
 from rainbench.core.resume import key_of, read_claim, read_record, write_record
 from rainbench.metrics import Score
@@ -211,8 +212,18 @@ def _trained(trial: Trial) -> Progress:
     return trained.progress
 
 
+def _trained_apart(trial: Trial) -> tuple[str, Progress | None, str]:
+    """Train in another process; return the folder's name, what was reached, or why nothing was."""
+    try:
+        return trial.folder.name, _trained(trial), ""
+    except StoreError:
+        raise
+    except RainbenchError as error:
+        return trial.folder.name, None, str(error)
+
+
 def run_trials(
-    trials: Mapping[tuple[str, str, int], Trial], advance: Advance
+    trials: Mapping[tuple[str, str, int], Trial], advance: Advance, pool: Pool | None = None
 ) -> Iterator[dict[tuple[str, str, int], Progress]]:
     """Train what is not trained yet; yield what is known at first and after each training.
 
@@ -222,6 +233,7 @@ def run_trials(
     Args:
         trials: All trainings, in their order.
         advance: Called after each.
+        pool: Trains several at once; what is known is then yielded at first and at last.
 
     Raises:
         StoreError: A folder cannot be written.
@@ -229,6 +241,22 @@ def run_trials(
     """
     found = {key: progress for key, trial in trials.items() if (progress := reached(trial))}
     yield found
+    if pool is not None:
+        missing = {key: trial for key, trial in trials.items() if key not in found}
+        advance(len(found), "those of before")
+        results = pool(
+            _trained_apart,
+            list(missing.values()),
+            on_crash=lambda trial: (trial.folder.name, None, "the process that trained it died"),
+            on_done=lambda result: advance(1, result[0]),
+        )
+        for key, (_, progress, problem) in zip(missing, results, strict=True):
+            if progress is not None:
+                found[key] = progress
+            else:
+                _LOG.warning("failed: %s: %s", trials[key].folder, problem)
+        yield found
+        return
     for key, trial in trials.items():
         if key not in found:
             try:

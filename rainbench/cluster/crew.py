@@ -42,7 +42,7 @@ class Crew:
     Attributes:
         client: The cluster's `distributed.Client`.
         looks: What each worker says of itself, by its address.
-        others: Workers that were left out as they have no GPU.
+        others: How many workers there are without a GPU, where some have one.
     """
 
     client: Any
@@ -144,7 +144,8 @@ def crew_of(client: Any, device: str, place: str) -> Crew:  # noqa: ANN401
     looks: dict[str, Look] = looks_of(client, place, look, device)
     refuse_versions(looks, versions())
     say(f"{place}: {count_of(len(looks), 'worker')}")
-    return Crew(client, looks)
+    with_gpu = sum(bool(each.resources.get("GPU")) for each in looks.values())
+    return Crew(client, looks, len(looks) - with_gpu if with_gpu else 0)
 
 
 def looks_of(

@@ -51,8 +51,10 @@ def opened(place: str) -> Iterator[Any]:
         raise RainbenchError(f"--cluster {place}: names no cluster", hint=f"Give {FORMS}.")
     dask = needed("dask", "cluster", "--cluster")
     quiet = dict.fromkeys(("distributed", "distributed.client", "distributed.worker"), "critical")
-    with dask.config.set({**_CONFIG, "logging": quiet}):
+    with dask.config.set({"logging": quiet}):
+        # Its defaults would be lost with what is set below, and be missing the second time.
         distributed = needed("distributed", "cluster", "--cluster")
+    with dask.config.set({**_CONFIG, "logging": quiet}):
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         with contextlib.ExitStack() as stack:
             if kind == "local":

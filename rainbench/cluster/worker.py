@@ -20,7 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from rainbench.core.errors import RainbenchError, failing_alone
-from rainbench.core.machine import default_memory, resolve_device, usable_cores
+from rainbench.core.machine import (
+    default_memory,
+    keep_freed_memory,
+    resolve_device,
+    usable_cores,
+)
 from rainbench.core.pool import answer_to, when_parent_ends
 from rainbench.core.resume import file_hash
 from rainbench.version import __version__
@@ -194,11 +199,22 @@ def perform(folder: str, wanted: Mapping[str, str], work: Callable[[Any], Any], 
         task: What it is called with.
     """
     end_with_parent()
+    _keep_memory()
     if wanted != (own := versions()):
         return Done(unfit=f"{socket.gethostname()} {differing(wanted, own)}")
     with in_folder(folder), listening() as said:
         answer = answer_to(work, task)
     return Done(answer, tuple(said))
+
+
+@functools.cache
+def _keep_memory() -> None:
+    """Let memory that was freed be used again.
+
+    Dask works in a thread that is not the first one, whose memory the C library gives back at every
+    turn, and says so in the environment, too: half of the time of `build-spa` went into that.
+    """
+    keep_freed_memory()
 
 
 @functools.cache

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.options import PLACE, cards_option, json_option, open_registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.progress import progress, say, show, show_json
@@ -50,6 +52,7 @@ Examples:
 @click.option("--patch", type=click.IntRange(min=16), default=32, show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True)
+@cluster_option
 @cards_option
 @json_option
 @click.pass_context
@@ -67,6 +70,7 @@ def command(
     patch: int,
     batch: int,
     threads: int,
+    cluster: str,
     card_folders: tuple[Path, ...],
     as_json: bool,
 ) -> None:
@@ -108,7 +112,7 @@ def command(
         # Everything known so far is written each time: an interrupted call has its tables too.
         for found in _try(  # noqa: B020 (the findings grow)
             registry, found, changes, clean, out,
-            width=width, seeds=seeds, threads=threads, quiet=as_json,
+            width=width, seeds=seeds, threads=threads, cluster=cluster, quiet=as_json,
         ):  # fmt: skip
             _write(out, found)
     elif out is not None:
@@ -158,6 +162,7 @@ def _try(
     width: int,
     seeds: int,
     threads: int,
+    cluster: str,
     quiet: bool,
 ) -> Iterator[Findings]:
     """Yield the findings with what small trainings say: at first, and after each of them."""
@@ -178,7 +183,8 @@ def _try(
         f"{changes['patch']}x{changes['patch']}, networks of width {width}"
     )
     say(f"{count_of(len(asked.asked) * seeds, 'training')} of {words}, into {out}")
-    with lock_folder(out, "set of trainings"):
+    opened = builders_at(cluster, out) if cluster else nullcontext()
+    with opened as crew, lock_folder(out, "set of trainings"):
         trainings.claim_budget(out, f"{words}, on images of {clean.name}")
         settings = {
             rain: trainings.open_setting(registry, clean, rain, changes["patch"])
@@ -189,8 +195,9 @@ def _try(
         )
         sizes = {name: trial.job.parameters for (_, name, _), trial in trials.items()}
         words = f"{words}, {count_of(seeds, 'seed')}"
+        pool = pool_of(crew, [file for file in clean.rglob("*") if file.is_file()], out)
         with progress("trainings", len(trials), quiet=quiet) as advance:
-            for scores in trainings.run_trials(trials, advance):
+            for scores in trainings.run_trials(trials, advance, pool):
                 yield replace(
                     found,
                     trainings=[judge_by_trainings(claim, scores, seeds) for claim in asking],

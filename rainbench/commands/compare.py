@@ -82,7 +82,7 @@ def command(
     from rainbench.report.tables import row_dict
     from rainbench.run.results import RunResults
 
-    if not RunResults.open(run).cells():
+    if next(RunResults.open(run).cells(), None) is None:
         raise RainbenchError(f"{run}: holds no cell", hint="Run `rainbench run` first.")
     if golden is not None and not golden.is_dir():
         raise RainbenchError(f"{golden}: there is no such folder of golden numbers")

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from rainbench.train.loop import Trained
 
 
+_LEFT_OUT = ("--export", "--out", "--cluster")
+"""Options that say where something went or was done, and change nothing of it."""
+
+
 def recorded(words: Sequence[str]) -> str:
     """Return a call, by its words, as it is recorded: without its places.
 
@@ -71,9 +75,9 @@ def _without_places(words: Sequence[str]) -> list[str]:
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
-        if option in ("--clean", "--data", "--cards", "--export", "--out"):
+        if option in ("--clean", "--data", "--cards", *_LEFT_OUT):
             value = value if equals else next(rest, "")
-            if option not in ("--export", "--out"):
+            if option not in _LEFT_OUT:
                 # A folder given as `.` has a name, too; a link keeps its own.
                 kept += [option, Path(os.path.abspath(value)).name]  # noqa: PTH100
         elif option != "--add-to-card":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from rainbench.catalog.registry import Registry
+from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
     PLACE,
@@ -22,6 +25,10 @@ from rainbench.core.escape import markdown
 from rainbench.core.progress import progress, say, show
 from rainbench.core.text import count_of, duration
 from rainbench.core.watch import Watch
+
+if TYPE_CHECKING:
+    from rainbench.cluster.crew import Crew
+    from rainbench.core.pool import Pool
 
 
 @click.command(
@@ -61,6 +68,7 @@ Examples:
     help="A network of your own as in the run (my_net.py:Net), for its pictures.",
 )
 @network_options
+@cluster_option
 @data_option
 @weights_option
 @cards_option
@@ -74,6 +82,7 @@ def command(
     form: Literal["markdown", "latex", "csv", "json"],
     pictures: int,
     baselines: tuple[str, ...],
+    cluster: str,
     data_roots: tuple[Path, ...],
     weight_roots: Sequence[Path],
     card_folders: tuple[Path, ...],
@@ -102,7 +111,8 @@ def command(
     registry, _, weight_roots = with_networks(registry, baselines, weight_roots, Watch())
     write_tables(run, registry)
     say(f"Tables: {run / 'table'}.md, .csv, .json, .tex")
-    _write_page(run, registry, pictures, data_roots, weight_roots)
+    with builders_at(cluster, run) if cluster and pictures else nullcontext() as crew:
+        _write_page(run, registry, pictures, data_roots, weight_roots, crew)
     ctx.exit(1 if problems else 0)
 
 
@@ -112,14 +122,19 @@ def _write_page(
     pictures: int,
     data_roots: Sequence[Path],
     weight_roots: Sequence[Path],
+    crew: Crew | None = None,
 ) -> None:
     from rainbench.report.page.make import make_report
     from rainbench.run.options import resolve_options
     from rainbench.run.results import RunResults
 
-    complete = [cell for cell in RunResults(run).cells() if cell.summary]
-    counts = [min(pictures, cell.summary["images"]) for cell in complete if cell.summary]
-    seconds = sum(count * (cell.seconds or 0) for count, cell in zip(counts, complete, strict=True))
+    complete = [
+        (min(pictures, cell.summary["images"]), cell.seconds or 0)
+        for cell in RunResults(run).cells()
+        if cell.summary
+    ]
+    counts = [count for count, _ in complete]
+    seconds = sum(count * each for count, each in complete)
     if seconds and (data_roots or weight_roots or seconds > 1):
         say(f"{count_of(sum(counts), 'picture')} to restore again: {duration(seconds)} at most")
     with progress("pictures", sum(counts)) as advance:
@@ -129,14 +144,22 @@ def _write_page(
             data_roots=data_roots,
             weight_roots=weight_roots,
             pictures=pictures,
-            options=resolve_options(),
+            # Workers share the cores of a machine, and know their devices.
+            options=resolve_options(threads=1, device="cpu") if crew else resolve_options(),
             advance=advance,
+            pool=partial(_pool_of, crew, run) if crew else None,
         )
     for problem in report.problems:
         say(f"No picture: {problem}")
     if pictures and not report.pictures:
         say("No pictures: give the folders of the data sets and weights with --data and --weights.")
     say(f"Page: {report.file}, {count_of(report.pictures, 'image')} in {run / 'report-images'}")
+
+
+def _pool_of(crew: Crew, run: Path, files: Sequence[Path]) -> Pool:
+    found = pool_of(crew, files, run, "cuda" if crew.has_gpus else "cpu")
+    assert found is not None
+    return found
 
 
 def _show_paper_table(

@@ -119,6 +119,11 @@ Examples:
 )
 @metrics_option
 @network_options
+@click.option(
+    "--parquet",
+    is_flag=True,
+    help="Write table.parquet and images.parquet, all scores, too; for large runs.",
+)
 @cluster_option
 @detach_option
 @click.option("--dry-run", is_flag=True, help="Print the plan and stop.")
@@ -148,6 +153,7 @@ def command(
     batch: int,
     metrics: tuple[str, ...],
     threads: int | None,
+    parquet: bool,
     cluster: str,
     detach: bool,
     dry_run: bool,
@@ -170,12 +176,15 @@ def command(
         from rainbench.api.datasets import with_card
         from rainbench.api.evaluation import carry_out
         from rainbench.catalog.folders import readable_folders
+        from rainbench.report.parquet import open_parquet, write_parquet
         from rainbench.run.cluster.status import NAME as STATUS
         from rainbench.run.cost import estimate_seconds
         from rainbench.run.options import resolve_options
         from rainbench.run.plan import choose, make_plan, plan_for
         from rainbench.run.results import lock_run
 
+        if parquet:
+            open_parquet()
         elsewhere = bool(cluster) and not dry_run
         if batch > 1 and (cluster or (rainy and not clean)):
             raise RainbenchError(
@@ -194,9 +203,10 @@ def command(
             say(f"Left out: {problem}")
         choose(baselines, registry.entries)
         if rainy is not None and clean is None:
-            if cluster:
+            if cluster or parquet:
                 raise RainbenchError(
-                    "--cluster is for pairs, and there are no clean pictures",
+                    f"--{'cluster' if cluster else 'parquet'} is for pairs, and there are no clean "
+                    "pictures",
                     hint="Leave it out: real rain is restored in this process.",
                 )
             ctx.exit(
@@ -254,6 +264,8 @@ def command(
                     plan, out, options, registry, opened.ready,
                     watch=watch, advance=advance, run=run,
                 )  # fmt: skip
+            if parquet:
+                write_parquet(out, rows)
         _print_summary(outcomes, rows, out, as_json=as_json)
         failed = opened.missing or any(each.state == "failed" or each.problems for each in outcomes)
         unusable = plan.unusable or registry.problems or (datasets and plan.absent)

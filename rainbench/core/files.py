@@ -11,12 +11,16 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.packed.places import read_packed
+
+_AN_INSTANT = 0.5
+"""Seconds that a lock may be held by somebody who only asks whether it is."""
 
 _UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
@@ -59,8 +63,11 @@ def read_regular_file(path: Path, most: int) -> bytes:
         if data is None:
             raise
         return data
-    with path.open("rb") as file:
-        data = file.read(most + 1)
+    with path.open("rb") as file:  # Python takes as much memory as is asked for, before it reads
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(min(size, most) + 1)
+        if size < len(data) <= most:  # it grows, or its system does not tell its size
+            data += file.read(most + 1 - len(data))
     if len(data) > most:
         raise OSError(errno.EFBIG, f"it is larger than {most:,} bytes", str(path))
     return data
@@ -177,7 +184,7 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         with writing(folder):
             _refuse_irregular(os.fstat(handle).st_mode, folder / ".lock")
         try:
-            _lock(file)
+            _lock_patiently(file)
         except (BlockingIOError, PermissionError):
             raise StoreError(
                 f"{folder}: another {what} is writing here",
@@ -236,6 +243,22 @@ def _is_running(pid: int) -> bool:
     except OSError:
         return True
     return pid != os.getpid()  # an earlier process had our number
+
+
+def _lock_patiently(file: IO[bytes]) -> None:
+    """Lock an open file; who asks by `is_locked` has it for an instant, which is waited for.
+
+    Raises:
+        OSError: It stays locked.
+    """
+    until = time.monotonic() + _AN_INSTANT
+    while True:
+        try:
+            return _lock(file)
+        except (BlockingIOError, PermissionError):
+            if time.monotonic() > until:
+                raise
+        time.sleep(0.02)
 
 
 def _lock(file: IO[bytes]) -> None:

@@ -83,18 +83,18 @@ def compare_runs(one: Path, other: Path) -> Between:
         RainbenchError: A folder holds no results.
     """
     runs = [
-        {(cell.dataset, cell.entry): cell for cell in RunResults.open(run).cells() if cell.summary}
+        {(cell.dataset, cell.entry) for cell in RunResults.open(run).cells() if cell.summary}
         for run in (one, other)
     ]
     changes: list[Change] = []
     alone: list[str] = []
-    for dataset, entry in sorted({**runs[0], **runs[1]}):
-        found = [run.get((dataset, entry)) for run in runs]
-        if found[0] is None or found[1] is None:
-            where = one if found[0] else other
+    for dataset, entry in sorted(runs[0] | runs[1]):
+        if any((dataset, entry) not in run for run in runs):
+            where = one if (dataset, entry) in runs[0] else other
             alone.append(f"{entry} on {dataset} is finished in {where} only")
             continue
-        changes += _changes(found[0], found[1])
+        cells = [RunResults(run).cell(dataset, entry) for run in (one, other)]
+        changes += _changes(cells[0], cells[1])
     return Between(tuple(changes), tuple(alone))
 
 

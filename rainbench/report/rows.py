@@ -126,18 +126,20 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
     """
     published, reasons = load_published(registry.folders), load_reasons(registry.folders)
     entries = {entry.name: entry for entry in registry.entries()}
+    of_set: dict[str, list[PublishedCell]] = {}
+    for each in published:
+        of_set.setdefault(each.dataset, []).append(each)
     rows: list[Row] = []
     results = RunResults(out)
     for cell in results.cells():
         entry = entries.get(cell.entry) or _without_card(cell)
         if entry is None or cell.dataset not in registry.datasets:
             continue
+        beside = of_set.get(cell.dataset, [])
         if cell.summary is not None:
-            rows += _measured(cell, cell.summary, entry, registry, published, reasons)
+            rows += _measured(cell, cell.summary, entry, registry, beside, reasons)
         else:
-            rows.append(
-                _unmeasured(cell.dataset, entry, registry, published, "failed", cell.failure)
-            )
+            rows.append(_unmeasured(cell.dataset, entry, registry, beside, "failed", cell.failure))
     known = {(row.dataset, row.entry) for row in rows}
     for dataset, name, reason in results.missing():
         if (dataset, name) not in known and name in entries and dataset in registry.datasets:

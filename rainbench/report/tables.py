@@ -112,12 +112,17 @@ def row_dict(row: Row) -> dict[str, str]:
 
 def table_json(rows: Iterable[Row]) -> str:
     """Return rows as JSON: numbers as numbers, null for none, the text ``inf`` for infinity."""
-    content = [
-        {name: _typed(text) if name in NUMBERS else text for name, text in row_dict(row).items()}
-        | _metrics(row)
-        for row in rows
-    ]
-    return json.dumps({"rows": content}, indent=1, ensure_ascii=False) + "\n"
+    texts = [_row_text(row) for row in rows]  # row by row: as objects many rows are large
+    inside = "\n" + ",\n".join(texts) + "\n " if texts else ""
+    return '{\n "rows": [' + inside + "]\n}\n"
+
+
+def _row_text(row: Row) -> str:
+    content = {
+        name: _typed(text) if name in NUMBERS else text for name, text in row_dict(row).items()
+    } | _metrics(row)
+    text = json.dumps(content, indent=1, ensure_ascii=False)
+    return "  " + text.replace("\n", "\n  ")
 
 
 def row_json(row: Row) -> dict[str, object]:

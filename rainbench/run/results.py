@@ -83,12 +83,14 @@ class RunResults:
         """Return one cell, which need not be there."""
         return CellResult(self.folder / "cells" / dataset / entry)
 
-    def cells(self) -> list[CellResult]:
-        """Return every cell that was begun, by data set and entry."""
-        folders = sorted(self.folder.glob("cells/*/*"))
-        return [
-            CellResult(folder) for folder in folders if any(map(os.path.lexists, _begun(folder)))
-        ]
+    def cells(self) -> Iterator[CellResult]:
+        """Yield every cell that was begun, by data set and entry.
+
+        What was read of one can be let go before the next: all together they may be large.
+        """
+        for folder in sorted(self.folder.glob("cells/*/*")):
+            if any(map(os.path.lexists, _begun(folder))):
+                yield CellResult(folder)
 
     def missing(self) -> list[tuple[str, str, str]]:
         """Return data set, entry and reason of what the last run could not start."""
@@ -212,7 +214,7 @@ class CellResult:
         wrong = disagreement(self.claim, self.scores)
         return f"{place}/cell.json: {wrong}: run again" if wrong else ""
 
-    @property
+    @cached_property
     def summary(self) -> dict[str, Any] | None:
         """What ``cell.json`` says of a complete cell; None where it is not complete.
 

@@ -5,10 +5,12 @@ import functools
 
 import pytest
 import torch
+from click.testing import CliRunner
 
 from rainbench.catalog.registry import load_registry
 from rainbench.claims.sentences import load_claims
 from rainbench.claims.trainings import Trainings, open_setting, reached, run_trials, trials_of
+from rainbench.cli import cli
 from rainbench.core.progress import unseen
 
 CLAIMS = [claim for claim in load_claims() if claim.by_training]
@@ -93,6 +95,40 @@ def test_a_variant_trains_by_its_own_loss_and_is_found_again(trials):
     logs = {key[1]: (trial.folder / "log.csv").read_text() for key, trial in two.items()}
     assert "neg_ssim stages" in logs["sian"] and "l1 stages" in logs["sian-mae"]
     assert "neg_ssim" not in logs["sian-mae"]
+
+
+def test_trials_on_a_cluster_reach_the_same(photographs, tmp_path):
+    pytest.importorskip("distributed")
+    call = ["claims", "--run", "--only", "E3", "--width", 4, "--patch", 16, "--batch", 1]
+    call += ["--steps", 1, "--seeds", 1, "--clean", photographs]
+    for out, how in (("plain", ()), ("spread", ("--cluster", "local:2"))):
+        words = [str(word) for word in [*call, "--out", tmp_path / out, *how]]
+        done = CliRunner().invoke(cli, words)
+        assert done.exit_code == 0, (done.output, done.exception)
+    tables = [(tmp_path / out / "claims.csv").read_text() for out in ("plain", "spread")]
+    assert tables[0] == tables[1]
+    found = [
+        {file.parent.name: torch.load(file, weights_only=False)["network"] for file in files}
+        for files in ((tmp_path / out).rglob("last.pt") for out in ("plain", "spread"))
+    ]
+    assert found[0].keys() == found[1].keys() and len(found[0]) > 1
+    for name, network in found[0].items():
+        assert all(torch.equal(each, found[1][name][key]) for key, each in network.items()), name
+
+
+def test_a_trial_whose_process_died_costs_its_own_claims_alone(trials, caplog):
+    two = small(trials, ("sian", "sian-mae"))
+
+    def pool(work, tasks, *, on_crash, on_done):
+        results = [on_crash(tasks[0]), *map(work, tasks[1:])]
+        for result in results:
+            on_done(result)
+        return results
+
+    counted = []
+    (*_, found) = run_trials(two, lambda amount, what: counted.append(amount), pool)
+    assert list(found) == list(two)[1:] and sum(counted) == 2
+    assert "the process that trained it died" in caplog.text
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """``--cluster`` of the builders as a person gives it."""
 
+import shutil
 import sys
 
 import pytest
@@ -60,3 +61,25 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
 def test_a_plan_opens_no_cluster(photographs, tmp_path):
     words = "synth", "streaks", photographs, "--out", tmp_path / "out", "--dry-run"
     assert call(*words, "--cluster", "tcp://127.0.0.1:9").exit_code == 0
+
+
+def test_the_pictures_of_a_report_on_a_cluster(cards, toy, add_network, tmp_path):
+    """An entry that kills its worker costs its own pictures, and not the page."""
+    add_network("deadly", "Deadly", extra='[arguments]\nway = "segfault"\nat = 9\n')
+    given = ["--data", toy, "--cards", cards]
+    names = ["-b", "identity", "-b", "median", "-b", "deadly"]
+    done = call("run", *names, "-d", "toy", *given, "--out", tmp_path / "plain")
+    assert done.exit_code == 0, (done.output, done.exception)
+    shutil.copytree(tmp_path / "plain", tmp_path / "spread")
+    card = cards / "deadly.toml"
+    card.write_text(card.read_text().replace("at = 9", "at = 1"))  # now it dies at once
+    spread = call("report", tmp_path / "spread", "--pictures", 2, *given, "--cluster", "local:2")
+    assert spread.exit_code == 0, (spread.output, spread.exception)
+    assert "No picture: deadly on toy: its process died" in spread.output
+    shutil.rmtree(tmp_path / "plain/cells/toy/deadly")
+    plain = call("report", tmp_path / "plain", "--pictures", 2, *given)
+    assert plain.exit_code == 0, (plain.output, plain.exception)
+    found = [tree(tmp_path / out / "restored") for out in ("plain", "spread")]
+    assert found[0] == found[1] and len(found[0]) == 8
+    shown = [set(tree(tmp_path / out / "report-images")) for out in ("plain", "spread")]
+    assert len(shown[0]) == len(shown[1])

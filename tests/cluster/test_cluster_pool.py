@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+from concurrent.futures import CancelledError
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -120,6 +122,54 @@ def test_machines_are_counted():
     assert crew.most_on_a_machine == 2 and crew.least_memory == 0
     gpus = Crew(None, looks({"resources": {"GPU": 1, "MEMORY": 8}}))
     assert gpus.asked("cuda:0", 9) == {"GPU": 1, "MEMORY": 8} and gpus.asked("cpu") == {}
+
+
+class Future:
+    """Something that was handed out, and does not come back."""
+
+    def __init__(self, key):
+        self.key = key
+
+    def add_done_callback(self, deed):
+        self.deed = deed
+
+    def result(self):
+        raise CancelledError
+
+    def cancelled(self):
+        return True
+
+
+class Going(Client):
+    """A cluster that takes a task, and is gone then; its tasks are told of it, or are not."""
+
+    def __init__(self, told):
+        super().__init__(looks({"resources": {"GPU": 1}}))
+        self.told, self.status, self.sent = told, "running", []
+
+    def submit(self, function, *arguments, key="", resources=None, workers=None, **how):
+        if workers:
+            return super().submit(function, *arguments, workers=workers, **how)
+        self.sent.append(resources)
+        self.status = "closed"
+        future = Future(key)
+        if self.told:
+            threading.Timer(0.05, lambda: future.deed(future)).start()
+        return future
+
+    def cancel(self, futures):
+        raise OSError("nobody is there")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_scheduler_that_is_gone_is_told_with_what_to_do(told, monkeypatch):
+    monkeypatch.setattr("rainbench.cluster.flights.COUNT_AGAIN", 0.2)
+    client = Going(told)
+    pool = ClusterPool(crew_of(client, "cpu", "tcp://x"), "cuda")
+    with pytest.raises(RainbenchError, match="the scheduler of the cluster is gone") as error:
+        pool(where_am_i, [1, 2, 3], on_crash=str)
+    assert "run the same command again" in error.value.hint
+    assert client.sent == [{"GPU": 1}]  # one of the two workers has one
 
 
 def test_a_file_that_a_machine_does_not_see_is_named(tmp_path):

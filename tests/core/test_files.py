@@ -4,12 +4,20 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from rainbench.core.errors import StoreError
-from rainbench.core.files import is_file, lock_folder, sweep, write_atomically, writing
+from rainbench.core.files import (
+    is_file,
+    is_locked,
+    lock_folder,
+    sweep,
+    write_atomically,
+    writing,
+)
 
 
 def gone():
@@ -103,3 +111,19 @@ def test_a_folder_left_half_written_is_removed(tmp_path):
         (folder / "deep" / "1.png").touch()
     sweep(tmp_path, ".*.part")
     assert not left.exists() and (own / "deep" / "1.png").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nobody can ask there")
+def test_who_only_asks_keeps_nobody_from_locking(tmp_path):
+    """As `is_locked` does for an instant, which here is a tenth of a second."""
+    import fcntl
+
+    (tmp_path / ".lock").touch()
+    assert not is_locked(tmp_path)
+    with (tmp_path / ".lock").open("rb") as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        until = threading.Timer(0.1, fcntl.flock, (asking, fcntl.LOCK_UN))
+        until.start()
+        with lock_folder(tmp_path, "run"):
+            assert is_locked(tmp_path)
+        until.join()

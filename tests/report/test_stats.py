@@ -108,6 +108,24 @@ def test_wilcoxon_counted_out(differences):
     assert paired_test(differences, [0] * len(differences)) == pytest.approx(counted)
 
 
+@pytest.mark.parametrize("images", [1, 8, 50, 51, 90])
+def test_pairs_that_are_tested_together_are_as_if_alone(images, monkeypatch):
+    """With equal, tied, infinite and far apart values among them, in blocks of any size."""
+    base = np.round(NOISE.normal(30, 2, images), 6)
+    values = {
+        "base": base, "equal": base, "near": base + np.round(NOISE.normal(0, 1, images), 6),
+        "some": np.where(np.arange(images) % 3, base, base + 1), "tied": base + 0.5,
+        "infinite": np.where(np.arange(images) == 0, np.inf, base - 1), "far": base[::-1] * 3,
+        "other": np.round(NOISE.normal(31, 2, images), 6),
+    }  # fmt: skip
+    pairs = list(itertools.combinations(values, 2))
+    singly = holm([paired_test(values[a], values[b]) for a, b in pairs])
+    alone = dict(zip(pairs, singly, strict=True))
+    for together in (512, 3):
+        monkeypatch.setattr("rainbench.report.stats._TESTED", together)
+        assert pairwise_tests(values) == alone
+
+
 def test_infinite_psnr_is_a_value_like_others():
     assert paired_test([np.inf, 1, 2], [np.inf, 1, 2]) == 1
     assert paired_test([np.inf, 5, 6], [1.0, 2.0, 4.0]) == 0.25

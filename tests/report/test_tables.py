@@ -7,11 +7,13 @@ import json
 import math
 import shutil
 import subprocess
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_compare import ROW
+from toynets import TOY_CARD
 
 from rainbench.catalog.registry import load_registry
 from rainbench.metrics import PROTOCOLS, Score
@@ -23,11 +25,14 @@ from rainbench.report.tables import (
     table_latex,
     table_markdown,
     timing_markdown,
+    write_tables,
 )
 from rainbench.report.uncertainty import add_statistics
 from rainbench.report.writers import write_grid
+from rainbench.run.metrics.columns import Column as MetricColumn
 from rainbench.run.results import RunResults
-from rainbench.run.scores import format_rows
+from rainbench.run.scores import format_rows, means_of, read_images_csv
+from rainbench.run.store import CellStore
 
 HOSTILE = (
     "<script>alert('x')</script>",
@@ -271,3 +276,52 @@ def test_latex_compiles(run_folder, tmp_path):
 
 def test_hostile_latex_compiles(tmp_path):
     compile_latex(write_grid(hostile_grid(), "latex"), tmp_path)
+
+
+def test_a_large_run_is_tabulated_cell_by_cell(tmp_path):
+    """What was read of one cell is let go before the next: memory is that of one, and the rows."""
+    cells, images = 24, 150
+    (tmp_path / "cards").mkdir()
+    (tmp_path / "cards" / "toy.toml").write_text(TOY_CARD)
+    out, names = tmp_path / "o", [str(number) for number in range(images)]
+    scores = {name: Score(30.0 + int(name) / 7, 0.9) for name in names}
+    for number in range(cells):
+        entry = f"net{number}"
+        parts = {"dataset": "toy", "entry": entry, "foreign": {"title": entry}}
+        folder = RunResults(out).cell("toy", entry).folder
+        with CellStore(folder, parts, tuple(PROTOCOLS), [(name, name) for name in names]) as store:
+            if number:
+                shutil.copy(out / "cells/toy/net0/images.csv", folder)
+            else:
+                for name in names:
+                    store.append(name, dict.fromkeys(PROTOCOLS, scores[name]), 0.01)
+            means = means_of(read_images_csv(out / "cells/toy/net0/images.csv"))
+            options = {"precision": "fp32", "tile": 0}
+            store.complete(
+                {
+                    "dataset": "toy", "entry": entry, "variant": "", "comparable": True,
+                    "images": images, "complete_set": True, "left_out": [], "options": options,
+                    "means": means,
+                }
+            )  # fmt: skip
+    registry = load_registry([tmp_path / "cards"])
+    write_tables(out, registry, final=False)  # what is loaded at the first call does not count
+    tracemalloc.start()
+    try:
+        rows = write_tables(out, registry, final=False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(rows) == cells * len(PROTOCOLS) and {row.state for row in rows} == {"measured"}
+    of_one_cell = images * len(PROTOCOLS) * 200  # bytes, at the least
+    assert peak < cells * of_one_cell / 2, peak
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_json_is_laid_out_as_a_whole(count):
+    """It is written row by row, to the bytes that the library gives for all of it."""
+    column = MetricColumn("own", "A metric", True, 2, 5, math.inf, "line\nbreak")
+    row = dataclasses.replace(ROW, note=HOSTILE[2] + HOSTILE[5], metrics={"own": column})
+    text = table_json([row] * count)
+    assert text == json.dumps(json.loads(text), indent=1, ensure_ascii=False) + "\n"
+    assert len(json.loads(text)["rows"]) == count

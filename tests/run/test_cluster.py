@@ -300,6 +300,18 @@ def test_dask_is_imported_for_clusters_alone():
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
+def test_a_cluster_is_opened_twice_by_one_program():
+    code = (
+        "from rainbench.cluster.places import opened\n"
+        "if __name__ == '__main__':\n"
+        "    for _ in range(2):\n"
+        "        with opened('local:1') as client:\n"
+        "            assert client.submit(sum, [1, 2]).result() == 3\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+
+
 def test_options_of_slurm_go_to_its_jobs(tmp_path):
     jobqueue = pytest.importorskip("dask_jobqueue")
     file = tmp_path / "slurm.toml"

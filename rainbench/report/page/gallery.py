@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.images import Image, write_png
+from rainbench.core.machine import resolve_device
 from rainbench.core.progress import Advance, unseen
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
@@ -20,7 +21,7 @@ from rainbench.pairs.pictures import load_pair
 from rainbench.report.page.numbers import plain
 from rainbench.report.restored import Restorer
 from rainbench.run.options import RunOptions
-from rainbench.run.plan import Plan
+from rainbench.run.plan import Plan, PlannedCell
 
 FOLDER = "report-images"
 
@@ -56,6 +57,56 @@ def choose_images(dataset: Mapping[str, Any], count: int) -> Wanted:
     return Wanted(dataset["name"], tuple(dict.fromkeys(names))[:count])
 
 
+@dataclass(frozen=True, slots=True)
+class Restoring:
+    """Images of a cell to be restored and kept below the run, see `Restorer`.
+
+    Attributes:
+        run: The run's folder.
+        cell: The entry on a data set.
+        options: How to compute, on the device that the worker has.
+        images: The images.
+    """
+
+    run: Path
+    cell: PlannedCell
+    options: RunOptions
+    images: tuple[tuple[Pair, PairInfo], ...]
+
+    @property
+    def files(self) -> list[Path]:
+        """What is read for it."""
+        pictures = [source.path for pair, _ in self.images for source in (pair.rainy, pair.clean)]
+        return [*pictures, *([self.cell.weights] if self.cell.weights else [])]
+
+
+def restore_ahead(task: Restoring) -> str:
+    """Restore and keep the images of a task; return what keeps it from that, if anything does."""
+    try:
+        with failing_alone("its pictures"):
+            options = replace(task.options, device=resolve_device("auto"))
+            restore = Restorer(task.run, task.cell, options)
+            for pair, info in task.images:
+                restore(pair, *load_pair(pair, info))
+    except RainbenchError as error:
+        return error.message
+    return ""
+
+
+def restorings(
+    run: Path, plan: Plan, wanted: Sequence[Wanted], options: RunOptions
+) -> list[Restoring]:
+    """Return what `draw_pictures` has to restore, a task for each cell."""
+    images = {choice.dataset: choice.images for choice in wanted}
+    tasks = []
+    for cell in plan.runnable:
+        chosen = images.get(cell.pairs.card.name, ())
+        found = tuple((pair, info) for pair, info in cell.images if pair.id in chosen)
+        if found:
+            tasks.append(Restoring(run, cell, options, found))
+    return tasks
+
+
 def draw_pictures(
     run: Path,
     plan: Plan,
@@ -64,6 +115,7 @@ def draw_pictures(
     *,
     into: Path | None = None,
     advance: Advance = unseen,
+    without: Mapping[str, str] | None = None,
 ) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """Restore images and write them, their error maps and the networks' maps below a run.
 
@@ -76,6 +128,7 @@ def draw_pictures(
         options: How to compute.
         into: The folder in which ``report-images`` receives the pictures; the run's by default.
         advance: Called after each picture with 1 and the entry's name.
+        without: Cells that cannot be shown, by their names, and why.
 
     Returns:
         Per data set the pictures as the page wants them, and what could not be drawn and why.
@@ -101,6 +154,8 @@ def draw_pictures(
         for index, cell in enumerate(cells):
             try:
                 with failing_alone("its pictures"):
+                    if reason := (without or {}).get(cell.name):
+                        raise RainbenchError(reason)
                     restore = Restorer(run, cell, options)
                     for item in items:
                         item.draw(cell.entry.name, restore, index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,17 @@ from typing import Any
 from rainbench.catalog.cards import DatasetCard
 from rainbench.catalog.registry import Registry
 from rainbench.core.files import writing
+from rainbench.core.pool import Pool
 from rainbench.core.progress import Advance, unseen
 from rainbench.report.page.content import page_content
-from rainbench.report.page.gallery import ERROR_RANGE, choose_images, draw_pictures
+from rainbench.report.page.gallery import (
+    ERROR_RANGE,
+    Restoring,
+    choose_images,
+    draw_pictures,
+    restore_ahead,
+    restorings,
+)
 from rainbench.report.page.render import write_page
 from rainbench.run.options import RunOptions
 from rainbench.run.plan import Plan, PlannedCell, make_plan
@@ -43,6 +51,7 @@ def make_report(
     pictures: int = 4,
     options: RunOptions | None = None,
     advance: Advance = unseen,
+    pool: Callable[[Sequence[Path]], Pool] | None = None,
 ) -> Report:
     """Write the page of a run into its folder.
 
@@ -54,6 +63,8 @@ def make_report(
         pictures: How many images of each data set are shown.
         options: How they are computed.
         advance: Called after each picture with 1 and the entry's name.
+        pool: Gives what restores images elsewhere, a task for each entry on a data set, where all
+            of the files are in sight.
 
     Raises:
         RainbenchError: The folder holds no results, or cannot be written.
@@ -62,14 +73,31 @@ def make_report(
     content = page_content(run, registry)
     wanted = [choose_images(dataset, pictures) for dataset in content["datasets"]]
     plan = plan_of(content, registry, data_roots, weight_roots) if pictures else Plan(())
+    options = options or RunOptions()
     with writing(run):
-        drawn, problems = draw_pictures(run, plan, wanted, options or RunOptions(), advance=advance)
+        without = _restored_by(pool, restorings(run, plan, wanted, options)) if pool else {}
+        drawn, problems = draw_pictures(
+            run, plan, wanted, options, advance=advance, without=without
+        )
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
     if pictures:
         problems += _without_cards(content, registry)
     content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
     file = write_page(run, content)
     return Report(file, sum(map(len, drawn.values())), tuple(problems))
+
+
+def _restored_by(
+    pool: Callable[[Sequence[Path]], Pool], tasks: Sequence[Restoring]
+) -> dict[str, str]:
+    """Restore images elsewhere; return by the cell's name what could not be, and why."""
+    if not tasks:
+        return {}
+    files = list(dict.fromkeys(file for task in tasks for file in task.files))
+    problems = pool(files)(restore_ahead, tasks, on_crash=lambda _: "its process died")
+    return {
+        task.cell.name: problem for task, problem in zip(tasks, problems, strict=True) if problem
+    }
 
 
 def _without_cards(content: Mapping[str, Any], registry: Registry) -> list[str]:
