@@ -126,6 +126,21 @@ class DatasetCard:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FromPhotographs:
+    """What is learnt from photographs without truth, see `rainbench.train.photographs`.
+
+    Attributes:
+        mixture: Weight of the loss by which what is taken away is rain.
+        variation: Weight of the total variation of what is left, summed over an image.
+        components: Gaussians that rain is drawn from.
+    """
+
+    mixture: float
+    variation: float
+    components: int = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a network is trained, as its paper says; where the paper is silent, our choice.
 
@@ -153,6 +168,8 @@ class Recipe:
         stride: Take all patches of each image that lie so many pixels apart, each once before any
             is taken again; 0 takes each image once, anywhere.
         data: The cards of the data sets that the paper trains on.
+        photographs: What is learnt from photographs of rain beside the pairs, a patch of each for
+            every patch of a pair.
         chosen: Which of these keys the paper leaves open, so that the value is our choice.
         on: What differs on one of the data sets, by its card's name.
         notes: Anything else worth knowing.
@@ -178,6 +195,7 @@ class Recipe:
     scale: tuple[float, float] = (1.0, 1.0)
     stride: int = 0
     data: tuple[str, ...] = ()
+    photographs: FromPhotographs | None = None
     chosen: tuple[str, ...] = ()
     on: Mapping[str, Mapping[str, int | float | bool]] = dataclasses.field(default_factory=dict)
     notes: str = ""

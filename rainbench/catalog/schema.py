@@ -201,6 +201,8 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
             raise CardError(
                 f"{file}: the loss {term.label} has no channels to add up: only l1, mse"
             )
+    if recipe.photographs is not None and not 1 <= recipe.photographs.components <= 99:
+        raise CardError(f"{file}: components of the recipe's photographs is 1 to 99")
     if not 0 < recipe.scale[0] <= recipe.scale[1] <= 8:
         raise CardError(f"{file}: scale of the recipe is two factors, the smaller one first")
     if recipe.stride < 0:

@@ -71,7 +71,7 @@ def _without_places(words: Sequence[str]) -> list[str]:
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
-        if option in ("--clean", "--data", "--cards", "--export", "--out"):
+        if option in ("--clean", "--photographs", "--data", "--cards", "--export", "--out"):
             value = value if equals else next(rest, "")
             if option not in ("--export", "--out"):
                 # A folder given as `.` has a name, too; a link keeps its own.

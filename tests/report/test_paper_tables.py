@@ -218,7 +218,7 @@ NETWORKS = {  # of rows that no weights answer, some of each kind
     ("DAiAM", "T5", "dual"): "dam",
 }
 NO_METHOD = {"RGN", "JBO", "JORDER-R"}
-WITHOUT_RECIPE = {"jorder", "jorder_e", "lpnet", "sirr"}
+WITHOUT_RECIPE = {"jorder"}
 
 
 def test_every_row_of_the_five_papers_has_an_entry_or_what_trains_its_network():
