@@ -198,7 +198,11 @@ class _Measured:
         unmeasured = self._unmeasured.get((cell.dataset, cell.entry))
         if unmeasured is not None:
             return f"{unmeasured.state}: {unmeasured.note}"
-        return f"not in this run: rainbench run -b {cell.entry} -d {cell.dataset}"
+        run = f"rainbench run -b {cell.entry} -d {cell.dataset}"
+        weights = self._entries[cell.entry].weights
+        if weights is not None and weights.training is None:
+            run = f"rainbench fetch {cell.entry}, then {run} --weights weights"
+        return f"not in this run: {run}"
 
     def _why_no_entry(self, cell: PublishedCell) -> str:
         """Return why no entry claims a number, and how weights for it can be made."""
@@ -212,4 +216,4 @@ class _Measured:
         sets = [each for each in (f"{stem}-train", f"{stem.rpartition('-')[0]}-train")
                 if each in self._registry.datasets]  # fmt: skip
         on = f" -d {sets[0]}" if sets else ""
-        return f"{why}: `rainbench train {card.name}{on}` trains its network"
+        return f"{why}; rainbench train {card.name}{on} trains its network"
