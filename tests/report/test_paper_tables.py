@@ -171,8 +171,8 @@ def test_measured_beside_published_and_reasons_for_the_rest(run_folder):
     )
     assert rows["Input"][3].note == "not in this run: rainbench run -b identity -d rain100l"
     assert rows["LPNet"][3].note == (
-        "not in this run: rainbench fetch lpnet.rain100l, "
-        "then rainbench run -b lpnet.rain100l -d rain100l --weights weights"
+        "not in this run: rainbench fetch lpnet.rain100l; "
+        "rainbench run -b lpnet.rain100l -d rain100l --weights weights"
     )
     measured = [cell for row in grid.rows for cell in (*row[3:5], *row[7:9])]
     assert all(cell.note for cell in measured if cell.text == NONE)

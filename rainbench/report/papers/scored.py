@@ -201,7 +201,7 @@ class _Measured:
         run = f"rainbench run -b {cell.entry} -d {cell.dataset}"
         weights = self._entries[cell.entry].weights
         if weights is not None and weights.training is None:
-            run = f"rainbench fetch {cell.entry}, then {run} --weights weights"
+            run = f"rainbench fetch {cell.entry}; {run} --weights weights"
         return f"not in this run: {run}"
 
     def _why_no_entry(self, cell: PublishedCell) -> str:
