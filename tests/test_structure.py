@@ -24,7 +24,7 @@ MAY_USE = {
     "video": "core",
     "pairs": "core catalog video",
     "frames": "core",
-    "clean_frame": "core frames",
+    "clean_frame": "core frames video_methods",
     "rain": "core metrics",
     "packaging": "core catalog",
     "spa": "core catalog video frames clean_frame packaging",

@@ -126,6 +126,21 @@ class DatasetCard:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class FromPhotographs:
+    """What is learnt from photographs without truth, see `rainbench.train.photographs`.
+
+    Attributes:
+        mixture: Weight of the loss by which what is taken away is rain.
+        variation: Weight of the total variation of what is left, summed over an image.
+        components: Gaussians that rain is drawn from.
+    """
+
+    mixture: float
+    variation: float
+    components: int = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """How a network is trained, as its paper says; where the paper is silent, our choice.
 
@@ -153,6 +168,8 @@ class Recipe:
         stride: Take all patches of each image that lie so many pixels apart, each once before any
             is taken again; 0 takes each image once, anywhere.
         data: The cards of the data sets that the paper trains on.
+        photographs: What is learnt from photographs of rain beside the pairs, a patch of each for
+            every patch of a pair.
         chosen: Which of these keys the paper leaves open, so that the value is our choice.
         on: What differs on one of the data sets, by its card's name.
         notes: Anything else worth knowing.
@@ -178,6 +195,7 @@ class Recipe:
     scale: tuple[float, float] = (1.0, 1.0)
     stride: int = 0
     data: tuple[str, ...] = ()
+    photographs: FromPhotographs | None = None
     chosen: tuple[str, ...] = ()
     on: Mapping[str, Mapping[str, int | float | bool]] = dataclasses.field(default_factory=dict)
     notes: str = ""
@@ -224,6 +242,7 @@ class WeightsCard:
     Attributes:
         tag: The part of the entry's name behind the dot.
         sha256: Of the file, in hexadecimal; of a TensorFlow checkpoint, of the file of its values.
+            Empty where only `git_sha1` is known.
         files: Names or relative paths under which copies of it lie.
         source: The public address it comes from.
         licence: The terms as the source states them.
@@ -240,12 +259,14 @@ class WeightsCard:
         index_sha256: Of the index of a TensorFlow checkpoint, which lies beside its values.
         converted_sha256: Of the same values as a ``.safetensors`` file under our names, for weights
             that are published in another framework's file; ``files`` names it, too.
+        git_sha1: The name that git has for the file's content, as ``git ls-tree`` prints it for the
+            repository of its source; for files whose SHA-256 is not known.
         training: How they came about, for weights of our own.
         notes: Anything else worth knowing: steps, losses, who trained it.
     """
 
     tag: str
-    sha256: str
+    sha256: str = ""
     files: tuple[str, ...]
     source: str
     licence: str
@@ -257,13 +278,23 @@ class WeightsCard:
     state_dict: str = ""
     index_sha256: str = ""
     converted_sha256: str = ""
+    git_sha1: str = ""
     training: TrainingRecord | None = None
     notes: str = ""
 
+    @property
+    def known(self) -> str:
+        """The hash of the file as it is published, of whichever kind is known."""
+        return self.sha256 or self.git_sha1
+
     def sha256_of(self, file: Path) -> str:
-        """Return the hash that a copy has to have: as published, or the converted one's."""
+        """Return the SHA-256 that a copy has to have: as published, or the converted one's."""
         converted = file.suffix == ".safetensors" and self.converted_sha256
         return converted or self.sha256
+
+    def hash_of(self, file: Path) -> str:
+        """Return the hash that a copy has to have, of whichever kind is known."""
+        return self.sha256_of(file) or self.git_sha1
 
 
 class Maker(Protocol):
@@ -317,6 +348,11 @@ class BaselineCard:
         seconds_per_megapixel: Seconds of one core for a million pixels of an image or frame, for
             methods whose time no count of multiply-adds tells; 0 where it is not stated. Who
             takes more than 30 for an image is run when it is named, and not with all.
+        recreated: Whether it is a re-creation of ours of a method whose own program cannot be run.
+            Its numbers stand beside published ones marked as such, and neither reproduce them nor
+            fail to.
+        printed_as: What tables of papers print its network as: a method, or ``method|variant`` for
+            an ablation, each as in ``reports/papers``. Without it, a method of its title.
         own_paper: Whose number is preferred beside a measured one: the paper's name as it stands
             in ``reports/papers``.
         recipe: How it is trained; without one `rainbench train` refuses it.
@@ -346,6 +382,8 @@ class BaselineCard:
     weights: tuple[WeightsCard, ...] = ()
     restores: Restores = "images"
     seconds_per_megapixel: float = 0.0
+    recreated: bool = False
+    printed_as: tuple[str, ...] = ()
     own_paper: str = ""
     recipe: Recipe | None = None
     notes: str = ""

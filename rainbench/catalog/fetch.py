@@ -22,7 +22,7 @@ from rainbench.catalog.registry import Entry
 from rainbench.catalog.weights import how_to_get_weights, shipped_weights
 from rainbench.core.errors import WeightsError, told
 from rainbench.core.files import sweep, unfinished
-from rainbench.core.resume import file_hash
+from rainbench.core.resume import file_hash, hash_like, short_hash
 from rainbench.core.text import duration, shortened
 
 BY_HAND = "Get the file by hand and give it with --from FILE."
@@ -117,7 +117,7 @@ def _put(
     entry: Entry, card: WeightsCard, target: Path, source: Path | None, limits: FetchLimits
 ) -> None:
     """Put one file of a card in its place, unless it is there and nobody gave another."""
-    if source is None and target.is_file() and file_hash(target) == card.sha256:
+    if source is None and target.is_file() and hash_like(target, card.known) == card.known:
         return
     with _beside(target) as arrived:
         if source is not None:
@@ -256,17 +256,17 @@ def _too_large(where: str, limits: FetchLimits) -> WeightsError:
 
 
 def _check(entry: Entry, card: WeightsCard, file: Path, source: Path | None) -> None:
-    found = file_hash(file)
-    if found == card.sha256:
+    found = hash_like(file, card.known)
+    if found == card.known:
         return
     with file.open("rb") as content:
         is_page = content.read(64).lstrip()[:1] == b"<"
-    what = "an HTML page" if is_page else f"another file (sha256 {found[:12]}...)"
+    what = "an HTML page" if is_page else f"another file ({short_hash(found)})"
     hint = "Open the address in a browser, save the file, and give it with --from FILE."
     if source is not None:
         hint = f"What is wanted is {Path(card.files[0]).name} from {card.source}."
     raise WeightsError(
         f"{source or card.source}: is {what}, not the weights of {entry.name} "
-        f"(sha256 {card.sha256[:12]}...)",
+        f"({short_hash(card.known)})",
         hint=hint,
     )

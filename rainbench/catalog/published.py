@@ -19,6 +19,9 @@ COLUMNS = (
     "psnr", "ssim", "retrained", "mark", "note",
 )  # fmt: skip
 
+BEST_FRAME = "best frame"
+"""The variant of a number that is of the frame of highest PSNR of each clip, not of all frames."""
+
 _MOST_BYTES = 1 << 24
 
 _TEXTS = frozenset(COLUMNS) - {"psnr", "ssim", "retrained"}
@@ -33,7 +36,7 @@ class PublishedCell:
         table: In which table.
         dataset: Our card's name.
         method: The method's name as merged over papers.
-        variant: Which ablation or weights of it.
+        variant: Which ablation or weights of it; `BEST_FRAME` for numbers of these frames alone.
         entry: The entry of ours whose number this is; empty when we have none.
         protocol: The protocol that the evidence points to, or ``unknown``.
         evidence: ``stated``, ``inferred`` or ``unknown``.
@@ -59,6 +62,16 @@ class PublishedCell:
     mark: str = ""
     psnr_text: str = ""
     ssim_text: str = ""
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the number is the mean over all images, as those of a run's tables are."""
+        return self.variant != BEST_FRAME
+
+    def is_of(self, dataset: str, entry: str, protocol: str) -> bool:
+        """Return whether it claims to be the mean of an entry on a data set under a protocol."""
+        claim = self.dataset, self.entry, self.protocol
+        return self.is_mean and claim == (dataset, entry, protocol)
 
     @property
     def where(self) -> str:
@@ -218,7 +231,7 @@ def preferred(
     fitting = [
         cell
         for cell in published
-        if (cell.dataset, cell.entry, cell.protocol) == (dataset, entry.name, protocol)
+        if cell.is_of(dataset, entry.name, protocol)
         and (cell.psnr is not None or cell.ssim is not None)
     ]
     own = entry.baseline.own_paper

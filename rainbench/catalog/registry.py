@@ -131,6 +131,24 @@ class Registry:
             self.raise_if_broken(word)
         return self.baselines[self._only(word, found, "baseline", self.baselines)]
 
+    def printed_as(self, method: str, variant: str = "") -> BaselineCard | None:
+        """Return the baseline whose network papers print as a method or a variant of one.
+
+        Args:
+            method: As in ``reports/papers``.
+            variant: Likewise; one that no card claims, such as whose weights, is the plain method.
+
+        Example:
+            >>> load_registry().printed_as("NASNet", "SENet").name
+            'nasnet_se'
+        """
+        cards = self.baselines.values()
+        for name in (f"{method}|{variant}", method):
+            for card in cards:
+                if name in (card.printed_as or (card.title,)):
+                    return card
+        return None
+
     def entries(self, patterns: Iterable[str] = ()) -> list[Entry]:
         """Return the entries whose name, or whose baseline's name, matches one of the patterns.
 

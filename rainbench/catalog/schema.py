@@ -17,6 +17,7 @@ from rainbench.core.errors import CardError
 from rainbench.core.text import did_you_mean
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SHA1 = re.compile(r"[0-9a-f]{40}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
@@ -165,8 +166,11 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
 def _check_weights(weights: WeightsCard, file: Path) -> None:
     for key in ("sha256", "index_sha256", "converted_sha256"):
         value = getattr(weights, key)
-        if (value or key == "sha256") and not _SHA256.fullmatch(value):
+        needed = key == "sha256" and not weights.git_sha1
+        if (value or needed) and not _SHA256.fullmatch(value):
             raise CardError(f"{file}: {key} of {weights.tag} is not 64 hexadecimal digits")
+    if weights.git_sha1 and not _SHA1.fullmatch(weights.git_sha1):
+        raise CardError(f"{file}: git_sha1 of {weights.tag} is not 40 hexadecimal digits")
     if not weights.files:
         raise CardError(f"{file}: weights {weights.tag} name no files")
     for path in weights.files:
@@ -197,6 +201,8 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
             raise CardError(
                 f"{file}: the loss {term.label} has no channels to add up: only l1, mse"
             )
+    if recipe.photographs is not None and not 1 <= recipe.photographs.components <= 99:
+        raise CardError(f"{file}: components of the recipe's photographs is 1 to 99")
     if not 0 < recipe.scale[0] <= recipe.scale[1] <= 8:
         raise CardError(f"{file}: scale of the recipe is two factors, the smaller one first")
     if recipe.stride < 0:

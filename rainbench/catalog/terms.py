@@ -24,7 +24,8 @@ class LossTerm:
         ]
 
     Attributes:
-        name: Mean absolute difference, mean squared difference, minus SSIM, or one minus SSIM.
+        name: Mean absolute difference, mean squared difference, minus SSIM, one minus SSIM, or the
+            mean cross-entropy of a map of two logits, none and some, with a mask.
         on: What the network returns under this name: ``image``; ``stages``, the sum over the image
             of every stage, the last one included; the name of one of its maps, as ``attention``;
             or ``NAME_*``, the sum over its maps ``NAME_1``, ``NAME_2``, ...
@@ -44,7 +45,7 @@ class LossTerm:
             code of PReNet, SPANet and SIAN does, or only windows that lie within the picture.
     """
 
-    name: Literal["l1", "mse", "neg_ssim", "one_minus_ssim"]
+    name: Literal["l1", "mse", "neg_ssim", "one_minus_ssim", "cross_entropy"]
     on: str = "image"
     target: Literal["clean", "rain", "streak_mask", "drop_mask", "streaks", "joint_mask", "one"] = (
         "clean"

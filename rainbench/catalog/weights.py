@@ -16,6 +16,7 @@ from rainbench.catalog.registry import Entry
 from rainbench.core import resume
 from rainbench.core.errors import WeightsError
 from rainbench.core.files import is_file
+from rainbench.core.resume import GIT_DIGITS, short_hash
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,7 +72,8 @@ def _is_right(path: Path, card: WeightsCard) -> bool:
     """Return whether a file is the card's, its index beside it included."""
     try:
         index = index_of(path)
-        return file_hash(path) == card.sha256_of(path) and (
+        wanted = card.hash_of(path)
+        return _hash_like(path, wanted) == wanted and (
             index == path or (is_file(index) and file_hash(index) == card.index_sha256)
         )
     except OSError as error:
@@ -128,6 +130,11 @@ def file_hash(path: Path) -> str:
     return resume.file_hash(path)
 
 
+def _hash_like(path: Path, other: str) -> str:
+    """Return the hash of a file that is of the kind of another one, see `resume.hash_like`."""
+    return file_hash(path) if len(other) != GIT_DIGITS else resume.git_hash(path)
+
+
 def read_state_dicts(
     path: Path, sha256: str = "", index_sha256: str = ""
 ) -> dict[str, dict[str, Tensor]]:
@@ -135,7 +142,7 @@ def read_state_dicts(
 
     Args:
         path: As `rainbench.catalog.checkpoints.load_checkpoint` takes it.
-        sha256: What the card says; an empty text checks nothing.
+        sha256: What the card says, or git's name for the content; an empty text checks nothing.
         index_sha256: The same of the index of a TensorFlow checkpoint.
 
     Returns:
@@ -169,12 +176,12 @@ def read_state_dicts(
     return state_dicts
 
 
-def _check_hash(path: Path, sha256: str) -> None:
-    found = file_hash(path)
-    if sha256 and found != sha256:
+def _check_hash(path: Path, wanted: str) -> None:
+    found = _hash_like(path, wanted)
+    if wanted and found != wanted:
         raise WeightsError(
-            f"{path}: is not the file its card describes (sha256 {found[:12]}..., the card says "
-            f"{sha256[:12]}...)",
+            f"{path}: is not the file its card describes ({short_hash(found)}, the card says "
+            f"{wanted[:12]}...)",
             hint="It is another release or a damaged copy: fetch it again from its source.",
         )
 

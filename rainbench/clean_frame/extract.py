@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame import spanet_reference
+from rainbench.clean_frame.by_video.backgrounds import VideoMethod, restored_background
 from rainbench.clean_frame.lowrank import recover_background
 from rainbench.clean_frame.robust import average_rain_free
 from rainbench.clean_frame.voting import (
@@ -43,6 +44,10 @@ Method = Literal[
     "robust",
     "spanet-reference",
     "lowrank",
+    "fastderain",
+    "jiang2017",
+    "wei2017",
+    "ms-csc",
     "mode",
     "median",
     "percentile",
@@ -147,6 +152,8 @@ def extract_clean_frame(
             the rain-free samples: the closest to the truth. ``exact`` is SPANet's vote (Eqs. 2 to
             4) in integers. ``spanet-reference`` is the code published with it, bit by bit.
             ``lowrank`` is a low-rank background, see `rainbench.clean_frame.lowrank`.
+            ``fastderain``, ``jiang2017``, ``wei2017`` and ``ms-csc`` are the backgrounds of video
+            methods, slow and for comparison, see `rainbench.clean_frame.by_video.backgrounds`.
             References: ``mode`` of each channel (Eq. 2 alone), ``median``, ``percentile`` (the
             fixed one given), ``mean``, ``min``.
         votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
@@ -224,11 +231,14 @@ def _at_once(
     percentile: int | None,
     reading: _Reading,
 ) -> CleanFrame:
-    """Apply a method that looks at every pixel by itself."""
+    """Apply a method that has no light to correct and no device to choose."""
     if method in ("exact", "spanet-reference"):
         return _voted(source, method, votes, ties, reading)
     if method == "lowrank":
         levels = recover_background(source, threads=reading["threads"])
+        return CleanFrame(_rounded(levels), levels, method, source.shape[0])
+    if method in get_args(VideoMethod):
+        levels = restored_background(source, cast("VideoMethod", method))
         return CleanFrame(_rounded(levels), levels, method, source.shape[0])
     if method == "mode":
         image = select_mode(source, **reading)

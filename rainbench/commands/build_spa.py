@@ -28,7 +28,10 @@ if TYPE_CHECKING:
     from rainbench.spa.summary import SummaryRow
 
 
-METHODS = ("robust", "exact", "spanet-reference", "lowrank", "mode", "median", "mean", "min")
+METHODS = (
+    "robust", "exact", "spanet-reference", "lowrank", "mode", "median", "mean", "min",
+    "fastderain", "jiang2017", "wei2017", "ms-csc",
+)  # fmt: skip
 
 
 @click.command(
@@ -71,7 +74,8 @@ Examples:
     metavar=f"[{'|'.join(METHODS)}]",
     default="robust",
     show_default=True,
-    help="How the clean frame is made.",
+    help="How the clean frame is made; the last four are backgrounds of video methods, for "
+    "comparison: they take seconds to minutes for a frame, and all frames at once into memory.",
 )
 @click.option(
     "--frames",

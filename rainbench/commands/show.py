@@ -102,6 +102,7 @@ def _entry(entry: Entry) -> dict[str, object]:
 _HEADS = {
     "macs_per_pixel": "multiply-adds per pixel",
     "sha256": "SHA-256",
+    "git_sha1": "git's SHA-1",
     "own_paper": "paper in reports/papers",
     "file": "card",
     "state_dict": "state dict",

@@ -87,6 +87,11 @@ Examples:
     show_default=True,
     help="What comes onto the clean images.",
 )
+@click.option(
+    "--photographs",
+    type=PLACE,
+    help="Photographs of rain to learn from as well, where the recipe does (sirr).",
+)
 @click.option("--steps", type=click.IntRange(min=1), help="Length in steps. [default: the recipe]")
 @click.option("--time", "seconds", type=Time(), help="Length in time: 90s, 20m, 1.5h.")
 @click.option("--short", is_flag=True, help="Our settings for minutes instead of the paper's.")
@@ -156,6 +161,7 @@ def command(
     data_roots: tuple[Path, ...],
     clean: Path | None,
     rain: str,
+    photographs: Path | None,
     steps: int | None,
     seconds: float | None,
     short: bool,
@@ -189,7 +195,7 @@ def command(
     A training that was interrupted goes on when the same command is run again.
     """
     from rainbench.core.files import lock_folder, refuse_inside
-    from rainbench.train.assemble import make_job, make_options, open_source
+    from rainbench.train.assemble import make_job, make_options, open_photographs, open_source
     from rainbench.train.engine import process_rank
     from rainbench.train.export import append_to_card
     from rainbench.train.recipes import resolve_recipe
@@ -227,16 +233,17 @@ def command(
     arguments = {**card.arguments, **_arguments(given_arguments, width)}
     data_roots = tuple(places_here(data_roots))
     source = open_source(registry, dataset, data_roots, clean, rain, seed)
+    photos = open_photographs(card, photographs)
     tag = tag or "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
         raise RainbenchError(f'--name "{tag}" has characters beyond a-z 0-9 _ -')
     out = out or Path("runs/train") / f"{card.name}.{tag}"
-    refuse_inside(out, [clean] if clean else [])
+    refuse_inside(out, [each for each in (clean, photographs) if each])
     # Of several processes the first one writes and speaks.
     first = process_rank() == 0
     _speak(first)
     with lock_folder(out, "training") if first else contextlib.nullcontext():
-        job = make_job(registry, card, arguments, recipe, options, source, data_roots)
+        job = make_job(registry, card, arguments, recipe, options, source, data_roots, photos)
         if first:
             _announce(job, out)
         trained = _train(job, out, quiet=as_json or not first)
@@ -300,6 +307,8 @@ def _announce(job: Job, out: Path) -> None:
     arguments = ", ".join(f"{name}={value}" for name, value in job.arguments.items())
     say(f"{job.card.title} ({arguments or 'no arguments'}) into {out}: {length}")
     say(f"  data: {job.source.label}, {len(job.indices)} in training; {job.validation.label}")
+    if job.photographs is not None:
+        say(f"  and without truth: {job.photographs.label}")
     say(
         f"  {recipe.batch} patches of {recipe.patch}x{recipe.patch} a step, {recipe.optimiser} "
         f"from {recipe.learning_rate:g} ({recipe.schedule}); {losses}"

@@ -8,6 +8,7 @@ the folder, left by a kill or changed by hand, is made again.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -16,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rainbench.core.files import refuse_irregular, write_atomically
+
+GIT_DIGITS = 40
+"""Of the name that git has for content; a SHA-256 has more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,46 @@ def file_hash(path: Path) -> str:
     refuse_irregular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def git_hash(path: Path) -> str:
+    """Return the name that git has for a file's content, which ``git hash-object`` prints.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+
+    Example:
+        >>> import tempfile
+        >>> file = Path(tempfile.mkdtemp()) / "empty"
+        >>> file.touch()
+        >>> git_hash(file)
+        'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391'
+    """
+    refuse_irregular(path)
+    with path.open("rb") as file:
+        head = f"blob {os.fstat(file.fileno()).st_size}\0".encode()
+        begun = functools.partial(hashlib.sha1, head, usedforsecurity=False)
+        return hashlib.file_digest(file, begun).hexdigest()
+
+
+def hash_like(path: Path, other: str) -> str:
+    """Return the hash of a file that is of the kind of another one: SHA-256, or git's own.
+
+    Raises:
+        OSError: It cannot be read, or is no regular file.
+    """
+    return git_hash(path) if len(other) == GIT_DIGITS else file_hash(path)
+
+
+def short_hash(found: str) -> str:
+    """Return the beginning of a hash, and of which kind it is.
+
+    Example:
+        >>> short_hash("e69de29bb2d1d6434b8b29ae775ad8c2e48c5391")
+        "git's sha1 e69de29bb2d1..."
+    """
+    kind = "git's sha1" if len(found) == GIT_DIGITS else "sha256"
+    return f"{kind} {found[:12]}..."
 
 
 def write_record(

@@ -15,6 +15,7 @@ from rainbench.catalog.registry import Entry, Registry
 from rainbench.catalog.weights import file_hash
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.files import is_file
+from rainbench.core.resume import git_hash, hash_like
 from rainbench.core.text import safe_name
 from rainbench.foreign import commands, libraries, makers, onnx_file, programs
 from rainbench.foreign.adapt import ValueRange, Ways
@@ -147,14 +148,16 @@ def with_file(
     (entry,) = found.values()
     card = entry.baseline
     own = _weights_card(file, state_dict)
-    known = {each.sha256: each for each in card.weights}
+    hashes = {own.sha256, git_hash(file)}
+    known = [each for each in card.weights if each.known in hashes]
     named = [each for each in card.weights if f"{card.name}.{each.tag}" in names]
-    if own.sha256 in known and not (named and own.sha256 != named[0].sha256):
-        own = dataclasses.replace(known[own.sha256], files=own.files)
+    if known and not (named and named[0].known not in hashes):
+        own = dataclasses.replace(known[-1], files=own.files)
     elif named:
+        kind = "sha256" if named[0].sha256 else "git hash"
         raise RainbenchError(
-            f"--weights {file}: is not the file of {names[0]} (its sha256 begins with "
-            f"{own.sha256[:12]}, not {named[0].sha256[:12]})",
+            f"--weights {file}: is not the file of {names[0]} (its {kind} begins with "
+            f"{hash_like(file, named[0].known)[:12]}, not {named[0].known[:12]})",
             hint=f"Weights of your own go with the network alone: {card.name}.",
         )
     else:

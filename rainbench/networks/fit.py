@@ -27,7 +27,8 @@ def load_weights(
     Args:
         network: It is changed only in its parameters and buffers.
         file: The checkpoint; it may hold several state dicts.
-        sha256: What the card says of it; an empty text checks nothing.
+        sha256: What the card says of it, see `rainbench.catalog.cards.WeightsCard.hash_of`; an
+            empty text checks nothing.
         place: Which state dict is meant, such as ``params_ema``; an empty text means the only one
             that fits.
         index_sha256: What the card says of the index of a TensorFlow checkpoint.

@@ -34,8 +34,8 @@ class JORDERE(nn.Module):
 
     4,169,024 parameters at the paper's size, 406,784 with ``width=32, blocks=3``. ``forward`` takes
     ``(N, 3, H, W)`` of any size, RGB in 0..255 for the published weights, and returns the image of
-    both steps. ``maps`` holds ``mask``, the probability of rain, and ``level``, its strength as
-    ``clean - rainy``.
+    both steps. ``maps`` holds ``mask``, the probability of rain, ``level``, its strength as
+    ``clean - rainy``, and ``rain``, the same as ``rainy - clean`` with 1 standing for 255.
 
     Args:
         width: Channels of the features.
@@ -44,7 +44,7 @@ class JORDERE(nn.Module):
     Example:
         >>> restoration = JORDERE(width=8, blocks=1)(255 * torch.rand(1, 3, 17, 23))
         >>> restoration.image.shape, sorted(restoration.maps)
-        (torch.Size([1, 3, 17, 23]), ['level', 'mask', 'mask_logits'])
+        (torch.Size([1, 3, 17, 23]), ['level', 'mask', 'mask_logits', 'rain'])
     """
 
     def __init__(self, *, width: int = 64, blocks: int = 9) -> None:
@@ -59,6 +59,7 @@ class JORDERE(nn.Module):
             "mask": torch.softmax(second.mask, 1)[:, 1:],
             "mask_logits": second.mask,
             "level": second.level,
+            "rain": -second.level / 255,
         }
         return Restoration(second.image, (first.image, second.image), maps)
 

@@ -39,6 +39,6 @@ def build_network(entry: Entry, weights: Path | None) -> nn.Module:
     if known is None:
         load_weights(network, weights)
     else:
-        sha256 = known.sha256_of(weights)
-        load_weights(network, weights, sha256, known.state_dict, known.index_sha256)
+        wanted = known.hash_of(weights)
+        load_weights(network, weights, wanted, known.state_dict, known.index_sha256)
     return network.eval()

@@ -14,14 +14,12 @@ only the form below has both. What the paper leaves open beyond them:
   convolutions and its attention: the last stage's output goes to the last two convolutions.
 * The authors' code normalises the *input* by a mean and a standard deviation of the data set, and
   adds that normalised input at the end, while the target stays as it is. The paper says nothing
-  of it, so it is off; `input_mean` and `input_std` turn it on.
-
-The authors publish no weights.
+  of it, so it is off; `input_mean` and `input_std` turn it on, as their weights need it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
 import torch
@@ -30,7 +28,7 @@ from torch.nn import functional as F
 
 from rainbench.networks.base import Restoration
 from rainbench.networks.blocks import conv3
-from rainbench.networks.published import unchanged
+from rainbench.networks.published import Plan, convert, layer
 
 Attention = Literal["na", "se", "none"]
 
@@ -114,7 +112,39 @@ class NASNet(nn.Module):
         image = self.reconstruct(features) + given
         return Restoration(image, (image,), maps)
 
-    convert_published = staticmethod(unchanged)
+    @staticmethod
+    def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Convert a state dict of the published class; ours is returned as it is.
+
+        Raises:
+            KeyError: Keys are missing or do not belong to this network; the message names them.
+        """
+        if "pre.0.weight" not in published:
+            return dict(published)
+        stages = {key.split(".")[1] for key in published if key.startswith("stages.")}
+        blocks = {key.split(".")[3] for key in published if ".att" in key and ".s." in key}
+        return convert(published, _plan(len(stages), len(blocks)), "NASNet")
+
+
+def _plan(stages: int, blocks: int) -> Plan:
+    """Return our layers and the published ones, of so many stages of so many blocks."""
+    plan = layer("embed", "pre.0")
+    for stage in range(stages):
+        for block in range(blocks):
+            ours, theirs = f"stages.{stage}.blocks.{block}", f"stages.{stage}.s.{block}"
+            for conv in ("conv1", "conv2"):
+                plan |= layer(f"{ours}.{conv}", f"{theirs}.{conv}")
+            plan |= _attention_plan(f"{ours}.attention", f"{theirs}.attlayer")
+        plan |= layer(f"stages.{stage}.out", f"stages.{stage}.s.{blocks}")
+    for number in range(2):
+        plan |= layer(f"fusion.convs.{number}", f"fusion_sub.{number}")
+        plan |= layer(f"reconstruct.{number}", f"post.{number}")
+    return plan | _attention_plan("fusion.attention", "fusion_att")
+
+
+def _attention_plan(ours: str, theirs: str) -> dict[str, tuple[str, ...]]:
+    depthwise = layer(f"{ours}.depthwise", f"{theirs}.att.0")
+    return depthwise | layer(f"{ours}.pointwise", f"{theirs}.att.2")
 
 
 class Stage(nn.Module):

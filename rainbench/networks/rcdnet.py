@@ -99,9 +99,14 @@ class RCDNet(nn.Module):
     def convert_published(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Convert a state dict of the published class; the number of stages is that of its keys.
 
+        The class was published under two sets of names; that of ``RCDNet_simple`` has nothing that
+        is not used.
+
         Raises:
             KeyError: It is no state dict of RCDNet; the message says why.
         """
+        if "C0" in published:
+            return _from_simple(published)
         stages = len({key.split(".")[1] for key in published if key.startswith("x_stage.")})
         plan = {
             "first_kernels": "weight0", "kernels": "conv", "threshold": "tau",
@@ -121,14 +126,33 @@ class RCDNet(nn.Module):
         return ours
 
 
-def _plan(ours: str, theirs: str, *, sparse: bool = False) -> dict[str, str]:
+def _from_simple(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Convert a state dict under the names of ``RCDNet_simple``, or of the first release."""
+    steps = ("etaM_S", "etaB_S") if "etaM_S" in published else ("eta1_S", "eta2_S")
+    stages = len({key.split(".")[1] for key in published if key.startswith("proxNet_B_S.")})
+    plan = {
+        "first_kernels": "C0", "kernels": "C", "threshold": "tau", "lift.weight": "C_z",
+        "map_steps": steps[0], "background_steps": steps[1],
+        **_plan("first", "proxNet_B_0", simple=True),
+        **_plan("last", "proxNet_B_last_layer", simple=True),
+    }  # fmt: skip
+    for stage in range(stages):
+        for ours, theirs in (("map", "M"), ("background", "B")):
+            names = f"{ours}_operators.{stage}", f"proxNet_{theirs}_S.{stage}"
+            plan |= _plan(*names, sparse=theirs == "M", simple=True)
+    check_keys(published, [*plan.values()], "RCDNet")
+    found = {name: published[theirs] for name, theirs in plan.items()}
+    return found | {name: found[name].flatten() for name in ("map_steps", "background_steps")}
+
+
+def _plan(ours: str, theirs: str, *, sparse: bool = False, simple: bool = False) -> dict[str, str]:
     """Return our keys of an operator's tensors, and the published ones."""
     letter = "m" if sparse else "x"
     kinds = ("weight", "bias")
     plan = {f"{ours}.threshold": f"{theirs}.tau"} if sparse else {}
     for block in range(BLOCKS):
         for layer, (conv, norm) in enumerate(((0, 1), (3, 4)), start=1):
-            prefix = f"{theirs}.res{letter}{block + 1}"
+            prefix = f"{theirs}.layer.{block}" if simple else f"{theirs}.res{letter}{block + 1}"
             for kind in kinds:
                 plan[f"{ours}.blocks.{block}.conv{layer}.{kind}"] = f"{prefix}.{conv}.{kind}"
             for kind in (*kinds, *_STATISTICS):

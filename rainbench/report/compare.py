@@ -144,7 +144,7 @@ def _beside_every_paper(rows: Sequence[Row], registry: Registry) -> list[Row]:
         compared += [
             set_beside(row, cell, reasons)
             for cell in published
-            if (cell.dataset, cell.entry, cell.protocol) == (row.dataset, row.entry, row.protocol)
+            if cell.is_of(row.dataset, row.entry, row.protocol)
         ]
     return compared
 

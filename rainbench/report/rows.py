@@ -32,6 +32,9 @@ PUBLISHED_PSNR_TOLERANCE = 0.05
 
 PUBLISHED_SSIM_TOLERANCE = 0.002
 
+RECREATED = "re-created: not the authors' program, so it can neither match nor miss their number"
+"""What has to be said wherever a number of a re-creation stands."""
+
 NO_REASON = "no reason yet"
 """The note of a gap that nobody has explained; `rainbench compare` fails on it."""
 
@@ -52,8 +55,9 @@ class Row:
         psnr: Mean PSNR in dB; None where there is none.
         ssim: Mean SSIM.
         published: The published number beside it.
-        state: ``match``, ``gap``, ``not-comparable``, ``measured`` (nothing published to stand
-            beside it), ``missing`` or ``failed``.
+        state: ``match``, ``gap``, ``not-comparable``, ``re-created`` (a published number of the
+            authors' program beside one of ours), ``measured`` (nothing published to stand beside
+            it), ``missing`` or ``failed``.
         note: Reasons and remarks.
         parameters: The network's parameters.
         seconds_per_image: Median time of a prediction on the machine of the run.
@@ -67,7 +71,9 @@ class Row:
         macs_per_pixel: The network's multiply-adds per pixel of its input.
         peak_bytes: What its tensors take at once on a picture of `rainbench.run.cost.COST_SIDE`
             pixels a side; 0 where it is not known.
-        origin: What has to be said of weights of our own wherever they stand; empty for others.
+        origin: What has to be said of weights of our own and of re-creations wherever they stand;
+            empty for others.
+        recreated: Whether the entry is a re-creation of ours.
         metrics: The results of metrics beside the protocols, by name; the same in every row of an
             entry on a data set.
     """
@@ -94,6 +100,7 @@ class Row:
     macs_per_pixel: int = 0
     peak_bytes: int = 0
     origin: str = ""
+    recreated: bool = False
     metrics: Mapping[str, Column] = field(default_factory=dict)
 
     @property
@@ -176,6 +183,7 @@ def _measured(
             is_default=registry.datasets[dataset].protocol == protocol,
             trained_for=_trained_for(entry, dataset, registry),
             origin=origin,
+            recreated=entry.baseline.recreated,
             images=summary["images"],
             psnr=_number(mean["psnr"]),
             ssim=_number(mean["ssim"]),
@@ -198,6 +206,8 @@ def set_beside(row: Row, cell: PublishedCell, reasons: Sequence[Reason]) -> Row:
     """Return a measured row with a published number beside it, its state and the reason."""
     if not row.comparable:
         return dataclasses.replace(row, published=cell, state="not-comparable")
+    if row.recreated:
+        return dataclasses.replace(row, published=cell, state="re-created")
     beside = dataclasses.replace(row, published=cell, state="match")
     off_psnr, off_ssim = abs(beside.delta_psnr or 0), abs(beside.delta_ssim or 0)
     if off_psnr <= PUBLISHED_PSNR_TOLERANCE + 1e-9 and off_ssim <= PUBLISHED_SSIM_TOLERANCE + 1e-9:
@@ -224,6 +234,7 @@ def _unmeasured(
         is_default=True,
         trained_for=_trained_for(entry, dataset, registry),
         origin=_origin(entry, registry),
+        recreated=entry.baseline.recreated,
         images=0,
         psnr=None,
         ssim=None,
@@ -302,7 +313,9 @@ def _trained_for(entry: Entry, dataset: str, registry: Registry) -> bool:
 
 
 def _origin(entry: Entry, registry: Registry) -> str:
-    """Return what has to be said of weights of our own."""
+    """Return what has to be said of weights of our own, and of re-creations."""
+    if entry.baseline.recreated:
+        return RECREATED
     if entry.weights is None or entry.weights.training is None:
         return ""
     names = entry.weights.trained_on

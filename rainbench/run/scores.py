@@ -182,6 +182,29 @@ def mean_of(scores: Mapping[str, Scores], protocol: str, *, clips: bool) -> Mean
     return whole._replace(psnr=mean.psnr, ssim=mean.ssim, psnr_of_others=of_others)
 
 
+def best_frames_of(scores: Mapping[str, Scores], protocol: str) -> MeanScore:
+    """Return the mean over clips of each clip's frame of highest PSNR, as papers on videos have it.
+
+    Args:
+        scores: Those of ``images.csv``, whose images are frames of clips.
+        protocol: One that has a PSNR.
+
+    Example:
+        >>> from rainbench.metrics import Score
+        >>> scored = {"a/1": (30.0, 0.9), "a/2": (32.0, 0.8), "b/1": (20.0, 0.6)}
+        >>> scores = {image: {"x": Score(*each)} for image, each in scored.items()}
+        >>> best = best_frames_of(scores, "x")
+        >>> best.psnr, round(best.ssim, 3)
+        (26.0, 0.7)
+    """
+    best: dict[str, Score] = {}
+    for image, each in scores.items():
+        clip, score = image.rpartition("/")[0], each[protocol]
+        if clip not in best or (score.psnr or 0) > (best[clip].psnr or 0):
+            best[clip] = score
+    return mean_score(best.values())
+
+
 def wrong_in_summary(summary: Mapping[str, Any]) -> str:
     """Return what in a ``cell.json`` no run writes; empty where nothing is."""
     for name, kinds in (*_FIELDS.items(), *_MORE_FIELDS.items()):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rainbench.clean_frame.by_video.backgrounds import SECONDS
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.text import count_of
 from rainbench.packaging.names import checked_name
@@ -30,6 +31,7 @@ fewer frames used or written; one thread, compiled code in its cache, on a machi
 `_YARDSTICK_SECONDS` for `_yardstick`."""
 
 _USED_NS = {"exact": 5.0, "median": 5.0, "mean": 5.0, "min": 5.0, "mode": 5.0}
+_USED_NS |= {method: 1e3 * seconds / 3 for method, seconds in SECONDS.items()}
 _USED_ROBUST_NS = 20.0
 """The same for a frame that is used: a clean frame, its judge and a second decoding; of methods
 that are not here, as of ``robust``."""

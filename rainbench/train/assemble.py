@@ -26,6 +26,7 @@ from rainbench.train.material.sources import (
     open_pairs,
 )
 from rainbench.train.material.split import split_source
+from rainbench.train.photographs import Photographs
 from rainbench.train.validation import load_validation
 
 VALIDATION_SIDE = 256
@@ -110,6 +111,31 @@ def open_source(
     return open_pairs(card, copies)
 
 
+def open_photographs(card: BaselineCard, folder: Path | None) -> Photographs | None:
+    """Open the photographs of rain that a recipe asks for.
+
+    Raises:
+        RainbenchError: It asks for some and none are given, or the other way about, or there is no
+            image in the folder.
+    """
+    wanted = card.recipe is not None and card.recipe.photographs is not None
+    if wanted and folder is None:
+        raise RainbenchError(
+            f"{card.name} learns from photographs of rain, too",
+            hint="Give a folder of them with --photographs; they need no clean images.",
+        )
+    if folder is None:
+        return None
+    if not wanted:
+        raise RainbenchError(
+            f"--photographs: the recipe of {card.name} learns nothing from them",
+            hint="Leave it out, or train sirr.",
+        )
+    if not folder.is_dir():
+        raise RainbenchError(f"{folder}: there is no such folder of photographs")
+    return Photographs(open_clean_folder(folder, Synthesis(kind="streaks", seed=0)))
+
+
 def make_job(
     registry: Registry,
     card: BaselineCard,
@@ -118,6 +144,7 @@ def make_job(
     options: TrainOptions,
     source: TrainingPairs,
     roots: Sequence[Path],
+    photographs: Photographs | None = None,
 ) -> Job:
     """Put a training together: hold some images out, and leave out those of test sets.
 
@@ -129,6 +156,7 @@ def make_job(
         options: How that is computed.
         source: The pairs.
         roots: Folders that may hold test sets.
+        photographs: Photographs of rain to learn from, too, see `open_photographs`.
 
     Raises:
         RainbenchError: Too little is left to train and validate on.
@@ -155,6 +183,7 @@ def make_job(
         source=source,
         indices=split.indices,
         places=strided(source, split.indices, recipe.patch, recipe.stride) if recipe.stride else (),
+        photographs=photographs,
         validation=load_validation(
             source,
             split.held,

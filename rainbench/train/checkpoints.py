@@ -36,7 +36,12 @@ class Progress:
 
 
 def save_checkpoint(
-    file: Path, key: str, network: nn.Module, optimiser: torch.optim.Optimizer, progress: Progress
+    file: Path,
+    key: str,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+    rain: nn.Module | None = None,
 ) -> None:
     """Write everything that continuing needs; the file is whole or the former one.
 
@@ -46,6 +51,7 @@ def save_checkpoint(
         network: Whose weights are kept.
         optimiser: Whose state is kept.
         progress: How far the training has come.
+        rain: What has been learnt of the rain of photographs, if anything is.
 
     Raises:
         StoreError: It cannot be written.
@@ -55,6 +61,7 @@ def save_checkpoint(
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
         "progress": dataclasses.asdict(progress),
+        **({} if rain is None else {"rain": rain.state_dict()}),
     }
     buffer = io.BytesIO()
     torch.save(content, buffer)
@@ -68,9 +75,13 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    file: Path, key: str, network: nn.Module, optimiser: torch.optim.Optimizer
+    file: Path,
+    key: str,
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    rain: nn.Module | None = None,
 ) -> Progress:
-    """Read a checkpoint back into a network and its optimiser.
+    """Read a checkpoint back into a network, its optimiser and the rain of photographs.
 
     Raises:
         RainbenchError: The file is damaged, or of another training.
@@ -79,6 +90,8 @@ def load_checkpoint(
     try:
         network.load_state_dict(content["network"], strict=True)
         optimiser.load_state_dict(content["optimiser"])
+        if rain is not None:
+            rain.load_state_dict(content["rain"], strict=True)
         return Progress(**content["progress"])
     except Exception as error:  # whatever a damaged state makes torch raise
         raise _unreadable(file, error) from None

@@ -112,10 +112,11 @@ def export_weights(
 def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
     """Return how the best weights of a training came about."""
     progress, before = trained.progress, trained.input_score
+    beside = f"; without truth: {job.photographs.label}" if job.photographs else ""
     worse = "worse than the " if trained.worse_than_input else ""
     return TrainingRecord(
         command=command,
-        data=f"{job.source.label}, {len(job.indices)} of them in training",
+        data=f"{job.source.label}, {len(job.indices)} of them in training{beside}",
         seed=job.options.seed,
         steps=progress.best_step,
         batch=job.recipe.batch,

@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rainbench.catalog.cards import BaselineCard, Degradation, Recipe
 from rainbench.core.errors import RainbenchError
@@ -16,6 +17,7 @@ from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.networks.construct import construct
 from rainbench.train.engine import Precision
 from rainbench.train.material.scenes import TrainingPairs
+from rainbench.train.photographs import Photographs
 from rainbench.train.validation import Validation
 
 
@@ -67,6 +69,7 @@ class Job:
         source: The pairs.
         indices: Those of them that are trained on.
         places: Where every patch lies, see `PatchSet`; none: anywhere.
+        photographs: Photographs of rain that it learns from, too.
         validation: What it is validated on.
         trained_on: What the weights' card says of the source.
         degradation: What it learns to remove, as on the cards of data sets.
@@ -81,6 +84,7 @@ class Job:
     indices: tuple[int, ...]
     validation: Validation
     places: tuple[tuple[int, int, int], ...] = ()
+    photographs: Photographs | None = None
     trained_on: tuple[str, ...] = ()
     degradation: tuple[Degradation, ...] = ()
     leak_check: str = ""
@@ -102,7 +106,7 @@ class Job:
         for name in ("workers", "log_every", "checkpoint_seconds", "threads", "log_to"):
             del options[name]  # they change no number, or only its last bit
         options["device"] = device_kind(self.options.device)
-        parts = {
+        parts: dict[str, Any] = {
             "network": self.card.network,
             "arguments": dict(self.arguments),
             "recipe": dataclasses.asdict(
@@ -114,6 +118,10 @@ class Job:
             "validation": self.validation.label,
             "protocol": self.validation.protocol,
         }
+        if self.photographs is not None:
+            parts["photographs"] = self.photographs.label
+        else:  # so that trainings of before are known
+            del parts["recipe"]["photographs"]
         plain: dict[str, object] = json.loads(json.dumps(parts))
         return plain
 

@@ -34,6 +34,7 @@ from rainbench.train.job import Job, claim_folder
 from rainbench.train.log import Log
 from rainbench.train.losses import LossTarget, objective
 from rainbench.train.material.patches import Batch, PatchSet, load_batches
+from rainbench.train.photographs import RainOfPhotographs
 from rainbench.train.recipes import initialise, learning_rate, make_optimiser
 from rainbench.train.trackers import Trackers
 
@@ -126,32 +127,37 @@ class _Loop:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimiser = make_optimiser(recipe, self.network.parameters(), fused=options.fused)
         self.progress = Progress()
+        self.rain = RainOfPhotographs(recipe.photographs) if recipe.photographs else None
+        if self.rain is not None:
+            self.rain.to(engine.device)
         if (out / LAST).exists():
-            self.progress = load_checkpoint(out / LAST, job.key, self.network, self.optimiser)
+            self.progress = load_checkpoint(
+                out / LAST, job.key, self.network, self.optimiser, self.rain
+            )
             _LOG.info("continuing from step %s of %s", f"{self.progress.step:,}", out)
         forward = torch.compile(self.network) if options.compiled else self.network
         self.forward: nn.Module = engine.prepare(forward)  # type: ignore[arg-type]
         self.conventions = Conventions.of(job.card)
         self.objective = objective(recipe.losses)
-        self.batches: Iterator[Batch] = load_batches(
-            PatchSet(
-                job.source,
-                job.indices,
-                recipe.patch,
-                recipe.flip,
-                recipe.rotate,
-                options.seed,
-                layers_of(recipe.losses),
-                recipe.scale,
-                job.places,
-            ),
-            batch=recipe.batch,
-            first_step=self.progress.step,
-            workers=options.workers,
-            rank=engine.rank,
-            processes=engine.processes,
-            pinned=device_kind(options.device) == "cuda",
+        patches = PatchSet(
+            job.source,
+            job.indices,
+            recipe.patch,
+            recipe.flip,
+            recipe.rotate,
+            options.seed,
+            layers_of(recipe.losses),
+            recipe.scale,
+            job.places,
         )
+        self.batches = self._batches(patches)
+        if job.photographs is not None:
+            every = tuple(range(len(job.photographs)))
+            self.photographs = self._batches(
+                dataclasses.replace(
+                    patches, source=job.photographs, indices=every, layers=(), places=()
+                )
+            )
         self.log = self.validation_log = self.trackers = None
         if engine.rank == 0:
             step = self.progress.step
@@ -163,6 +169,18 @@ class _Loop:
         self.noted: set[str] = set()
         self.waited = self.computed = 0.0
         self.own_steps = 0
+
+    def _batches(self, patches: PatchSet) -> Iterator[Batch]:
+        options = self.job.options
+        return load_batches(
+            patches,
+            batch=self.job.recipe.batch,
+            first_step=self.progress.step,
+            workers=options.workers,
+            rank=self.engine.rank,
+            processes=self.engine.processes,
+            pinned=device_kind(options.device) == "cuda",
+        )
 
     def close(self) -> None:
         """Close the logs."""
@@ -237,6 +255,9 @@ class _Loop:
                 rainy = rainy.contiguous(memory_format=torch.channels_last)
             restoration = self.conventions.apply(self.forward, rainy)
         loss, parts = self.objective(restoration, target)
+        if self.rain is not None:
+            of_rain, more = self._learn_from_photographs(self.rain)
+            loss, parts = loss + of_rain, parts | more
         self.optimiser.zero_grad(set_to_none=True)
         self.engine.backward(loss)
         if recipe.clip:
@@ -249,14 +270,24 @@ class _Loop:
             self.computed += time.perf_counter() - began - waited
         return loss.item() if options.device == "cpu" else math.nan
 
-    def _target(self, batch: Batch) -> LossTarget:
-        def unit(image: Tensor) -> Tensor:
-            return image.to(self.engine.device, non_blocking=True).float() / 255
+    def _learn_from_photographs(self, rain: RainOfPhotographs) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the losses on a batch of photographs."""
+        batch = next(self.photographs)
+        self._report(batch.notes)
+        seen = self._unit(batch.rainy)
+        with autocast(self.engine.device, self.job.options.precision):
+            restored = self.conventions.apply(self.forward, seen).image
+        found: tuple[Tensor, dict[str, Tensor]] = rain(restored, seen)
+        return found
 
+    def _unit(self, image: Tensor) -> Tensor:
+        return image.to(self.engine.device, non_blocking=True).float() / 255
+
+    def _target(self, batch: Batch) -> LossTarget:
         return LossTarget(
-            unit(batch.rainy),
-            unit(batch.clean),
-            {kind: unit(layer) for kind, layer in batch.layers.items()},
+            self._unit(batch.rainy),
+            self._unit(batch.clean),
+            {kind: self._unit(layer) for kind, layer in batch.layers.items()},
             dataset=self.job.source.label,
         )
 
@@ -333,7 +364,12 @@ class _Loop:
     def _keep(self, name: str) -> None:
         if self.engine.rank == 0:
             save_checkpoint(
-                self.out / name, self.job.key, self.network, self.optimiser, self.progress
+                self.out / name,
+                self.job.key,
+                self.network,
+                self.optimiser,
+                self.progress,
+                self.rain,
             )
 
 

@@ -16,6 +16,10 @@ DAM       ``l1 image``, ``0.8 l1 attention`` against a soft mask,        Eqs. 5 
           ``1.0 l1 heavy``, ``0.3 l1 light``
 DAiAM     ``l1 image``, and the three others for streaks and for drops   Eqs. 11 to 13
 D-DAiAM   ``l1 stages`` in the place of ``l1 image``                     Eq. 15
+LPNet     ``l1 image``, ``l1 level_*``; ``one_minus_ssim`` on the two    published code
+          finest levels
+JORDER-E  ``l1 stages``, ``cross_entropy mask_logits`` against a binary  published code
+          mask, ``l1 rain`` against the rain
 ========  =============================================================  ======================
 
 Every loss is a mean over batch, channels and pixels, where several papers print a sum: the mean
@@ -112,9 +116,13 @@ def objective(terms: Sequence[LossTerm]) -> Objective:
 
 
 def _share(term: LossTerm, restoration: Restoration, target: LossTarget) -> Tensor:
-    wanted = _wanted(term, target)
+    whole = _wanted(term, target)
     losses = []
     for name, predicted in _predicted(term, restoration).items():
+        wanted = whole
+        if term.name == "cross_entropy":
+            losses.append(_cross_entropy(term, _at_least_single(predicted), wanted))
+            continue
         if term.target not in ("clean", "rain") and predicted.shape[1] != 1:  # a map per feature
             wanted = wanted[:, :1].expand(-1, predicted.shape[1], -1, -1)
         factor = wanted.shape[-1] // predicted.shape[-1]
@@ -170,6 +178,15 @@ def _wanted(term: LossTerm, target: LossTarget) -> Tensor:
         )
     mask = _at_least_single(known)
     return mask if term.mask == "soft" else (mask > term.threshold).to(mask.dtype)
+
+
+def _cross_entropy(term: LossTerm, logits: Tensor, mask: Tensor) -> Tensor:
+    if logits.shape[1] != 2 or mask.shape[1] != 1 or logits.shape[2:] != mask.shape[2:]:
+        raise RainbenchError(
+            f"the loss {term.label} compares {_size(logits)}, which are no two logits for each "
+            f"value of the mask, {_size(mask)}"
+        )
+    return F.cross_entropy(logits, (mask[:, 0] > 0).long())
 
 
 def _loss(term: LossTerm, predicted: Tensor, wanted: Tensor) -> Tensor:

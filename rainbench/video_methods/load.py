@@ -9,13 +9,14 @@ from rainbench.catalog.registry import Entry
 from rainbench.core.errors import CardError, RainbenchError, told
 from rainbench.video_methods.base import Frames, Restored, VideoRestorer
 
-OURS = "rainbench.video_methods"
+OURS = ("rainbench.video_methods.", "rainbench.clean_frame.by_video.")
+"""Where restorers of ours lie. A clean frame serves as one, in a room that is above this one."""
 
 
 def build_restorer(entry: Entry) -> VideoRestorer:
     """Make the restorer that a card names, with the card's arguments.
 
-    A card is a text that may come with somebody's data set: only what lies in this room is
+    A card is a text that may come with somebody's data set: only what lies in `OURS` is
     imported, unless the user said that the cards are to be trusted.
 
     Raises:
@@ -23,7 +24,7 @@ def build_restorer(entry: Entry) -> VideoRestorer:
             another contract, or it does not take the card's arguments.
     """
     card = entry.baseline
-    found = find_named(card, offered=card.network.startswith(f"{OURS}."))
+    found = find_named(card, offered=card.network.startswith(OURS))
     offers = all(hasattr(found, each) for each in ("__call__", "bytes_per_pixel", "least_frames"))
     if not (isinstance(found, type) and offers):
         raise CardError(

@@ -13,11 +13,14 @@ import time
 from urllib.error import URLError
 
 import pytest
+import torch
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.fetch import FetchLimits, fetch_weights
 from rainbench.catalog.registry import Entry, load_registry
+from rainbench.catalog.weights import find_weights, read_state_dicts
 from rainbench.core.errors import WeightsError
+from rainbench.core.resume import git_hash
 
 CONTENT = b"these are weights"
 
@@ -94,6 +97,29 @@ def entry(source, file="net/good.pth"):
         trained_on=(),
     )
     return Entry(load_registry().baselines["prenet"], card)
+
+
+def by_git(found):
+    """Return an entry that is known by the name that git has for its content."""
+    head = f"blob {len(CONTENT)}\0".encode()
+    sha1 = hashlib.sha1(head + CONTENT, usedforsecurity=False).hexdigest()
+    return Entry(found.baseline, dataclasses.replace(found.weights, sha256="", git_sha1=sha1))
+
+
+def test_a_file_of_which_git_alone_knows_a_hash_is_checked_by_that(tmp_path, address):
+    known = by_git(entry(f"{address}/good.pth"))
+    file = fetch_weights(known, tmp_path / "w")
+    assert file.read_bytes() == CONTENT and fetch_weights(by_git(entry("nowhere")), tmp_path / "w")
+    assert find_weights(known, [tmp_path]) == file
+    wanted = known.weights.hash_of(file)
+    wrong = tmp_path / "wrong.pth"
+    torch.save({"a": torch.zeros(1)}, wrong)
+    with pytest.raises(WeightsError, match=r"git's sha1 \w{12}\.\.\., the card says \w{12}"):
+        read_state_dicts(wrong, wanted)
+    assert read_state_dicts(wrong, git_hash(wrong))[""].keys() == {"a"}
+    with pytest.raises(WeightsError, match=r"another file \(git's sha1 .*the weights of prenet.x"):
+        fetch_weights(known, tmp_path / "v", source=wrong)
+    assert not (tmp_path / "v").exists()
 
 
 def test_download_check_rename(tmp_path, address):

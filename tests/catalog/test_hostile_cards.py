@@ -72,6 +72,14 @@ TEXTS = {
         BASELINE + WEIGHTS + f'index_sha256 = "{"0" * 64}"',
         "index_sha256 of t belongs to a TensorFlow checkpoint, which 'a.pth' is not",
     ),
+    "neither hash": (
+        BASELINE + WEIGHTS.replace("sha256 =", "# sha256 ="),
+        "sha256 of t is not 64 hexadecimal digits",
+    ),
+    "git_sha1 short": (
+        BASELINE + WEIGHTS + 'git_sha1 = "0"',
+        "git_sha1 of t is not 40 hexadecimal digits",
+    ),
     "index_sha256 short": (
         BASELINE + WEIGHTS + 'index_sha256 = "0"',
         "index_sha256 of t is not 64",

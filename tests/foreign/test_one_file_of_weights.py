@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import rainbench as rb
+from rainbench.core.resume import git_hash
 
 IMAGE = np.full((6, 7, 3), 51, np.uint8)
 
@@ -45,6 +46,20 @@ def test_from_python(known, cards, tmp_path):
         rb.load_model("shift.known", weights=own, cards=cards)
     with pytest.raises(rb.RainbenchError, match="is a text, not weights"):
         rb.load_model("shift", weights=cards / "shift.toml", cards=cards)
+
+
+def test_a_file_may_be_known_by_the_hash_that_git_has_for_it(known, cards, tmp_path):
+    card = cards / "shift.toml"
+    sha256 = hashlib.sha256(known.read_bytes()).hexdigest()
+    card.write_text(
+        card.read_text().replace(f'sha256 = "{sha256}"', f'git_sha1 = "{git_hash(known)}"')
+    )
+    for name in ("shift", "shift.known"):
+        assert rb.load_model(name, weights=known, cards=cards).name == "shift.known"
+    own = save(tmp_path / "my best.pth", 0.5)
+    assert rb.load_model("shift", weights=own, cards=cards).name == "shift.my-best"
+    with pytest.raises(rb.RainbenchError, match=r"shift\.known \(its git hash begins with"):
+        rb.load_model("shift.known", weights=own, cards=cards)
 
 
 def test_two_files_of_one_name_are_two_entries(known, cards, tmp_path):

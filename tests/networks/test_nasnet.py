@@ -124,3 +124,39 @@ def test_the_authors_normalisation_normalises_the_skip_as_well():
 def test_what_it_refuses(arguments, message):
     with pytest.raises(ValueError, match=message):
         NASNet(**arguments)
+
+
+def published_of(network, stages, blocks):
+    """Return a state dict under the authors' names, which a network of ours came from."""
+    state = network.state_dict()
+    names = {"embed": "pre.0"}
+    for stage in range(stages):
+        names[f"stages.{stage}.out"] = f"stages.{stage}.s.{blocks}"
+        for block in range(blocks):
+            ours, theirs = f"stages.{stage}.blocks.{block}", f"stages.{stage}.s.{block}"
+            names |= {f"{ours}.{conv}": f"{theirs}.{conv}" for conv in ("conv1", "conv2")}
+            names[f"{ours}.attention.depthwise"] = f"{theirs}.attlayer.att.0"
+            names[f"{ours}.attention.pointwise"] = f"{theirs}.attlayer.att.2"
+    names |= {f"fusion.convs.{n}": f"fusion_sub.{n}" for n in (0, 1)}
+    names |= {f"reconstruct.{n}": f"post.{n}" for n in (0, 1)}
+    names |= {"fusion.attention.depthwise": "fusion_att.att.0"}
+    names |= {"fusion.attention.pointwise": "fusion_att.att.2"}
+    return {
+        f"{theirs}.{kind}": state[f"{ours}.{kind}"]
+        for ours, theirs in names.items()
+        for kind in ("weight", "bias")
+    }
+
+
+@pytest.mark.parametrize(("stages", "blocks"), [(3, 2), (1, 1)])
+def test_the_authors_keys_become_ours(stages, blocks):
+    network = NASNet(width=8, stages=stages, blocks=blocks)
+    published = published_of(network, stages, blocks)
+    converted = NASNet.convert_published(published)
+    assert converted.keys() == network.state_dict().keys() and len(published) == len(converted)
+    for key, value in network.state_dict().items():
+        assert torch.equal(converted[key], value), key
+    assert NASNet.convert_published(network.state_dict()).keys() == converted.keys()
+    del published["stages.0.s.0.conv2.bias"]
+    with pytest.raises(KeyError, match=r"of NASNet: missing stages\.0\.s\.0\.conv2"):
+        NASNet.convert_published(published)

@@ -1,5 +1,7 @@
 """RCDNet against a plain reading of its equations; conversion of the authors' keys."""
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -113,6 +115,31 @@ def test_the_authors_keys_become_ours(network):
     del broken["x_stage.1.resx2.3.weight"]
     with pytest.raises(KeyError, match=r"not a state dict of RCDNet: missing x_stage\.1\.resx2"):
         RCDNet.convert_published(broken)
+
+
+def test_the_shorter_release_has_other_names(network):
+    names = {
+        "weight0": "C0", "tau": "tau", "w_z_f": "C_z", "xnet": "proxNet_B_0",
+        "fxnet": "proxNet_B_last_layer", "x_stage": "proxNet_B_S", "m_stage": "proxNet_M_S",
+    }  # fmt: skip
+    published = published_of(network)
+    simple = {"C": published["conv"][1], "etaM_S": published["eta11"]}
+    simple["etaB_S"] = torch.cat((published["eta2"][None], published["eta12"]))
+    for key, value in published.items():
+        first, _, rest = key.partition(".")
+        if first in names:
+            rest = re.sub(r"res[xm](\d)", lambda found: f"layer.{int(found[1]) - 1}", rest)
+            simple[names[first] + (f".{rest}" if rest else "")] = value
+    for steps in (("etaM_S", "etaB_S"), ("eta1_S", "eta2_S")):
+        spelt = {key: value for key, value in simple.items() if not key.startswith("eta")}
+        spelt |= {steps[0]: simple["etaM_S"], steps[1]: simple["etaB_S"]}
+        converted = RCDNet.convert_published(spelt)
+        assert converted.keys() == network.state_dict().keys()
+        for key, value in network.state_dict().items():
+            assert torch.equal(converted[key].reshape(value.shape), value), key
+    del simple["proxNet_M_S.1.layer.2.0.bias"]
+    with pytest.raises(KeyError, match=r"missing proxNet_M_S\.1\.layer\.2\.0\.bias"):
+        RCDNet.convert_published(simple)
 
 
 def test_number_of_parameters_is_what_the_published_code_uses():

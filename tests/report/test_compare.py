@@ -73,6 +73,15 @@ def test_altered_results_are_not_comparable():
     assert Comparison((row,), (), 0).passed
 
 
+@pytest.mark.parametrize("psnr", [37.48, 20.0])
+def test_a_re_creation_neither_matches_nor_misses_a_published_number(psnr):
+    row = set_beside(dataclasses.replace(ROW, recreated=True, psnr=psnr, note="note"), CELL, [])
+    assert (row.state, row.note) == ("re-created", "note")
+    assert Comparison((row,), (), 0).passed and Comparison((row,), (), 0).states["re-created"] == 1
+    part = set_beside(dataclasses.replace(ROW, recreated=True, comparable=False), CELL, [])
+    assert part.state == "not-comparable"
+
+
 def test_own_paper_first():
     entry = next(e for e in load_registry().entries(["prenet.rain100l"]))
     cells = [dataclasses.replace(CELL, paper="NASNet"), CELL]

@@ -211,6 +211,31 @@ def test_rain_and_smaller_images():
         )
 
 
+def test_maps_of_several_sizes_are_held_against_smaller_images_of_each():
+    """LPNet's levels, whatever their order."""
+    truth = target(height=12, width=16)
+    half, quarter = image(2, 3, 6, 8, seed=5), image(2, 3, 3, 4, seed=6)
+    restoration = Restoration(truth.rainy, (), {"level_1": quarter, "level_2": half})
+    total, _ = compute([{"name": "l1", "on": "level_*"}], restoration, truth)
+    pool = torch.nn.functional.avg_pool2d
+    expected = (half - pool(truth.clean, 2)).abs().mean()
+    expected = expected + (quarter - pool(truth.clean, 4)).abs().mean()
+    assert total.item() == pytest.approx(expected.item())
+
+
+def test_two_logits_are_held_against_a_mask():
+    truth = target(streak_mask=mask(2))
+    logits = image(2, 2, 12, 14, seed=7)
+    term = {"name": "cross_entropy", "on": "m", "target": "streak_mask", "mask": "binary"}
+    term["threshold"] = 0.4
+    total, _ = compute([term], Restoration(truth.rainy, (), {"m": logits}), truth)
+    chosen = torch.where(mask(2) > 0.4, logits[:, 1:], logits[:, :1])
+    expected = (logits.exp().sum(1, keepdim=True).log() - chosen).mean()
+    assert total.item() == pytest.approx(expected.item(), rel=1e-6)
+    with pytest.raises(RainbenchError, match="no two logits for each value of the mask"):
+        compute([term], Restoration(truth.rainy, (), {"m": logits[:, :1]}), truth)
+
+
 def test_binary_masks_of_one_kind_of_rain():
     truth = target(drop_mask=mask(2))
     terms = [{"name": "mse", "on": "a", "target": "drop_mask", "mask": "binary", "threshold": 0.4}]

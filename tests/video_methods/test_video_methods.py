@@ -18,6 +18,7 @@ LEAST_GAIN = {
     "jiang2017": (8.0, 4.0),
     "wei2017": (3.0, 2.5),
     "ms-csc": (3.0, 1.0),
+    "spa-clean-frame": (3.0, 10.0),
 }
 """How much rain, and dB over the rainy input: each method has rain that it is good for."""
 

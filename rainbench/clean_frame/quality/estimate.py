@@ -25,11 +25,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.by_video.backgrounds import VideoMethod
 from rainbench.clean_frame.extract import CleanFrame, Method
 from rainbench.clean_frame.quality.codec import CodecLoss, estimate_codec_loss
 from rainbench.clean_frame.quality.evidence import DITHERED, Evidence, ask_frames
@@ -68,7 +69,7 @@ UNSEEN_LIGHT = 0.15
 """What is taken for the usual light, off the truth, over the width of the middle tenth of the
 frames' light; chosen: a lamp that swings by a quarter leaves an error of a hundredth."""
 
-_MEANS = ("robust", "mean", "lowrank")
+_MEANS = ("robust", "mean", "lowrank", *get_args(VideoMethod))
 """Methods that know fractions of a level."""
 
 SURE = 0.5

@@ -12,6 +12,8 @@ from rainbench.report.grid import Cell, Column, Grid, Mark, mark_best, number, t
 from rainbench.report.papers.counted import NONE, count_table, layer_table
 from rainbench.report.papers.layouts import Metric, TableLayout, find_table
 from rainbench.report.rows import Row, build_rows, set_beside
+from rainbench.run.results import RunResults
+from rainbench.run.scores import best_frames_of
 
 STACKED = 2
 """Data sets beyond which measured numbers stand below the published ones instead of beside them."""
@@ -38,7 +40,7 @@ def paper_table(paper: str, table: str, registry: Registry, out: Path | None = N
     if layout.layers:
         return layer_table(layout, registry)
     rows = build_rows(out, registry) if out is not None else []
-    measured = _Measured(rows, registry)
+    measured = _Measured(rows, registry, out)
     methods = [(cell.method, cell.variant) for cell in cells]
     by_place: dict[tuple[str, str], list[PublishedCell]] = {}
     for cell in cells:
@@ -144,14 +146,14 @@ def _with_features(grid: Grid, layout: TableLayout) -> Grid:
 class _Measured:
     """A run's numbers by place, or why there is none."""
 
-    def __init__(self, rows: Sequence[Row], registry: Registry) -> None:
+    def __init__(self, rows: Sequence[Row], registry: Registry, out: Path | None) -> None:
         self._rows = {(row.dataset, row.entry, row.protocol): row for row in rows}
         self._unmeasured = {
             (row.dataset, row.entry): row for row in rows if row.state in ("missing", "failed")
         }
         self._registry = registry
+        self._out = out
         self._entries = {entry.name: entry for entry in registry.entries()}
-        self._networks = {card.title.casefold(): card.name for card in registry.baselines.values()}
         self._reasons = load_reasons(registry.folders)
 
     def cell(self, place: Sequence[PublishedCell], metric: Metric) -> Cell:
@@ -168,10 +170,19 @@ class _Measured:
         row = self._rows.get((cell.dataset, cell.entry, cell.protocol))
         if row is None or not row.images:
             return Cell(NONE, note=self._why_not(cell))
+        if not cell.is_mean:
+            row = self._of_best_frames(row)
         beside = set_beside(row, cell, self._reasons)
         value = row.psnr if metric == "PSNR" else row.ssim
-        note = "" if beside.state == "match" else beside.note or beside.state
+        note = beside.note or beside.state if beside.state != "match" else ""
         return Cell(number(value, _DIGITS[metric]), value, note=note)
+
+    def _of_best_frames(self, row: Row) -> Row:
+        """Return a row with the means over the best frames of the clips."""
+        assert self._out is not None  # where the row was read
+        scores = RunResults(self._out).cell(row.dataset, row.entry).scores
+        best = best_frames_of(scores, row.protocol)
+        return dataclasses.replace(row, psnr=best.psnr, ssim=best.ssim)
 
     def _why_not(self, cell: PublishedCell) -> str:
         if cell.psnr is None and cell.ssim is None:
@@ -179,12 +190,7 @@ class _Measured:
         if cell.dataset not in self._registry.datasets:
             return f"there is no data set card for {cell.dataset}"
         if not cell.entry:
-            again = self._networks.get(f"{cell.method}, re-created".casefold())
-            if again:
-                return f"the method's own program cannot be run; {again} is a re-creation of ours"
-            if cell.method.casefold() not in self._networks:
-                return "no entry here for this method"
-            return f"no weights of {cell.method} here are those of this number"
+            return self._why_no_entry(cell)
         if cell.entry not in self._entries:
             return f"the card of {cell.method} knows no weights of this kind ({cell.entry})"
         if cell.protocol == "unknown":
@@ -192,4 +198,22 @@ class _Measured:
         unmeasured = self._unmeasured.get((cell.dataset, cell.entry))
         if unmeasured is not None:
             return f"{unmeasured.state}: {unmeasured.note}"
-        return f"not in this run: rainbench run -b {cell.entry} -d {cell.dataset}"
+        run = f"rainbench run -b {cell.entry} -d {cell.dataset}"
+        weights = self._entries[cell.entry].weights
+        if weights is not None and weights.training is None:
+            run = f"rainbench fetch {cell.entry}; {run} --weights weights"
+        return f"not in this run: {run}"
+
+    def _why_no_entry(self, cell: PublishedCell) -> str:
+        """Return why no entry claims a number, and how weights for it can be made."""
+        card = self._registry.printed_as(cell.method, cell.variant)
+        if card is None:
+            return "no entry here for this method"
+        why = f"no weights of {cell.method} here are those of this number"
+        if card.recipe is None:
+            return why
+        stem = cell.dataset
+        sets = [each for each in (f"{stem}-train", f"{stem.rpartition('-')[0]}-train")
+                if each in self._registry.datasets]  # fmt: skip
+        on = f" -d {sets[0]}" if sets else ""
+        return f"{why}; rainbench train {card.name}{on} trains its network"

@@ -135,6 +135,7 @@ def _facts(entry: Entry) -> dict[str, Any]:
             "Weights' source": weights.source,
             "Weights' licence": weights.licence,
             "SHA-256": weights.sha256,
+            "git's SHA-1": weights.git_sha1,
         }
         notes.append(weights.notes.strip())
     return {

@@ -1,0 +1,1 @@
+"""Clean frames and video methods: the backgrounds of the one, and the one as the other."""
