@@ -111,7 +111,8 @@ def test_a_prior_of_photographs_is_not_said_to_have_seen_rain(rainbench, tmp_pat
     assert done.returncode == 0, done.stderr
     with (tmp_path / "out" / "table.csv").open() as file:
         (row,) = (row for row in csv.DictReader(file) if row["protocol"] == "prenet-y")
-    assert row["entry"] == "gmm.bsds500" and row["note"].startswith("trained by us")
+    assert row["entry"] == "gmm.bsds500" and "; trained by us; " in row["note"]
+    assert row["note"].startswith("re-created: ") and "synthetic" not in row["note"]
 
 
 def test_they_are_listed_and_shown(rainbench, shipped, tmp_path):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rainbench.catalog.cards import BaselineCard
+from rainbench.catalog.cards import BaselineCard, WeightsCard
 from rainbench.catalog.published import (
     PublishedCell,
     Reason,
@@ -314,11 +314,15 @@ def _trained_for(entry: Entry, dataset: str, registry: Registry) -> bool:
 
 def _origin(entry: Entry, registry: Registry) -> str:
     """Return what has to be said of weights of our own, and of re-creations."""
-    if entry.baseline.recreated:
-        return RECREATED
-    if entry.weights is None or entry.weights.training is None:
-        return ""
-    names = entry.weights.trained_on
+    said = [RECREATED] if entry.baseline.recreated else []
+    if entry.weights is not None and entry.weights.training is not None:
+        said.append(_training(entry.weights, registry))
+    return "; ".join(said)
+
+
+def _training(weights: WeightsCard, registry: Registry) -> str:
+    """Return in a few words what weights of our own were trained on."""
+    names = weights.trained_on
     cards = [registry.datasets[name] for name in names if name in registry.datasets]
     synthetic = any(" + rainbench " in name for name in names)
     synthetic = synthetic or any(card.embedded for card in cards)
