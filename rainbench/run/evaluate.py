@@ -32,7 +32,7 @@ from rainbench.pairs.pictures import load_pair
 from rainbench.run.clips.frames import RestoredPair, restored_clips
 from rainbench.run.clips.predict import ClipPredictor, options_of, predictor_of
 from rainbench.run.cost import peak_bytes
-from rainbench.run.device.batches import grouped, in_order, settled
+from rainbench.run.device.batches import grouped, held_back, in_order, settled
 from rainbench.run.device.pipeline import Pipeline, absolute, accelerated, naming
 from rainbench.run.documents import write_json
 from rainbench.run.metrics.measure import Columns, Measures, problems_of
@@ -294,27 +294,17 @@ def _scored(
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     load_kernels()
     with ThreadPoolExecutor(_scorers(device)) as scorers:
-        waiting: deque[tuple[str, Future[Scores], float]] = deque()
-        while True:
-            try:
-                restored_pair = next(pairs, None)
-            except Exception:  # what came before it is good
-                yield from ((done, job.result(), its) for done, job, its in waiting)
-                raise
-            if restored_pair is not None:
-                pair, restored, clean, seconds = restored_pair
-                job = scorers.submit(
-                    _evaluate, pair.id, restored, clean, protocols, device, columns
-                )
-                waiting.append((pair.id, job, seconds))
-            # An image that cannot be scored ends it: the first one in order is the one to be named.
-            while waiting and (
-                restored_pair is None or waiting[0][1].done() or len(waiting) > SCORE_BEHIND
-            ):
-                done, finished, its_seconds = waiting.popleft()
-                yield done, finished.result(), its_seconds
-            if restored_pair is None:
-                return
+        jobs = (
+            (
+                pair.id,
+                scorers.submit(_evaluate, pair.id, restored, clean, protocols, device, columns),
+                seconds,
+            )
+            for pair, restored, clean, seconds in pairs
+        )
+        # An image that cannot be scored ends it: the first one in order is the one to be named.
+        for done, job, its_seconds in held_back(jobs, SCORE_BEHIND, lambda each: each[1].done()):
+            yield done, job.result(), its_seconds
 
 
 def _evaluate(

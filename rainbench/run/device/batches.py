@@ -7,8 +7,10 @@ the images; what is left over goes singly. So a run that is continued computes t
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from rainbench.run.plan import PlannedCell, images_of, key_parts
 from rainbench.run.predict import Predictor
 from rainbench.run.results import CellResult
 from rainbench.run.scores import Scores, is_complete
+
+Item = TypeVar("Item")
 
 CLOSE = 1e-6
 """How far a result of a batch may lie from that of the image alone, where white is 1."""
@@ -78,6 +82,38 @@ def in_order(
         while due in waiting:
             yield waiting.pop(due)
             due = next(rest, "")
+
+
+def held_back(
+    launched: Iterator[Item], most: int, ready: Callable[[Item], bool] = lambda _: False
+) -> Iterator[Item]:
+    """Yield work under way in its order: the first as soon as it is ready, or too many wait.
+
+    Args:
+        launched: What begins a piece of work at each step.
+        most: Pieces that may be under way beside the one that is begun.
+        ready: Whether a piece is done.
+
+    Raises:
+        Exception: What ``launched`` raises, after all that was begun before, which is good.
+
+    Example:
+        >>> list(held_back(iter("abc"), 1))
+        ['a', 'b', 'c']
+    """
+    waiting: deque[Item] = deque()
+    while True:
+        try:
+            item = next(launched)
+        except StopIteration:
+            break
+        except Exception:
+            yield from waiting
+            raise
+        waiting.append(item)
+        while waiting and (len(waiting) > most or ready(waiting[0])):
+            yield waiting.popleft()
+    yield from waiting
 
 
 def settled(cell: PlannedCell, options: RunOptions, result: CellResult) -> RunOptions:

@@ -30,7 +30,7 @@ from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
 from rainbench.run.clips.predict import ClipPredictor
-from rainbench.run.device.batches import Group
+from rainbench.run.device.batches import Group, held_back
 from rainbench.run.device.graphs import Graphed, captured, cuda_clock
 from rainbench.run.device.transfers import CudaTransfers, Transfers
 from rainbench.run.metrics.measure import Measures
@@ -100,21 +100,8 @@ class Pipeline:
         Raises:
             RainbenchError: An image cannot be read or restored; those before it were yielded.
         """
-        flying: deque[_Flight] = deque()
-        launched = self._launched(groups)
-        while True:
-            try:
-                flight = next(launched, None)
-            except Exception:  # what came before it is good
-                for each in flying:
-                    yield from self._landed(each)
-                raise
-            if flight is not None:
-                flying.append(flight)
-            while flying and (flight is None or len(flying) >= IN_FLIGHT):
-                yield from self._landed(flying.popleft())
-            if flight is None:
-                return
+        for flight in held_back(self._launched(groups), IN_FLIGHT - 1):
+            yield from self._landed(flight)
 
     def _launched(self, groups: Sequence[Group]) -> Iterator[_Flight]:
         """Read ahead and give the device one group after the other."""
