@@ -28,7 +28,7 @@ from rainbench.clean_frame.local_vote import (
     percentile_map,
     select_local_percentile,
 )
-from rainbench.clean_frame.modes import Modes, find_scene
+from rainbench.clean_frame.scene.modes import Modes, find_scene
 from rainbench.clean_frame.stretches import find_changing, usual_and_own
 from rainbench.clean_frame.swaying import glance, measure_swings, settle_swings
 from rainbench.clean_frame.voting import Votes, count_votes

@@ -181,7 +181,7 @@ def find_changing(
         >>> find_changing(usual, 50)[0].astype(int).tolist()
         [0, 0, 0, 0, 1, 1]
     """
-    from rainbench.clean_frame import mode_kernels
+    from rainbench.clean_frame.scene import mode_kernels
 
     number, height, width, _ = usual.shape
     changing = np.zeros(height * width, np.bool_)

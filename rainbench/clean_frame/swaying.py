@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.modes import Modes
+from rainbench.clean_frame.scene.modes import Modes
 from rainbench.clean_frame.voting import Votes, choose_percentile
 from rainbench.frames.bands import over_bands
 from rainbench.frames.sources import FrameSource, read_band

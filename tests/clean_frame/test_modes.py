@@ -6,7 +6,7 @@ from hard_sequences import SMALL, hard_sequence
 from sequences import HELD_OUT, STATIC, Spec, make_sequence, psnr, with_walkers
 
 from rainbench.clean_frame.extract import extract_clean_frame
-from rainbench.clean_frame.modes import find_scene
+from rainbench.clean_frame.scene.modes import find_scene
 from rainbench.clean_frame.stretches import find_changing, usual_colours
 from rainbench.frames.sources import ListSource, as_source
 

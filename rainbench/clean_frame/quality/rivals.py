@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.scene.seams import compare_seams
+
 CONTESTED, BOTH = 0.2, 0.7
 """Share of the frames, of those that show the scene elsewhere, that a rival needs, and the two
 together: less is nothing that lasts. Chosen: streaks that hardly move stay below the first."""
@@ -23,15 +25,6 @@ CROSSED = 0.15
 
 AGREED = 0.75
 """Share of a region that must be there at a time, or not, for other pixels to differ from it."""
-
-SEAM = 3
-"""Pixels across which a region is compared with its surroundings: edges of things are soft."""
-
-MOST_CONTRAST = 60.0
-"""Levels above which a difference counts as this: one edge of the scene must not decide alone."""
-
-FEWEST_PAIRS = 8
-"""Pairs of pixels without which there is no seam to speak of; chosen."""
 
 HALF, MAYBE = 0.5, 0.4
 """Share of a rival, of both, from which it is the scene, or may be, where there is no seam; and
@@ -96,8 +89,8 @@ def settle(
     regions, number = label(contested, square)
     part = rivals.share / np.maximum(rivals.share + rivals.seen, 1e-6)
     known = ~grown(rivals.share > CROSSED, 3)
-    seam, pairs = _seams(regions, number, levels, rivals.colour, known)
-    sign = np.where(pairs >= FEWEST_PAIRS, np.sign(seam), 0)[regions]
+    pair = levels[contested], rivals.colour[contested]
+    sign = np.sign(compare_seams(regions, number, pair, levels, known | contested))[regions]
     patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
     sign[contested] *= np.where(patch, -1, 1)
     is_wrong = contested & (part > np.choose((sign + 1).astype(int), (2, HALF, MAYBE)))
@@ -144,33 +137,3 @@ def _at_other_times(
         clear += agreed
     other: NDArray[np.bool_] = (2 * alike < clear) & (2 * clear >= len(there))
     return other
-
-
-def _seams(
-    regions: NDArray[np.int32],
-    number: int,
-    levels: NDArray[np.float32],
-    colour: NDArray[np.float32],
-    known: NDArray[np.bool_],
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return how much worse each region fits its surroundings as it is, and by how many pairs.
-
-    Worse by the logarithm of mean differences, with a level added for noise.
-    """
-    height, width = regions.shape
-    sums = np.zeros((2, number + 1))
-    pairs = np.zeros(number + 1)
-    for down, right in ((0, SEAM), (SEAM, 0), (0, -SEAM), (-SEAM, 0)):
-        here = np.s_[max(0, -down) : height - max(0, down), max(0, -right) : width - max(0, right)]
-        beyond = np.s_[
-            max(0, down) : height - max(0, -down), max(0, right) : width - max(0, -right)
-        ]
-        both = (regions[here] > 0) & (regions[here] != regions[beyond])
-        both &= known[beyond] | (regions[beyond] > 0)
-        inside, outside = regions[here][both], levels[beyond][both]
-        for k, picture in enumerate((levels, colour)):
-            away = np.abs(picture[here][both] - outside).mean(axis=-1)
-            sums[k] += np.bincount(inside, np.minimum(away, MOST_CONTRAST), number + 1)
-        pairs += np.bincount(inside, minlength=number + 1)
-    own, other = sums / np.maximum(pairs, 1) + 1
-    return np.log(own / other), pairs

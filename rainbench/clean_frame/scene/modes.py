@@ -235,7 +235,7 @@ def _over(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[
 
 def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the two modes of each pixel and the facts of `mode_kernels.describe_modes`."""
-    from rainbench.clean_frame import mode_kernels
+    from rainbench.clean_frame.scene import mode_kernels
 
     count, (rows, width) = len(band.samples), band.changing.shape
     flags, reach = np.ascontiguousarray(band.changing.ravel()), band.reach.ravel()

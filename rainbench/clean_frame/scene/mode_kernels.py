@@ -1,4 +1,4 @@
-"""Compiled loops of the search for modes (`rainbench.clean_frame.modes`).
+"""Compiled loops of the search for modes (`rainbench.clean_frame.scene.modes`).
 
 Colours are vectors: two samples are alike when all three channels are, never one by one. In
 corrected light a channel of ``white`` or more, 255, is only known to be no darker: it is like

@@ -1,0 +1,69 @@
+"""Seams: what stands before a scene ends somewhere, and differs there from the scene around it.
+
+The scene itself goes on. So the pixels of a region at which one of two things may be the scene are
+compared with those just outside, once as the one and once as the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+SEAM = 3
+"""Pixels across which a region is compared with its surroundings: edges of things are soft."""
+
+MOST_CONTRAST = 60.0
+"""Levels above which a difference counts as this: one edge of the scene must not decide alone."""
+
+FEWEST_PAIRS = 8
+"""Pairs of pixels without which there is no seam to speak of; chosen."""
+
+
+def compare_seams(
+    regions: NDArray[np.int32],
+    number: int,
+    colours: tuple[NDArray[np.float32], NDArray[np.float32]],
+    levels: NDArray[np.float32],
+    known: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """Return how much worse each region fits its surroundings as the first than as the second.
+
+    Args:
+        regions: ``(H, W)``, 0 where nothing is asked, else the number of the region.
+        number: How many regions there are.
+        colours: Two arrays ``(pixels, 3)``, in levels: what may be seen at the pixels of regions,
+            row by row.
+        levels: ``(H, W, 3)``, the picture around, in levels.
+        known: ``(H, W)``, where the picture around may be compared with.
+
+    Returns:
+        ``(number + 1,)``, the logarithm of mean differences over mean differences, with a level
+        added for noise; 0 where there are too few pairs to tell.
+
+    Example:
+        >>> wall = np.full((12, 12, 3), 90, np.float32)
+        >>> region = np.zeros((12, 12), np.int32)
+        >>> region[4:8, 4:8] = 1  # a poster, or the wall
+        >>> poster, plain = np.full((16, 3), 200, np.float32), np.full((16, 3), 90, np.float32)
+        >>> bool(compare_seams(region, 1, (poster, plain), wall, region == 0)[1] > 1)
+        True
+    """
+    height, width = regions.shape
+    places = np.flatnonzero(regions)
+    own = regions.ravel()[places]
+    down, right = np.divmod(places, width)
+    pairs, sums = np.zeros(number + 1), np.zeros((2, number + 1))
+    for rows, columns in ((0, SEAM), (SEAM, 0), (0, -SEAM), (-SEAM, 0)):
+        at, beside = down + rows, right + columns
+        inside = (at >= 0) & (at < height) & (beside >= 0) & (beside < width)
+        inside = np.flatnonzero(inside)
+        at, beside, mine = at[inside], beside[inside], own[inside]
+        apart = (regions[at, beside] != mine) & known[at, beside]
+        inside, mine = inside[apart], mine[apart]
+        outside = levels[at[apart], beside[apart]]
+        pairs += np.bincount(mine, minlength=number + 1)
+        for sum_, colour in zip(sums, colours, strict=True):
+            away = np.abs(colour[inside] - outside).mean(axis=-1)
+            sum_ += np.bincount(mine, np.minimum(away, MOST_CONTRAST), number + 1)
+    one, other = sums / np.maximum(pairs, 1) + 1
+    return np.where(pairs >= FEWEST_PAIRS, np.log(one / other), 0)
