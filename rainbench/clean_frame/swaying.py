@@ -310,6 +310,7 @@ def settle_swings(
     if not wide.any():
         return wide
     decided = modes.changing & ~modes.faint & ~modes.unsteady
+    wide = wide & ~modes.told
     if swings.slow:
         unclear = wide & ~decided | modes.unsteady
         darker = np.minimum(levels, middle)

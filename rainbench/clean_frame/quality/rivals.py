@@ -30,9 +30,13 @@ HALF, MAYBE = 0.5, 0.4
 """Share of a rival, of both, from which it is the scene, or may be, where there is no seam; and
 where the seam speaks for it, from which it is the scene, since rain and soft edges hide some."""
 
-EVIDENT, PASSER = 0.55, 0.35
-"""The same, from which it may be the scene although the seam speaks against it, and where the seam
-speaks for it; chosen."""
+SURE, EVIDENT, PASSER = 0.65, 0.55, 0.35
+"""The same, from which it may be the scene although the seam speaks against it, clearly or not, and
+where the seam speaks for it; chosen."""
+
+CLEAR = 0.3
+"""Logarithm of how much better one of two colours fits the surroundings from which the seam speaks
+clearly; chosen."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,11 +94,13 @@ def settle(
     part = rivals.share / np.maximum(rivals.share + rivals.seen, 1e-6)
     known = ~grown(rivals.share > CROSSED, 3)
     pair = levels[contested], rivals.colour[contested]
-    sign = np.sign(compare_seams(regions, number, pair, levels, known | contested))[regions]
+    seam = compare_seams(regions, number, pair, levels, known | contested)
+    seam = np.where(seam < -CLEAR, -2, np.sign(seam))[regions]
     patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
-    sign[contested] *= np.where(patch, -1, 1)
-    is_wrong = contested & (part > np.choose((sign + 1).astype(int), (2, HALF, MAYBE)))
-    may_be = contested & (part > np.choose((sign + 1).astype(int), (EVIDENT, MAYBE, PASSER)))
+    seam[contested] = np.where(patch, (-seam[contested]).clip(-1, 1), seam[contested])
+    kind = (seam + 2).astype(int)
+    is_wrong = contested & (part > np.choose(kind, (2, 2, HALF, MAYBE)))
+    may_be = contested & (part > np.choose(kind, (SURE, EVIDENT, MAYBE, PASSER)))
     return contested, is_wrong, may_be
 
 

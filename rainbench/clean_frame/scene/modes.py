@@ -11,8 +11,9 @@ person in dark clothes. Rain forms none: it falls on other places in every frame
 3. The best label and the best of those that show something else are the two modes. A frame that
    rain hides belongs to the mode seen last; the mode that is there longer is the scene; but where
    the two change as often as by chance, the brighter one is rain. Where the two are there for
-   nearly as long, the pixels around decide together; what is seen, goes, and comes back while the
-   other comes only once is the scene; else the pixel is uncertain.
+   nearly as long, pixels next to each other decide together, by which of the two goes on beyond
+   their region (`seams`); where that does not tell, what is seen, goes, and comes back while the
+   other comes only once is the scene. What is nearly one half stays uncertain.
 4. Where there are no two modes, light or leaves move. If much is darker than the percentile of
    the vote, the median over time is taken, else that percentile: rain only brightens.
 """
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.scene.seams import compare_seams
 from rainbench.clean_frame.stretches import WHITE
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.sources import FrameSource, read_band, rows_within
@@ -44,6 +46,9 @@ AROUND = 5
 REGION = 15
 """Side in pixels of the regions in which what moves is told from what stands; chosen."""
 
+OWN = 2.0
+"""How much more often a label may be seen around a pixel than at it; chosen."""
+
 RIVAL = 0.2
 """Share of the dry frames that a second mode must show to be a rival of the first; chosen."""
 
@@ -53,7 +58,16 @@ differs by less may be an edge that sways."""
 
 DOUBT = 0.06
 """How far from one half the share of a mode must lie for its pixel to decide alone, and that of the
-pixels around for them to decide; chosen: what stands there for less than 44 % is gone."""
+pixels around for them to decide; chosen."""
+
+OPEN = 0.2
+"""How far from one half it may lie for the seams of a region to decide against it; chosen: what
+stands there for less than 70 % is gone."""
+
+TELLING, CLEAR = 0.1, 0.3
+"""Logarithm of how much worse one mode fits the surroundings than the other from which seams decide
+within `DOUBT`, and within `OPEN`; chosen: of 150 things that stood there for half of the time, one
+lay below the first, and none was told wrongly."""
 
 MODE, BOTH = 0.45, 0.8
 """Share of the dry frames that one mode, or two together, must show: less is none; chosen between
@@ -96,6 +110,7 @@ class Modes:
         other: ``(H, W, 3)`` float32, the other mode; equal to ``levels`` where there is none.
         unsteady: ``(H, W)`` bool, where light swings.
         faint: ``(H, W)`` bool, where what changes is little, or nothing lasts.
+        told: ``(H, W)`` bool, where seams told which of the two is the scene.
     """
 
     changing: NDArray[np.bool_]
@@ -104,6 +119,7 @@ class Modes:
     other: NDArray[np.float32]
     unsteady: NDArray[np.bool_]
     faint: NDArray[np.bool_]
+    told: NDArray[np.bool_]
 
 
 def find_scene(
@@ -144,13 +160,14 @@ def find_scene(
     """
     _, height, width, _ = source.shape
     levels, other = (np.zeros((height, width, 3), np.float32) for _ in range(2))
-    uncertain, unsteady, faint = (np.zeros((height, width), np.bool_) for _ in range(3))
-    modes = Modes(changing, levels, uncertain, other, unsteady, faint)
+    uncertain, unsteady, faint, told = (np.zeros((height, width), np.bool_) for _ in range(4))
+    modes = Modes(changing, levels, uncertain, other, unsteady, faint, told)
     if not changing.any():
         return modes
     dry = _dry_share(source, usual, noise, changing)
     white = WHITE if clipped else WHITE + 1
     rows = band_rows or max(2 * _MARGIN, rows_within(source.shape, _BAND_BYTES))
+    open_, swapped = (np.zeros((height, width), np.bool_) for _ in range(2))
 
     def decide(top: int, bottom: int) -> None:
         if changing[top:bottom].any():
@@ -168,11 +185,40 @@ def find_scene(
             levels[out] = np.where(band.changing[..., None], chosen.levels, 0)[inside]
             other[out] = chosen.other[inside]
             uncertain[out] = (chosen.doubtful & ~sways)[inside]
+            open_[out] = (chosen.open & ~sways)[inside]
+            swapped[out] = chosen.swapped[inside]
             unsteady[out] = swings[inside]
             faint[out] = ((chosen.near | sways) & ~swings)[inside]
 
     over_bands(source, decide, threads, rows)
+    _ask_seams(modes, open_, swapped, voted)
     return modes
+
+
+def _ask_seams(
+    modes: Modes,
+    open_: NDArray[np.bool_],
+    swapped: NDArray[np.bool_],
+    voted: NDArray[np.float32],
+) -> None:
+    """Decide for whole regions which mode is the scene, where time does not tell."""
+    from scipy.ndimage import binary_dilation, label
+
+    square = np.ones((3, 3), np.bool_)
+    regions, number = label(open_, square)
+    if not number:
+        return
+    own, other, second = modes.levels[open_], modes.other[open_], swapped[open_, None]
+    first, last = np.where(second, other, own), np.where(second, own, other)
+    known = ~binary_dilation(open_, square)
+    around = np.where(modes.changing[..., None], modes.levels, voted)
+    worse = compare_seams(regions, number, (first, last), around, known)[regions[open_]]
+    told = np.abs(worse) >= np.where(modes.uncertain[open_], TELLING, CLEAR)
+    better = np.where(told, worse > 0, second[:, 0])
+    modes.uncertain[open_] |= better != second[:, 0]
+    modes.told[open_] = told
+    modes.levels[open_] = np.where(better[:, None], last, first)
+    modes.other[open_] = np.where(better[:, None], first, last)
 
 
 def _dry_share(
@@ -249,7 +295,8 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     scores = np.empty(counts.shape, np.float32)
     for score, number in zip(scores, counts, strict=True):
         around = _average(number.reshape(rows, width).astype(np.float32))
-        score[:] = _over(around, known).ravel()
+        # What rain hides here alone is no mode, however often it is seen around.
+        np.minimum(_over(around, known).ravel(), OWN * number, out=score)
     pair = np.zeros((2, flags.size, 3), np.float32)
     facts = np.zeros((5, flags.size), np.float32)
     mode_kernels.describe_modes(
@@ -264,6 +311,8 @@ class _Choice:
 
     levels: NDArray[np.float32]
     other: NDArray[np.float32]
+    swapped: NDArray[np.bool_]
+    open: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
     near: NDArray[np.bool_]
     shown: NDArray[np.float32]
@@ -298,6 +347,8 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     return _Choice(
         np.where(near[..., None], middle, levels),
         np.where(swapped[..., None], first, second),
+        swapped,
+        rivals & (np.abs(share - 0.5) < OPEN) & ~rain,
         close & ~returns & ~rain,
         near,
         np.where(swapped, two, one),

@@ -62,8 +62,8 @@ def compare_seams(
         inside, mine = inside[apart], mine[apart]
         outside = levels[at[apart], beside[apart]]
         pairs += np.bincount(mine, minlength=number + 1)
-        for sum_, colour in zip(sums, colours, strict=True):
+        for k, colour in enumerate(colours):
             away = np.abs(colour[inside] - outside).mean(axis=-1)
-            sum_ += np.bincount(mine, np.minimum(away, MOST_CONTRAST), number + 1)
+            sums[k] += np.bincount(mine, np.minimum(away, MOST_CONTRAST), number + 1)
     one, other = sums / np.maximum(pairs, 1) + 1
     return np.where(pairs >= FEWEST_PAIRS, np.log(one / other), 0)
