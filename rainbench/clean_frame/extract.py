@@ -323,7 +323,7 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
 
 
 def _rounded(levels: NDArray[np.float32]) -> Image:
-    image: Image = np.floor(levels + np.float32(0.5)).astype(np.uint8)
+    image: Image = np.floor(levels.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
     return image
 
 

@@ -180,9 +180,10 @@ def average_rain_free(
             break
     improved = passes.improve(improved, limits)
     improved = _kept_near(improved, estimate, deviations, modes)
-    levels = np.ascontiguousarray(improved.transpose(1, 2, 0)).clip(0, 255)
+    levels = np.ascontiguousarray(improved.transpose(1, 2, 0))
     if swings is not None:
         settle_swings(steady, swings, middle, levels, modes, threads=threads)
+    np.clip(levels, 0, 255, out=levels)  # the last: a mean of what swings may lie beyond white
     return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual)
 
 

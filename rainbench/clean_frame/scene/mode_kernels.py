@@ -19,6 +19,12 @@ _Flags = NDArray[np.bool_]
 _AT_ONCE = 2048
 """Pixels whose extremes are kept, in the cache, at a time."""
 
+NEARER = np.float32(3)
+"""How many times nearer one of two modes must be than the other for what stays to be it; chosen."""
+
+LASTS = 3
+"""Frames before, that must show the same, for something to stay; chosen."""
+
 _NOTHING = np.float32(1e9)
 """What is like no level."""
 
@@ -186,22 +192,35 @@ def _compare(
     """Say when the first of two modes is there: number of frames, visits of both, who is first.
 
     A frame that shows neither, for the rain, belongs to the mode that was seen last; those before
-    the first that does to that one. ``facts`` receives four numbers.
+    the first that does to that one. What stays for some frames is no rain: it belongs to the mode
+    that is far nearer, as a scene does that a codec has coded anew. ``facts`` receives six
+    numbers, the last two visits that last for two frames which show the mode.
     """
     frames = series.shape[1]
     here, first = -1, -1
-    number, visits = np.zeros(2, np.int64), np.zeros(2, np.int64)
+    number, visits, longer = np.zeros((3, 2), np.int64)
+    before, sure = -1, -1
     for n in range(frames):
-        now, away, apart = here, np.float32(0), np.float32(0)
+        away, apart, moved = np.float32(0), np.float32(0), np.float32(0)
         for c in range(3):
             away = max(away, abs(series[c, n] - one[c]))
             apart = max(apart, abs(series[c, n] - other[c]))
-        if away <= tolerance:
-            now = 0
-        elif apart <= tolerance:
-            now = 1
+            for m in range(max(n - LASTS, 0), n):
+                moved = max(moved, abs(series[c, n] - series[c, m]))
+        stays = n >= LASTS and moved <= tolerance
+        seen = -1
+        if away <= tolerance or (stays and NEARER * away < apart):
+            seen = 0
+        elif apart <= tolerance or (stays and NEARER * apart < away):
+            seen = 1
+        now = here if seen < 0 else seen
         if now < 0:
             continue
+        if seen >= 0:
+            if seen == before and seen != sure:
+                longer[seen] += 1
+                sure = seen
+            before = seen
         if first < 0:
             first = now
             number[now] = n
@@ -211,6 +230,7 @@ def _compare(
         number[now] += 1
     facts[0] = number[0]
     facts[1], facts[2], facts[3] = visits[0], visits[1], first
+    facts[4], facts[5] = longer
 
 
 @compiled
@@ -239,11 +259,12 @@ def describe_modes(
         scores: ``(K + picked, pixels)``, how well each label does here and around.
         modes: ``(2, pixels, 3)``, receives the two colours, first the one that is seen first; equal
             where there is only one.
-        facts: ``(5, pixels)``, receives the number of frames in which the first is there, the
-            visits of the first and of the second, and how many frames show each.
+        facts: ``(7, pixels)``, receives the number of frames in which the first is there, the
+            visits of the first and of the second, how many frames show each, and how many of the
+            visits of each last for two frames that show it.
     """
     stretches = usual.shape[0]
-    colour, mean, when = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(4, np.float32)
+    colour, mean, when = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(6, np.float32)
     series = np.empty((3, samples.shape[0]), np.float32)
     for x in range(changing.size):
         if not changing[x]:
@@ -277,12 +298,14 @@ def describe_modes(
             modes[mode, x] = mean
         if facts[4, x] == 0:
             facts[0, x], facts[1, x], facts[2, x] = samples.shape[0], 1, 0
+            facts[5, x], facts[6, x] = 1, 0
             continue
         _compare(series, modes[0, x], modes[1, x], tolerance, when)
-        facts[:3, x] = when[:3]
+        facts[:3, x], facts[5:, x] = when[:3], when[4:]
         if when[3] == 1:
             facts[0, x] = samples.shape[0] - when[0]
             facts[1, x], facts[2, x] = when[2], when[1]
+            facts[5, x], facts[6, x] = when[5], when[4]
             facts[3, x], facts[4, x] = facts[4, x], facts[3, x]
             for c in range(3):
                 modes[0, x, c], modes[1, x, c] = modes[1, x, c], modes[0, x, c]

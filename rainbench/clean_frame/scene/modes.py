@@ -89,6 +89,9 @@ OFTEN, FEWER_VISITS = 6, 2.0
 """What comes as often as this may be rain, if its visits are not fewer by so many standard
 deviations than those of as many random frames: chance alone does that once in 44 times."""
 
+FEWEST_PAIRS = 24
+"""Pairs of pixels without which a region's seams do not tell: a detail of the scene has fewer."""
+
 _ROWS = 16
 """Rows that are looked at for the share of the dry frames."""
 
@@ -167,7 +170,7 @@ def find_scene(
     dry = _dry_share(source, usual, noise, changing)
     white = WHITE if clipped else WHITE + 1
     rows = band_rows or max(2 * _MARGIN, rows_within(source.shape, _BAND_BYTES))
-    open_, swapped = (np.zeros((height, width), np.bool_) for _ in range(2))
+    open_, swapped, back = (np.zeros((height, width), np.bool_) for _ in range(3))
 
     def decide(top: int, bottom: int) -> None:
         if changing[top:bottom].any():
@@ -187,32 +190,41 @@ def find_scene(
             uncertain[out] = (chosen.doubtful & ~sways)[inside]
             open_[out] = (chosen.open & ~sways)[inside]
             swapped[out] = chosen.swapped[inside]
+            back[out] = chosen.back[inside]
             unsteady[out] = swings[inside]
             faint[out] = ((chosen.near | sways) & ~swings)[inside]
 
     over_bands(source, decide, threads, rows)
-    _ask_seams(modes, open_, swapped, voted)
+    _ask_seams(modes, open_, back, swapped, voted)
     return modes
 
 
 def _ask_seams(
     modes: Modes,
     open_: NDArray[np.bool_],
+    back: NDArray[np.bool_],
     swapped: NDArray[np.bool_],
     voted: NDArray[np.float32],
 ) -> None:
-    """Decide for whole regions which mode is the scene, where time does not tell."""
+    """Decide for whole regions which mode is the scene, where time does not tell.
+
+    Two things that touch are told apart by whether the sequence ends with what it begins with.
+    """
     from scipy.ndimage import binary_dilation, label
 
     square = np.ones((3, 3), np.bool_)
-    regions, number = label(open_, square)
+    regions, number = label(open_ & ~back, square)
+    others, more = label(open_ & back, square)
+    np.add(others, number, out=regions, where=others > 0)
+    number += more
     if not number:
         return
     own, other, second = modes.levels[open_], modes.other[open_], swapped[open_, None]
     first, last = np.where(second, other, own), np.where(second, own, other)
     known = ~binary_dilation(open_, square)
     around = np.where(modes.changing[..., None], modes.levels, voted)
-    worse = compare_seams(regions, number, (first, last), around, known)[regions[open_]]
+    worse = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS)
+    worse = worse[regions[open_]]
     told = np.abs(worse) >= np.where(modes.uncertain[open_], TELLING, CLEAR)
     better = np.where(told, worse > 0, second[:, 0])
     modes.uncertain[open_] |= better != second[:, 0]
@@ -298,21 +310,26 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         # What rain hides here alone is no mode, however often it is seen around.
         np.minimum(_over(around, known).ravel(), OWN * number, out=score)
     pair = np.zeros((2, flags.size, 3), np.float32)
-    facts = np.zeros((5, flags.size), np.float32)
+    facts = np.zeros((7, flags.size), np.float32)
     mode_kernels.describe_modes(
         band.samples, band.start, flags, colours, picked, reach, band.white, scores, pair, facts
     )
-    return pair.reshape(2, rows, width, 3), facts.reshape(5, rows, width)
+    return pair.reshape(2, rows, width, 3), facts.reshape(7, rows, width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Choice:
-    """Which mode is the scene, ``(rows, W, ...)``; ``shown`` frames show it, ``both`` either."""
+    """Which mode is the scene, ``(rows, W, ...)``; ``shown`` frames show it, ``both`` either.
+
+    ``swapped``: it is the second; ``open``: seams may tell otherwise; ``back``: the first is there
+    at the end, too.
+    """
 
     levels: NDArray[np.float32]
     other: NDArray[np.float32]
     swapped: NDArray[np.bool_]
     open: NDArray[np.bool_]
+    back: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
     near: NDArray[np.bool_]
     shown: NDArray[np.float32]
@@ -321,7 +338,7 @@ class _Choice:
 
 def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]) -> _Choice:
     """Choose between the two modes: by time, and where that is close, with the pixels around."""
-    (first, second), (frames, *visits, one, two) = ranked
+    (first, second), (frames, *visits, one, two, longer, others) = ranked
     count, reach = len(band.samples), band.reach
     distinct = np.abs(first - second).max(axis=-1) > DISTINCT * reach
     rivals = band.changing & distinct & (np.minimum(one, two) >= RIVAL * band.dry_frames)
@@ -329,7 +346,7 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     around = _over(_average(np.where(rivals, frames, 0)), _average(rivals.astype(np.float32)))
     share = np.where(np.abs(own - 0.5) < DOUBT, around / count, own)
     close = rivals & (np.abs(share - 0.5) < DOUBT)
-    returns = (visits[0] > 1) & (visits[1] == 1)
+    returns = (longer > 1) & (others == 1)
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
     rain = rivals & (visits[0] >= OFTEN) & ~_few_visits(frames, visits[0], count)
     swapped = np.where(rain, second.sum(axis=-1) < first.sum(axis=-1), swapped)
@@ -349,6 +366,7 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
         np.where(swapped[..., None], first, second),
         swapped,
         rivals & (np.abs(share - 0.5) < OPEN) & ~rain,
+        longer > others,
         close & ~returns & ~rain,
         near,
         np.where(swapped, two, one),

@@ -25,6 +25,7 @@ def compare_seams(
     colours: tuple[NDArray[np.float32], NDArray[np.float32]],
     levels: NDArray[np.float32],
     known: NDArray[np.bool_],
+    fewest: int = FEWEST_PAIRS,
 ) -> NDArray[np.float64]:
     """Return how much worse each region fits its surroundings as the first than as the second.
 
@@ -35,6 +36,7 @@ def compare_seams(
             row by row.
         levels: ``(H, W, 3)``, the picture around, in levels.
         known: ``(H, W)``, where the picture around may be compared with.
+        fewest: Pairs of pixels without which a region has no seam to speak of.
 
     Returns:
         ``(number + 1,)``, the logarithm of mean differences over mean differences, with a level
@@ -66,4 +68,4 @@ def compare_seams(
             away = np.abs(colour[inside] - outside).mean(axis=-1)
             sums[k] += np.bincount(mine, np.minimum(away, MOST_CONTRAST), number + 1)
     one, other = sums / np.maximum(pairs, 1) + 1
-    return np.where(pairs >= FEWEST_PAIRS, np.log(one / other), 0)
+    return np.where(pairs >= fewest, np.log(one / other), 0)
