@@ -39,7 +39,7 @@ def test_bands_and_threads_change_nothing():
     whole = modes_of(frames)
     assert whole.changing.any()
     banded = modes_of(ListSource(list(frames)), threads=2, band_rows=7)
-    for name in ("changing", "levels", "uncertain", "other", "unsteady", "faint"):
+    for name in ("changing", "levels", "uncertain", "other", "unsteady", "faint", "told"):
         assert (getattr(banded, name) == getattr(whole, name)).all(), name
 
 
@@ -78,6 +78,35 @@ def test_what_stands_for_half_of_the_time_is_uncertain(look):
         np.abs(clean.other - sequence.truth).max(axis=-1),
     )
     assert np.median(error[clean.uncertain]) < 3
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("when", ["first-50", "last-60", "twice-50", "middle-60"])
+def test_what_stands_for_half_of_the_time_ends_at_its_seams(look, when):
+    sequence = hard_sequence(f"still-{look}-{when}", size=SMALL, seed=11)
+    clean = extract_clean_frame(sequence.frames, "robust")
+    assert psnr(clean.levels, sequence.truth) > 50
+
+
+def test_two_that_touch_are_told_apart():
+    sequence = hard_sequence("several-50", size=SMALL, seed=11)
+    assert psnr(extract_clean_frame(sequence.frames, "robust").levels, sequence.truth) > 50
+
+
+def test_a_scene_that_a_codec_codes_anew_stays_the_scene():
+    """Three colours of a pixel, two of them the scene's: no speck of the thing that stood there."""
+    sequence = hard_sequence("several-30+crf23", size=SMALL, seed=1)
+    clean = extract_clean_frame(sequence.frames, "robust")
+    apart = np.abs(clean.levels - sequence.truth).max(axis=-1)
+    assert apart[sequence.objects.any(axis=0)].max() < 100
+
+
+def test_white_that_swings_stays_white():
+    """A mean of what swings may lie beyond white: rounded to a byte, it was black."""
+    sequence = hard_sequence("plain+crf32", size=SMALL, seed=1)
+    clean = extract_clean_frame(sequence.frames, "robust")
+    assert clean.levels.max() <= 255
+    assert np.abs(clean.image - clean.levels).max() <= 0.5
 
 
 def test_what_comes_back_is_the_scene():

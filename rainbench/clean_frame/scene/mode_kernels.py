@@ -25,6 +25,9 @@ NEARER = np.float32(3)
 LASTS = 3
 """Frames before, that must show the same, for something to stay; chosen."""
 
+DARKER = np.float32(2)
+"""How many times the reach of a mode a frame must be darker to be a third thing; chosen."""
+
 _NOTHING = np.float32(1e9)
 """What is like no level."""
 
@@ -193,16 +196,20 @@ def _compare(
 
     A frame that shows neither, for the rain, belongs to the mode that was seen last; those before
     the first that does to that one. What stays for some frames is no rain: it belongs to the mode
-    that is far nearer, as a scene does that a codec has coded anew. ``facts`` receives six
-    numbers, the last two visits that last for two frames which show the mode.
+    that is far nearer, as a scene does that a codec has coded anew. What is darker is no rain,
+    either, but a third thing: such frames do not count, as if there were fewer. ``facts`` receives
+    six numbers, the last two visits that last for two frames which show the mode.
     """
     frames = series.shape[1]
     here, first = -1, -1
     number, visits, longer = np.zeros((3, 2), np.int64)
-    before, sure = -1, -1
+    before, sure, others = -1, -1, 0
     for n in range(frames):
         away, apart, moved = np.float32(0), np.float32(0), np.float32(0)
+        darker = np.float32(0)
         for c in range(3):
+            last = other[c] if here == 1 else one[c]
+            darker = max(darker, last - series[c, n])
             away = max(away, abs(series[c, n] - one[c]))
             apart = max(apart, abs(series[c, n] - other[c]))
             for m in range(max(n - LASTS, 0), n):
@@ -214,6 +221,9 @@ def _compare(
         elif apart <= tolerance or (stays and NEARER * apart < away):
             seen = 1
         now = here if seen < 0 else seen
+        if seen < 0 and here >= 0 and darker > DARKER * tolerance:
+            others += 1
+            continue
         if now < 0:
             continue
         if seen >= 0:
@@ -228,7 +238,7 @@ def _compare(
             visits[now] += 1
         here = now
         number[now] += 1
-    facts[0] = number[0]
+    facts[0] = number[0] * (frames / (frames - others))
     facts[1], facts[2], facts[3] = visits[0], visits[1], first
     facts[4], facts[5] = longer
 

@@ -52,6 +52,10 @@ OWN = 2.0
 RIVAL = 0.2
 """Share of the dry frames that a second mode must show to be a rival of the first; chosen."""
 
+OFTENER = 3.0
+"""How many times more frames must show one of two modes for their numbers to say how long each is
+there: rain hides the one more often than the other, but hardly so much; chosen."""
+
 DISTINCT = 4.0
 """How far two rivals' colours must lie apart, in units within which samples are the same: what
 differs by less may be an edge that sways."""
@@ -88,6 +92,10 @@ SEEN = 0.45
 OFTEN, FEWER_VISITS = 6, 2.0
 """What comes as often as this may be rain, if its visits are not fewer by so many standard
 deviations than those of as many random frames: chance alone does that once in 44 times."""
+
+AGREED = 0.75
+"""Share of a region's pixels that must show the same of two modes in a stretch, and share of the
+stretches in which a pixel must show what they do, to be decided with them; chosen."""
 
 FEWEST_PAIRS = 24
 """Pairs of pixels without which a region's seams do not tell: a detail of the scene has fewer."""
@@ -195,12 +203,13 @@ def find_scene(
             faint[out] = ((chosen.near | sways) & ~swings)[inside]
 
     over_bands(source, decide, threads, rows)
-    _ask_seams(modes, open_, back, swapped, voted)
+    _ask_seams(modes, usual, open_, back, swapped, voted)
     return modes
 
 
 def _ask_seams(
     modes: Modes,
+    usual: NDArray[np.uint8],
     open_: NDArray[np.bool_],
     back: NDArray[np.bool_],
     swapped: NDArray[np.bool_],
@@ -224,13 +233,36 @@ def _ask_seams(
     known = ~binary_dilation(open_, square)
     around = np.where(modes.changing[..., None], modes.levels, voted)
     worse = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS)
-    worse = worse[regions[open_]]
+    inside = regions[open_]
+    together = _together(usual[:, open_], first, last, inside, number)
+    worse = np.where(together, worse[inside], 0)
     told = np.abs(worse) >= np.where(modes.uncertain[open_], TELLING, CLEAR)
     better = np.where(told, worse > 0, second[:, 0])
     modes.uncertain[open_] |= better != second[:, 0]
     modes.told[open_] = told
     modes.levels[open_] = np.where(better[:, None], last, first)
     modes.other[open_] = np.where(better[:, None], first, last)
+
+
+def _together(
+    usual: NDArray[np.uint8],
+    first: NDArray[np.float32],
+    last: NDArray[np.float32],
+    inside: NDArray[np.int32],
+    number: int,
+) -> NDArray[np.bool_]:
+    """Say which pixels show the same as their whole region in nearly all stretches.
+
+    Where people walk, each pixel is hidden at another time, and a seam runs through them all.
+    """
+    size = np.maximum(np.bincount(inside, minlength=number + 1), 1)
+    alike = np.zeros(inside.size)
+    for colour in usual:
+        nearer = np.square(colour - first).sum(axis=-1) < np.square(colour - last).sum(axis=-1)
+        share = (np.bincount(inside, nearer, number + 1) / size)[inside]
+        alike += (np.abs(share - 0.5) > AGREED - 0.5) & (nearer == (share > 0.5))
+    together: NDArray[np.bool_] = alike >= AGREED * len(usual)
+    return together
 
 
 def _dry_share(
@@ -343,8 +375,11 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     distinct = np.abs(first - second).max(axis=-1) > DISTINCT * reach
     rivals = band.changing & distinct & (np.minimum(one, two) >= RIVAL * band.dry_frames)
     own = frames / np.float32(count)
-    around = _over(_average(np.where(rivals, frames, 0)), _average(rivals.astype(np.float32)))
-    share = np.where(np.abs(own - 0.5) < DOUBT, around / count, own)
+    told = np.maximum(one, two) > OFTENER * np.minimum(one, two)
+    own = np.where(told, one / np.maximum(one + two, 1), own)
+    shares = np.round(own * np.float32(1024))  # whole numbers, see `_average`
+    around = _over(_average(np.where(rivals, shares, 0)), _average(rivals.astype(np.float32)))
+    share = np.where(np.abs(own - 0.5) < DOUBT, around / 1024, own)
     close = rivals & (np.abs(share - 0.5) < DOUBT)
     returns = (longer > 1) & (others == 1)
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
