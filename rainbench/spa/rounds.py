@@ -11,7 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
-from rainbench.clean_frame.quality.estimate import FrameVerdict, Judgement, judge_clean_frame
+from rainbench.clean_frame.quality.estimate import (
+    FrameVerdict,
+    Judgement,
+    at_least,
+    judge_clean_frame,
+)
 from rainbench.clean_frame.quality.rain_density import FRAMES, Kind, estimate_density
 from rainbench.frames.alignment import aligned_by
 from rainbench.frames.camera_path import REST, CameraPath
@@ -214,10 +219,10 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
             if isinstance(options.frames, int)
             else "no number of frames gives more"
         )
-        reason = f"at least {judgement.low:.1f} dB: {more}"
+        reason = f"{at_least(judgement.low)}: {more}"
     else:
         reason = (
-            f"at least {judgement.low:.1f} dB with {attempt.clean.frames} frames, "
+            f"{at_least(judgement.low)} with {attempt.clean.frames} frames, "
             f"less than {options.min_psnr:g}"
         )
     return replace(attempt, judgement=replace(judgement, verdict=verdict, reason=reason))

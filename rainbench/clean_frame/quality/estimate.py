@@ -331,8 +331,18 @@ def _decide(
                 f"; {100 * bounds.uncertain:.1f} % of the picture, most in the {bounds.place}, "
                 "may be the scene or something that stands before it"
             )
-        return "more", f"at least {bounds.low:.1f} dB, less than {good:.1f}{where}"
+        return "more", f"{at_least(bounds.low)}, less than {good:.1f}{where}"
     return "accept", ""
+
+
+def at_least(low: float) -> str:
+    """Name a lower end, rounded down: 35.98 dB are less than 36.
+
+    Example:
+        >>> at_least(35.98)
+        'at least 35.9 dB'
+    """
+    return f"at least {np.floor(10 * low) / 10:.1f} dB"
 
 
 def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
