@@ -37,6 +37,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.frames.bands import over_bands
 from rainbench.frames.exposure import estimate_exposure, normalise
+from rainbench.frames.maps import strips
 from rainbench.frames.sources import Frames, FrameSource, as_source
 
 Method = Literal[
@@ -323,7 +324,9 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
 
 
 def _rounded(levels: NDArray[np.float32]) -> Image:
-    image: Image = np.floor(levels + np.float32(0.5)).astype(np.uint8)
+    image: Image = np.empty(levels.shape, np.uint8)
+    for strip in strips(levels.shape):
+        image[strip.rows] = np.floor(levels[strip.rows] + np.float32(0.5))
     return image
 
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.stretches import WHITE
 from rainbench.frames.bands import contiguous_bytes, over_bands
+from rainbench.frames.maps import picture_map
 from rainbench.frames.sources import FrameSource, read_band, rows_within
 
 PICKED = 20
@@ -143,7 +144,7 @@ def find_scene(
         (4, [120.0])
     """
     _, height, width, _ = source.shape
-    levels, other = (np.zeros((height, width, 3), np.float32) for _ in range(2))
+    levels, other = (picture_map((height, width, 3), np.float32) for _ in range(2))
     uncertain, unsteady, faint = (np.zeros((height, width), np.bool_) for _ in range(3))
     modes = Modes(changing, levels, uncertain, other, unsteady, faint)
     if not changing.any():

@@ -23,6 +23,7 @@ from rainbench.frames.bands import (
     tile_block,
     tile_width,
 )
+from rainbench.frames.maps import picture_map
 from rainbench.frames.sources import FrameSource
 
 VoteRule = Literal["inclusive", "strict"]
@@ -126,7 +127,7 @@ def count_votes(
 
     count, height, width, _ = source.shape
     low, high = vote_limits(count) if limits is None else limits
-    ranges = np.empty((2, height * width if keep_ranges else 0), np.uint16)
+    ranges = picture_map((2, height * width if keep_ranges else 0), np.uint16)
     ranges[0], ranges[1] = count - 1, 0  # whoever is not asked votes for nothing
     network, lanes = sorting_network(count), tile_width(count)
 

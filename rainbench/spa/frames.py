@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.images import Image
+from rainbench.core.machine import return_freed_memory
 from rainbench.frames.cache import collect, keep
+from rainbench.frames.maps import maps_on_disk
 from rainbench.frames.repeats import Changes, find_new
 from rainbench.frames.sources import FrameSource, ListSource, bands
 from rainbench.spa.options import SpaOptions
 from rainbench.video.read import Frame, VideoError, VideoInfo, decode
+
+MAP_BYTES = 120
+"""Bytes that a clean frame and its judge take for each pixel, beside the frames."""
 
 THUMBNAIL_SIDE = 256
 """Longest side of the small grey pictures on which scenes and the camera's path are found;
@@ -123,6 +128,16 @@ class VideoFrames:
             self._held = int(np.prod(source.shape, dtype=np.int64)) if in_memory else 0
             yield source
             self._held = 0
+
+    @contextlib.contextmanager
+    def room_for_maps(self, source: FrameSource) -> Iterator[None]:
+        """Keep the maps of a clean frame on disk where memory has no room for them, in a block."""
+        _, height, width, _ = source.shape
+        with contextlib.ExitStack() as stack:
+            if MAP_BYTES * height * width > max(0, self._options.frame_budget - self._held):
+                return_freed_memory()
+                stack.enter_context(maps_on_disk(self._scratch))
+            yield
 
     @contextlib.contextmanager
     def kept(self, source: FrameSource) -> Iterator[FrameSource]:
