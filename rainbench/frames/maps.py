@@ -98,6 +98,22 @@ def picture_map(shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]
     return np.frombuffer(mapped, dtype).reshape(shape)
 
 
+def put_away(values: NDArray[Any]) -> NDArray[Any]:
+    """Return a map that is not wanted for now: itself, or its copy on disk.
+
+    Example:
+        >>> put_away(np.arange(3)).tolist()
+        [0, 1, 2]
+    """
+    disk = _DISK.get()
+    if disk is None or values.nbytes < disk.least:
+        return values
+    kept = picture_map(values.shape, values.dtype.type)
+    kept[:] = values
+    let_go()
+    return kept
+
+
 def _reserve(file: IO[bytes], size: int) -> None:
     """Take the space now: a disk that is full when a page is written would kill the process."""
     if hasattr(os, "posix_fallocate"):

@@ -129,15 +129,10 @@ class VideoFrames:
             yield source
             self._held = 0
 
-    @contextlib.contextmanager
-    def room_for_maps(self, source: FrameSource) -> Iterator[None]:
+    def room_for_maps(self, source: FrameSource) -> contextlib.AbstractContextManager[None]:
         """Keep the maps of a clean frame on disk where memory has no room for them, in a block."""
-        _, height, width, _ = source.shape
-        with contextlib.ExitStack() as stack:
-            if MAP_BYTES * height * width > max(0, self._options.frame_budget - self._held):
-                return_freed_memory()
-                stack.enter_context(maps_on_disk(self._scratch))
-            yield
+        room = max(0, self._options.frame_budget - self._held)
+        return room_for_maps(source.shape[1:], room, self._scratch)
 
     @contextlib.contextmanager
     def kept(self, source: FrameSource) -> Iterator[FrameSource]:
@@ -145,6 +140,22 @@ class VideoFrames:
         room = max(0, self._options.frame_budget - self._held)
         with keep(source, room, self._scratch) as steady:
             yield steady
+
+
+@contextlib.contextmanager
+def room_for_maps(shape: tuple[int, ...], room: int, scratch: Path) -> Iterator[None]:
+    """Keep maps on disk, within a ``with`` block, where they do not fit into memory.
+
+    Args:
+        shape: Of the picture, ``(H, W, 3)``.
+        room: Bytes of memory that are left for maps.
+        scratch: A folder for large temporary files.
+    """
+    with contextlib.ExitStack() as stack:
+        if MAP_BYTES * shape[0] * shape[1] > room:
+            return_freed_memory()
+            stack.enter_context(maps_on_disk(scratch))
+        yield
 
 
 def pick_numbers(path: Path, numbers: Sequence[int], *, allow_truncated: bool) -> Iterator[Frame]:

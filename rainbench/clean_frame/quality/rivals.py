@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.frames.maps import strips
+
 CONTESTED, BOTH = 0.2, 0.7
 """Share of the frames, of those that show the scene elsewhere, that a rival needs, and the two
 together: less is nothing that lasts. Chosen: streaks that hardly move stay below the first."""
@@ -97,11 +99,15 @@ def settle(
     part = rivals.share / np.maximum(rivals.share + rivals.seen, 1e-6)
     known = ~grown(rivals.share > CROSSED, 3)
     seam, pairs = _seams(regions, number, levels, rivals.colour, known)
-    sign = np.where(pairs >= FEWEST_PAIRS, np.sign(seam), 0)[regions]
+    sign = np.where(pairs >= FEWEST_PAIRS, np.sign(seam), 0).astype(np.int8)[regions]
     patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
-    sign[contested] *= np.where(patch, -1, 1)
-    is_wrong = contested & (part > np.choose((sign + 1).astype(int), (2, HALF, MAYBE)))
-    may_be = contested & (part > np.choose((sign + 1).astype(int), (EVIDENT, MAYBE, PASSER)))
+    sign[contested] *= np.where(patch, np.int8(-1), np.int8(1))
+    is_wrong, may_be = contested.copy(), contested.copy()
+    for strip in strips(sign.shape):
+        rows = strip.rows
+        kind = sign[rows] + 1
+        is_wrong[rows] &= part[rows] > np.choose(kind, (2, HALF, MAYBE))
+        may_be[rows] &= part[rows] > np.choose(kind, (EVIDENT, MAYBE, PASSER))
     return contested, is_wrong, may_be
 
 
