@@ -56,6 +56,7 @@ def over_bands(
         share = height if threads <= 1 else -(-height // (4 * threads))
         band_rows = min(source.band_rows, share)
     parts = [(first + top, first + end) for top, end in bands(height, max(1, band_rows))]
+    let_go()
 
     def work_on(part: tuple[int, int]) -> _T:
         done = work(*part)
