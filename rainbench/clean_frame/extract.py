@@ -37,7 +37,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.frames.bands import over_bands
 from rainbench.frames.exposure import estimate_exposure, normalise
-from rainbench.frames.maps import strips
+from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import Frames, FrameSource, as_source
 
 Method = Literal[
@@ -296,9 +296,14 @@ def _of_hundredths(
     method: Method,
     votes: Votes | None,
 ) -> CleanFrame:
+    shape = hundredths.shape
+    image, levels = np.empty(shape, np.uint8), picture_map(shape, np.float32)
+    for strip in strips(shape):
+        image[strip.rows] = to_image(hundredths[strip.rows])
+        levels[strip.rows] = to_levels(hundredths[strip.rows])
     return CleanFrame(
-        to_image(hundredths),
-        to_levels(hundredths),
+        image,
+        levels,
         method,
         source.shape[0],
         percentile,

@@ -202,7 +202,7 @@ def select_percentile(
     rank, hundredths = divmod(percentile * (count - 1), 100)
     network = sorting_network(count, neighbours(rank, count))
     lanes = tile_width(count)
-    out = np.empty(height * width * channels, np.uint16)
+    out: NDArray[np.uint16] = picture_map((height * width * channels,), np.uint16)
 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)
