@@ -7,6 +7,7 @@ frame into `rainbench.frames.cache.collect` and `extract_clean_frame`, and as an
     python benchmarks/clean_frame_memory.py --out runs/memory               # 300 x 3840x2160
     python benchmarks/clean_frame_memory.py --frames 60 --size 1280x720     # a minute
     python benchmarks/clean_frame_memory.py --only exact --memory 512MB
+    python benchmarks/clean_frame_memory.py --only "build-spa robust" --memory 512MB --most 700
 
 Every run is a process of its own. Its memory is the sum over it and all its descendants of their
 proportional share of resident pages (PSS of ``/proc``), looked at ten times a second: what is
@@ -120,6 +121,7 @@ def main() -> None:
         "--folder", type=Path, help="of clip and frame cache; the system's temporary one"
     )
     parser.add_argument("--out", type=Path, help="folder for memory.csv and memory.md")
+    parser.add_argument("--most", type=int, help="MB; a run that takes more is an error")
     parser.add_argument("--streamed", help=argparse.SUPPRESS)
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
@@ -164,6 +166,8 @@ def main() -> None:
     if options.out:
         write_csv(options.out / "memory.csv", rows)
         (options.out / "memory.md").write_text(markdown(rows) + "\n", encoding="utf-8")
+    if options.most and any(int(row["peak MB"]) > options.most for row in rows):
+        raise SystemExit(f"more than {options.most} MB")
 
 
 if __name__ == "__main__":

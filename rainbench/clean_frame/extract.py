@@ -37,6 +37,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.frames.bands import over_bands
 from rainbench.frames.exposure import estimate_exposure, normalise
+from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import Frames, FrameSource, as_source
 
 Method = Literal[
@@ -295,9 +296,14 @@ def _of_hundredths(
     method: Method,
     votes: Votes | None,
 ) -> CleanFrame:
+    shape = hundredths.shape
+    image, levels = np.empty(shape, np.uint8), picture_map(shape, np.float32)
+    for strip in strips(shape):
+        image[strip.rows] = to_image(hundredths[strip.rows])
+        levels[strip.rows] = to_levels(hundredths[strip.rows])
     return CleanFrame(
-        to_image(hundredths),
-        to_levels(hundredths),
+        image,
+        levels,
         method,
         source.shape[0],
         percentile,
@@ -323,7 +329,9 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
 
 
 def _rounded(levels: NDArray[np.float32]) -> Image:
-    image: Image = np.floor(levels.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
+    image: Image = np.empty(levels.shape, np.uint8)
+    for strip in strips(levels.shape):
+        image[strip.rows] = np.floor(levels[strip.rows].clip(0, 255) + np.float32(0.5))
     return image
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.sorting_network import sorting_network
 from rainbench.clean_frame.voting import Votes, vote_limits
 from rainbench.frames.bands import contiguous_bytes, over_bands, tile_block, tile_width
+from rainbench.frames.maps import let_go, picture_map
 from rainbench.frames.sources import FrameSource, bands
 
 BLOCK = 16
@@ -128,9 +129,10 @@ def between_blocks(
         np.minimum(column + 1, values.shape[1] - 1),
     )
     rows = values[row] * (1 - down)[:, None] + values[next_row] * down[:, None]
-    out = np.empty((height, width), np.float32)
+    out: NDArray[np.float32] = picture_map((height, width), np.float32)
     for line, each in zip(out, rows, strict=True):
         line[:] = each[column] * (1 - right) + each[next_column] * right
+    let_go()
     return out
 
 
@@ -139,6 +141,7 @@ def select_local_percentile(
     percentiles: NDArray[np.float32],
     *,
     where: NDArray[np.bool_] | None = None,
+    into: NDArray[np.float32] | None = None,
     threads: int = 1,
     band_rows: int | None = None,
 ) -> NDArray[np.float32]:
@@ -148,6 +151,7 @@ def select_local_percentile(
         source: The sequence.
         percentiles: ``(H, W)`` float32, 0 to 100.
         where: ``(H, W)`` bool, where it is wanted: elsewhere it is 0.
+        into: ``(H, W, 3)``, receives it where it is wanted; a new map when ``None``.
         threads: Number of threads.
         band_rows: Rows read at a time; never changes the result.
 
@@ -164,7 +168,9 @@ def select_local_percentile(
 
     count, height, width, channels = source.shape
     lanes = tile_width(count)
-    out = np.zeros((height * width, channels), np.float32)
+    shape = height, width, channels
+    found: NDArray[np.float32] = picture_map(shape, np.float32) if into is None else into
+    out = found.reshape(-1, channels)
 
     def select(top: int, bottom: int) -> None:
         at = slice(top * width, bottom * width)
@@ -185,7 +191,7 @@ def select_local_percentile(
         out[at][slice(None) if wanted is None else wanted] = chosen.reshape(-1, channels)
 
     over_bands(source, select, threads, band_rows)
-    return out.reshape(height, width, channels)
+    return found
 
 
 def _ranks(percentiles: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -34,6 +34,7 @@ from rainbench.clean_frame.swaying import glance, measure_swings, settle_swings
 from rainbench.clean_frame.voting import Votes, count_votes
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.exposure import normalise
+from rainbench.frames.maps import let_go, mean_of, picture_map, strips
 from rainbench.frames.sources import FrameSource, bands, rows_within
 
 PASSES = 3
@@ -147,19 +148,22 @@ def average_rain_free(
     select = partial(select_local_percentile, steady, threads=threads, band_rows=band_rows)
     if changing.any():
         others = percentile_map(local_curves(votes, count, changing), height, width)
-        another = np.abs(others - percentiles) > ANOTHER
-        start[another] = select(others, where=another)[another]
+        select(others, where=np.abs(others - percentiles) > ANOTHER, into=start)
+        del others
+    del percentiles  # pictures of 4K are large, on disk too
     moving = changing
     middle = start
     swings = measure_swings(seen, spread)
     if swings is not None and swings.wide.any():
         moving = changing | swings.wide
         middle = select(swings.percentile, where=swings.wide)
-        start[swings.wide & ~changing] = middle[swings.wide & ~changing]
-    estimate = np.ascontiguousarray(start.transpose(2, 0, 1))
+        _copy(middle, start, swings.wide & ~changing)
+    estimate = picture_map((3, height, width), np.float32)
+    _copy(start, estimate.transpose(1, 2, 0))
     noise = passes.measure_noise(estimate, _undisturbed(moving))
     limits = _limits(noise, height, width)
-    deviations = limits[0] / np.float32(DEVIATIONS * 3**0.5)
+    deviations = picture_map((height, width), np.float32)
+    np.divide(limits[0], np.float32(DEVIATIONS * 3**0.5), out=deviations)
     modes = find_scene(
         steady,
         usual,
@@ -170,20 +174,20 @@ def average_rain_free(
         threads=threads,
         band_rows=band_rows,
     )
-    estimate[:, changing] = modes.levels[changing].T
+    _copy(modes.levels, estimate.transpose(1, 2, 0), changing)
     improved = estimate
     first_step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
     for _ in range(PASSES - 1):
         before, improved = improved, passes.improve(improved, limits, first_step)
-        moved = abs(float(np.mean(improved - before, dtype=np.float64)))
+        moved = abs(mean_of(np.subtract, improved, before))
         if moved <= SHIFTED * _deviation(noise) / 3**0.5:
             break
     improved = passes.improve(improved, limits)
-    improved = _kept_near(improved, estimate, deviations, modes)
-    levels = np.ascontiguousarray(improved.transpose(1, 2, 0))
+    levels = _kept_near(improved, estimate, deviations, modes)
     if swings is not None:
         settle_swings(steady, swings, middle, levels, modes, threads=threads)
-    np.clip(levels, 0, 255, out=levels)  # the last: a mean of what swings may lie beyond white
+    for strip in strips(levels.shape):  # the last: a mean of what swings may lie beyond white
+        np.clip(levels[strip.rows], 0, 255, out=levels[strip.rows])
     return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual)
 
 
@@ -193,15 +197,34 @@ def _kept_near(
     deviations: NDArray[np.float32],
     modes: Modes,
 ) -> NDArray[np.float32]:
-    """Keep the estimate near its start where more than rain is seen, and at it in unsteady parts.
+    """Return the levels: the estimate, near its start where more than rain is seen.
 
-    Where an edge sways, means of what is alike wander off to one side of it.
+    In unsteady parts it is the start. Where an edge sways, means of what is alike wander off to one
+    side of it.
     """
-    if not modes.changing.any():
-        return improved
-    far = np.where(modes.faint, np.maximum(1, deviations), np.float32(255))
-    far[modes.unsteady] = 0
-    return np.clip(improved, start - far, start + far)
+    _, height, width = improved.shape
+    levels: NDArray[np.float32] = picture_map((height, width, 3), np.float32)
+    changes = modes.changing.any()
+    for strip in strips((height, width)):
+        rows = strip.rows
+        near, begun = improved[:, rows], start[:, rows]
+        if changes:
+            far = np.where(modes.faint[rows], np.maximum(1, deviations[rows]), np.float32(255))
+            far[modes.unsteady[rows]] = 0
+            near = np.clip(near, begun - far, begun + far)
+        np.clip(near.transpose(1, 2, 0), 0, 255, out=levels[rows])
+    return levels
+
+
+def _copy(
+    source: NDArray[np.float32],
+    into: NDArray[np.float32],
+    where: NDArray[np.bool_] | None = None,
+) -> None:
+    """Copy a picture ``(H, W, 3)``, or a part of it, strip by strip."""
+    for strip in strips(source.shape):
+        part = True if where is None else where[strip.rows, :, None]
+        np.copyto(into[strip.rows], source[strip.rows], where=part)
 
 
 def _undisturbed(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -268,7 +291,7 @@ class _Passes:
         """Return the mean of the samples of every ``step``-th frame that lie within the limits."""
         from rainbench.clean_frame import robust_kernels
 
-        improved = np.empty_like(estimate)
+        improved: NDArray[np.float32] = picture_map(estimate.shape, np.float32)
 
         def work(first: int, last: int) -> None:
             for strip in self._strips(first, last):
@@ -320,12 +343,14 @@ def _limits(noise: NDArray[np.int64], height: int, width: int) -> NDArray[np.flo
     """
     from scipy.ndimage import gaussian_filter
 
-    limits = np.empty((2, height, width), np.float32)
+    limits = picture_map((2, height, width), np.float32)
     for limit, (number, squares) in zip(limits, noise, strict=True):
         whole = np.sqrt(squares.sum() / max(1, number.sum())) / 32
         count, total = (gaussian_filter(x.astype(np.float64), 1.5) for x in (number, squares))
         local = np.sqrt(total / np.maximum(count, 1e-9)) / 32
         local = np.clip(local, 0.5 * whole, 3 * whole)
         limit[:] = between_blocks(local, height, width, NOISE_BLOCK)
-    np.maximum(DEVIATIONS * limits, np.float32(LEAST_LIMIT), out=limits)
+        np.multiply(limit, DEVIATIONS, out=limit)
+        np.maximum(limit, np.float32(LEAST_LIMIT), out=limit)
+        let_go()
     return limits

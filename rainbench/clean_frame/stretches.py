@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.sorting_network import sorting_network
 from rainbench.frames.bands import contiguous_bytes, over_bands, tile_block, tile_width
+from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import FrameSource
 
 STRETCH = 10
@@ -134,9 +135,9 @@ def _select(
     shortest = int(np.diff(ends).min())
     networks = sorting_network(shortest), sorting_network(shortest + 1)
     lanes = tile_width(count) // WHOLE * WHOLE
-    usual = np.empty((len(ends) - 1, height * width * channels), np.uint8)
-    own = np.empty(usual.shape[1] if between else 0, np.float32)
-    spread = np.empty(own.size // channels, np.float32)
+    usual = picture_map((len(ends) - 1, height * width * channels), np.uint8)
+    own = picture_map((usual.shape[1] if between else 0,), np.float32)
+    spread = picture_map((own.size // channels,), np.float32)
     low, high = (share / 100 * (count - 1) for share in between or (0, 0))
 
     def select(top: int, bottom: int) -> None:
@@ -190,15 +191,17 @@ def find_changing(
     lengths = [part.stop - part.start for part in stretches(frames)]
     weights = (np.array(lengths) / frames).astype(np.float32)
     white = WHITE if clipped else WHITE + 1
-    mode_kernels.find_changing(
-        usual.reshape(number, -1, 3),
-        _tolerance(usual),
-        MOST_BRIGHT,
-        weights,
-        white,
-        changing,
-    )
-    return _without_specks(changing.reshape(height, width))
+    changing, tolerance = changing.reshape(height, width), _tolerance(usual)
+    for strip in strips((height, width)):
+        mode_kernels.find_changing(
+            np.ascontiguousarray(usual[:, strip.rows]).reshape(number, -1, 3),
+            tolerance,
+            MOST_BRIGHT,
+            weights,
+            white,
+            changing[strip.rows].reshape(-1),
+        )
+    return _without_specks(changing)
 
 
 def _without_specks(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.scene.modes import Modes
 from rainbench.clean_frame.voting import Votes, choose_percentile
 from rainbench.frames.bands import over_bands
+from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import FrameSource, read_band
 
 FEWEST_FRAMES = 20
@@ -90,6 +91,9 @@ _DEPENDS = 80
 """Rows within which pixels may have a say in what is decided here: all averages, one after the
 other."""
 
+_SETTLED = REGION // 2 + 2 * (WIDE_REGION // 2)
+"""Rows of them within which those after the look at the frames reach."""
+
 _WINDOW = 5
 """Frames of the short stretches that show the rain where nothing is still for longer."""
 
@@ -123,6 +127,11 @@ class Swings:
     added: float
     least: float
     slow: bool
+
+    def of(self, place: slice | tuple[slice, slice]) -> Swings:
+        """Return those of some rows, or of a rectangle."""
+        width, percentile = self.width[place], self.percentile[place]
+        return replace(self, width=width, percentile=percentile, wide=self.wide[place])
 
 
 def _average(values: NDArray[np.generic], side: int) -> NDArray[np.float32]:
@@ -192,15 +201,20 @@ def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
     still = (spread <= 1.5 * noise * unit)[rows][:, columns]
     rain, added = _learn_rain(seen.sample, still, seen.brief, share, noise)
     medians, spreads = _tables(rain, share)
-    widths = np.interp(spread, spreads, _WIDTHS).astype(np.float32)
+    widths = picture_map(spread.shape, np.float32)
+    for strip in strips(spread.shape):
+        widths[strip.rows] = np.interp(spread[strip.rows], spreads, _WIDTHS)
     least = noise * max(1.0, DENSE / max(share, 1e-3))
     slow = bool(seen.brief.sum() < SLOW * rain.sum())
     wide = widths > WIDER * least
     if not slow:  # what is alone is chance, and would be left as it is
         wide &= _average(wide, WIDE_REGION) > FEW
-    percentile = np.full(spread.shape, 100 * share, np.float32)
-    if not slow:
-        percentile[wide] = 100 * np.interp(widths[wide], _WIDTHS, medians)
+    percentile = picture_map(spread.shape, np.float32)
+    for strip in strips(spread.shape):
+        part, own = percentile[strip.rows], wide[strip.rows]
+        part[:] = 100 * share
+        if not slow:
+            part[own] = 100 * np.interp(widths[strip.rows][own], _WIDTHS, medians)
     dry = 1 - float(rain.sum())
     return Swings(widths, noise, percentile, wide, dry, added, least, slow)
 
@@ -313,12 +327,16 @@ def settle_swings(
     wide = wide & ~modes.told
     if swings.slow:
         unclear = wide & ~decided | modes.unsteady
-        darker = np.minimum(levels, middle)
-        levels[unclear] = np.where(wide[..., None], darker, levels)[unclear]
+        both = unclear & wide
+        for strip in strips(wide.shape):
+            rows = strip.rows
+            darker = np.minimum(levels[rows], middle[rows])
+            np.copyto(levels[rows], darker, where=both[rows, :, None])
         return unclear
     sways = np.zeros_like(wide)
     for place, own in _apart(wide):
-        here = replace(swings, width=swings.width[place], wide=wide[place] & own)
+        here = swings.of(place)
+        here = replace(here, wide=wide[place] & own)
         looker = partial(_look, steady, place, threads)
         sways[place] |= _settle(looker, here, middle[place], levels[place], decided[place])
     return sways
@@ -351,25 +369,54 @@ def _settle(
     levels: NDArray[np.float32],
     decided: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Do what `settle_swings` does in some rows."""
-    wide = swings.wide
-    apart = np.where(wide, (levels - middle).mean(axis=-1), 0)
-    possible = swings.width > WIDE * swings.least
-    possible |= _average(apart, AROUND) < -DARKER * swings.noise
-    possible &= wide
-    possible &= _average(possible, WIDE_REGION) > FEW
+    """Do what `settle_swings` does in one place."""
+    possible = _possible(swings, middle, levels)
+    sways = np.zeros_like(possible)
     if not possible.any():
-        return possible
+        return sways
     looked = looker(swings, possible, levels, middle)
+    for strip in strips(sways.shape, margin=_SETTLED):
+        near = strip.around
+        found, settled = _fill(
+            swings.of(near), looked.of(near), possible[near], middle[near], decided[near]
+        )
+        own = sways[strip.rows]
+        own[:] = found[strip.inside]
+        levels[strip.rows][own] = settled[strip.inside][own]
+    return sways
+
+
+def _possible(
+    swings: Swings, middle: NDArray[np.float32], levels: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return where what is seen may swing."""
+    found = np.empty(swings.wide.shape, np.bool_)
+    for strip in strips(found.shape, margin=AROUND // 2 + WIDE_REGION // 2):
+        here, near = swings.of(strip.around), strip.around
+        apart = np.where(here.wide, (levels[near] - middle[near]).mean(axis=-1), 0)
+        possible = here.width > WIDE * here.least
+        possible |= _average(apart, AROUND) < -DARKER * here.noise
+        possible &= here.wide
+        possible &= _average(possible, WIDE_REGION) > FEW
+        found[strip.rows] = possible[strip.inside]
+    return found
+
+
+def _fill(
+    swings: Swings,
+    looked: _Look,
+    possible: NDArray[np.bool_],
+    middle: NDArray[np.float32],
+    decided: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return where it does in some rows, and what the scene is there."""
     together = _average(looked.near, REGION) > TOGETHER * _average(looked.alone, REGION)
     together &= swings.width > BROAD * swings.noise
     sways = possible & ~_lasts(swings, looked, together, decided)
     sways &= _average(sways, WIDE_REGION) > FEW
     together &= _average(sways, WIDE_REGION) > FILLED
     skew = _skew(swings, looked.mean - middle, sways)
-    settled = middle + np.where(together[..., None], skew, 0)
-    levels[sways] = settled[sways]
-    return sways
+    return sways, middle + np.where(together[..., None], skew, 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -381,6 +428,11 @@ class _Look:
     alone: NDArray[np.float32]
     near: NDArray[np.float32]
     count: int
+
+    def of(self, rows: slice) -> _Look:
+        """Return some rows."""
+        planes = self.mean[rows], self.alone[rows], self.near[rows]
+        return _Look(self.shown[:, rows], *planes, self.count)
 
 
 def _look(
@@ -396,9 +448,8 @@ def _look(
     from rainbench.clean_frame import robust_kernels
 
     (height, width), first = swings.wide.shape, place[0].start
-    shown, mean = np.zeros((2, height, width), np.float32), np.zeros_like(levels)
-    alone, near = np.zeros((2, height, width), np.float32)
-    reach = np.where(swings.wide, 2 * swings.width, 0).astype(np.float32)
+    shown, mean = (picture_map(x, np.float32) for x in ((2, height, width), levels.shape))
+    alone, near = picture_map((2, height, width), np.float32)
     half = AROUND // 2
 
     def look(top: int, bottom: int) -> None:
@@ -407,13 +458,14 @@ def _look(
             return
         above, below = min(half, out.start), min(half, height - out.stop)
         around = np.s_[out.start - above : out.stop + below]
+        reach = np.where(swings.wide[around], 2 * swings.width[around], 0).astype(np.float32)
         band = read_band(steady, top - above, bottom + below)[:, :, place[1]]
         planes = [np.zeros((n, bottom - top, width), np.float32) for n in (2, 3, 1, 1)]
         robust_kernels.look_at_swings(
             np.ascontiguousarray(band).reshape(len(band), -1), above,
             np.ascontiguousarray(levels[out].transpose(2, 0, 1)),
             np.ascontiguousarray(middle[around].transpose(2, 0, 1)),
-            reach[around], above, below, half, np.float32(REACH * swings.noise),
+            reach, above, below, half, np.float32(REACH * swings.noise),
             planes[0], planes[1], planes[2][0], planes[3][0],
         )  # fmt: skip
         shown[:, out] = planes[0]

@@ -23,6 +23,7 @@ from rainbench.frames.bands import (
     tile_block,
     tile_width,
 )
+from rainbench.frames.maps import picture_map
 from rainbench.frames.sources import FrameSource
 
 VoteRule = Literal["inclusive", "strict"]
@@ -126,7 +127,7 @@ def count_votes(
 
     count, height, width, _ = source.shape
     low, high = vote_limits(count) if limits is None else limits
-    ranges = np.empty((2, height * width if keep_ranges else 0), np.uint16)
+    ranges = picture_map((2, height * width if keep_ranges else 0), np.uint16)
     ranges[0], ranges[1] = count - 1, 0  # whoever is not asked votes for nothing
     network, lanes = sorting_network(count), tile_width(count)
 
@@ -201,7 +202,7 @@ def select_percentile(
     rank, hundredths = divmod(percentile * (count - 1), 100)
     network = sorting_network(count, neighbours(rank, count))
     lanes = tile_width(count)
-    out = np.empty(height * width * channels, np.uint16)
+    out: NDArray[np.uint16] = picture_map((height * width * channels,), np.uint16)
 
     def select(top: int, bottom: int) -> None:
         samples, start, stop = contiguous_bytes(source, top, bottom)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.frames.maps import let_go
 from rainbench.frames.sources import ArraySource, FrameSource, bands, read_band
 
 _T = TypeVar("_T")
@@ -55,10 +56,17 @@ def over_bands(
         share = height if threads <= 1 else -(-height // (4 * threads))
         band_rows = min(source.band_rows, share)
     parts = [(first + top, first + end) for top, end in bands(height, max(1, band_rows))]
+    let_go()
+
+    def work_on(part: tuple[int, int]) -> _T:
+        done = work(*part)
+        let_go()
+        return done
+
     if threads <= 1 or len(parts) == 1:
-        return [work(top, bottom) for top, bottom in parts]
+        return [work_on(part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda part: work(*part), parts))
+        return list(pool.map(work_on, parts))
 
 
 def contiguous_bytes(

@@ -18,6 +18,7 @@ from rainbench.frames.sources import (
     Frames,
     FrameSource,
     as_source,
+    bands,
     read_band,
     rows_within,
     take_frames,
@@ -25,6 +26,9 @@ from rainbench.frames.sources import (
 
 SAMPLED_ROWS, SAMPLED_COLUMNS = 48, 192
 """The grid of pixels that is looked at. Whole rows are read anyway, so there are more columns."""
+
+_AT_ONCE = 64 << 20
+"""Bytes of all frames that are brightened at once."""
 
 _DARK, _BRIGHT = 24, 235
 """Levels between which a pixel is used: noise dominates below, and samples are clipped above."""
@@ -160,10 +164,16 @@ class NormalisedSource:
         from rainbench.frames import exposure_kernels as kernels
 
         count, _, width, _ = self.shape
-        samples, start, _ = contiguous_bytes(self.source, top, bottom)
         corrected = np.empty((count, bottom - top, width, 3), np.uint8)
         factors, tables, exact = _tables(self.exposure.tobytes())
-        kernels.brighten(samples, 3 * start, factors, tables, exact, corrected.reshape(count, -1))
+        rows = rows_within(self.shape, _AT_ONCE)
+        for first, last in bands(bottom - top, rows):  # else a high band would be there twice
+            samples, start, _ = contiguous_bytes(self.source, top + first, top + last)
+            whole = last - first == bottom - top
+            part = corrected if whole else np.empty((count, last - first, width, 3), np.uint8)
+            kernels.brighten(samples, 3 * start, factors, tables, exact, part.reshape(count, -1))
+            if not whole:
+                corrected[:, first:last] = part
         return corrected
 
     def take(self, part: slice) -> FrameSource:

@@ -14,11 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.core.images import Image
+from rainbench.core.machine import return_freed_memory
 from rainbench.frames.cache import collect, keep
+from rainbench.frames.maps import maps_on_disk
 from rainbench.frames.repeats import Changes, find_new
 from rainbench.frames.sources import FrameSource, ListSource, bands
 from rainbench.spa.options import SpaOptions
 from rainbench.video.read import Frame, VideoError, VideoInfo, decode
+
+MAP_BYTES = 120
+"""Bytes that a clean frame and its judge take for each pixel, beside the frames."""
 
 THUMBNAIL_SIDE = 256
 """Longest side of the small grey pictures on which scenes and the camera's path are found;
@@ -124,12 +129,33 @@ class VideoFrames:
             yield source
             self._held = 0
 
+    def room_for_maps(self, source: FrameSource) -> contextlib.AbstractContextManager[None]:
+        """Keep the maps of a clean frame on disk where memory has no room for them, in a block."""
+        room = max(0, self._options.frame_budget - self._held)
+        return room_for_maps(source.shape[1:], room, self._scratch)
+
     @contextlib.contextmanager
     def kept(self, source: FrameSource) -> Iterator[FrameSource]:
         """Keep frames that would be computed again at every reading, where there is room."""
         room = max(0, self._options.frame_budget - self._held)
         with keep(source, room, self._scratch) as steady:
             yield steady
+
+
+@contextlib.contextmanager
+def room_for_maps(shape: tuple[int, ...], room: int, scratch: Path) -> Iterator[None]:
+    """Keep maps on disk, within a ``with`` block, where they do not fit into memory.
+
+    Args:
+        shape: Of the picture, ``(H, W, 3)``.
+        room: Bytes of memory that are left for maps.
+        scratch: A folder for large temporary files.
+    """
+    with contextlib.ExitStack() as stack:
+        if MAP_BYTES * shape[0] * shape[1] > room:
+            return_freed_memory()
+            stack.enter_context(maps_on_disk(scratch))
+        yield
 
 
 def pick_numbers(path: Path, numbers: Sequence[int], *, allow_truncated: bool) -> Iterator[Frame]:

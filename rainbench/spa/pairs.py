@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rainbench.core.files import write_atomically
 from rainbench.core.images import Image, encode_png, read_image
 from rainbench.core.resume import key_of, read_record, write_record
+from rainbench.frames.maps import strips
 from rainbench.packaging.package import FileFacts, facts_of
 from rainbench.packaging.split import spread
 
@@ -138,8 +139,10 @@ def make_mask(rainy: Image, clean: Image, levels: float) -> Image:
         >>> make_mask(rainy, clean, 8)[..., 0].tolist()
         [[0, 255]]
     """
-    brighter = rainy.sum(axis=2, dtype=np.int32) - clean.sum(axis=2, dtype=np.int32)
-    mask: Image = np.repeat((brighter >= 3 * levels)[..., None], 3, axis=2).astype(np.uint8) * 255
+    mask: Image = np.empty(rainy.shape, np.uint8)
+    for strip in strips(mask.shape):
+        one, other = (image[strip.rows].sum(axis=2, dtype=np.int32) for image in (rainy, clean))
+        mask[strip.rows] = np.uint8(255) * (one - other >= 3 * levels)[..., None]
     return mask
 
 

@@ -90,7 +90,7 @@ def make_candidate(
     before = load_candidate(folder)
     asked = rounds_asked(folder, before if before and before.key == identity.key else None)
     numbers = frames.within(identity.scene)[: options.most_frames(frames.info)]
-    with frames.part(numbers) as scene:
+    with frames.part(numbers) as scene, frames.room_for_maps(scene):
         path = find_camera_path(scene)
         begin, end = _usable_span(path, options)
         path = path.part(begin, end).filled()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +14,10 @@ from rainbench.clean_frame.objects import object_masks
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
 from rainbench.core.resume import key_of
+from rainbench.frames.maps import put_away
 from rainbench.spa.candidate import Candidate, load_uncertain
 from rainbench.spa.correct import Correction, correct_frame
-from rainbench.spa.frames import pick_numbers
+from rainbench.spa.frames import pick_numbers, room_for_maps
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import HiddenFrame, PairPlan, SequencePair, known_pairs, write_pairs
 from rainbench.spa.plan import PlannedVideo
@@ -55,8 +56,9 @@ def make_video_pairs(task: PairTask, out: Path, options: SpaOptions) -> VideoPai
                 with writing(folder):
                     clean = read_image(folder / "clean.png")
                     frames = _frames(task.video, candidate, options)
-                    hidden = hide(frames, clean, uncertain=load_uncertain(folder))
-                    pairs = write_pairs(folder, hidden, clean, plan, key)
+                    with room_for_maps(clean.shape, options.frame_budget, out):
+                        hidden = hide(frames, clean, uncertain=load_uncertain(folder))
+                        pairs = write_pairs(folder, hidden, clean, plan, key)
             except VideoError as error:
                 return task.video.id, {}, str(error)
         made[candidate.id] = tuple(pairs)
@@ -89,13 +91,19 @@ def hide(
         >>> [(n, int(mask.sum())) for n, _, mask in hide([(7, clean)], clean, uncertain=corner)]
         [(7, 6)]
     """
-    frames, seen = itertools.tee(frames)
+    ahead: deque[tuple[int, Image]] = deque()  # a tee would keep 57 frames
+
+    def read() -> Iterator[tuple[int, Image]]:
+        for number, image in frames:
+            ahead.append((number, put_away(image)))
+            yield number, image
+
     if objects is None:
-        masks = object_masks((image for _, image in seen), clean)
+        masks = object_masks((image for _, image in read()), clean)
     else:
-        masks = (objects(number) for number, _ in seen)
-    for (number, image), mask in zip(frames, masks, strict=True):
-        yield number, image, mask if uncertain is None else mask | uncertain
+        masks = (objects(number) for number, _ in read())
+    for mask in masks:
+        yield *ahead.popleft(), mask if uncertain is None else mask | uncertain
 
 
 def _frames(

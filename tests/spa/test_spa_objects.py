@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import weakref
 
 import numpy as np
 import pytest
@@ -106,6 +107,21 @@ def build(paths, out, **how):
 def rows_of(out, name):
     with (out / "dataset" / name / "metadata.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def test_few_frames_are_read_ahead():
+    """A frame of 4K is 25 MB: those that were looked at must be gone."""
+    clean, alive, most = np.full((40, 60, 3), 90, np.uint8), [], 0
+
+    def frames():
+        for number in range(30):
+            image = clean.copy()
+            alive.append(weakref.ref(image))
+            yield number, image
+
+    for _ in hide(frames(), clean):
+        most = max(most, sum(image() is not None for image in alive))
+    assert 3 <= most <= 6
 
 
 def test_no_pair_shows_a_walker(tmp_path):

@@ -50,6 +50,7 @@ from rainbench.clean_frame.quality.stillness import (
 )
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.exposure import normalise
+from rainbench.frames.maps import mean_of, picture_map, strips
 from rainbench.frames.sources import Frames, as_source
 
 _PartOf = Callable[[slice, Method], NDArray[np.float32]]
@@ -224,7 +225,7 @@ def judge_clean_frame(
 def _rounding(clean: CleanFrame, noise: float) -> float:
     """Return the squared error of rounding, which a mean of noisy samples shows."""
     if clean.method in _MEANS and noise >= DITHERED:
-        return float(np.square(clean.image - clean.levels).mean(dtype=np.float64))
+        return mean_of(lambda one, other: np.square(one - other), clean.image, clean.levels)
     return 1 / 12
 
 
@@ -241,10 +242,14 @@ class _Bounds:
 
 def _bounds(evidence: Evidence, clean: CleanFrame, base: float, codec: CodecLoss) -> _Bounds:
     """Put the kinds of evidence together, each a squared error in squared levels."""
-    doubt = np.where(evidence.open, evidence.apart, 0)
-    wrong = np.where(evidence.wrong, evidence.apart, 0)
-    most = np.maximum(np.maximum(doubt, 2 * evidence.unsteady), evidence.swaying)
-    likely = np.maximum(wrong, evidence.unsteady)
+    wrong, likely, most = (picture_map(evidence.seen.shape, np.float32) for _ in range(3))
+    for strip in strips(most.shape):
+        rows = strip.rows
+        doubt = np.where(evidence.open[rows], evidence.apart[rows], 0)
+        wrong[rows] = np.where(evidence.wrong[rows], evidence.apart[rows], 0)
+        unsteady = evidence.unsteady[rows]
+        most[rows] = np.maximum(np.maximum(doubt, 2 * unsteady), evidence.swaying[rows])
+        likely[rows] = np.maximum(wrong[rows], unsteady)
     slow = max(0.0, _mean(evidence.slow)) / 4
     light = 0.0
     if clean.exposure is not None:
@@ -346,7 +351,9 @@ def at_least(low: float) -> str:
 
 
 def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    squares: NDArray[np.float32] = np.square(one - other).mean(axis=-1)
+    squares: NDArray[np.float32] = picture_map(one.shape[:2], np.float32)
+    for strip in strips(one.shape):
+        squares[strip.rows] = np.square(one[strip.rows] - other[strip.rows]).mean(axis=-1)
     return squares
 
 

@@ -17,7 +17,15 @@ from rainbench.clean_frame.extract import CleanFrame
 from rainbench.clean_frame.quality.rivals import Rivals, grown, settle, without_thin
 from rainbench.clean_frame.stretches import usual_colours
 from rainbench.clean_frame.voting import select_percentile
-from rainbench.frames.sources import ArraySource, FrameSource, bands, read_band, take_frames
+from rainbench.frames.maps import let_go, picture_map, put_away, strips
+from rainbench.frames.sources import (
+    ArraySource,
+    FrameSource,
+    bands,
+    read_band,
+    rows_within,
+    take_frames,
+)
 
 LOOKED_AT = 64
 """Frames, spread over the sequence, that are asked at most."""
@@ -69,7 +77,10 @@ _EVERY = 4
 """Every how many rows are looked at for what is only summed up."""
 
 _BAND = 32
-"""Rows that are read at once."""
+"""Rows that are read at once at most."""
+
+_BAND_BYTES = 32 << 20
+"""Bytes of all frames that are read at once."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,29 +142,36 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
     asked = few.shape[0]
     reach = np.float32(max(NARROWEST, DEVIATIONS * noise))
     shown = np.zeros((height, width), np.float32)
-    for top, bottom in bands(height, _BAND):
+    for top, bottom in bands(height, max(1, min(_BAND, rows_within(source.shape, _BAND_BYTES)))):
         band = read_band(few, top, bottom)
         shown[top:bottom] = _shown(band, clean.levels[top:bottom], reach)
     usually = max(float(np.median(shown)), 1 / asked)
-    seen = _average(shown, _AROUND) / np.float32(usually)
+    seen = put_away(_average(shown, _AROUND) / np.float32(usually))
     rivals = _find_rivals(few, clean, usual, seen, reach, usually)
     contested, wrong, may_be = settle(rivals, clean.levels)
     near = grown(contested, _AROUND)
-    passed = _shown(usual, clean.levels, np.float32(NEAR * reach)) < 1
+    passed = np.zeros((height, width), np.bool_)
+    for strip in strips(passed.shape):
+        rows, near_it = strip.rows, np.float32(NEAR * reach)
+        passed[rows] = _shown(usual[:, rows], clean.levels[rows], near_it) < 1
     slow = _between_halves(usual, clean.levels, reach)
-    unsteady = _unsteady(usual, clean.levels, (seen < UNSTEADY) & ~contested)
+    slow = put_away(np.where(near | grown(passed, _AROUND), 0, slow))
+    unsteady = put_away(_unsteady(usual, clean.levels, (seen < UNSTEADY) & ~contested))
+    apart = put_away(_squares(rivals.colour, clean.levels))
     away = _average(_off_median(usual, clean.levels), 3)
     return Evidence(
         noise,
         usually,
         noise**2 / different * float(np.mean(1 / np.maximum(shown, 1 / asked))),
         seen,
-        _squares(rivals.colour, clean.levels),
+        apart,
         wrong,
         may_be,
         unsteady,
-        np.where((seen < SWAYING) & ~near, (away - 2 * np.median(away[::_EVERY])).clip(0), 0),
-        np.where(near | grown(passed, _AROUND), 0, slow),
+        put_away(
+            np.where((seen < SWAYING) & ~near, (away - 2 * np.median(away[::_EVERY])).clip(0), 0)
+        ),
+        slow,
         passed,
     )
 
@@ -173,8 +191,10 @@ def _find_rivals(
     usually: float,
 ) -> Rivals:
     """Find the other colour that most frames show, where the clean frame's is seldom seen."""
-    share, colour = np.zeros_like(seen), clean.levels.copy()
-    there = np.ones((len(usual), *seen.shape), np.bool_)
+    share, colour = np.zeros_like(seen), picture_map(clean.levels.shape, np.float32)
+    there = picture_map((len(usual), *seen.shape), np.bool_)
+    for strip in strips(seen.shape):
+        colour[strip.rows], there[:, strip.rows] = clean.levels[strip.rows], True
     seldom = without_thin(seen < SELDOM)  # what is thinner would be left out in the end
     for top, bottom in bands(len(seen), _FEW_ROWS):
         at = seldom[top:bottom]
@@ -184,23 +204,31 @@ def _find_rivals(
             best, most = _rivals(samples, own, colours, reach)
             colour[top:bottom][at], share[top:bottom][at] = best, most
             there[:, top:bottom][:, at] = (np.abs(colours - own) <= 2 * reach).all(axis=-1)
+            let_go()
     around = _average(share, _AROUND) * (share > 0) / np.float32(usually)
     return Rivals(seen, around, colour, there)
 
 
 def _off_median(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the squared distance of a clean frame from the median of the stretches."""
-    middle = select_percentile(ArraySource(usual), 50)
     away = np.zeros(levels.shape[:2], np.float32)
-    for c in range(3):  # one channel at a time: pictures of 4K are large
-        away += np.square(middle[..., c] / np.float32(100) - levels[..., c]) / np.float32(3)
+    for strip in strips(away.shape):
+        rows = strip.rows
+        middle = select_percentile(ArraySource(usual[:, rows]), 50)
+        for c in range(3):  # one channel at a time is faster
+            away[rows] += np.square(
+                middle[..., c] / np.float32(100) - levels[rows, :, c]
+            ) / np.float32(3)
     return away
 
 
 def _squares(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the mean of the squared differences of the channels; faster than a mean of three."""
-    red, green, blue = (np.square(one[..., c] - other[..., c]) for c in range(3))
-    squares: NDArray[np.float32] = (red + green + blue) / np.float32(3)
+    squares = np.empty(one.shape[:2], np.float32)
+    for strip in strips(squares.shape):
+        rows = strip.rows
+        red, green, blue = (np.square(one[rows, :, c] - other[rows, :, c]) for c in range(3))
+        squares[rows] = (red + green + blue) / np.float32(3)
     return squares
 
 
@@ -222,6 +250,7 @@ def _unsteady(
             darker = np.square(np.minimum(usual[:, rows] - levels[rows], 0)).sum(axis=(0, -1))
             spread = darker * np.where(light, np.float32(LIGHT_LEFT), np.float32(1))
             unsteady[rows] = np.where(where[rows], spread / (1.5 * len(usual)), 0)
+            let_go()
     return unsteady
 
 
@@ -294,12 +323,15 @@ def _between_halves(
     from rainbench.clean_frame.quality import kernels
 
     slow = np.zeros(levels.shape[:2], np.float32)
-    some = np.s_[::_EVERY]
-    kernels.compare_halves(
-        np.ascontiguousarray(usual[:, some]).reshape(len(usual), -1, 3),
-        np.ascontiguousarray(levels[some]).reshape(-1, 3),
-        np.float32(NEAR * reach),
-        found := np.empty(slow[some].size, np.float32),
-    )
-    slow[some] = found.reshape(slow[some].shape) * np.float32(len(slow) / len(slow[some]))
+    factor = np.float32(len(slow) / len(slow[::_EVERY]))
+    for strip in strips(slow.shape):
+        first, stop, _ = strip.rows.indices(len(slow))
+        some = np.s_[first + -first % _EVERY : stop : _EVERY]
+        kernels.compare_halves(
+            np.ascontiguousarray(usual[:, some]).reshape(len(usual), -1, 3),
+            np.ascontiguousarray(levels[some]).reshape(-1, 3),
+            np.float32(NEAR * reach),
+            found := np.empty(slow[some].size, np.float32),
+        )
+        slow[some] = found.reshape(slow[some].shape) * factor
     return slow

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.scene.seams import compare_seams
+from rainbench.frames.maps import strips
 
 CONTESTED, BOTH = 0.2, 0.7
 """Share of the frames, of those that show the scene elsewhere, that a rival needs, and the two
@@ -95,12 +96,15 @@ def settle(
     known = ~grown(rivals.share > CROSSED, 3)
     pair = levels[contested], rivals.colour[contested]
     seam = compare_seams(regions, number, pair, levels, known | contested)
-    seam = np.where(seam < -CLEAR, -2, np.sign(seam))[regions]
+    sign = np.where(seam < -CLEAR, -2, np.sign(seam)).astype(np.int8)[regions]
     patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
-    seam[contested] = np.where(patch, (-seam[contested]).clip(-1, 1), seam[contested])
-    kind = (seam + 2).astype(int)
-    is_wrong = contested & (part > np.choose(kind, (2, 2, HALF, MAYBE)))
-    may_be = contested & (part > np.choose(kind, (SURE, EVIDENT, MAYBE, PASSER)))
+    sign[contested] = np.where(patch, (-sign[contested]).clip(-1, 1), sign[contested])
+    is_wrong, may_be = contested.copy(), contested.copy()
+    for strip in strips(sign.shape):
+        rows = strip.rows
+        kind = sign[rows] + 2
+        is_wrong[rows] &= part[rows] > np.choose(kind, (2, 2, HALF, MAYBE))
+        may_be[rows] &= part[rows] > np.choose(kind, (SURE, EVIDENT, MAYBE, PASSER))
     return contested, is_wrong, may_be
 
 

@@ -18,6 +18,7 @@ from rainbench.clean_frame.extract import Method, extract_clean_frame
 from rainbench.core.errors import RainbenchError
 from rainbench.frames.alignment import estimate_shifts
 from rainbench.frames.exposure import estimate_exposure, normalise
+from rainbench.frames.maps import mean_of, strips
 from rainbench.frames.sources import (
     ArraySource,
     Frames,
@@ -219,8 +220,12 @@ def still_part(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[
         (0.9375, None)
     """
     height, width, _ = one.shape
-    error = _block_means(np.square(one - other).mean(axis=-1))
-    mean = (one + other).mean(axis=-1) / 2
+    square, mean = np.empty((2, height, width), np.float32)
+    for strip in strips(one.shape):
+        rows = strip.rows
+        square[rows] = np.square(one[rows] - other[rows]).mean(axis=-1)
+        mean[rows] = (one[rows] + other[rows]).mean(axis=-1) / 2
+    error = _block_means(square)
     texture = _block_means(np.square(mean)) - np.square(_block_means(mean))
     alike = error <= 255**2 / 10 ** (LEAST_LIKENESS / 10)
     if (~alike)[texture >= np.median(texture)].mean() > MOST_CROSSED:
@@ -291,7 +296,7 @@ def likeness(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
         >>> round(likeness(np.zeros((2, 2, 3), np.float32), np.ones((2, 2, 3), np.float32)), 2)
         48.13
     """
-    return to_psnr(float(np.mean(np.square(one - other), dtype=np.float64)))
+    return to_psnr(mean_of(lambda here, there: np.square(here - there), one, other))
 
 
 def to_psnr(squared_error: float) -> float:

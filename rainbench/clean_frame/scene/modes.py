@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.scene.seams import compare_seams
 from rainbench.clean_frame.stretches import WHITE
 from rainbench.frames.bands import contiguous_bytes, over_bands
+from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import FrameSource, read_band, rows_within
 
 PICKED = 20
@@ -170,7 +171,7 @@ def find_scene(
         (4, [120.0])
     """
     _, height, width, _ = source.shape
-    levels, other = (np.zeros((height, width, 3), np.float32) for _ in range(2))
+    levels, other = (picture_map((height, width, 3), np.float32) for _ in range(2))
     uncertain, unsteady, faint, told = (np.zeros((height, width), np.bool_) for _ in range(4))
     modes = Modes(changing, levels, uncertain, other, unsteady, faint, told)
     if not changing.any():
@@ -231,7 +232,10 @@ def _ask_seams(
     own, other, second = modes.levels[open_], modes.other[open_], swapped[open_, None]
     first, last = np.where(second, other, own), np.where(second, own, other)
     known = ~binary_dilation(open_, square)
-    around = np.where(modes.changing[..., None], modes.levels, voted)
+    around = picture_map(voted.shape, np.float32)
+    for strip in strips(voted.shape):
+        rows = strip.rows
+        around[rows] = np.where(modes.changing[rows, :, None], modes.levels[rows], voted[rows])
     worse = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS)
     inside = regions[open_]
     together = _together(usual[:, open_], first, last, inside, number)
