@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rainbench.core.errors import RainbenchError, StoreError, needed, told
+from rainbench.core.escape import without_secrets
 from rainbench.core.files import lock_folder, unfinished, writing
 from rainbench.core.progress import progress, say
 from rainbench.core.resume import Record, key_of, read_claim, write_record
@@ -70,7 +71,8 @@ def _copied(address: str) -> Path:
     if not found:
         raise RainbenchError(f"{address}: nothing is there", hint="Check the address.")
     names = {_name(address, path, root, single=single): path for path in sorted(found)}
-    home = _cache() / f"{safe_name(address)[-40:].strip('-_') or 'set'}-{key_of(address)}"
+    shown = safe_name(without_secrets(address))[-40:].strip("-_") or "set"
+    home = _cache() / f"{shown}-{key_of(address)}"
     with lock_folder(home, "copy"):
         record = read_claim(home / "copied.json") or Record("")
         _copy(address, files, {name: found[path] for name, path in names.items()}, home, record)
@@ -104,7 +106,7 @@ def _copy(
     if missing:
         size = sum(wanted[name].get("size") or 0 for name in missing)
         say(f"{address}: {count_of(len(missing), 'file')}, {size / 1e6:.1f} MB to fetch")
-    facts = {"address": address, "stamps": {name: stamps[name] for name in kept}}
+    facts = {"address": without_secrets(address), "stamps": {name: stamps[name] for name in kept}}
     try:
         with progress("files fetched", len(missing), quiet=not missing) as advance:
             for name in missing:
