@@ -119,6 +119,31 @@ def test_a_file_address_is_the_place_itself(tmp_path, cache):
     assert not cache.exists()
 
 
+@pytest.mark.parametrize("silent", [("find",), ("find", "info")])
+def test_a_size_alone_does_not_prove_that_a_file_is_the_same(remote, fetched, monkeypatch, silent):
+    """As web servers and FTP list: what changes is noticed, if only by fetching all again."""
+
+    def without_stamps(plain):
+        def asked(self, path, *words, **how):
+            found = plain(self, path, *words, **how)
+            infos = found.values() if plain.__name__ == "find" else [found]
+            for info in infos:
+                info.pop("created", None)
+            return found
+
+        return asked
+
+    for name in silent:
+        monkeypatch.setattr(MemoryFileSystem, name, without_stamps(getattr(MemoryFileSystem, name)))
+    remote({"set/a.png": b"one", "set/b.png": b"two"})
+    (here,) = places_here([Path("memory://set")])
+    remote({"set/a.png": b"six"})
+    del fetched[:]
+    places_here([Path("memory://set")])
+    assert tree(here) == {"a.png": b"six", "b.png": b"two"}
+    assert fetched == (["/set/a.png"] if silent == ("find",) else ["/set/a.png", "/set/b.png"])
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [

@@ -26,8 +26,11 @@ from rainbench.core.text import count_of, safe_name
 _REMOTE = re.compile(r"([a-z][a-z0-9+]+):/{1,3}(?=[^/])")
 
 _STAMPS = ("ETag", "etag", "blob_id", "sha256", "md5", "LastModified", "last_modified", "mtime",
-           "created", "updated", "timeModified")  # fmt: skip
-"""What file systems say that changes when a file does, those that know no hash included."""
+           "created", "updated", "timeModified", "Last-Modified", "Content-MD5", "Digest", "sha",
+           "modify", "modificationTime", "modification_time", "modified_at",
+           "date_time")  # fmt: skip
+"""What file systems say that changes when a file does, those that know no hash included. A size is
+no such thing: another picture may have the same."""
 
 _CHUNK = 1 << 20
 
@@ -87,14 +90,15 @@ def _copy(
     record: Record,
 ) -> None:
     """Fetch what is not there as it is at the address, and remove what is no longer there."""
-    stamps = {name: _stamp(info) for name, info in wanted.items()}
+    stamps = {name: _stamp(address, files, info) for name, info in wanted.items()}
     before = record.facts.get("stamps")
     known = dict(before) if isinstance(before, dict) else {}
     hashes = {home / name: sha256 for name, sha256 in record.files.items()}
     kept = {
         name
         for name, stamp in stamps.items()
-        if known.get(name) == stamp
+        if stamp
+        and known.get(name) == stamp
         and home / "files" / name in hashes
         and _has_size(home / "files" / name, wanted[name].get("size"))
     }
@@ -146,9 +150,17 @@ def _name(address: str, path: str, root: str, *, single: bool) -> str:
     return inside
 
 
-def _stamp(info: Mapping[str, Any]) -> str:
+def _stamp(address: str, files: Any, listed: Mapping[str, Any]) -> str:  # noqa: ANN401
+    """Return what tells this file from a later one of its name; empty where nothing does.
+
+    A list of a web server's links says nothing of the files, so it is asked for each of them.
+    """
+    info = listed
+    if not any(listed.get(name) is not None for name in _STAMPS):
+        with _told_of(f"{address}: {listed['name']}", "cannot be asked for"):
+            info = files.info(str(listed["name"]))
     said = {name: str(info[name]) for name in ("size", *_STAMPS) if info.get(name) is not None}
-    return json.dumps(said, sort_keys=True)
+    return json.dumps(said, sort_keys=True) if said.keys() - {"size"} else ""
 
 
 def _has_size(file: Path, size: object) -> bool:
