@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.escape import visible
+from rainbench.core.escape import visible, without_secrets
 from rainbench.interrupts import has_come, run_program
 from rainbench.version import __version__
 
@@ -152,8 +152,12 @@ def _log_to(file: str) -> logging.Handler:
             f"--log {file}: cannot be written: {error.strerror}",
             hint="Give a file in a folder that is there and may be written.",
         ) from None
-    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-    handler.setFormatter(logging.Formatter(form))
+
+    class WithoutSecrets(logging.Formatter):  # a log is sent to others
+        def format(self, record: logging.LogRecord) -> str:
+            return without_secrets(super().format(record))
+
+    handler.setFormatter(WithoutSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     said = logging.getLogger("rainbench.said")
     said.propagate = False
     said.setLevel(logging.INFO)

@@ -55,3 +55,30 @@ def test_what_does_not_exist_is_noticed():
     assert list(unknown("/bin/rainbench compare --out a && x --b; rainbench is good")) == [
         "compare --out"
     ]
+
+
+def test_numbers_of_networks_and_tiles_have_their_range_in_the_help():
+    unsaid = [
+        f"{name} {option.opts[0]}"
+        for name in COMMANDS
+        for option in cli.get_command(click.Context(cli), name).params
+        if isinstance(option, click.Option)
+        and option.name in ("batch", "tile", "overlap", "patch", "width", "clip", "learning_rate")
+        and option.nargs == 1
+        and not isinstance(option.type, click.IntRange | click.FloatRange)
+        and not re.search(r"\b\d+ (to|or more)\b", option.help or "")
+    ]
+    assert unsaid == []
+
+
+def test_every_place_that_is_asked_for_is_explained():
+    silent = [
+        f"{name} {option.opts[0]}"
+        for name in COMMANDS
+        for option in cli.get_command(click.Context(cli), name).params
+        if isinstance(option, click.Option)
+        and not option.help
+        and not option.hidden
+        and option.type.name in ("path", "file", "PATH")
+    ]
+    assert silent == []

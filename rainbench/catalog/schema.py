@@ -194,6 +194,8 @@ def _check_recipe(recipe: Recipe, file: Path) -> None:
     for key in ("patch", "batch", "steps", "learning_rate"):
         if getattr(recipe, key) <= 0:
             raise CardError(f"{file}: {key} of the recipe must be more than 0")
+    if not 0 <= recipe.clip < float("inf"):
+        raise CardError(f"{file}: clip of the recipe must be 0 or more")
     if not recipe.losses:
         raise CardError(f"{file}: losses of the recipe is empty")
     for term in recipe.losses:

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 from rainbench.commands.networks import network_settings
 from rainbench.commands.options import Function, PlacePath, with_options
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import without_secrets
 from rainbench.core.files import read_regular_file, write_atomically
 from rainbench.core.packed.remote import address_of
 from rainbench.core.progress import say
@@ -120,6 +121,8 @@ def save_config(context: click.Context, file: Path) -> None:
     except OSError as error:
         raise RainbenchError(f"{file}: cannot be written: {error.strerror}") from None
     say(f"Options written to {file}")
+    if without_secrets(tomlkit.dumps(content)) != tomlkit.dumps(content):
+        say(f"WARNING: {file} holds a password or token of an address: keep it to yourself")
 
 
 def _relative(value: object, file: Path) -> Any:  # noqa: ANN401

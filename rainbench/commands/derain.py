@@ -56,14 +56,17 @@ Examples:
 @click.option(
     "--tile",
     type=int,
+    metavar="N",
     default=1024,
     show_default=True,
-    help="Larger images go through in tiles of at most N pixels a side (0: never).",
+    help="Larger images go through in tiles of at most N pixels a side, 64 or more (0: never).",
 )
 @click.option(
     "--overlap",
     type=int,
-    help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
+    metavar="N",
+    help="Pixels that tiles share, 0 to half of --tile. [default: the network's receptive field, "
+    "half a tile at most]",
 )
 @click.option(
     "--lossless", is_flag=True, help="Videos as FFV1 in .mkv, every value kept, not H.264 in .mp4."

@@ -22,7 +22,14 @@ Examples:
   rainbench fetch sian.rain100l --from ~/Downloads/rain100l.pth --to weights""",
 )
 @click.argument("names", nargs=-1, required=True)
-@click.option("--to", "folder", type=PLACE, default=Path("weights"), show_default=True)
+@click.option(
+    "--to",
+    "folder",
+    type=PLACE,
+    default=Path("weights"),
+    show_default=True,
+    help="Folder that the weights are written into; give it with --weights afterwards.",
+)
 @click.option("--from", "source", type=PLACE, help="A file downloaded by hand.")
 @click.option("--max-size", default="4GB", show_default=True, help="Refuse larger files.")
 @click.option(

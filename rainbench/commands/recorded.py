@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rainbench.core.escape import without_secrets
+
 if TYPE_CHECKING:
     from rainbench.train.job import Job
     from rainbench.train.loop import Trained
@@ -75,11 +77,12 @@ def _without_places(words: Sequence[str]) -> list[str]:
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
+        value = without_secrets(value)
         if option in ("--clean", "--photographs", "--data", "--cards", *_LEFT_OUT):
-            value = value if equals else next(rest, "")
+            value = value if equals else without_secrets(next(rest, ""))
             if option not in _LEFT_OUT:
                 # A folder given as `.` has a name, too; a link keeps its own.
                 kept += [option, Path(os.path.abspath(value)).name]  # noqa: PTH100
         elif option != "--add-to-card":
-            kept.append(word)
+            kept.append(without_secrets(word))
     return kept

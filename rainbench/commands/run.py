@@ -103,19 +103,28 @@ Examples:
 @click.option("--layout", default="", help="Take this packaging of the data set, see `show`.")
 @click.option("--allow-partial", is_flag=True, help="Leave out and list unusable pairs.")
 @arithmetic_options
-@click.option("--tile", type=int, default=0, help="Cut images into tiles of N pixels (0: never).")
+@click.option(
+    "--tile",
+    type=int,
+    metavar="N",
+    default=0,
+    help="Cut images into tiles of N pixels a side, 64 or more (0: never).  [default: 0]",
+)
 @click.option(
     "--overlap",
     type=int,
-    help="Pixels that tiles share. [default: the network's receptive field, half a tile at most]",
+    metavar="N",
+    help="Pixels that tiles share, 0 to half of --tile. [default: the network's receptive field, "
+    "half a tile at most]",
 )
 @click.option(
     "--batch",
     type=int,
+    metavar="N",
     default=1,
     show_default=True,
-    help="Let N images of one size go through a network together, where that gives what single "
-    "images give.",
+    help="Let N images of one size, 1 to 1024, go through a network together, where that gives "
+    "what single images give.",
 )
 @metrics_option
 @network_options

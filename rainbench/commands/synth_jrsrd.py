@@ -27,12 +27,13 @@ Examples:
 @click.option(
     "--raindrop",
     type=PLACE,
-    help="A copy of the Raindrop set: 861 training pairs and the 58 of test set A.",
+    help="A copy of the Raindrop set: 861 training pairs and the 58 of test set A. This, or "
+    "--clean with --drops lens, is required.",
 )
 @click.option(
     "--clean",
     type=PLACE,
-    help="Without such a copy: clean images for --drops lens.",
+    help="Without such a copy: a folder of clean images, for --drops lens.",
 )
 @click.option("--drops", type=click.Choice(["lens"]), help="Render the drops.")
 @click.option(

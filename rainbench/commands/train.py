@@ -95,12 +95,24 @@ Examples:
 @click.option("--steps", type=click.IntRange(min=1), help="Length in steps. [default: the recipe]")
 @click.option("--time", "seconds", type=Time(), help="Length in time: 90s, 20m, 1.5h.")
 @click.option("--short", is_flag=True, help="Our settings for minutes instead of the paper's.")
-@click.option("--batch", type=int, help="Patches per step. [default: the recipe]")
-@click.option("--patch", type=int, help="Side of the patches in pixels. [default: the recipe]")
-@click.option("--learning-rate", type=float, help="At the first step. [default: the recipe]")
+@click.option("--batch", type=click.IntRange(min=1), help="Patches per step. [default: the recipe]")
+@click.option(
+    "--patch",
+    type=click.IntRange(min=1),
+    help="Side of the patches in pixels; no image may be smaller. [default: the recipe]",
+)
+@click.option(
+    "--learning-rate",
+    type=click.FloatRange(min=0, min_open=True),
+    help="At the first step. [default: the recipe]",
+)
 @click.option("--schedule", type=click.Choice(["constant", "steps", "cosine"]))
-@click.option("--clip", type=float, help="Largest norm of the gradients; 0: any.")
-@click.option("--width", type=int, help="Channels of a narrow version; name it with --name.")
+@click.option("--clip", type=click.FloatRange(min=0), help="Largest norm of the gradients; 0: any.")
+@click.option(
+    "--width",
+    type=click.IntRange(min=1),
+    help="Channels of a narrow version; name it with --name.",
+)
 @click.option(
     "--argument",
     "given_arguments",

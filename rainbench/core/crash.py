@@ -12,6 +12,7 @@ import traceback
 from pathlib import Path
 
 from rainbench.core.errors import told
+from rainbench.core.escape import without_secrets
 from rainbench.core.files import FULL
 from rainbench.version import __version__
 
@@ -46,14 +47,13 @@ def write_crash_log(error: BaseException) -> Path | None:
     """
     import platformdirs
 
-    text = "\n".join(
-        [
-            f"rainbench {__version__}, Python {platform.python_version()}, {platform.platform()}",
-            f"call: {sys.argv}",
-            "",
-            "".join(traceback.format_exception(error)),
-        ]
-    )
+    lines = [
+        f"rainbench {__version__}, Python {platform.python_version()}, {platform.platform()}",
+        f"call: {sys.argv}",
+        "",
+        "".join(traceback.format_exception(error)),
+    ]
+    text = without_secrets("\n".join(lines))
     name = f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.log"
     for of_user in (True, False):
         with contextlib.suppress(OSError):  # the place for temporary files may be missing as well

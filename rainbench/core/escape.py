@@ -14,19 +14,46 @@ _COMMANDING = re.compile(
 """What a terminal obeys or cannot print: controls but tab and newline, turns of the direction of
 writing, halves of characters, as which Python keeps bytes of a name that are no UTF-8."""
 
+_PASSWORD = re.compile(r"\b([a-z][a-z0-9+.]*:/{1,3}[^/\s:@]*:)[^/\s]+@", re.IGNORECASE)
+_OTHER_COLONS = ("github:", "gitlab:", "git:")
+"""Addresses in which what stands before the @ is a repository, not a password."""
+
+_KEY = re.compile(
+    r"([?&](?:[a-z]+[_-])*(?:token|key|apikey|secret|password|passwd|pwd|sig|signature|credential"
+    r"|auth)=)[^&\s'\"]+",
+    re.IGNORECASE,
+)
+"""What keys that give access are called in the query of an address."""
+
 _FORMULA = re.compile("'*[=+@\t\r\n\uff1d\uff0b\uff0d\uff20-]")
 _NUMBERS = frozenset("+-0123456789./ ")
 
 
+def without_secrets(text: str) -> str:
+    """Return a text in whose addresses passwords, tokens and keys are not to be read.
+
+    Example:
+        >>> without_secrets("ftp://me:pass@host/a and https://host/a?id=3&token=abc")
+        'ftp://me:***@host/a and https://host/a?id=3&token=***'
+        >>> without_secrets("github://owner:repository@main/data")
+        'github://owner:repository@main/data'
+    """
+    return _KEY.sub(r"\1***", _PASSWORD.sub(_hidden, text))
+
+
+def _hidden(found: re.Match[str]) -> str:
+    return found[0] if found[0].lower().startswith(_OTHER_COLONS) else f"{found[1]}***@"
+
+
 def visible(text: str) -> str:
-    r"""Return a text of which a terminal shows every character and obeys none.
+    r"""Return a text of which a terminal shows every character and obeys none, without secrets.
 
     Example:
         >>> print(visible("a" + chr(27) + "[2Jb" + chr(13) + chr(10) + chr(0x9B) + chr(0xDCFF)))
         a\x1b[2Jb\x0d
         \x9b\udcff
     """
-    return _COMMANDING.sub(_code, text)
+    return _COMMANDING.sub(_code, without_secrets(text))
 
 
 def visible_json(text: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import click
 
 from rainbench.core.errors import StoreError
-from rainbench.core.escape import visible, visible_json
+from rainbench.core.escape import visible, visible_json, without_secrets
 
 Advance = Callable[[int, str], None]
 """Called with how much was done since the last call, and what is being done. All long work takes
@@ -55,6 +55,7 @@ def note_said(deed: Callable[[str, bool], object]) -> None:
 
 def note(text: str, *, error: bool = False) -> None:
     """Put a text where what is said is noted, without saying it."""
+    text = without_secrets(text)  # a file of what was said is sent to others
     for deed in _notes:
         deed(text, error)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import statistics
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -24,6 +26,12 @@ COUNTED_SIDES = (64, 128)
 
 SCORING_SECONDS_PER_PIXEL = 4e-7
 """Reading a pair and scoring it under all protocols, of the order that one core takes."""
+
+TRIED_SIDE = 96
+"""Height and width in pixels of the picture on which a network is tried for the estimate."""
+
+TRYING, LEAST_TRYING = 0.02, 3.0
+"""Share of the time of a run that may go into trying its networks, and seconds that always may."""
 
 _EFFICIENCY = 0.5
 """Share of a convolution's speed that whole networks reach; chosen, estimates are that rough."""
@@ -137,14 +145,70 @@ def count_peak(network: nn.Module, picture: Tensor) -> int:
 
 
 def estimate_seconds(plan: Plan, options: RunOptions) -> float:
-    """Return a rough estimate of a plan's wall time in seconds, good to a factor of two.
+    """Return an estimate of a plan's wall time in seconds on a machine that does nothing else.
 
-    Every network's multiply-adds are divided by what one 32-channel convolution reaches here.
+    Every network's multiply-adds are divided by what one 32-channel convolution reaches here. How
+    far a network falls short of that depends on its width and its small steps, so our own ones are
+    tried on a small picture, those that will take longest first; the others are taken to fall short
+    as much as the usual one of them.
     """
     cells = plan.runnable
     counted = any(cell.entry.macs_per_pixel for cell in cells)
     speed = network_speed(options) if counted else 1.0
-    return sum(seconds_per_pixel(cell.entry, speed) * pixels_of(cell) for cell in cells)
+    slower = _tried(cells, options, speed) if counted else {}
+    usual = statistics.median(slower.values()) if slower else 1.0
+    return sum(
+        seconds_per_pixel(cell.entry, speed / slower.get(cell.entry.name, usual)) * pixels_of(cell)
+        for cell in cells
+    )
+
+
+def _tried(cells: Sequence[PlannedCell], options: RunOptions, speed: float) -> dict[str, float]:
+    """Return how many times longer networks take than their multiply-adds say, by entry."""
+    rough: dict[str, float] = {}
+    by_name = {cell.entry.name: cell for cell in cells if _is_ours(cell.entry)}
+    for cell in cells:
+        if cell.entry.name in by_name:
+            seconds = cell.entry.macs_per_pixel / speed * pixels_of(cell)
+            rough[cell.entry.name] = rough.get(cell.entry.name, 0.0) + seconds
+    allowed = max(LEAST_TRYING, TRYING * sum(rough.values()))
+    began = time.perf_counter()
+    found = {}
+    for name in sorted(rough, key=lambda name: -rough[name]):
+        with contextlib.suppress(RainbenchError):  # its row will say why
+            each = by_name[name]
+            seconds = _seconds_of(each, options) / TRIED_SIDE**2
+            found[name] = seconds * speed / each.entry.macs_per_pixel
+        if time.perf_counter() - began > allowed:
+            break
+    return found
+
+
+def _is_ours(entry: Entry) -> bool:
+    """Whether a network is of this package: any other is only run where a death is told apart."""
+    return bool(
+        entry.macs_per_pixel
+        and not entry.baseline.maker
+        and entry.baseline.network.startswith("rainbench.networks.")
+    )
+
+
+def _seconds_of(cell: PlannedCell, options: RunOptions) -> float:
+    """Return how long a network takes for a small picture: the lesser of two times."""
+    import numpy as np
+
+    from rainbench.networks.isolation import isolated
+    from rainbench.run.predict import Predictor
+
+    picture = np.random.default_rng(0).integers(0, 256, (TRIED_SIDE, TRIED_SIDE, 3), np.uint8)
+    with failing_alone(cell.entry.name), isolated(cell.entry.name):
+        predict = Predictor(cell.entry, cell.weights, options)
+        seconds = []
+        for _ in range(3):
+            started = time.perf_counter()
+            predict(picture)
+            seconds.append(time.perf_counter() - started)
+    return min(seconds[1:])  # without the first, and what else the machine did for a moment
 
 
 def pixels_of(cell: PlannedCell) -> int:

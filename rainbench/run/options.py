@@ -89,6 +89,11 @@ def resolve_options(
             f"--overlap {overlap} does not fit tiles of {tile}",
             hint="Give 0 or more, up to half of --tile.",
         )
+    if overlap is not None and not tile:
+        raise RainbenchError(
+            f"--overlap {overlap}: there are no tiles that could share pixels",
+            hint="Give --tile N as well.",
+        )
     if threads is not None and not 1 <= threads <= MOST_AT_ONCE:
         raise RainbenchError(
             f"--threads {threads} is out of range",

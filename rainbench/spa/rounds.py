@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
+from rainbench.clean_frame.quality.enough import check_enough, stands_still
 from rainbench.clean_frame.quality.estimate import (
     FrameVerdict,
     Judgement,
@@ -168,7 +169,10 @@ def _run_rounds(
     found: list[tuple[int, _Attempt]] = []
     worse = 0
     for number, count in _frame_counts(source.shape[0], density, asked, options):
-        attempt = _attempt(place, take_frames(source, slice(count)), options)
+        part = take_frames(source, slice(count))
+        if count < source.shape[0] and stands_still(part):
+            continue  # a beginning that stands still, such as a title
+        attempt = _attempt(place, part, options)
         better = not found or _worth(attempt) > _worth(found[0][1])
         worse = 0 if better else worse + 1
         if better:
@@ -178,6 +182,8 @@ def _run_rounds(
             break
         if worse == PATIENCE:
             break
+    if not found:
+        check_enough(part)
     number, best = found[0]
     return number, _settled(best, options)
 

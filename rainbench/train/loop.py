@@ -322,13 +322,14 @@ class _Loop:
 
     def _diverged(self, step: int, share: float) -> RainbenchError:
         rate = learning_rate(self.job.recipe, share)
+        lower = self.job.recipe.learning_rate / 4
         saved = self.out / LAST
         goes_on = f" {saved} holds an earlier step, and is left as it is." if saved.exists() else ""
         precision = " or --precision fp32" if self.job.options.precision != "fp32" else ""
         return RainbenchError(
             f"the loss is not finite (NaN) at step {step:,}: the training diverged at a learning "
             f"rate of {rate:.1e}",
-            hint=f"Start again in another --out with --learning-rate {rate / 4:.1e}{precision}, or "
+            hint=f"Start again in another --out with --learning-rate {lower:.1e}{precision}, or "
             f"limit the gradients with --clip 1.{goes_on}",
         )
 

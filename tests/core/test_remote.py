@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from rainbench.catalog.folders import readable_folders
 from rainbench.cli import cli
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import without_secrets
 from rainbench.core.packed.remote import address_of, places_here
 
 
@@ -118,6 +119,31 @@ def test_a_file_address_is_the_place_itself(tmp_path, cache):
     assert not cache.exists()
 
 
+@pytest.mark.parametrize("silent", [("find",), ("find", "info")])
+def test_a_size_alone_does_not_prove_that_a_file_is_the_same(remote, fetched, monkeypatch, silent):
+    """As web servers and FTP list: what changes is noticed, if only by fetching all again."""
+
+    def without_stamps(plain):
+        def asked(self, path, *words, **how):
+            found = plain(self, path, *words, **how)
+            infos = found.values() if plain.__name__ == "find" else [found]
+            for info in infos:
+                info.pop("created", None)
+            return found
+
+        return asked
+
+    for name in silent:
+        monkeypatch.setattr(MemoryFileSystem, name, without_stamps(getattr(MemoryFileSystem, name)))
+    remote({"set/a.png": b"one", "set/b.png": b"two"})
+    (here,) = places_here([Path("memory://set")])
+    remote({"set/a.png": b"six"})
+    del fetched[:]
+    places_here([Path("memory://set")])
+    assert tree(here) == {"a.png": b"six", "b.png": b"two"}
+    assert fetched == (["/set/a.png"] if silent == ("find",) else ["/set/a.png", "/set/b.png"])
+
+
 @pytest.mark.parametrize(
     ("address", "said"),
     [
@@ -181,3 +207,63 @@ def test_other_places_have_to_be_here(words, said, tmp_path, monkeypatch):
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 2 and said in " ".join(done.output.split())
     assert not list(tmp_path.iterdir())
+
+
+SECRET = "hunter2"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_password_of_an_address_gets_into_results_logs_and_messages(
+    toy, cards, remote, tmp_path, there
+):
+    address = f"memory://me:{SECRET}@far"
+    if there:
+        remote({f"me:{SECRET}@far/{name}": data for name, data in tree(toy).items()})
+    words = ["-vv", "--log", str(tmp_path / "log.txt"), "run", "-b", "identity", "-d", "toy"]
+    words += ["--data", address, "--cards", str(cards), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(cli, words)
+    assert (done.exit_code == 0) == there
+    said = [done.output]
+    said += [f"{name}\n{data.decode(errors='replace')}" for name, data in tree(tmp_path).items()]
+    assert not [text for text in said if SECRET in text]
+    if there:
+        assert any("me:***@far" in text for text in said)
+
+
+def test_options_that_hold_a_password_are_said_to(toy, cards, remote, tmp_path):
+    remote({f"me:{SECRET}@far/{name}": data for name, data in tree(toy).items()})
+    words = ["run", "-b", "identity", "-d", "toy", "--data", f"memory://me:{SECRET}@far"]
+    words += ["--cards", str(cards), "--out", str(tmp_path / "out"), "--dry-run"]
+    done = CliRunner().invoke(cli, [*words, "--save-config", str(tmp_path / "options.toml")])
+    assert "options.toml holds a password" in done.output and SECRET not in done.output
+
+
+def test_a_training_is_recorded_without_the_password_of_its_data():
+    from rainbench.commands.recorded import recorded
+
+    for words in (["--data", f"s3://me:{SECRET}@b"], [f"--data=s3://me:{SECRET}@b"]):
+        assert SECRET not in recorded(["train", "sian", *words])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"s3://me:{SECRET}@bucket/x",
+        f"s3:/me:{SECRET}@bucket/x",
+        f"simplecache::http://me:{SECRET}@host:80/x",
+        f"http://me:{SECRET}@@host/x",
+        f"https://host/x?a=1&X-Amz-Signature={SECRET}&b=2",
+        f"https://host/x?access_token={SECRET}",
+    ],
+)
+def test_secrets_of_every_form_of_address_are_hidden(text):
+    assert SECRET not in without_secrets(text)
+    assert without_secrets(without_secrets(text)) == without_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["github://me:repo@main/x", "https://host/x?id=3&resourcekey=0-a", "a:b@c", "mail me@host: 3"],
+)
+def test_what_is_no_secret_stays(text):
+    assert without_secrets(text) == text

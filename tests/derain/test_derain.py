@@ -295,6 +295,9 @@ def test_overlap_can_be_given_wherever_tiles_can(rainbench, tmp_path):
     assert with_tiles == ["run", "derain"]
     done = rainbench("run", "--all", "--tile", "64", "--overlap", "33", "--device", "cpu")
     assert done.returncode == 2 and "--overlap 33 does not fit tiles of 64" in done.stderr
+    for overlap in ("-3", "5"):
+        done = rainbench("run", "--all", "--overlap", overlap, "--device", "cpu")
+        assert done.returncode == 2 and f"--overlap {overlap}: there are no tiles" in done.stderr
 
 
 def test_the_command(rainbench, photos, tmp_path):

@@ -10,7 +10,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from rainbench.catalog.registry import load_registry
 from rainbench.networks.load import construct
 from rainbench.report.views import gflops
+from rainbench.run import cost
 from rainbench.run.cost import COST_SIDE, count_peak, peak_bytes
+from rainbench.run.options import RunOptions
+from rainbench.run.plan import make_plan
 
 MAP = 64 * 64 * 4
 """Bytes of one channel of a 64x64 picture."""
@@ -118,3 +121,69 @@ def test_operations_counted_by_hand(name, by_hand, shown):
     # The first stage's gates need not look at a hidden state that is zero, nor forget it.
     spared = conv(64, 4 * 32) - conv(32, 3 * 32) if name == "prenet" else 0
     assert counter.get_total_flops() == 2 * (by_hand - spared) * COST_SIDE**2
+
+
+@pytest.fixture
+def plan_of_mini():
+    registry = load_registry()
+
+    def make(*names):
+        return make_plan(
+            registry, datasets=("mini-streaks",), baselines=names, data_roots=[], weight_roots=[]
+        )
+
+    return make
+
+
+def test_the_estimate_is_by_what_networks_take_not_by_their_multiply_adds(
+    plan_of_mini, monkeypatch
+):
+    """Times are made up: one network takes 20 times what its multiply-adds say."""
+    plan = plan_of_mini("dam.streaks-w16", "spanet.streaks-w16")
+    options = RunOptions()
+    monkeypatch.setattr(cost, "network_speed", lambda _options: 1e9)
+    falls_short = {"dam.streaks-w16": 20.0, "spanet.streaks-w16": 2.0}
+
+    def taken(cell, _options):
+        pixels = cost.TRIED_SIDE**2
+        return falls_short[cell.entry.name] * cell.entry.macs_per_pixel * pixels / 1e9
+
+    monkeypatch.setattr(cost, "_seconds_of", taken)
+    expected = sum(
+        cost.pixels_of(cell)
+        * (
+            cost.SCORING_SECONDS_PER_PIXEL
+            + falls_short[cell.entry.name] * cell.entry.macs_per_pixel / 1e9
+        )
+        for cell in plan.runnable
+    )
+    assert cost.estimate_seconds(plan, options) == pytest.approx(expected)
+
+
+def test_trying_networks_ends_with_its_share_of_the_run(plan_of_mini, monkeypatch):
+    plan = plan_of_mini("dam.streaks-w16", "spanet.streaks-w16", "nasnet.streaks-w16")
+    monkeypatch.setattr(cost, "network_speed", lambda _options: 1e12)
+    monkeypatch.setattr(cost, "LEAST_TRYING", 0.0)
+    tried = []
+
+    def taken(cell, _options):
+        tried.append(cell.entry.name)
+        return 4 * cell.entry.macs_per_pixel * cost.TRIED_SIDE**2 / 1e12
+
+    monkeypatch.setattr(cost, "_seconds_of", taken)
+    monkeypatch.setattr(cost, "TRYING", 0.0)
+    seconds = cost.estimate_seconds(plan, RunOptions())
+    assert len(tried) == 1  # and the others are taken to fall short as much
+    macs = sum(cell.entry.macs_per_pixel * cost.pixels_of(cell) for cell in plan.runnable)
+    pixels = sum(cost.pixels_of(cell) for cell in plan.runnable)
+    assert seconds == pytest.approx(4 * macs / 1e12 + cost.SCORING_SECONDS_PER_PIXEL * pixels)
+
+
+def test_a_network_that_cannot_be_tried_is_no_reason_to_end(plan_of_mini, monkeypatch):
+    plan = plan_of_mini("dam.streaks-w16")
+
+    def fails(*_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr("rainbench.run.predict.Predictor", fails)
+    assert cost.estimate_seconds(plan, RunOptions()) > 0

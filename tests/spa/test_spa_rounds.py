@@ -77,7 +77,7 @@ def play(monkeypatch):
             return spa_rounds._Attempt(clean, None, 0.0, judged)
 
         monkeypatch.setattr(spa_rounds, "_attempt", attempt)
-        source = as_source(np.zeros((200, 2, 2, 3), np.uint8))
+        source = as_source(np.arange(200 * 12).reshape(200, 2, 2, 3).astype(np.uint8))
         number, best = spa_rounds._run_rounds(None, source, density, None, SpaOptions(**how))
         return tried, number, best
 

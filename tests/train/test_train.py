@@ -223,7 +223,15 @@ def test_a_diverging_training_names_the_step(train, add_trainable, tmp_path):
     done = train("--out", tmp_path / "out")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert re.search(r"not finite \(NaN\) at step \d+", done.stderr)
-    assert re.search(r"--learning-rate 2\.\de\+19", done.stderr)
+    assert "Start again in another --out with --learning-rate 2.5e+19" in done.stderr
+
+
+def test_a_training_that_diverges_at_its_end_is_not_told_to_take_a_rate_of_nothing(
+    train, add_trainable, tmp_path
+):
+    add_trainable(loss="mse", steps=2, rate=1e30)
+    done = train("--out", tmp_path / "out", "--schedule", "cosine")
+    assert done.returncode == 2 and "--learning-rate 2.5e+29" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -234,7 +242,11 @@ def test_a_diverging_training_names_the_step(train, add_trainable, tmp_path):
         (["train", "prenet_r"], "nothing to train on"),
         (["train", "prenet_r", "-d", "rain100l-trian"], 'Did you mean "rain100l-train"'),
         (["train", "prenet_r", "-d", "rain100l-train"], "no copy of rain100l-train found"),
-        (["train", "prenet_r", "--clean", "CLEAN", "--batch", "0"], "batch 0 must be more than 0"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--batch", "0"], "0 is not in the range x>=1"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--width", "0"], "0 is not in the range x>=1"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--patch", "-5"], "is not in the range x>=1"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--clip", "-1"], "is not in the range x>=0"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--clip", "nan"], "clip nan must be 0 or more"),
         (["train", "prenet_r", "--clean", "CLEAN", "--time", "fast"], "fast is no time"),
         (["train", "prenet_r", "--clean", "CLEAN", "--time", "1m", "--steps", "5"], "two lengths"),
         (["train", "prenet_r", "--clean", "CLEAN", "--argument", "width"], "must be KEY=VALUE"),

@@ -67,6 +67,8 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
         return CodecLoss()
     close, far = _variances(source, luma)
     lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
+    if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
+        return CodecLoss(lost / 1.5, lost, 1.5 * lost)
     finest, coarser, _ = detail(luma)
     facts = (
         max(far - close, LASTING * far),

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from rainbench.clean_frame.by_video.backgrounds import VideoMethod
 from rainbench.clean_frame.extract import CleanFrame, Method
 from rainbench.clean_frame.quality.codec import CodecLoss, estimate_codec_loss
+from rainbench.clean_frame.quality.enough import FEWEST, check_enough
 from rainbench.clean_frame.quality.evidence import DITHERED, Evidence, ask_frames
 from rainbench.clean_frame.quality.resampling import estimate_resampling_loss
 from rainbench.clean_frame.quality.residuals import systematic_error
@@ -93,9 +94,6 @@ _GHOSTING_LEVELS = 16.0
 """Levels by which two clean frames must differ in a channel to count as ghosting: far more than
 noise; chosen."""
 
-FEWEST = 4
-"""Fewest frames that can be judged: two odd and two even ones."""
-
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
@@ -150,8 +148,8 @@ def judge_clean_frame(
         device: Where votes are counted; see `rainbench.clean_frame.extract.extract_clean_frame`.
 
     Raises:
-        RainbenchError: There are fewer than 4 frames, or of another size or number than the clean
-            frame's.
+        RainbenchError: There are fewer than 4 frames that differ, they are tiny, or of another size
+            or number than the clean frame's.
 
     Example:
         >>> from rainbench.clean_frame.extract import extract_clean_frame
@@ -168,6 +166,7 @@ def judge_clean_frame(
             f"{source.shape}",
             hint="Give the very frames that the clean frame was made of.",
         )
+    check_enough(source)
     steady = source if clean.exposure is None else normalise(source, clean.exposure)
     part_of = partial(
         clean_part,

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rainbench.core.errors import RainbenchError, StoreError, needed, told
+from rainbench.core.escape import without_secrets
 from rainbench.core.files import lock_folder, unfinished, writing
 from rainbench.core.progress import progress, say
 from rainbench.core.resume import Record, key_of, read_claim, write_record
@@ -25,8 +26,11 @@ from rainbench.core.text import count_of, safe_name
 _REMOTE = re.compile(r"([a-z][a-z0-9+]+):/{1,3}(?=[^/])")
 
 _STAMPS = ("ETag", "etag", "blob_id", "sha256", "md5", "LastModified", "last_modified", "mtime",
-           "created", "updated", "timeModified")  # fmt: skip
-"""What file systems say that changes when a file does, those that know no hash included."""
+           "created", "updated", "timeModified", "Last-Modified", "Content-MD5", "Digest", "sha",
+           "modify", "modificationTime", "modification_time", "modified_at",
+           "date_time")  # fmt: skip
+"""What file systems say that changes when a file does, those that know no hash included. A size is
+no such thing: another picture may have the same."""
 
 _CHUNK = 1 << 20
 
@@ -70,7 +74,8 @@ def _copied(address: str) -> Path:
     if not found:
         raise RainbenchError(f"{address}: nothing is there", hint="Check the address.")
     names = {_name(address, path, root, single=single): path for path in sorted(found)}
-    home = _cache() / f"{safe_name(address)[-40:].strip('-_') or 'set'}-{key_of(address)}"
+    shown = safe_name(without_secrets(address))[-40:].strip("-_") or "set"
+    home = _cache() / f"{shown}-{key_of(address)}"
     with lock_folder(home, "copy"):
         record = read_claim(home / "copied.json") or Record("")
         _copy(address, files, {name: found[path] for name, path in names.items()}, home, record)
@@ -85,14 +90,15 @@ def _copy(
     record: Record,
 ) -> None:
     """Fetch what is not there as it is at the address, and remove what is no longer there."""
-    stamps = {name: _stamp(info) for name, info in wanted.items()}
+    stamps = {name: _stamp(address, files, info) for name, info in wanted.items()}
     before = record.facts.get("stamps")
     known = dict(before) if isinstance(before, dict) else {}
     hashes = {home / name: sha256 for name, sha256 in record.files.items()}
     kept = {
         name
         for name, stamp in stamps.items()
-        if known.get(name) == stamp
+        if stamp
+        and known.get(name) == stamp
         and home / "files" / name in hashes
         and _has_size(home / "files" / name, wanted[name].get("size"))
     }
@@ -104,7 +110,7 @@ def _copy(
     if missing:
         size = sum(wanted[name].get("size") or 0 for name in missing)
         say(f"{address}: {count_of(len(missing), 'file')}, {size / 1e6:.1f} MB to fetch")
-    facts = {"address": address, "stamps": {name: stamps[name] for name in kept}}
+    facts = {"address": without_secrets(address), "stamps": {name: stamps[name] for name in kept}}
     try:
         with progress("files fetched", len(missing), quiet=not missing) as advance:
             for name in missing:
@@ -144,9 +150,17 @@ def _name(address: str, path: str, root: str, *, single: bool) -> str:
     return inside
 
 
-def _stamp(info: Mapping[str, Any]) -> str:
+def _stamp(address: str, files: Any, listed: Mapping[str, Any]) -> str:  # noqa: ANN401
+    """Return what tells this file from a later one of its name; empty where nothing does.
+
+    A list of a web server's links says nothing of the files, so it is asked for each of them.
+    """
+    info = listed
+    if not any(listed.get(name) is not None for name in _STAMPS):
+        with _told_of(f"{address}: {listed['name']}", "cannot be asked for"):
+            info = files.info(str(listed["name"]))
     said = {name: str(info[name]) for name in ("size", *_STAMPS) if info.get(name) is not None}
-    return json.dumps(said, sort_keys=True)
+    return json.dumps(said, sort_keys=True) if said.keys() - {"size"} else ""
 
 
 def _has_size(file: Path, size: object) -> bool:
