@@ -75,7 +75,7 @@ def _without_places(words: Sequence[str]) -> list[str]:
     rest = iter(words)
     for word in rest:
         option, equals, value = word.partition("=")
-        if option in ("--clean", "--photographs", "--data", "--cards", *_LEFT_OUT):
+        if option in ("--clean", "--photographs", "--data", "--weights", "--cards", *_LEFT_OUT):
             value = value if equals else next(rest, "")
             if option not in _LEFT_OUT:
                 # A folder given as `.` has a name, too; a link keeps its own.
