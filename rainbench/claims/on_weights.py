@@ -74,9 +74,9 @@ def e8(weights: Weights) -> Comparisons:
 
 def x8(weights: Weights) -> Comparisons:
     shipped = (
-        "d-daiam.joint-w16", "d-daiam.streaks-w16", "d-dam.joint-w16", "d-dam.streaks-w16",
-        "daiam.joint-w16", "daiam.streaks-w16", "dam.joint-w16", "dam.streaks-w16",
-        "nasnet.drops-w16", "nasnet.mist-w16", "nasnet.streaks-w16", "prenet_r.streaks-w16",
-        "rranet.streaks-w8", "sian.streaks-w12", "spanet.streaks-w16",
+        "d-daiam.joint-w16", "d-dam.joint-w16", "daiam.joint-w16", "daiam.streaks-w16",
+        "dam.joint-w16", "dam.streaks-w16", "nasnet.drops-w16", "nasnet.joint-w32",
+        "nasnet.mist-w16", "nasnet.streaks-w16", "nasnet.streaks-w32",
+        "prenet_r.streaks-w16", "rranet.streaks-w8", "sian.streaks-w12", "spanet.streaks-w16",
     )  # fmt: skip
     return order([weights(entry, view="without rain") for entry in shipped], _LITTLE)

@@ -78,7 +78,7 @@ def _without_places(words: Sequence[str]) -> list[str]:
     for word in rest:
         option, equals, value = word.partition("=")
         value = without_secrets(value)
-        if option in ("--clean", "--photographs", "--data", "--cards", *_LEFT_OUT):
+        if option in ("--clean", "--photographs", "--data", "--weights", "--cards", *_LEFT_OUT):
             value = value if equals else without_secrets(next(rest, ""))
             if option not in _LEFT_OUT:
                 # A folder given as `.` has a name, too; a link keeps its own.

@@ -22,6 +22,7 @@ from rainbench.commands.options import (
     device_option,
     json_option,
     open_registry,
+    weights_option,
 )
 from rainbench.core.errors import RainbenchError
 from rainbench.core.machine import MOST_AT_ONCE
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from rainbench.train.export import Export
     from rainbench.train.job import Job
     from rainbench.train.loop import Trained
+    from rainbench.train.material.variety import Span
 
 KINDS = ("streaks", "drops", "mist", "joint")
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -88,10 +90,32 @@ Examples:
     help="What comes onto the clean images.",
 )
 @click.option(
+    "--span",
+    type=click.Choice(["narrow", "wide"]),
+    default="narrow",
+    show_default=True,
+    help="How far its streaks differ from patch to patch; wide: thin and faint ones, too.",
+)
+@click.option(
+    "--untouched",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Of the patches, left without rain: to leave clean pictures as they are.",
+)
+@click.option(
     "--photographs",
     type=PLACE,
     help="Photographs of rain to learn from as well, where the recipe does (sirr).",
 )
+@click.option(
+    "--from",
+    "start_name",
+    metavar="ENTRY",
+    help="Start from these weights and their arguments instead of random ones.",
+)
+@weights_option
 @click.option("--steps", type=click.IntRange(min=1), help="Length in steps. [default: the recipe]")
 @click.option("--time", "seconds", type=Time(), help="Length in time: 90s, 20m, 1.5h.")
 @click.option("--short", is_flag=True, help="Our settings for minutes instead of the paper's.")
@@ -173,7 +197,11 @@ def command(
     data_roots: tuple[Path, ...],
     clean: Path | None,
     rain: str,
+    span: Span,
+    untouched: float,
     photographs: Path | None,
+    start_name: str | None,
+    weight_roots: tuple[Path, ...],
     steps: int | None,
     seconds: float | None,
     short: bool,
@@ -211,6 +239,7 @@ def command(
     from rainbench.train.engine import process_rank
     from rainbench.train.export import append_to_card
     from rainbench.train.recipes import resolve_recipe
+    from rainbench.train.start import find_start
     from rainbench.train.trackers import check_trackers
 
     registry = open_registry(card_folders)
@@ -242,9 +271,12 @@ def command(
         workers=workers, compiled=compiled, channels_last=channels_last, fused=fused,
         validations=validations, checkpoint_seconds=checkpoint_every, log_to=log_to,
     )  # fmt: skip
-    arguments = {**card.arguments, **_arguments(given_arguments, width)}
+    weight_roots = tuple(places_here(weight_roots))
+    start = find_start(registry, card, start_name, weight_roots) if start_name else None
+    begun = start.card.arguments if start else {}
+    arguments = {**card.arguments, **begun, **_arguments(given_arguments, width)}
     data_roots = tuple(places_here(data_roots))
-    source = open_source(registry, dataset, data_roots, clean, rain, seed)
+    source = open_source(registry, dataset, data_roots, clean, rain, seed, span, untouched)
     photos = open_photographs(card, photographs)
     tag = tag or "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
@@ -255,7 +287,9 @@ def command(
     first = process_rank() == 0
     _speak(first)
     with lock_folder(out, "training") if first else contextlib.nullcontext():
-        job = make_job(registry, card, arguments, recipe, options, source, data_roots, photos)
+        job = make_job(
+            registry, card, arguments, recipe, options, source, data_roots, photos, start
+        )
         if first:
             _announce(job, out)
         trained = _train(job, out, quiet=as_json or not first)
@@ -319,6 +353,8 @@ def _announce(job: Job, out: Path) -> None:
     arguments = ", ".join(f"{name}={value}" for name, value in job.arguments.items())
     say(f"{job.card.title} ({arguments or 'no arguments'}) into {out}: {length}")
     say(f"  data: {job.source.label}, {len(job.indices)} in training; {job.validation.label}")
+    if job.start is not None:
+        say(f"  from the weights of {job.start.entry}")
     if job.photographs is not None:
         say(f"  and without truth: {job.photographs.label}")
     say(

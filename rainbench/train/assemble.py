@@ -26,7 +26,9 @@ from rainbench.train.material.sources import (
     open_pairs,
 )
 from rainbench.train.material.split import split_source
+from rainbench.train.material.variety import Span, VariedRain
 from rainbench.train.photographs import Photographs
+from rainbench.train.start import Start
 from rainbench.train.validation import load_validation
 
 VALIDATION_SIDE = 256
@@ -87,8 +89,20 @@ def open_source(
     clean: Path | None,
     rain: str,
     seed: int,
+    span: Span = "narrow",
+    untouched: float = 0.0,
 ) -> TrainingPairs:
     """Open what a call names: a data set's copy, or clean images and what comes onto them.
+
+    Args:
+        registry: Knows the data sets.
+        dataset: The name of one, or an empty text.
+        roots: Folders that may hold it.
+        clean: A folder of clean images.
+        rain: What comes onto them.
+        seed: Of the rain.
+        span: How far it differs from patch to patch.
+        untouched: Share of the patches that get none.
 
     Raises:
         RainbenchError: It names both or neither, or what it names is not there.
@@ -100,7 +114,15 @@ def open_source(
         )
     if clean is not None:
         kind = cast("SynthesisKind", rain)
-        return open_clean_folder(clean, Synthesis(kind=kind, seed=seed, rows=RAIN_ROWS))
+        plain = Synthesis(kind=kind, seed=seed, rows=RAIN_ROWS)
+        varied = VariedRain(rain=plain, span=span, untouched=untouched)
+        return open_clean_folder(clean, plain if varied == VariedRain(rain=plain) else varied)
+    if span != "narrow" or untouched:
+        raise RainbenchError(
+            "--span and --untouched are of rain that is synthesised, and the pairs of a set have "
+            "theirs",
+            hint="Leave them out, or give --clean FOLDER in the place of -d.",
+        )
     card = registry.dataset(dataset)
     copies = copies_of(card, list(roots), only=True)
     if not copies:
@@ -145,6 +167,7 @@ def make_job(
     source: TrainingPairs,
     roots: Sequence[Path],
     photographs: Photographs | None = None,
+    start: Start | None = None,
 ) -> Job:
     """Put a training together: hold some images out, and leave out those of test sets.
 
@@ -157,6 +180,7 @@ def make_job(
         source: The pairs.
         roots: Folders that may hold test sets.
         photographs: Photographs of rain to learn from, too, see `open_photographs`.
+        start: Weights to start from, see `rainbench.train.start.find_start`.
 
     Raises:
         RainbenchError: Too little is left to train and validate on.
@@ -167,7 +191,9 @@ def make_job(
             hint=f"Give a multiple of {card.size_multiple} with --patch, at least "
             f"{card.minimum_side}.",
         )
-    construct(card, arguments)  # wrong arguments are told before any image is looked at
+    network = construct(card, arguments)  # what is wrong is told before any image is looked at
+    if start is not None:
+        start.load(network)
     layers = layers_of(recipe.losses)
     _check_layers(source, layers, card)
     split = split_source(source, registry, roots, recipe.patch, options.seed, layers)
@@ -185,15 +211,16 @@ def make_job(
         places=strided(source, split.indices, recipe.patch, recipe.stride) if recipe.stride else (),
         photographs=photographs,
         validation=load_validation(
-            source,
+            source.rained() if isinstance(source, CleanFolder) else source,
             split.held,
             side=VALIDATION_SIDE,
             protocol=protocol,
             seed=options.seed,
         ),
-        trained_on=trained_on,
+        trained_on=tuple(dict.fromkeys((*(start.card.trained_on if start else ()), *trained_on))),
         degradation=akin.degradation if akin else (),
         leak_check=split.leak_check,
+        start=start,
     )
 
 

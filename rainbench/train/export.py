@@ -90,7 +90,7 @@ def export_weights(
         sha256=hashlib.sha256(data).hexdigest(),
         files=(target.name,),
         source=SOURCE,
-        licence="Apache-2.0",
+        licence=job.start.card.licence if job.start else "Apache-2.0",
         trained_on=job.trained_on,
         degradation=job.degradation,
         arguments=other,
@@ -113,10 +113,11 @@ def training_record(job: Job, trained: Trained, command: str) -> TrainingRecord:
     """Return how the best weights of a training came about."""
     progress, before = trained.progress, trained.input_score
     beside = f"; without truth: {job.photographs.label}" if job.photographs else ""
+    begun = f"; from the weights of {job.start.entry}" if job.start else ""
     worse = "worse than the " if trained.worse_than_input else ""
     return TrainingRecord(
         command=command,
-        data=f"{job.source.label}, {len(job.indices)} of them in training{beside}",
+        data=f"{job.source.label}, {len(job.indices)} of them in training{beside}{begun}",
         seed=job.options.seed,
         steps=progress.best_step,
         batch=job.recipe.batch,

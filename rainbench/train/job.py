@@ -18,6 +18,7 @@ from rainbench.networks.construct import construct
 from rainbench.train.engine import Precision
 from rainbench.train.material.scenes import TrainingPairs
 from rainbench.train.photographs import Photographs
+from rainbench.train.start import Start
 from rainbench.train.validation import Validation
 
 
@@ -74,6 +75,7 @@ class Job:
         trained_on: What the weights' card says of the source.
         degradation: What it learns to remove, as on the cards of data sets.
         leak_check: Against which test sets the clean images were checked, and what was found.
+        start: Weights that it starts from; None for random ones.
     """
 
     card: BaselineCard
@@ -88,6 +90,7 @@ class Job:
     trained_on: tuple[str, ...] = ()
     degradation: tuple[Degradation, ...] = ()
     leak_check: str = ""
+    start: Start | None = None
 
     @property
     def length(self) -> int:
@@ -122,6 +125,8 @@ class Job:
             parts["photographs"] = self.photographs.label
         else:  # so that trainings of before are known
             del parts["recipe"]["photographs"]
+        if self.start is not None:
+            parts["start"] = self.start.label
         plain: dict[str, object] = json.loads(json.dumps(parts))
         return plain
 

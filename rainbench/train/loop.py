@@ -122,6 +122,8 @@ class _Loop:
         torch.manual_seed(options.seed)
         self.network = construct(job.card, job.arguments)
         initialise(self.network, recipe)
+        if job.start is not None:
+            job.start.load(self.network)
         self.network.to(engine.device)
         if options.channels_last:
             self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -346,9 +346,17 @@ def test_our_own_weights_name_the_photographs_and_the_generator(registry):
             words[words.index(name) + 1] for name in ("--clean", "--rain", "--export")
         )
         assert words[:3] == ["rainbench", "train", card.name]
-        assert own.trained_on == (f"{clean} + rainbench {kind}",)
+        begun = ()
+        if "--from" in words:
+            (start,) = registry.entries([words[words.index("--from") + 1]])
+            assert start.weights.training.command.startswith("rainbench train"), "no chain to it"
+            begun = start.weights.trained_on
+        assert own.trained_on == (*begun, f"{clean} + rainbench {kind}")
         assert own.degradation == registry.datasets[f"mini-{kind}"].degradation
-        assert own.training.data.startswith(f"{kind} synthesised on 200 images of {clean}")
+        wide = " of a wide span" if "wide" in words else ""
+        share = 1 - float(words[words.index("--untouched") + 1]) if "--untouched" in words else 1
+        rain = f"{kind}{wide}" + (f" on {share:g} of the patches" if share < 1 else "")
+        assert own.training.data.startswith(f"{rain} synthesised on 200 images of {clean}")
         assert "https://" in own.notes and (target,) == own.files
 
 

@@ -273,8 +273,9 @@ def test_recipes_of_the_cards_name_what_their_networks_give():
         if card.recipe is None:
             continue
         network = construct(card, card.arguments)
-        rainy = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-        mask = torch.zeros(1, 1, 32, 32)
+        side = max(32, card.minimum_side)
+        rainy = torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+        mask = torch.zeros(1, 1, side, side)
         layers = dict.fromkeys(layers_of(card.recipe.losses), mask)
         target = LossTarget(rainy, rainy * 0.9, layers)
         with torch.inference_mode():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import os
@@ -20,8 +21,9 @@ from rainbench.pairs.layouts import Pair, match_layouts
 from rainbench.pairs.load import load_first_copy
 from rainbench.pairs.pictures import load_image, load_pair
 from rainbench.rain.masks import as_levels, exact_soft_mask
-from rainbench.rain.transform import Synthesis, SyntheticPair
+from rainbench.rain.transform import SyntheticPair
 from rainbench.train.material.scenes import Scene, Window
+from rainbench.train.material.variety import Rain, VariedRain
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,18 +55,27 @@ class CleanFolder:
 
     folder: Path
     files: tuple[Path, ...]
-    synthesis: Synthesis
+    synthesis: Rain
 
     @property
     def label(self) -> str:
         """The kind of rain and the folder's name."""
         images = count_of(len(self.files), "image")
-        return f"{self.synthesis.kind} synthesised on {images} of {self.title}"
+        rain: str = self.synthesis.kind
+        if isinstance(self.synthesis, VariedRain):
+            rain = self.synthesis.label
+        return f"{rain} synthesised on {images} of {self.title}"
 
     @property
     def title(self) -> str:
         """The folder's name, also where it was given as ``.``."""
         return Path(os.path.abspath(self.folder)).name  # noqa: PTH100 (links are not followed)
+
+    def rained(self) -> CleanFolder:
+        """Return the same images with rain on each, to validate on."""
+        if not isinstance(self.synthesis, VariedRain):
+            return self
+        return dataclasses.replace(self, synthesis=self.synthesis.everywhere())
 
     def __len__(self) -> int:
         """Return how many images there are."""
@@ -128,7 +139,7 @@ def _layer(pair: SyntheticPair, kind: str) -> NDArray[np.uint8]:
     return pair.streaks if kind == "streaks" else as_levels(getattr(pair, kind))
 
 
-def open_clean_folder(folder: Path, synthesis: Synthesis) -> CleanFolder:
+def open_clean_folder(folder: Path, synthesis: Rain) -> CleanFolder:
     """Find the images of a folder.
 
     Args:
