@@ -46,7 +46,8 @@ def test_the_authors_program(shared):
     assert np.abs(luma.numpy() - golden["luma_in"]).max() == 0
     assert np.abs(tapered(mirrored(luma)).numpy() - golden["padded_tapered"]).max() < 1e-12
     network = construct(CARD, CARD.arguments)
-    structures, rain = network.separate(luma, torch.float32)
+    # In double precision: in single, rounding alone makes 0.9e-6 to 1.1e-6, as the processor has it.
+    structures, rain = network.separate(luma, torch.float64)
     inner = golden["structure_by_iteration"][BORDER:-BORDER, BORDER:-BORDER]
     worst = [np.abs(ours.numpy() - inner[..., turn]).max() for turn, ours in enumerate(structures)]
     assert len(worst) == 13 and worst[0] <= 1e-6 and max(worst) <= 1e-5
