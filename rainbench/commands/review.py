@@ -39,7 +39,7 @@ def command(run: Path, port: int, no_browser: bool) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with ReviewServer(ReviewedRun(run), port) as server:
         try:
-            show(server.gate.address)
+            show(server.gate.address, secrets=True)
             say(f"Reviewing {run}: {server.summary}. Ctrl-C stops.")
             if not no_browser and _has_screen():
                 address = (server.gate.address,)

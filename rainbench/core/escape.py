@@ -45,15 +45,17 @@ def _hidden(found: re.Match[str]) -> str:
     return found[0] if found[0].lower().startswith(_OTHER_COLONS) else f"{found[1]}***@"
 
 
-def visible(text: str) -> str:
-    r"""Return a text of which a terminal shows every character and obeys none, without secrets.
+def visible(text: str, *, secrets: bool = False) -> str:
+    r"""Return a text of which a terminal shows every character and obeys none.
+
+    Without the secrets of its addresses, unless ``secrets`` says that they are what is shown.
 
     Example:
         >>> print(visible("a" + chr(27) + "[2Jb" + chr(13) + chr(10) + chr(0x9B) + chr(0xDCFF)))
         a\x1b[2Jb\x0d
         \x9b\udcff
     """
-    return _COMMANDING.sub(_code, without_secrets(text))
+    return _COMMANDING.sub(_code, text if secrets else without_secrets(text))
 
 
 def visible_json(text: str) -> str:

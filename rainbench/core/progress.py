@@ -79,14 +79,18 @@ def print_line(text: str) -> None:
         return
 
 
-def show(text: str) -> None:
+def show(text: str, *, secrets: bool = False) -> None:
     """Print a command's result on standard output.
+
+    Args:
+        text: The result.
+        secrets: It is an address with a token of ours, which its reader needs.
 
     Raises:
         StoreError: It cannot be written: it goes to a full disk.
     """
     try:
-        click.echo(visible(text))
+        click.echo(visible(text, secrets=secrets))
     except BrokenPipeError:
         raise
     except OSError as error:
