@@ -92,13 +92,17 @@ def train(job: Job, out: Path, *, advance: Advance = unseen) -> Trained:
             out.mkdir(parents=True, exist_ok=True)
         claim_folder(job, out)
     with Interrupts() as interrupts:
-        loop = _Loop(job, out, engine)
         try:
-            trained = loop.run(advance, interrupts)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            raise _explained(error, job) from error
-        finally:
-            loop.close()
+            loop = _Loop(job, out, engine)
+            try:
+                trained = loop.run(advance, interrupts)
+            finally:
+                loop.close()
+        except Exception as error:
+            explained = _explained(error, job)
+            if explained is error:
+                raise
+            raise explained from error
     if trained.worse_than_input and not trained.interrupted and engine.rank == 0:
         _LOG.warning(
             "%s: the training ended worse than its input, which is no restoration at all: train "
@@ -376,10 +380,19 @@ class _Loop:
             )
 
 
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those during whose handling it was raised."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _explained(error: BaseException, job: Job) -> BaseException:
     """Return a user's error for memory that ran out and a worker's death; any other as it is."""
     text = str(error)
-    if text.startswith("DataLoader worker"):
+    # A worker's death is told by a signal, which may come in the midst of anything, so that what is
+    # raised is another error of which this one is the context.
+    if any(str(each).startswith("DataLoader worker") for each in _behind(error)):
         return RainbenchError(
             "a process that prepares patches has died, as where the system takes its memory back",
             hint="Run the same command again, it goes on from the last checkpoint; fewer --workers"

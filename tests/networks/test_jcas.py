@@ -46,7 +46,7 @@ def test_the_authors_program(shared):
     assert np.abs(luma.numpy() - golden["luma_in"]).max() == 0
     assert np.abs(tapered(mirrored(luma)).numpy() - golden["padded_tapered"]).max() < 1e-12
     network = construct(CARD, CARD.arguments)
-    # In double precision: in single, rounding alone makes 0.9e-6 to 1.1e-6, as the processor has it.
+    # In double precision: in single, rounding alone makes up to 1.1e-6 on some processors.
     structures, rain = network.separate(luma, torch.float64)
     inner = golden["structure_by_iteration"][BORDER:-BORDER, BORDER:-BORDER]
     worst = [np.abs(ours.numpy() - inner[..., turn]).max() for turn, ours in enumerate(structures)]

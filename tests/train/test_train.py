@@ -21,6 +21,7 @@ from rainbench.catalog.terms import layers_of
 from rainbench.core.images import read_image, write_png
 from rainbench.networks.load import construct
 from rainbench.train.checkpoints import load_state
+from rainbench.train.loop import _explained
 
 COMMON = ["--device", "cpu", "--threads", 1, "--workers", 0]
 
@@ -478,6 +479,18 @@ def test_an_interrupt_keeps_the_training(train, add_trainable, photographs, card
         assert load_state(out / "last.pt")
         rows = (out / "log.csv").read_text()
         assert int(rows.splitlines()[-1].split(",")[0]) > 0
+
+
+def test_a_worker_that_dies_in_the_midst_of_anything_is_told():
+    """Its death is told by a signal, during which another error may be raised."""
+    with pytest.raises(KeyError) as caught:
+        try:
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        finally:
+            {}["what was done just then"]
+    assert "prepares patches has died" in str(_explained(caught.value, None))
+    other = KeyError("no worker's")
+    assert _explained(other, None) is other
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")
