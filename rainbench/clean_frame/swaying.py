@@ -335,8 +335,7 @@ def settle_swings(
         return unclear
     sways = np.zeros_like(wide)
     for place, own in _apart(wide):
-        here = swings.of(place)
-        here = replace(here, wide=wide[place] & own)
+        here = replace(swings.of(place), wide=wide[place] & own)
         looker = partial(_look, steady, place, threads)
         sways[place] |= _settle(looker, here, middle[place], levels[place], decided[place])
     return sways

@@ -77,9 +77,7 @@ def resolve_recipe(
         value = getattr(recipe, key)
         if not (value > 0 and math.isfinite(value)):
             raise RainbenchError(f"{key.replace('_', ' ')} {value} must be more than 0")
-    if not (
-        recipe.clip >= 0 and math.isfinite(recipe.clip)
-    ):  # a norm below 0 turns gradients round
+    if not 0 <= recipe.clip < math.inf:  # a norm below 0 turns gradients round
         raise RainbenchError(f"clip {recipe.clip} must be 0 or more")
     if by_time and recipe.schedule == "constant" and "schedule" not in changes:
         recipe = dataclasses.replace(recipe, schedule="cosine")

@@ -189,6 +189,18 @@ def _average(series: _Floats, colour: _Floats, tolerance: np.float32, mean: _Flo
 
 
 @compiled
+def _stays(series: _Floats, n: int, tolerance: np.float32) -> bool:
+    """Say whether the frames just before show the same as one."""
+    if n < LASTS:
+        return False
+    for c in range(3):
+        for before in range(n - LASTS, n):
+            if abs(series[c, n] - series[c, before]) > tolerance:
+                return False
+    return True
+
+
+@compiled
 def _compare(
     series: _Floats, one: _Floats, other: _Floats, tolerance: np.float32, facts: _Floats
 ) -> None:
@@ -205,25 +217,25 @@ def _compare(
     number, visits, longer = np.zeros((3, 2), np.int64)
     before, sure, others = -1, -1, 0
     for n in range(frames):
-        away, apart, moved = np.float32(0), np.float32(0), np.float32(0)
-        darker = np.float32(0)
+        away, apart = np.float32(0), np.float32(0)
         for c in range(3):
-            last = other[c] if here == 1 else one[c]
-            darker = max(darker, last - series[c, n])
             away = max(away, abs(series[c, n] - one[c]))
             apart = max(apart, abs(series[c, n] - other[c]))
-            for m in range(max(n - LASTS, 0), n):
-                moved = max(moved, abs(series[c, n] - series[c, m]))
-        stays = n >= LASTS and moved <= tolerance
         seen = -1
-        if away <= tolerance or (stays and NEARER * away < apart):
+        if away <= tolerance:
             seen = 0
-        elif apart <= tolerance or (stays and NEARER * apart < away):
+        elif apart <= tolerance:
             seen = 1
+        elif NEARER * min(away, apart) < max(away, apart) and _stays(series, n, tolerance):
+            seen = int(apart < away)
         now = here if seen < 0 else seen
-        if seen < 0 and here >= 0 and darker > DARKER * tolerance:
-            others += 1
-            continue
+        if seen < 0 and here >= 0:
+            darker, last = np.float32(0), other if here else one
+            for c in range(3):
+                darker = max(darker, last[c] - series[c, n])
+            if darker > DARKER * tolerance:
+                others += 1
+                continue
         if now < 0:
             continue
         if seen >= 0:
