@@ -220,8 +220,9 @@ def _first_interrupt_alone() -> Iterator[None]:
     came: list[int] = []
 
     def raise_first(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) == 1:
+        # Asked before it is noted: the next may come between any two lines of this.
+        if not came:
+            came.append(number)
             before(number, frame)
 
     signal.signal(signal.SIGINT, raise_first)

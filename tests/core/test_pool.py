@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pool_work import die_in_the_second, interrupt_what_starts, raise_error
 
+from rainbench.core import pool
 from rainbench.core.errors import RainbenchError
 from rainbench.core.pool import _first_interrupt_alone, run_all
 
@@ -98,6 +99,27 @@ def test_a_second_ctrl_c_does_not_end_the_clean_up():
             signal.raise_signal(signal.SIGINT)
             steps.append("done")
     assert steps == ["begun", "done"] and signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize("line", range(4))
+def test_a_second_ctrl_c_does_not_swallow_the_first(line):
+    """Wherever it comes while the first is handled, one of the two is raised."""
+    seen = []
+
+    def again(frame, event, _):
+        if frame.f_code.co_filename == pool.__file__ and event == "line":
+            seen.append(frame.f_lineno)
+            if len(seen) == line + 1:
+                signal.raise_signal(signal.SIGINT)
+        return again
+
+    with pytest.raises(KeyboardInterrupt), _first_interrupt_alone():
+        sys.settrace(again)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        finally:
+            sys.settrace(None)
+    assert seen
 
 
 def test_workers_end_with_a_parent_that_is_killed(start, tmp_path):
