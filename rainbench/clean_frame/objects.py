@@ -147,7 +147,8 @@ def _colours(image: Image, factor: int) -> tuple[Plane, ...]:
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     smooth = cv2.blur(image.astype(np.float32), (3, 3))
     planes = cv2.split(cv2.transform(smooth, _COLOURS))
-    brightest = cv2.max(cv2.max(*cv2.split(smooth)[:2]), cv2.split(smooth)[2])
+    red, green, blue = cv2.split(smooth)
+    brightest = cv2.max(cv2.max(red, green), blue)
     return tuple(np.asarray(plane, np.float32) for plane in (*planes, brightest))
 
 
@@ -215,13 +216,15 @@ def _noise(change: Plane) -> float:
 
 def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...]) -> Plane:
     """Return how far a colour lies beside the mixtures of the scene's own and grey, in levels."""
+    import cv2
+
     _, one, other, _ = seen
     _, own_one, own_other, _ = scene
     part = one * own_one + other * own_other
     part /= np.maximum(own_one * own_one + own_other * own_other, 1.0)
     np.clip(part, 0, 1, out=part)
-    distance: Plane = np.hypot(one - part * own_one, other - part * own_other)
-    return distance
+    away = one - part * own_one, other - part * own_other
+    return np.asarray(cv2.magnitude(*away), np.float32)
 
 
 def _disc(side: int) -> NDArray[np.uint8]:
@@ -234,8 +237,13 @@ def _disc(side: int) -> NDArray[np.uint8]:
 def _opened(found: Mask, side: int) -> Mask:
     import cv2
 
-    opened = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, _disc(side))
-    return np.asarray(opened, np.uint8).astype(bool)
+    seen = found.view(np.uint8)
+    # Where not even a square within the disc fits, as in rain, the disc does not: a quick look.
+    square = np.ones(((int(side / 2**0.5) - 1) | 1,) * 2, np.uint8)
+    if not np.asarray(cv2.erode(seen, square)).any():
+        return np.zeros_like(found)
+    opened = cv2.morphologyEx(seen, cv2.MORPH_OPEN, _disc(side))
+    return np.asarray(opened, np.uint8).view(np.bool_)
 
 
 def _grown(found: Mask) -> Mask:
