@@ -144,7 +144,7 @@ def average_rain_free(
         steady, percentiles, seen.between, threads=threads, band_rows=band_rows
     )
     clipped = steady is not source
-    changing = find_changing(usual, count, clipped=clipped)
+    changing = find_changing(usual, count, clipped=clipped, coded=seen.coded)
     select = partial(select_local_percentile, steady, threads=threads, band_rows=band_rows)
     if changing.any():
         others = percentile_map(local_curves(votes, count, changing), height, width)

@@ -30,6 +30,11 @@ MOST_BRIGHT = 0.25
 """Share of the frames that may be brighter than the scene without more ado: no percentile that is
 voted for lies so high."""
 
+CODED = 1.75
+"""How many times farther they must differ where a codec made the frames: its errors differ from
+place to place, and stay for a stretch; chosen between still scenes and what stands, at CRF 17 to
+28."""
+
 SPECK, LARGEST_SPECK = 5, 3
 """Side in pixels of the surroundings in which there must be so many pixels that change; chosen."""
 
@@ -166,7 +171,7 @@ def _select(
 
 
 def find_changing(
-    usual: NDArray[np.uint8], frames: int, *, clipped: bool = False
+    usual: NDArray[np.uint8], frames: int, *, clipped: bool = False, coded: bool = False
 ) -> NDArray[np.bool_]:
     """Return where the stretches show more than one colour and some rain, ``(H, W)``.
 
@@ -174,6 +179,7 @@ def find_changing(
         usual: ``(K, H, W, 3)``, from `usual_colours`.
         frames: Number of frames.
         clipped: 255 says no more than "at least": the light was corrected.
+        coded: The frames come from a video codec.
 
     Example:
         >>> usual = np.full((5, 2, 6, 3), 90, np.uint8)
@@ -191,7 +197,8 @@ def find_changing(
     lengths = [part.stop - part.start for part in stretches(frames)]
     weights = (np.array(lengths) / frames).astype(np.float32)
     white = WHITE if clipped else WHITE + 1
-    changing, tolerance = changing.reshape(height, width), _tolerance(usual)
+    changing = changing.reshape(height, width)
+    tolerance = _tolerance(usual, APART * (CODED if coded else 1))
     for strip in strips((height, width)):
         mode_kernels.find_changing(
             np.ascontiguousarray(usual[:, strip.rows]).reshape(number, -1, 3),
@@ -217,9 +224,9 @@ def _without_specks(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(changing & (np.asarray(around) >= LARGEST_SPECK))
 
 
-def _tolerance(usual: NDArray[np.uint8]) -> int:
+def _tolerance(usual: NDArray[np.uint8], apart: float) -> int:
     """Return how far the colours of two stretches lie apart by their noise alone, in levels."""
     step = max(1, int((usual[0].size / 3 / _LOOKED_AT) ** 0.5))
     few = usual[:, ::step, ::step].astype(np.float32)
     away = np.abs(few - np.median(few, axis=0)).mean(axis=(0, 3))
-    return max(_NARROWEST, int(np.ceil(APART * _MEAN_TO_DEVIATION * float(np.median(away)))))
+    return max(_NARROWEST, int(np.ceil(apart * _MEAN_TO_DEVIATION * float(np.median(away)))))
