@@ -13,7 +13,7 @@ does, the scene is the middle of what is seen:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.scene.modes import Modes
 from rainbench.clean_frame.voting import Votes, choose_percentile
-from rainbench.frames.bands import over_bands
+from rainbench.frames.bands import apart, over_bands
 from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import FrameSource, read_band
 
@@ -355,7 +355,7 @@ def settle_swings(
         return unclear
     swings = replace(swings, wide=wide)
     possible, sways = _possible(swings, middle, levels), np.zeros_like(wide)
-    for place, own in _apart(possible):
+    for place, own in apart(possible, _DEPENDS):
         looker = partial(_look, steady, place, threads)
         sways[place] |= _settle(
             looker,
@@ -366,26 +366,6 @@ def settle_swings(
             decided[place],
         )
     return sways
-
-
-def _apart(
-    where: NDArray[np.bool_],
-) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
-    """Yield the parts that are decided by themselves: the rectangles, and what in them belongs."""
-    from scipy.ndimage import find_objects, label
-
-    height, width = where.shape
-    rows, columns = (np.arange(0, side, _DEPENDS) for side in where.shape)
-    cells = np.logical_or.reduceat(np.logical_or.reduceat(where, rows, axis=0), columns, axis=1)
-    # A cell between two parts is as wide as what a pixel depends on.
-    regions, _ = label(cells, np.ones((3, 3)))
-    for number, found in enumerate(find_objects(regions), 1):
-        top, left = (max(0, part.start - 1) for part in found)
-        bottom, right = (part.stop + 1 for part in found)
-        own = (regions[top:bottom, left:right] == number).repeat(_DEPENDS, axis=0)
-        top, left = top * _DEPENDS, left * _DEPENDS
-        own = own.repeat(_DEPENDS, axis=1)[: height - top, : width - left]
-        yield (slice(top, top + own.shape[0]), slice(left, left + own.shape[1])), own
 
 
 def _settle(
@@ -478,7 +458,7 @@ def _look(
 
     def look(top: int, bottom: int) -> None:
         out = np.s_[top - first : bottom - first]
-        asked = possible[max(0, out.start - REGION) : out.stop + REGION].any(axis=0).nonzero()[0]
+        asked = np.flatnonzero(possible[max(0, out.start - REGION) : out.stop + REGION].any(axis=0))
         if not asked.size:
             return
         above, below = min(half, out.start), min(half, height - out.stop)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -67,6 +67,41 @@ def over_bands(
         return [work_on(part) for part in parts]
     with ThreadPoolExecutor(threads) as pool:
         return list(pool.map(work_on, parts))
+
+
+def apart(
+    where: NDArray[np.bool_], reach: int
+) -> Iterator[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Cut what is worked on into parts that can be worked on by themselves.
+
+    Args:
+        where: ``(H, W)``, what is worked on.
+        reach: Pixels within which others may have a say in what is found.
+
+    Yields:
+        A rectangle with all pixels that have a say, and ``(rows, columns)`` which of it belongs to
+        the part: no pixel belongs to two.
+
+    Example:
+        >>> where = np.zeros((9, 40), bool)
+        >>> where[4, 3] = where[4, 5] = where[4, 33] = True
+        >>> [(part[1].start, part[1].stop, int(own.sum())) for part, own in apart(where, 4)]
+        [(0, 12, 32), (28, 40, 16)]
+    """
+    from scipy.ndimage import find_objects, label
+
+    height, width = where.shape
+    rows, columns = (np.arange(0, side, reach) for side in where.shape)
+    cells = np.logical_or.reduceat(np.logical_or.reduceat(where, rows, axis=0), columns, axis=1)
+    # A cell between two parts is as wide as what a pixel depends on.
+    regions, _ = label(cells, np.ones((3, 3)))
+    for number, found in enumerate(find_objects(regions), 1):
+        top, left = (max(0, part.start - 1) for part in found)
+        bottom, right = (part.stop + 1 for part in found)
+        own = (regions[top:bottom, left:right] == number).repeat(reach, axis=0)
+        top, left = top * reach, left * reach
+        own = own.repeat(reach, axis=1)[: height - top, : width - left]
+        yield (slice(top, top + own.shape[0]), slice(left, left + own.shape[1])), own
 
 
 def contiguous_bytes(

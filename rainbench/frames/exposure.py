@@ -51,8 +51,10 @@ _NARROWEST, _WIDEST = 2e-3, 2e-2
 CLIPS_ABOVE = 1.01
 """Exposure from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
 
-STEADY = 5e-4
-"""Relative standard deviation below which the light counts as steady, so that all exposures are 1.
+STEADY = 1.5e-3
+"""Relative standard deviation below which the light counts as steady, so that all exposures are 1:
+0.2 levels of a middle grey, less than rounding to whole levels changes. What a codec does to still
+light is 6e-4.
 They are 1 as well where the upper and the lower half of the picture disagree by half of their
 spread."""
 

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.scene.seams import compare_seams
 from rainbench.clean_frame.stretches import WHITE
-from rainbench.frames.bands import contiguous_bytes, over_bands
+from rainbench.frames.bands import apart, over_bands
 from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import FrameSource, read_band, rows_within
 
@@ -182,30 +182,45 @@ def find_scene(
     open_, swapped, back = (np.zeros((height, width), np.bool_) for _ in range(3))
 
     def decide(top: int, bottom: int) -> None:
-        if changing[top:bottom].any():
-            above, below = max(0, top - _MARGIN), min(height, bottom + _MARGIN)
-            wide, out = np.s_[above:below], np.s_[top:bottom]
-            samples, start, _ = contiguous_bytes(source, above, below)
-            band = _Band(
-                samples, 3 * start, usual[:, wide], changing[wide], noise[wide], dry, white
-            )
-            pair = _rank(band)
-            chosen = _choose(band, pair)
+        if not changing[top:bottom].any():
+            return
+        above, below = max(0, top - _MARGIN), min(height, bottom + _MARGIN)
+        frames = read_band(source, above, below)
+        for place, own in _parts(changing[above:below]):
+            own[: max(0, top - above - place[0].start)] = False
+            own[max(0, bottom - above - place[0].start) :] = False
+            here = slice(above + place[0].start, above + place[0].stop), place[1]
+            at = changing[here] & own
+            if not at.any():
+                continue
+            samples = np.ascontiguousarray(frames[:, *place]).reshape(len(frames), -1)
+            band = _Band(samples, usual[:, *here], changing[here], noise[here], dry, white)
+            chosen = _choose(band, _rank(band))
             sways = _sways(band, chosen)
-            swings = _settle(band, chosen, sways, voted[wide])
-            inside = np.s_[top - above : bottom - above]
-            levels[out] = np.where(band.changing[..., None], chosen.levels, 0)[inside]
-            other[out] = chosen.other[inside]
-            uncertain[out] = (chosen.doubtful & ~sways)[inside]
-            open_[out] = (chosen.open & ~sways)[inside]
-            swapped[out] = chosen.swapped[inside]
-            back[out] = chosen.back[inside]
-            unsteady[out] = swings[inside]
-            faint[out] = ((chosen.near | sways) & ~swings)[inside]
+            swings = _settle(band, chosen, sways, voted[here])
+            levels[here][at] = chosen.levels[at]
+            other[here][at] = chosen.other[at]
+            uncertain[here][at] = (chosen.doubtful & ~sways)[at]
+            open_[here][at] = (chosen.open & ~sways)[at]
+            swapped[here][at] = chosen.swapped[at]
+            back[here][at] = chosen.back[at]
+            unsteady[here][at] = swings[at]
+            faint[here][at] = ((chosen.near | sways) & ~swings)[at]
 
     over_bands(source, decide, threads, rows)
     _ask_seams(modes, usual, open_, back, swapped, voted)
     return modes
+
+
+def _parts(
+    changing: NDArray[np.bool_],
+) -> list[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
+    """Return the parts of a band that decide by themselves; all at once where that is less work."""
+    parts = list(apart(changing, _MARGIN))
+    if sum(own.size for _, own in parts) < changing.size:
+        return parts
+    height, width = changing.shape
+    return [((slice(0, height), slice(0, width)), np.ones_like(changing))]
 
 
 def _ask_seams(
@@ -289,10 +304,9 @@ def _dry_share(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Band:
-    """Some rows of a sequence: bytes of all frames, of which the first pixel is at ``start``."""
+    """Some part of a sequence: ``(N, bytes)`` of all frames, and what is known of its pixels."""
 
     samples: NDArray[np.uint8]
-    start: int
     usual: NDArray[np.uint8]
     changing: NDArray[np.bool_]
     noise: NDArray[np.float32]
@@ -336,9 +350,7 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     colours = np.ascontiguousarray(band.usual.reshape(len(band.usual), -1, 3))
     picked = np.unique(np.linspace(0, count - 1, min(count, PICKED)).astype(np.int64))
     counts = np.empty((len(colours) + len(picked), flags.size), np.uint16)
-    mode_kernels.count_alike(
-        band.samples, band.start, flags, colours, picked, reach, band.white, counts
-    )
+    mode_kernels.count_alike(band.samples, 0, flags, colours, picked, reach, band.white, counts)
     known = _average(band.changing.astype(np.float32))
     scores = np.empty(counts.shape, np.float32)
     for score, number in zip(scores, counts, strict=True):
@@ -348,7 +360,7 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     pair = np.zeros((2, flags.size, 3), np.float32)
     facts = np.zeros((7, flags.size), np.float32)
     mode_kernels.describe_modes(
-        band.samples, band.start, flags, colours, picked, reach, band.white, scores, pair, facts
+        band.samples, 0, flags, colours, picked, reach, band.white, scores, pair, facts
     )
     return pair.reshape(2, rows, width, 3), facts.reshape(7, rows, width)
 
@@ -443,7 +455,7 @@ def _settle(
     """Fill in what sways: the median where light swings, which is returned, else what is voted."""
     swings = np.zeros_like(sways)
     if sways.any():
-        places = band.start + 3 * np.flatnonzero(sways)[:, None] + np.arange(3)
+        places = 3 * np.flatnonzero(sways)[:, None] + np.arange(3)
         seen, low = band.samples[:, places], voted[sways]
         darker = np.zeros(sways.shape)
         darker[sways] = (seen < low - band.reach[sways][:, None]).any(axis=-1).sum(axis=0)
