@@ -52,7 +52,8 @@ def through_codec(frames: NDArray[np.uint8], crf: int, rate: int = 25) -> NDArra
     count, height, width, _ = frames.shape
     file = io.BytesIO()
     with av.open(file, "w", format="matroska") as output:
-        options = {"crf": str(crf), "preset": "veryfast"}
+        # Its assembly makes other bytes in some processes, by what macroblock trees read.
+        options = {"crf": str(crf), "preset": "veryfast", "x264-params": "no-asm=1"}
         stream = output.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.thread_count = 1
