@@ -130,11 +130,13 @@ class _Place:
         source: The frames.
         path: How they were moved; None where they were left.
         crop: Left, top, right, bottom of what all of them show.
+        rests: The camera did not move.
     """
 
     source: FrameSource
     path: CameraPath | None
     crop: tuple[int, int, int, int]
+    rests: bool = False
 
 
 @contextlib.contextmanager
@@ -143,9 +145,10 @@ def _steady(
 ) -> Iterator[_Place]:
     """Move the frames to one place where the camera moves a little, within a ``with`` block."""
     _, height, width, _ = source.shape
-    little = path.drift <= 1.5 * FARTHEST and np.isfinite(path.shifts).all()
+    known = bool(np.isfinite(path.shifts).all())
+    little = path.drift <= 1.5 * FARTHEST and known
     if options.align is False or not path.moves or not little:
-        yield _Place(source, None, (0, 0, width, height))
+        yield _Place(source, None, (0, 0, width, height), rests=known and not path.moves)
         return
     aligned = aligned_by(source, path)
     top, bottom, left, right = aligned.valid
@@ -258,9 +261,8 @@ def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attemp
         shifts = place.path.shifts[: clean.frames]
         turns = place.path.turns[: clean.frames] if place.path.turns.any() else None
     correction = Correction(shifts, exposure if changes else None, place.crop, turns)
-    return _Attempt(
-        clean, correction, light, judge_clean_frame(source, clean, device=options.device)
-    )
+    judgement = judge_clean_frame(source, clean, rests=place.rests, device=options.device)
+    return _Attempt(clean, correction, light, judgement)
 
 
 def _describe(

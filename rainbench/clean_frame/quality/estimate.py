@@ -134,6 +134,7 @@ def judge_clean_frame(
     clean: CleanFrame,
     *,
     good: float = GOOD,
+    rests: bool = False,
     threads: int = 1,
     device: str = "cpu",
 ) -> Judgement:
@@ -144,6 +145,7 @@ def judge_clean_frame(
             `rainbench.clean_frame.extract.extract_clean_frame`.
         clean: The clean frame.
         good: Lower end of the estimate from which it is accepted, in dB.
+        rests: The camera is known to rest, from `rainbench.frames.motion.find_camera_path`.
         threads: Threads to use.
         device: Where votes are counted; see `rainbench.clean_frame.extract.extract_clean_frame`.
 
@@ -196,10 +198,14 @@ def judge_clean_frame(
     if halves is not None and clean.method == "exact" and clean.vote_share is not None:
         # What the check compares and what the scores compare are the same pictures.
         pair = [part_of(part, "exact") for part in split_in_half(source.shape[0])]
-        check = check_static(steady, clean.vote_share, halves.split, likeness(*pair), sure=sure)
+        check = check_static(
+            steady, clean.vote_share, halves.split, likeness(*pair), sure=sure, rests=rests
+        )
     else:
         share = clean.vote_share if clean.method == "robust" else None  # counted in steady light
-        check = is_static(steady, share=share, sure=sure, threads=threads, device=device)
+        check = is_static(
+            steady, share=share, sure=sure, rests=rests, threads=threads, device=device
+        )
     ghosting = _ghosting(evidence)
     if clean.method != "robust" and check.still is not None:
         apart = np.abs(clean.levels - part_of(np.s_[:], "robust")).max(axis=-1)

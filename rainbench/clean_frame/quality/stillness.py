@@ -117,6 +117,7 @@ def is_static(
     *,
     share: float | None = None,
     sure: bool = False,
+    rests: bool = False,
     threads: int = 1,
     device: str = "cpu",
 ) -> StaticCheck:
@@ -128,6 +129,7 @@ def is_static(
         frames: The sequence, corrected by exposure and shifts if it needs to be; at least 4 frames.
         share: Share of the pixels that agree on the best percentile, where that is known.
         sure: See `check_static`.
+        rests: See `check_static`.
         threads: Threads to use.
         device: Where votes are counted; see `rainbench.clean_frame.extract.extract_clean_frame`.
 
@@ -153,7 +155,7 @@ def is_static(
         )
         for parts in ((ODD, EVEN), (first, second))
     )
-    return check_static(source, share, split, split_half, sure=sure)
+    return check_static(source, share, split, split_half, sure=sure, rests=rests)
 
 
 def _strips(source: FrameSource) -> FrameSource:
@@ -168,7 +170,13 @@ def _strips(source: FrameSource) -> FrameSource:
 
 
 def check_static(
-    source: FrameSource, share: float, split: float, split_half: float, *, sure: bool = False
+    source: FrameSource,
+    share: float,
+    split: float,
+    split_half: float,
+    *,
+    sure: bool = False,
+    rests: bool = False,
 ) -> StaticCheck:
     """Decide with the numbers of `is_static`, where they are known; measure what is suspected.
 
@@ -179,13 +187,14 @@ def check_static(
         split_half: PSNR between those of the first and the second half, in dB.
         sure: The frames bear a clean frame out nearly everywhere, which they would not if the
             camera moved: shake is not measured, and what changes is what passes.
+        rests: The camera is known to rest: shake is not measured again.
     """
     check = StaticCheck(share, split, split_half)
     if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
         return check
     exposure = estimate_exposure(source)
     drift = float(np.subtract(*np.percentile(exposure, (97.5, 2.5))))
-    shake = None if sure else _shake(normalise(source, exposure))
+    shake = None if sure or rests else _shake(normalise(source, exposure))
     moving, still = "", None
     # The camera first: where it moves, pixels change as if the light did.
     if shake is not None and shake > MOST_SHAKE:
