@@ -7,7 +7,8 @@
 5. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard
    deviations, or far darker, or of another colour; average the others of each pixel; repeat with
    the new estimate, the noise as it was. Where light or leaves move, the estimate stays.
-6. Where no colour lasts, take the middle of what is seen instead (`swaying`).
+6. Where no colour lasts, take the middle of what is seen instead (`swaying`), or the colour next to
+   it that a frame shows (`scene.shown`).
 
 The noise is measured once and the threshold is not lower than three: with less, or with a noise
 estimate that shrinks from pass to pass, the picture drifts darker each time.
@@ -29,6 +30,7 @@ from rainbench.clean_frame.local_vote import (
     select_local_percentile,
 )
 from rainbench.clean_frame.scene.modes import Modes, find_scene
+from rainbench.clean_frame.scene.shown import keep_to_shown
 from rainbench.clean_frame.stretches import find_changing, usual_and_own
 from rainbench.clean_frame.swaying import glance, measure_swings, settle_swings
 from rainbench.clean_frame.voting import Votes, count_votes
@@ -78,6 +80,9 @@ everywhere, these are nearly all."""
 
 NOISE_ROUNDS = 6
 """How often it is measured for the whole at most; twice are enough where nothing moves."""
+
+SHOWN = 3.0
+"""Standard deviations of the noise beyond which the colour of what sways is shown by no frame."""
 
 _BAND_ROWS, _FEWEST_ROWS, _BAND_BYTES = 64, 8, 64 << 20
 """Rows of a band, at most and at least, and its bytes; every band reads a row beyond each edge, so
@@ -184,8 +189,10 @@ def average_rain_free(
             break
     improved = passes.improve(improved, limits)
     levels = _kept_near(improved, estimate, deviations, modes)
+    mixed = modes.unsteady | modes.faint
     if swings is not None:
-        settle_swings(steady, swings, middle, levels, modes, threads=threads)
+        mixed |= settle_swings(steady, swings, middle, levels, modes, threads=threads)
+    keep_to_shown(steady, levels, mixed, SHOWN * _deviation(noise) / 3**0.5, threads=threads)
     for strip in strips(levels.shape):  # the last: a mean of what swings may lie beyond white
         np.clip(levels[strip.rows], 0, 255, out=levels[strip.rows])
     return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual)

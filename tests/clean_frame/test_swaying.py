@@ -74,3 +74,20 @@ def test_bands_and_threads_change_nothing(kind):
     whole = average_rain_free(as_source(frames), np.ones(40))
     banded = average_rain_free(ListSource(list(frames)), np.ones(40), threads=2, band_rows=7)
     assert (banded.levels == whole.levels).all()
+
+
+def test_every_colour_of_leaves_in_gusts_is_one_that_a_frame_shows():
+    """A percentile of each channel alone mixes leaves and sky: 25 pixels of this sequence."""
+    made = hard_sequence("leaves-windy", seed=11)
+    image = extract_clean_frame(made.frames, "robust").image.astype(np.int32)
+    nearest = np.min([np.square(frame - image).sum(axis=-1) for frame in made.frames], axis=0)
+    assert np.sqrt(nearest.max() / 3) < 6 * made.noise + 0.5
+
+
+def test_a_still_scene_in_a_coded_video_does_not_sway():
+    """Errors of a codec stay for some frames and differ from place to place: no swings."""
+    made = hard_sequence("heavy+crf28", seed=1)
+    exact, robust = (
+        extract_clean_frame(made.frames, method).image for method in ("exact", "robust")
+    )
+    assert psnr(robust, made.truth) > psnr(exact, made.truth) - 0.2

@@ -331,3 +331,33 @@ def describe_modes(
             facts[3, x], facts[4, x] = facts[4, x], facts[3, x]
             for c in range(3):
                 modes[0, x, c], modes[1, x, c] = modes[1, x, c], modes[0, x, c]
+
+
+@compiled
+def nearest_shown(
+    samples: _Bytes, places: NDArray[np.int64], farthest: np.float32, colours: _Floats
+) -> None:
+    """Replace colours that no frame shows by the nearest that one does.
+
+    Args:
+        samples: ``(N, bytes)``.
+        places: ``(pixels,)``, at which byte each pixel lies.
+        farthest: Squared distance, of three channels together, within which a frame shows a colour.
+        colours: ``(pixels, 3)``; changed.
+    """
+    nearest = np.full(places.size, _NOTHING, np.float32)
+    seen = np.zeros(places.size, np.int64)
+    for n in range(samples.shape[0]):
+        frame = samples[n]
+        for k in range(places.size):
+            at = places[k]
+            red = np.float32(frame[at]) - colours[k, 0]
+            green = np.float32(frame[at + 1]) - colours[k, 1]
+            blue = np.float32(frame[at + 2]) - colours[k, 2]
+            away = red * red + green * green + blue * blue
+            if away < nearest[k]:
+                nearest[k], seen[k] = away, n
+    for k in range(places.size):
+        if nearest[k] > farthest:
+            for c in range(3):
+                colours[k, c] = samples[seen[k], places[k] + c]
