@@ -164,7 +164,7 @@ Examples:
     help="Folder of checkpoints and logs; an interrupted training goes on in it. "
     "[default: runs/train/ENTRY.NAME]",
 )
-@click.option("--name", "tag", default="", metavar="TAG", help="The tag of the new weights.")
+@click.option("--name", "tag", metavar="TAG", help="The tag of the new weights.")
 @click.option(
     "--export",
     "target",
@@ -221,7 +221,7 @@ def command(
     channels_last: bool | None,
     fused: bool,
     out: Path | None,
-    tag: str,
+    tag: str | None,
     target: Path | None,
     add_to_card: bool,
     validations: int,
@@ -278,7 +278,8 @@ def command(
     data_roots = tuple(places_here(data_roots))
     source = open_source(registry, dataset, data_roots, clean, rain, seed, span, untouched)
     photos = open_photographs(card, photographs)
-    tag = tag or "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
+    if tag is None:
+        tag = "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
         raise RainbenchError(f'--name "{tag}" has characters beyond a-z 0-9 _ -')
     out = out or Path("runs/train") / f"{card.name}.{tag}"
