@@ -199,7 +199,9 @@ def is_locked(folder: Path) -> bool:
     try:
         import fcntl
 
-        with (folder / ".lock").open("rb") as file:
+        # A pipe of that name would be waited for.
+        handle = os.open(folder / ".lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

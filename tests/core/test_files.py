@@ -127,3 +127,10 @@ def test_who_only_asks_keeps_nobody_from_locking(tmp_path):
         with lock_folder(tmp_path, "run"):
             assert is_locked(tmp_path)
         until.join()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names")
+def test_a_pipe_for_a_lock_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    call = f"from rainbench.core.files import is_locked, Path; is_locked(Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", call], check=True, timeout=30)
