@@ -37,6 +37,7 @@ _SILENCE = 60.0
 _IN_WORDS: dict[type[Exception], str] = {
     http.client.InvalidURL: "it is no valid address",
     UnicodeError: "it is no valid address",
+    ssl.SSLError: "no secure connection comes about",
     socket.gaierror: "the server's name is not known: is there a connection to the net?",
     TimeoutError: "the server does not answer in time",
     ConnectionRefusedError: "the server refuses the connection",

@@ -170,6 +170,7 @@ def test_folders_that_were_there_stay_after_a_bad_download(tmp_path, address):
         (URLError(socket.gaierror(-2, "Name or service not known")), "name is not known"),
         (URLError(ConnectionRefusedError(111, "refused")), "the server refuses the connection"),
         (URLError(OSError(113, "No route to host")), "No route to host"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] (_ssl.c:1)"), "no secure connection"),
         (TimeoutError("timed out"), "the server does not answer in time"),
         (ConnectionResetError(104, "reset"), "the connection broke off"),
         (http.client.RemoteDisconnected("Remote end closed"), "the connection broke off"),
