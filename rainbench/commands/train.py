@@ -17,6 +17,7 @@ from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
     AT_ONCE,
     PLACE,
+    NumberRange,
     cards_option,
     data_option,
     device_option,
@@ -98,7 +99,7 @@ Examples:
 )
 @click.option(
     "--untouched",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=NumberRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     metavar="SHARE",
@@ -127,7 +128,7 @@ Examples:
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="At the first step. [default: the recipe]",
 )
 @click.option("--schedule", type=click.Choice(["constant", "steps", "cosine"]))

@@ -253,6 +253,7 @@ def test_a_training_that_diverges_at_its_end_is_not_told_to_take_a_rate_of_nothi
         (["train", "prenet_r", "--clean", "CLEAN", "--argument", "width"], "must be KEY=VALUE"),
         (["train", "prenet_r", "--clean", "CLEAN", "--argument", "with=3"], "does not take these"),
         (["train", "prenet_r", "--clean", "CLEAN", "--name", "a/b"], "characters beyond"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--untouched", "nan"], "nan is not a number"),
         (["train", "prenet_r", "--clean", "CLEAN", "--name", ""], "characters beyond"),
         (
             ["train", "prenet_r", "--clean", "CLEAN", "--export", "a.pth"],
