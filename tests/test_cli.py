@@ -388,3 +388,33 @@ def test_an_installed_package_is_not_written_into(rainbench, tmp_path):
     assert done.returncode == 2 and "prenet_r.toml belongs to the installed" in done.stderr
     assert "--cards FOLDER" in done.stderr
     assert "belongs to" not in rainbench(*arguments, "--add-to-card").stderr
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("fetch", "prenet", "--max-time", "nan"),
+        ("run", "-b", "my.py:Net", "--time-limit", "NaN"),
+        ("build-spa", "videos", "--out", "o", "--min-psnr", "36", "--test-share", "nan"),
+    ],
+)
+def test_what_is_not_a_number_is_refused(rainbench, call):
+    done = rainbench(*call)
+    assert done.returncode == 2 and "is not a number" in done.stderr
+
+
+def test_metrics_that_name_none_are_refused(rainbench, toy, tmp_path):
+    done = rainbench(
+        "run",
+        "-b",
+        "identity",
+        "-d",
+        "toy",
+        "--data",
+        toy,
+        "--out",
+        tmp_path / "o",
+        "--metrics",
+        "",
+    )
+    assert done.returncode == 2 and "--metrics: names no metric" in done.stderr

@@ -29,6 +29,27 @@ def test_a_bug_is_one_line_with_the_place_of_its_log(tmp_path, monkeypatch, caps
     assert "Traceback" in log.read_text() and "in crash" in log.read_text()
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("status", "N"),
+        ("report", "N"),
+        ("accept", "N", "--golden", "N"),
+        ("claims", "--cards", "N"),
+    ],
+)
+def test_a_name_that_is_too_long_leaves_no_crash_log(tmp_path, monkeypatch, capsys, call):
+    monkeypatch.setattr(platformdirs, "user_log_path", lambda *_, **__: tmp_path / "logs")
+    name = str(tmp_path / ("a" * 300))
+    monkeypatch.setattr(
+        "sys.argv", ["rainbench", *(name if word == "N" else word for word in call)]
+    )
+    assert cli.command_line() == 2
+    said = capsys.readouterr().err
+    assert name in said and "too long" in said and "crash-" not in said
+    assert not list(tmp_path.rglob("crash-*.log"))
+
+
 def test_warnings_and_details_are_chosen(rainbench, toy, tmp_path):
     broken = toy / "toy" / "input" / "1.png"
     good = tmp_path / "good"

@@ -8,6 +8,7 @@ import http.client
 import socket
 import ssl
 import stat
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -15,6 +16,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.published_files.names import DATA, index_of
@@ -35,6 +37,7 @@ _SILENCE = 60.0
 _IN_WORDS: dict[type[Exception], str] = {
     http.client.InvalidURL: "it is no valid address",
     UnicodeError: "it is no valid address",
+    ssl.SSLError: "no secure connection comes about",
     socket.gaierror: "the server's name is not known: is there a connection to the net?",
     TimeoutError: "the server does not answer in time",
     ConnectionRefusedError: "the server refuses the connection",
@@ -167,38 +170,101 @@ def _download(name: str, address: str, file: Path, limits: FetchLimits) -> None:
             f"{name}: there is no address to download from: {shortened(address, 200)}",
             hint=BY_HAND,
         )
-    request = _request(address)
+    deadline = _Deadline(limits.seconds)
+    wrong: Exception | None = None
     try:
-        with _opener().open(request, timeout=min(_SILENCE, limits.seconds)) as answer:
-            length = answer.headers.get("Content-Length", "")
-            wanted = int(length) if length.isdecimal() else None
-            if wanted is not None and wanted > limits.size:
-                raise _too_large(address, limits)
-            found = _stream(answer.read1, file, address, limits)
-            if wanted is not None and found < wanted:
-                raise WeightsError(
-                    f"{name}: {address} broke off after {found:,} of {wanted:,} bytes", hint=BY_HAND
-                )
-    except (urllib.error.URLError, http.client.HTTPException, ValueError) as error:
-        raise _failed(name, address, error) from None
+        with deadline:
+            _receive(name, address, file, limits, deadline.sockets)
+    except (urllib.error.URLError, http.client.HTTPException, ValueError, WeightsError) as error:
+        wrong = error
     except OSError as error:
         if error.filename is not None:  # our own disk, not the net
             raise
-        raise _failed(name, address, error) from None
+        wrong = error
+    if deadline.passed:  # a connection that was cut may look like one that ended
+        raise _too_slow(address, limits)
+    if wrong is not None:
+        raise wrong if isinstance(wrong, WeightsError) else _failed(name, address, wrong)
+
+
+def _receive(
+    name: str, address: str, file: Path, limits: FetchLimits, sockets: list[socket.socket]
+) -> None:
+    request, silence = _request(address), min(_SILENCE, limits.seconds)
+    with _opener(sockets).open(request, timeout=silence) as answer:
+        length = answer.headers.get("Content-Length", "")
+        wanted = int(length) if length.isdecimal() else None
+        if wanted is not None and wanted > limits.size:
+            raise _too_large(address, limits)
+        found = _stream(answer.read1, file, address, limits)
+        if wanted is not None and found < wanted:
+            raise WeightsError(
+                f"{name}: {address} broke off after {found:,} of {wanted:,} bytes", hint=BY_HAND
+            )
 
 
 def _request(address: str) -> str:
     return urllib.parse.quote(address, safe="%/:=&?~#+!$,;'@()*[]")
 
 
-def _opener() -> urllib.request.OpenerDirector:
-    """Return what opens http and https alone: no redirect reads a file or calls another scheme."""
+class _Deadline:
+    """Cuts what a download has opened when its time is up.
+
+    A server that says a little from time to time is never silent for long, so that only this ends
+    the wait.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.passed = False
+        self.sockets: list[socket.socket] = []
+        self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
+        self._timer.daemon = True
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _cut(self) -> None:
+        self.passed = True
+        for each in self.sockets:
+            with contextlib.suppress(OSError):  # closed already
+                socket.socket.shutdown(each, socket.SHUT_RDWR)
+
+
+def _opener(sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
+    """Return what opens http and https alone: no redirect reads a file or calls another scheme.
+
+    Args:
+        sockets: Is given what is opened.
+    """
+
+    class Plain(http.client.HTTPConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    class Secure(http.client.HTTPSConnection):
+        def connect(self) -> None:
+            super().connect()
+            sockets.append(self.sock)
+
+    class PlainHandler(urllib.request.HTTPHandler):
+        def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Plain, req)
+
+    class SecureHandler(urllib.request.HTTPSHandler):
+        def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+            return self.do_open(Secure, req)
+
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler,
         urllib.request.UnknownHandler,
-        urllib.request.HTTPHandler,
-        urllib.request.HTTPSHandler,
+        PlainHandler,
+        SecureHandler,
         urllib.request.HTTPDefaultErrorHandler,
         urllib.request.HTTPRedirectHandler,
         urllib.request.HTTPErrorProcessor,
@@ -240,12 +306,16 @@ def _stream(read: Callable[[int], bytes], file: Path, where: str, limits: FetchL
             if size > limits.size:
                 raise _too_large(where, limits)
             if time.monotonic() > ends:
-                raise WeightsError(
-                    f"{where}: takes longer than {duration(limits.seconds)}",
-                    hint="Give more with --max-time, or get the file by hand.",
-                )
+                raise _too_slow(where, limits)
             out.write(chunk)
     return size
+
+
+def _too_slow(where: str, limits: FetchLimits) -> WeightsError:
+    return WeightsError(
+        f"{where}: takes longer than {duration(limits.seconds)}",
+        hint="Give more with --max-time, or get the file by hand.",
+    )
 
 
 def _too_large(where: str, limits: FetchLimits) -> WeightsError:

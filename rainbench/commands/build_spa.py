@@ -12,6 +12,7 @@ import click
 from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
+    NumberRange,
     also_option,
     device_option,
     dry_run_option,
@@ -123,7 +124,7 @@ Examples:
 )
 @click.option(
     "--test-share",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.2,
     show_default=True,
     help="Share of the videos whose pairs are for testing.",
@@ -137,7 +138,7 @@ Examples:
 )
 @click.option(
     "--allow-objects",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=0.0,
     show_default=True,
     metavar="SHARE",

@@ -15,7 +15,7 @@ import click
 
 from rainbench.commands.options import Function
 from rainbench.core.errors import RainbenchError
-from rainbench.core.files import writing
+from rainbench.core.files import append_to, writing
 from rainbench.core.progress import print_line, say, show_json
 
 LOG = "detached.log"
@@ -67,7 +67,7 @@ def go_on_detached(out: Path, status: Path, *, as_json: bool) -> int:
     words = [word for word in sys.argv[1:] if word != _OPTION]
     with writing(out):
         out.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as file, _interrupts_by_default():
+        with append_to(log) as file, _interrupts_by_default():
             begin = file.tell()
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "rainbench", *words],

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from rainbench.catalog.cards import DatasetCard
-from rainbench.commands.options import PLACE, cards_option, open_registry
+from rainbench.commands.options import PLACE, NumberRange, cards_option, open_registry
 from rainbench.core.errors import RainbenchError, WeightsError
 from rainbench.core.progress import progress, say, show
 from rainbench.core.text import count_of, parse_size
@@ -34,7 +34,7 @@ Examples:
 @click.option("--max-size", default="4GB", show_default=True, help="Refuse larger files.")
 @click.option(
     "--max-time",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     default=60,
     show_default=True,
     metavar="MINUTES",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from rainbench.commands.options import Function, is_trusted, with_options
+from rainbench.commands.options import Function, NumberRange, is_trusted, with_options
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.files import is_file
 from rainbench.core.packed.remote import places_here
@@ -56,7 +56,7 @@ def network_options(function: Function) -> Function:
             help="Which state dict of the file given with --weights, such as params_ema.",
         ),
         _option(
-            "--time-limit", "time_limit", type=click.FloatRange(min=0, min_open=True),
+            "--time-limit", "time_limit", type=NumberRange(min=0, min_open=True),
             metavar="SECONDS", help="Of a program (cmd:) for a folder. [default: 3600]",
         ),
     )  # fmt: skip

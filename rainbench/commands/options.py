@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -24,6 +25,22 @@ if TYPE_CHECKING:
 
 _OLD_RUN = "rainbench.run-as-out"
 _TRUSTED = "rainbench.trust-cards"
+
+
+class NumberRange(click.FloatRange):
+    """A number of a range; NaN, which no comparison refuses, is none."""
+
+    def convert(
+        self,
+        value: Any,  # noqa: ANN401
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> float:
+        """Read the text."""
+        number = float(super().convert(value, param, ctx))
+        if math.isnan(number):
+            self.fail(f"{value} is not a number", param, ctx)
+        return number
 
 
 class PlacePath(click.Path):
@@ -221,6 +238,8 @@ def open_named_metrics(words: Sequence[str], roots: Sequence[Path]) -> Opened:
     from rainbench.metrics.quality.registry import Opened, open_metrics, split_words
 
     named = split_words(",".join(words))
+    if words and not named:
+        raise RainbenchError("--metrics: names no metric", hint="See `rainbench list metrics`.")
     opened = open_metrics(named, roots) if named else Opened()
     for name, reason in opened.missing.items():
         say(f"cannot measure {name}: {reason}")

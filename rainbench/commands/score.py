@@ -77,9 +77,11 @@ def command(
     """
     from rainbench.catalog.folders import readable_folders
     from rainbench.core.files import refuse_inside
+    from rainbench.core.images import note_unread
     from rainbench.core.text import count_of
     from rainbench.pairs.copies import copies_of
     from rainbench.pairs.load import load_first_copy
+    from rainbench.pairs.matching import unread_below
     from rainbench.report.grid import number
     from rainbench.report.tables import row_json, write_tables
     from rainbench.run.outputs import LOSSY, SHOWN, entry_name, score_folder
@@ -131,6 +133,7 @@ def command(
     lossy = sum(file.suffix.lower() in LOSSY for file in matched.files.values())
     if lossy:
         say(f"{lossy} are JPEG or WebP: what saving them lost is scored too, PNG keeps every value")
+    note_unread(unread_below(folder))
     for file in matched.unused[:SHOWN]:
         say(f"not used: {file}")
     for problem in problems[:SHOWN]:

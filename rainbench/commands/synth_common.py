@@ -15,6 +15,7 @@ from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
     Function,
+    NumberRange,
     also_option,
     dry_run_option,
     json_option,
@@ -142,7 +143,7 @@ def build_options(make_plan: Callable[..., SynthPlan]) -> Callable[..., None]:
         click.option("--name", default="", help="Of the data set. [default: by its kind]"),
         click.option(
             "--test-share",
-            type=click.FloatRange(0, 1),
+            type=NumberRange(0, 1),
             default=0.2,
             show_default=True,
             help="Share of the clean images whose pairs are for testing.",

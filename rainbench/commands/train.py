@@ -17,6 +17,7 @@ from rainbench.catalog.registry import Registry
 from rainbench.commands.options import (
     AT_ONCE,
     PLACE,
+    NumberRange,
     cards_option,
     data_option,
     device_option,
@@ -98,7 +99,7 @@ Examples:
 )
 @click.option(
     "--untouched",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=NumberRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     metavar="SHARE",
@@ -127,7 +128,7 @@ Examples:
 )
 @click.option(
     "--learning-rate",
-    type=click.FloatRange(min=0, min_open=True),
+    type=NumberRange(min=0, min_open=True),
     help="At the first step. [default: the recipe]",
 )
 @click.option("--schedule", type=click.Choice(["constant", "steps", "cosine"]))
@@ -164,7 +165,7 @@ Examples:
     help="Folder of checkpoints and logs; an interrupted training goes on in it. "
     "[default: runs/train/ENTRY.NAME]",
 )
-@click.option("--name", "tag", default="", metavar="TAG", help="The tag of the new weights.")
+@click.option("--name", "tag", metavar="TAG", help="The tag of the new weights.")
 @click.option(
     "--export",
     "target",
@@ -221,7 +222,7 @@ def command(
     channels_last: bool | None,
     fused: bool,
     out: Path | None,
-    tag: str,
+    tag: str | None,
     target: Path | None,
     add_to_card: bool,
     validations: int,
@@ -278,7 +279,8 @@ def command(
     data_roots = tuple(places_here(data_roots))
     source = open_source(registry, dataset, data_roots, clean, rain, seed, span, untouched)
     photos = open_photographs(card, photographs)
-    tag = tag or "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
+    if tag is None:
+        tag = "-".join(filter(None, (dataset or rain, f"w{width}" if width else "")))
     if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9_-]*", tag):
         raise RainbenchError(f'--name "{tag}" has characters beyond a-z 0-9 _ -')
     out = out or Path("runs/train") / f"{card.name}.{tag}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import platform
 import sys
@@ -16,6 +17,9 @@ from rainbench.core.escape import without_secrets
 from rainbench.core.files import FULL
 from rainbench.version import __version__
 
+_OF_NAMES = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What is wrong with a name alone, whatever is done with it."""
+
 BUG = 70
 """The exit code of an error that nobody foresaw: EX_SOFTWARE of sysexits.h."""
 
@@ -25,6 +29,8 @@ def explain(error: Exception) -> tuple[str, int]:
 
     What the system refuses, a name that is too long or a disk that is full, is no bug of ours.
     """
+    if isinstance(error, OSError) and error.errno in _OF_NAMES and error.filename:
+        return f"{error.filename}: cannot be used: {error.strerror}", 2
     if isinstance(error, OSError) and error.errno in FULL:
         place = error.filename or "standard output or a file"
         return f"{place}: cannot be written: {error.strerror}", 2

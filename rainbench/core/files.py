@@ -14,7 +14,7 @@ import stat
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.packed.places import read_packed
@@ -194,12 +194,48 @@ def lock_folder(folder: Path, what: str) -> Iterator[None]:
         yield
 
 
+def append_to(file: Path) -> BinaryIO:
+    """Open a file of a folder of ours to write at its end; it is made if need be.
+
+    Never through a link: what another has put there is not ours to write to.
+
+    Raises:
+        StoreError: It is a link.
+        OSError: It is no file, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with append_to(Path(tempfile.mkdtemp()) / "log") as file:
+        ...     file.write(b"a line")
+        6
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # no pipe is waited for
+        flags |= getattr(os, name, 0)
+    try:
+        handle = os.open(file, flags, 0o644)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise StoreError(
+            f"{file}: is a link, which is not followed", hint="Remove the link."
+        ) from None
+    try:
+        _refuse_irregular(os.fstat(handle).st_mode, file)
+    except OSError:
+        os.close(handle)
+        raise
+    return os.fdopen(handle, "ab")
+
+
 def is_locked(folder: Path) -> bool:
     """Return whether a process is at work in a folder, see `lock_folder`; no where none can be."""
     try:
         import fcntl
 
-        with (folder / ".lock").open("rb") as file:
+        # A pipe of that name would be waited for.
+        handle = os.open(folder / ".lock", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(handle, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -11,6 +11,7 @@ import io
 import logging
 import struct
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 
 from rainbench.core.containers import check_container, too_deep
 from rainbench.core.errors import ImageError
-from rainbench.core.files import read_regular_file, write_atomically
+from rainbench.core.files import read_regular_file, write_atomically, writing
 from rainbench.core.orientation import LYING, find_orientation, turned, without_orientation
+from rainbench.core.text import count_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,8 +38,30 @@ IMAGE_SUFFIXES = frozenset(
 )
 """Endings of files that are read as images, exactly as they were stored."""
 
+UNREAD_SUFFIXES = frozenset(
+    {".avif", ".heic", ".heif", ".jxl", ".jxr", ".jpx", ".jpf", ".hdr", ".exr", ".pfm", ".psd"}
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".pcx", ".ras", ".sr"}
+)
+"""Endings of pictures that are not read: of more than 8 bits, or of formats of few programs."""
+
 LARGEST_FILE = 1 << 30
 """Bytes beyond which a file is not read: four times an uncompressed image of the largest size."""
+
+
+def note_unread(files: Iterable[Path]) -> None:
+    """Say in the log which pictures among a folder's files are passed over for their endings.
+
+    Example:
+        >>> note_unread([Path("a.png"), Path("readme.txt")])
+    """
+    unread = [file for file in files if file.suffix.lower() in UNREAD_SUFFIXES]
+    if unread:
+        _LOG.warning(
+            "%s not read, such as %s: files that end with %s are left out; convert them to PNG",
+            count_of(len(unread), "picture"),
+            unread[0],
+            ", ".join(sorted({file.suffix.lower() for file in unread})),
+        )
 
 
 def read_image(path: Path) -> Image:
@@ -225,12 +249,12 @@ def write_png(path: Path, image: Image) -> None:
         image: ``(H, W, 3)`` uint8, RGB, or ``(H, W)`` uint8, gray.
 
     Raises:
-        ImageError: The file cannot be written.
+        ImageError: The array is no image.
+        StoreError: The file cannot be written, and on a full disk no other could.
     """
-    try:
-        write_atomically(path, encode_png(path, image))
-    except OSError as error:
-        raise ImageError(path, f"cannot be written: {error.strerror}") from None
+    data = encode_png(path, image)
+    with writing(path):
+        write_atomically(path, data)
 
 
 def encode_png(path: Path, image: Image) -> bytes:

@@ -19,8 +19,8 @@ from typing import Literal
 import numpy as np
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.files import is_file
-from rainbench.core.images import Image, quantise, read_image, write_png
+from rainbench.core.files import is_file, write_atomically
+from rainbench.core.images import Image, encode_png, quantise, read_image
 from rainbench.core.progress import Advance
 from rainbench.core.resume import file_hash, key_of, read_claim, read_record, write_record
 from rainbench.run.clips.predict import ClipPredictor
@@ -190,7 +190,7 @@ def _derain_image(task: DerainTask, predictor: Predictor, style: Style) -> Derai
     started = time.perf_counter()
     restored = quantise(predictor(rainy), "round")
     seconds = time.perf_counter() - started
-    write_png(task.target, _composed(rainy, restored, style))
+    write_atomically(task.target, encode_png(task.target, _composed(rainy, restored, style)))
     return Derained(task, "done", 1, seconds)
 
 

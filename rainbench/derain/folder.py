@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, StoreError, failing_alone, told
 from rainbench.core.files import is_file, refuse_inside, sweep
-from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.images import IMAGE_SUFFIXES, note_unread
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.watch import Watch
 from rainbench.derain.file import (
@@ -76,11 +76,9 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
     refuse_inside(out, [path])
     if out.is_file():
         raise RainbenchError(f"{out}: is a file", hint="Give a folder with --out.")
-    sources = [
-        (file, kind)
-        for file in _files_below(path)
-        if not file.name.startswith(".") and (kind := _kind(file))
-    ]
+    files = [file for file in _files_below(path) if not file.name.startswith(".")]
+    note_unread(files)
+    sources = [(file, kind) for file in files if (kind := _kind(file))]
     if not sources:
         raise RainbenchError(
             f"{path}: holds no images or videos",

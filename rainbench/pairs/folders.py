@@ -14,7 +14,7 @@ from rainbench.core.text import natural_key, safe_name
 from rainbench.pairs.files import name_problem
 from rainbench.pairs.layouts import Match, Pair, Source
 from rainbench.pairs.load import PairSet, check_match
-from rainbench.pairs.matching import images_below, match_outputs, split_name
+from rainbench.pairs.matching import images_below, match_outputs, split_name, unread_below
 
 PROTOCOL = "prenet-y"
 """Under which such a data set is shown first: what most deraining papers use."""
@@ -97,8 +97,9 @@ _LAYOUT = Layout(name="folders", rainy="rainy/{id}.png", clean="clean/{id}.png")
 def _match(rainy: Path, clean: Path) -> Match:
     found = images_below(clean)
     rained = images_below(rainy)
+    unread = [name_problem(file, "") for side in (rainy, clean) for file in unread_below(side)]
     if len(found) == len(rained) == 1:
-        return _named([Pair(found[0].stem, Source(rained[0]), Source(found[0]))], [])
+        return _named([Pair(found[0].stem, Source(rained[0]), Source(found[0]))], unread)
     error: RainbenchError | None = None
     for ids in _ways(found, clean):
         wanted = [
@@ -114,7 +115,7 @@ def _match(rainy: Path, clean: Path) -> Match:
             for pair in wanted
             if pair.id in matched.files
         ]
-        problems = [f"{file} has no clean partner in {clean}" for file in matched.unused]
+        problems = unread + [f"{file} has no clean partner in {clean}" for file in matched.unused]
         unused = [pair.clean.path for pair in wanted if pair.id not in matched.files]
         problems += [f"{file} has no rainy partner in {rainy}" for file in unused]
         pairs.sort(key=lambda pair: natural_key(pair.id))

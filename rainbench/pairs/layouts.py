@@ -12,7 +12,7 @@ from rainbench.catalog.cards import DatasetCard, Layout
 from rainbench.catalog.patterns import Fields, Pattern, parse_pattern
 from rainbench.catalog.terms import LAYERS
 from rainbench.core.errors import PairError
-from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from rainbench.core.text import natural_key
 from rainbench.pairs.files import Files, files_below, name_problem, shown
 from rainbench.pairs.frames import are_videos, frames_of_clips
@@ -260,7 +260,7 @@ def _find(text: str, files: Files, *, videos: bool = False) -> _Found:
 
 
 def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix in IMAGE_SUFFIXES
+    return PurePosixPath(name).suffix in IMAGE_SUFFIXES | UNREAD_SUFFIXES
 
 
 def _with_plain_digits(name: str) -> str:

@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError
-from rainbench.core.images import IMAGE_SUFFIXES
+from rainbench.core.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from rainbench.core.packed.places import files_inside, find_packed, is_folder
 from rainbench.core.text import count_of, natural_key
 from rainbench.pairs.files import is_hidden
@@ -111,6 +111,13 @@ def match_outputs(folder: Path, pairs: Sequence[Pair], pattern: str = "") -> Mat
     ways = _names_of(pairs)
     search = _by_pattern(pattern) if pattern else _readings
     readings = search(folder, files, ways)
+    if not readings and not ways and len(pairs) > 1:
+        first, second = _of_one_name(pairs)
+        raise RainbenchError(
+            f"{first} and {second} have one name but for case, zeros and separators: nobody can "
+            "tell which image is whose",
+            hint="Rename one of the two.",
+        )
     if not readings:
         example = f"{pairs[0].rainy.path.name}, and so on" if pairs else "the rainy images"
         fits = f'the pattern "{pattern}"' if pattern else "an image of the data set"
@@ -195,16 +202,32 @@ def _conflict(one: Reading, other: Reading) -> bool:
 
 def images_below(folder: Path) -> list[Path]:
     """Return the images of a folder in natural order; hidden ones are the system's, not ours."""
+    files = _files_of(folder, IMAGE_SUFFIXES)
+    if not files:
+        unread = unread_below(folder)
+        raise RainbenchError(
+            f"{folder}: holds no images" + (f" but such as {unread[0].name}" if unread else ""),
+            hint=f"Files that end with {unread[0].suffix} are not read: convert them to PNG."
+            if unread
+            else "",
+        )
+    return files
+
+
+def unread_below(folder: Path) -> list[Path]:
+    """Return the pictures of a folder that `images_below` leaves out, as their kind is not read."""
+    return _files_of(folder, UNREAD_SUFFIXES)
+
+
+def _files_of(folder: Path, suffixes: Set[str]) -> list[Path]:
     if not is_folder(folder):
         raise RainbenchError(f"{folder}: there is no such folder of images")
     names = files_inside(folder) if find_packed(folder) else _files_below(folder)
     files = [
         folder / name
         for name in names
-        if Path(name).suffix.lower() in IMAGE_SUFFIXES and not any(map(is_hidden, name.split("/")))
+        if Path(name).suffix.lower() in suffixes and not any(map(is_hidden, name.split("/")))
     ]
-    if not files:
-        raise RainbenchError(f"{folder}: holds no images")
     return sorted(files, key=lambda path: natural_key(path.as_posix()))
 
 
@@ -256,6 +279,17 @@ def _names_of(pairs: Sequence[Pair]) -> Ways:
                 ways[field] = names
                 break
     return ways
+
+
+def _of_one_name(pairs: Sequence[Pair]) -> tuple[str, str]:
+    """Return two images that `_names_of` cannot tell apart by the names of their rainy files."""
+    first: dict[Words, str] = {}
+    for pair in pairs:
+        name = _words(_composed(_name(pair, "rainy", DEEPEST)))
+        other = first.setdefault(name, str(pair.rainy.path))
+        if other != str(pair.rainy.path):
+            return other, str(pair.rainy.path)
+    return pairs[0].id, pairs[1].id
 
 
 def _name(pair: Pair, field: str, depth: int) -> str:

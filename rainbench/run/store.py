@@ -18,7 +18,7 @@ from typing import IO, Self
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.escape import escape_formula, unescape_formula
-from rainbench.core.files import read_regular_file, write_atomically, writing
+from rainbench.core.files import append_to, read_regular_file, write_atomically, writing
 from rainbench.core.resume import file_hash, key_of
 from rainbench.run.documents import write_json
 from rainbench.run.results import CellResult
@@ -63,13 +63,15 @@ class CellStore:
             if not kept:  # before cell.json, which says that it is not to be trusted
                 self._discard("images.csv")
             self._discard("cell.json", "failed.json")
-            if not (self.folder / "timing.csv").is_file():  # a pipe would be waited for
+            timing = self.folder / "timing.csv"
+            if timing.is_symlink() or not timing.is_file():  # nobody's file, or a pipe
                 self._discard("timing.csv")
             write_json(self.folder / "key.json", {**self._parts, "images": list(self._images)})
             text = format_rows(kept)
             write_atomically(self.folder / "images.csv", text.encode())
-            self._file = (self.folder / "images.csv").open("a", encoding="utf-8", newline="")
-            self._timing = (self.folder / "timing.csv").open("a", encoding="utf-8", newline="")
+            scores, times = append_to(self.folder / "images.csv"), append_to(timing)
+            self._file = io.TextIOWrapper(scores, encoding="utf-8", newline="")
+            self._timing = io.TextIOWrapper(times, encoding="utf-8", newline="")
             if self._timing.tell() == 0:
                 self._timing.write(TIMING_HEADER)
         self.done = kept

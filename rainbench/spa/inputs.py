@@ -11,6 +11,7 @@ from typing import Literal
 
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import refuse_inside
+from rainbench.core.images import note_unread
 from rainbench.core.resume import file_hash
 from rainbench.core.text import natural_key, safe_name
 from rainbench.video.read import VIDEO_SUFFIXES
@@ -113,6 +114,7 @@ def _walk(root: Path) -> Iterator[VideoInput]:
         for file in videos:
             yield _file(file, _relative(file, root))
         if not videos and (images := list_images(here)):
+            note_unread(visible)
             size = sum(file.stat().st_size for file in images)
             yield VideoInput(here, "images", size, _relative(here, root))
 

@@ -134,6 +134,27 @@ def make_engine(device: str) -> Engine:
     return OneDevice(device)
 
 
+def kept_bytes(forward: Callable[[], object]) -> int:
+    """Return how many bytes a forward pass keeps for the backward one; parameters count, too.
+
+    Example:
+        >>> layer = nn.Linear(4, 4)
+        >>> kept_bytes(lambda: layer(torch.zeros(1000, 4)).relu())  # the input and the output
+        32000
+    """
+    kept: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        result = forward()  # held until all is counted, so that no memory is taken for new one
+    del result
+    return sum(kept.values())
+
+
 def autocast(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
     """Return the context in which a forward pass runs in a precision."""
     if precision == "fp32":

@@ -10,6 +10,15 @@ from typing import Any, Self
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
+def let_children_die() -> None:
+    """Hear no more of processes that end: torch raises an error for each, whatever it interrupts.
+
+    A training that has failed is about to say why, and that is not to be cut short.
+    """
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
 class Interrupts:
     """Notes that a person or the system wants an end, instead of ending at once.
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rainbench.core.errors import StoreError
-from rainbench.core.files import write_atomically
+from rainbench.core.files import append_to, write_atomically
 from rainbench.train.trackers import Trackers
 
 
@@ -41,7 +41,7 @@ class Log:
                 write_atomically(file, _text(self._names, rows).encode())
             elif file.exists():
                 file.unlink()
-            self._stream = file.open("a", encoding="utf-8", newline="")
+            self._stream = io.TextIOWrapper(append_to(file), encoding="utf-8", newline="")
         except OSError as error:
             raise StoreError(f"{file}: cannot be written: {error.strerror}") from None
 

@@ -7,6 +7,7 @@ weights are the same to the last bit.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import logging
 import math
@@ -21,15 +22,15 @@ from rainbench.catalog.terms import layers_of
 from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.images import write_png
-from rainbench.core.machine import device_kind, keep_freed_memory
+from rainbench.core.machine import device_kind, free_memory, keep_freed_memory
 from rainbench.core.progress import Advance, unseen
 from rainbench.core.text import duration
 from rainbench.metrics import Score
 from rainbench.networks.construct import construct
 from rainbench.networks.conventions import Conventions
 from rainbench.train.checkpoints import BEST, LAST, Progress, load_checkpoint, save_checkpoint
-from rainbench.train.engine import Engine, autocast, make_engine
-from rainbench.train.interrupts import Interrupts
+from rainbench.train.engine import Engine, autocast, kept_bytes, make_engine
+from rainbench.train.interrupts import Interrupts, let_children_die
 from rainbench.train.job import Job, claim_folder
 from rainbench.train.log import Log
 from rainbench.train.losses import LossTarget, objective
@@ -99,6 +100,7 @@ def train(job: Job, out: Path, *, advance: Advance = unseen) -> Trained:
             finally:
                 loop.close()
         except Exception as error:
+            let_children_die()
             explained = _explained(error, job)
             if explained is error:
                 raise
@@ -141,9 +143,11 @@ class _Loop:
                 out / LAST, job.key, self.network, self.optimiser, self.rain
             )
             _LOG.info("continuing from step %s of %s", f"{self.progress.step:,}", out)
+        self.conventions = Conventions.of(job.card)
+        if not options.compiled and engine.device.type == "cpu":
+            self._refuse_what_memory_cannot_hold()
         forward = torch.compile(self.network) if options.compiled else self.network
         self.forward: nn.Module = engine.prepare(forward)  # type: ignore[arg-type]
-        self.conventions = Conventions.of(job.card)
         self.objective = objective(recipe.losses)
         patches = PatchSet(
             job.source,
@@ -175,6 +179,27 @@ class _Loop:
         self.noted: set[str] = set()
         self.waited = self.computed = 0.0
         self.own_steps = 0
+
+    def _refuse_what_memory_cannot_hold(self) -> None:
+        """Refuse a batch that the memory cannot hold; the system would end the process for it.
+
+        A GPU says so itself.
+
+        Raises:
+            RainbenchError: What the patches leave for the backward pass is too much.
+        """
+        recipe = self.job.recipe
+        network = copy.deepcopy(self.network).eval()  # statistics of batches stay as they are
+        patch = torch.zeros(1, 3, recipe.patch, recipe.patch)
+        with torch.random.fork_rng(devices=[]):
+            of_one = kept_bytes(lambda: self.conventions.apply(network, patch))
+        fitting = free_memory() // max(1, of_one)
+        if recipe.batch > fitting * self.engine.processes:
+            raise RainbenchError(
+                f"a batch of {recipe.batch} patches of {recipe.patch}x{recipe.patch} pixels takes "
+                f"more memory than is free: {of_one * recipe.batch / 1e9:.1f} GB",
+                hint=f"Give --batch {max(1, fitting // 2)} or fewer, or a smaller --patch.",
+            )
 
     def _batches(self, patches: PatchSet) -> Iterator[Batch]:
         options = self.job.options
@@ -246,7 +271,7 @@ class _Loop:
     def _step(self, share: float) -> float:
         """Train on one batch; return the loss where it costs nothing to know it."""
         began = time.perf_counter()
-        batch = next(self.batches)
+        batch = _next(self.batches)
         waited = time.perf_counter() - began
         self._report(batch.notes)
         recipe, options = self.job.recipe, self.job.options
@@ -278,7 +303,7 @@ class _Loop:
 
     def _learn_from_photographs(self, rain: RainOfPhotographs) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the losses on a batch of photographs."""
-        batch = next(self.photographs)
+        batch = _next(self.photographs)
         self._report(batch.notes)
         seen = self._unit(batch.rainy)
         with autocast(self.engine.device, self.job.options.precision):
@@ -385,6 +410,16 @@ def _behind(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _next(batches: Iterator[Batch]) -> Batch:
+    """Return the next batch; of a worker that dies while it hands one over, torch does not tell."""
+    try:
+        return next(batches)
+    except (ConnectionError, EOFError, FileNotFoundError) as error:
+        if str(error).startswith("Caught "):  # by a worker that lives
+            raise
+        raise RuntimeError("DataLoader worker died while it handed a batch over") from error
 
 
 def _explained(error: BaseException, job: Job) -> BaseException:

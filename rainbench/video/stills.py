@@ -71,7 +71,7 @@ class FolderSource:
             return read_image(file)
         except ImageError as error:
             message = error.message.removeprefix(f"{file}: ")
-            raise DamageError(f"{file.name} {message}") from None
+            raise DamageError(f"{file.name} {message}", hint=error.hint) from None
 
     def _check_size(self, image: Image, file: Path, number: int) -> None:
         assert self._first is not None

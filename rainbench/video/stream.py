@@ -101,7 +101,7 @@ class FrameStream(Iterator[Frame]):
         hint = message.get("hint", "")
         if message["kind"] == "damage":
             good = count_of(self._delivered, "good frame")
-            hint = "Fetch the file again" + (
+            hint = (hint or "Fetch the file again").rstrip(".") + (
                 f", or allow truncated videos to use {good} before it."
                 if self._delivered
                 else "; no frame of it can be used."

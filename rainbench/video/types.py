@@ -45,7 +45,14 @@ class VideoError(RainbenchError):
 
 
 class DamageError(Exception):
-    """Within the decoder's process: from here on the file is damaged; what came before is good."""
+    """Within the decoder's process: from here on the file is damaged; what came before is good.
+
+    ``hint`` says what to do, where that is not to fetch the file again.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)

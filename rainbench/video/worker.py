@@ -159,7 +159,7 @@ def serve(opener: Callable[[dict[str, Any]], PictureSource]) -> None:
     try:
         _deliver(opener(request), request, send, watch, state)
     except DamageError as error:
-        send("damage", message=str(error), frame=state["decoded"])
+        send("damage", message=str(error), frame=state["decoded"], hint=error.hint)
     except VideoError as error:
         send("error", message=error.reason, frame=error.frame, hint=error.hint)
     except MemoryError:

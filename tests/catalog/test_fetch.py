@@ -66,6 +66,12 @@ def address(tmp_path):
                 self.wfile.write(b"x")
                 time.sleep(0.05)
 
+        def send_murmur(self):
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+            for _ in range(100):
+                self.wfile.write(b"x")
+                time.sleep(0.1)
+
         def send_moved(self):
             self._head(302, Location="/good.pth")
 
@@ -164,6 +170,7 @@ def test_folders_that_were_there_stay_after_a_bad_download(tmp_path, address):
         (URLError(socket.gaierror(-2, "Name or service not known")), "name is not known"),
         (URLError(ConnectionRefusedError(111, "refused")), "the server refuses the connection"),
         (URLError(OSError(113, "No route to host")), "No route to host"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] (_ssl.c:1)"), "no secure connection"),
         (TimeoutError("timed out"), "the server does not answer in time"),
         (ConnectionResetError(104, "reset"), "the connection broke off"),
         (http.client.RemoteDisconnected("Remote end closed"), "the connection broke off"),
@@ -175,6 +182,9 @@ def test_folders_that_were_there_stay_after_a_bad_download(tmp_path, address):
 )
 def test_errors_of_the_net_are_told_in_words(tmp_path, monkeypatch, error, words):
     class Broken:
+        def __init__(self, _sockets):
+            pass
+
         def open(self, *_arguments, **_options):
             raise error
 
@@ -197,6 +207,7 @@ def test_a_redirect_is_followed(tmp_path, address):
     [
         ("/endless.pth", FetchLimits(size=100_000), "is larger than 100,000 bytes"),
         ("/slow.pth", FetchLimits(seconds=0.3), "takes longer than 0 s"),
+        ("/murmur.pth", FetchLimits(seconds=0.3), "takes longer than 0 s"),
     ],
 )
 def test_a_download_has_limits(tmp_path, address, path, limits, message):

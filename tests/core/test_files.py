@@ -11,6 +11,7 @@ import pytest
 
 from rainbench.core.errors import StoreError
 from rainbench.core.files import (
+    append_to,
     is_file,
     is_locked,
     lock_folder,
@@ -127,3 +128,26 @@ def test_who_only_asks_keeps_nobody_from_locking(tmp_path):
         with lock_folder(tmp_path, "run"):
             assert is_locked(tmp_path)
         until.join()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes with names")
+def test_a_pipe_for_a_lock_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / ".lock")
+    call = f"from rainbench.core.files import is_locked, Path; is_locked(Path({str(tmp_path)!r}))"
+    subprocess.run([sys.executable, "-c", call], check=True, timeout=30)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes with names")
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder"])
+def test_nothing_is_appended_to_what_another_has_put_there(tmp_path, kind):
+    file, other = tmp_path / "log", tmp_path / "other"
+    other.write_text("mine")
+    {
+        "link": lambda: file.symlink_to(other),
+        "dangling link": lambda: file.symlink_to(tmp_path / "new"),
+        "pipe": lambda: os.mkfifo(file),
+        "folder": file.mkdir,
+    }[kind]()
+    with pytest.raises((StoreError, OSError)):
+        append_to(file)
+    assert other.read_text() == "mine" and not (tmp_path / "new").exists()

@@ -1,5 +1,6 @@
 """Deraining files: what becomes of each kind, of names, of results that are there, of bad files."""
 
+import errno
 import json
 import os
 from fractions import Fraction
@@ -11,7 +12,7 @@ import pytest
 
 from rainbench.catalog.registry import load_registry
 from rainbench.cli import COMMANDS, cli
-from rainbench.core.errors import RainbenchError
+from rainbench.core.errors import RainbenchError, StoreError
 from rainbench.core.images import read_image, write_png
 from rainbench.core.resume import write_record
 from rainbench.derain.folder import Style, derain, find_tasks
@@ -39,6 +40,12 @@ def photos(tmp_path):
     (folder / ".hidden.png").write_bytes(b"")
     (folder / "notes.txt").write_text("")
     return folder
+
+
+def test_pictures_whose_kind_is_not_read_are_told(photos, tmp_path, caplog):
+    (photos / "4.avif").write_bytes(b"a picture")
+    assert len(find_tasks(photos, tmp_path / "out", Style())) == 4
+    assert "1 picture not read, such as" in caplog.text and "4.avif" in caplog.text
 
 
 def bmp(image):
@@ -269,6 +276,20 @@ def test_a_result_whose_record_a_kill_prevented_is_made_again(
 
 def tree(folder):
     return {file: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_full_disk_ends_the_work_at_the_first_picture(photos, tmp_path, median, monkeypatch):
+    tried = []
+
+    def full(path, _data):
+        tried.append(path)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    for module in ("rainbench.core.images", "rainbench.derain.file"):
+        monkeypatch.setattr(f"{module}.write_atomically", full, raising=False)
+    with pytest.raises(StoreError, match="No space left"):
+        run(photos, tmp_path / "out", median)
+    assert len(tried) == 1
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

@@ -64,6 +64,35 @@ def test_what_has_no_partner_is_told(tmp_path, which):
     assert len(left.pairs) == 3 and len(left.left_out) >= 1
 
 
+@pytest.mark.parametrize("suffix", [".hdr", ".AVIF", ".heic"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_picture_whose_kind_is_not_read_is_named(tmp_path, suffix, count):
+    folders = make(tmp_path, numbers=range(1, count + 1))
+    for folder in folders:
+        (folder / f"9{suffix}").write_bytes(b"a picture")
+    with pytest.raises(RainbenchError, match=rf"9\{suffix}: files that end with \{suffix} are not"):
+        load_folders(*folders)
+    left = load_folders(*folders, allow_partial=True)
+    assert len(left.pairs) == count and len(left.left_out) == 2
+    for file in folders[0].glob("*.png"):
+        file.unlink()
+    with pytest.raises(RainbenchError, match=f"holds no images but such as 9{suffix}"):
+        load_folders(*folders)
+
+
+@pytest.mark.parametrize(("one", "other"), [("A", "a"), ("01", "1"), ("x_1", "x-1")])
+def test_names_that_differ_in_case_or_zeros_alone_are_told(tmp_path, one, other):
+    folders = make(tmp_path)
+    for folder in folders:
+        (folder / "1.png").rename(folder / f"{one}.png")
+        (folder / "2.png").rename(folder / f"{other}.png")
+        if len(list(folder.iterdir())) < 4:
+            pytest.skip("this file system does not tell them apart")
+    with pytest.raises(RainbenchError, match="have one name but for case") as caught:
+        load_folders(*folders)
+    assert f"{one}.png" in str(caught.value) and f"{other}.png" in str(caught.value)
+
+
 @pytest.mark.parametrize("name", [b"\xff\xe9", b"a\nb", b"a\x1b[2Jb"])
 @pytest.mark.parametrize("others", [(), (2, 3)])
 def test_names_that_are_no_plain_text_are_named(tmp_path, name, others):

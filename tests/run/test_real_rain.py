@@ -17,6 +17,15 @@ from rainbench.run.metrics.real_rain import INPUT, find_pictures, restore_all
 from rainbench.run.options import RunOptions
 
 
+def test_pictures_whose_kind_is_not_read_are_left_out_and_told(folder):
+    (folder / "4.avif").write_bytes(b"a picture")
+    found = find_pictures(folder)
+    assert len(found.files) == 3
+    assert [problem.partition(": ")[2] for problem in found.problems] == [
+        "files that end with .avif are not read: convert them to PNG"
+    ]
+
+
 @pytest.fixture
 def folder(tmp_path):
     folder = tmp_path / "My photographs"

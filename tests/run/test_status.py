@@ -75,3 +75,15 @@ def test_what_is_no_run_is_told(tmp_path):
     (tmp_path / NAME).write_text('{"cells": {"x": 3}}')
     with pytest.raises(RainbenchError, match="holds no run"):
         read_standing(tmp_path)
+
+
+def test_a_cell_of_a_copy_is_counted_once_while_it_runs(tmp_path):
+    """Its folder says which copy of the set it is about only when it is done."""
+    folder = tmp_path / "cells" / "toy" / "identity"
+    folder.mkdir(parents=True)
+    (folder / "key.json").write_text("{}")
+    part = {"images": 5, "weight": 1.0, "before": 0, "done": 2, "state": "running", "note": ""}
+    told = {"host": "x", "pid": 1, "started": 0.0, "written": 1.0}
+    (tmp_path / NAME).write_text(json.dumps({**told, "cells": {"identity on toy@8x8": part}}))
+    standing = read_standing(tmp_path)
+    assert list(standing.cells) == ["identity on toy@8x8"] and standing.images == (2, 5)

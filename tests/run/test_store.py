@@ -244,6 +244,16 @@ def test_unwritable_folder(tmp_path):
         pass
 
 
+def test_nothing_is_appended_through_a_link(tmp_path):
+    fill(tmp_path / "cell", upto=2)
+    (tmp_path / "mine").write_text("mine")
+    for name in ("timing.csv", "images.csv"):
+        (tmp_path / "cell" / name).unlink()
+        (tmp_path / "cell" / name).symlink_to(tmp_path / "mine")
+    fill(tmp_path / "cell")
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_two_runs_do_not_mix(tmp_path):
     with lock_run(tmp_path), pytest.raises(StoreError, match="another run"), lock_run(tmp_path):
         pass

@@ -21,7 +21,7 @@ from rainbench.catalog.terms import layers_of
 from rainbench.core.images import read_image, write_png
 from rainbench.networks.load import construct
 from rainbench.train.checkpoints import load_state
-from rainbench.train.loop import _explained
+from rainbench.train.loop import _explained, _next
 
 COMMON = ["--device", "cpu", "--threads", 1, "--workers", 0]
 
@@ -253,6 +253,8 @@ def test_a_training_that_diverges_at_its_end_is_not_told_to_take_a_rate_of_nothi
         (["train", "prenet_r", "--clean", "CLEAN", "--argument", "width"], "must be KEY=VALUE"),
         (["train", "prenet_r", "--clean", "CLEAN", "--argument", "with=3"], "does not take these"),
         (["train", "prenet_r", "--clean", "CLEAN", "--name", "a/b"], "characters beyond"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--untouched", "nan"], "nan is not a number"),
+        (["train", "prenet_r", "--clean", "CLEAN", "--name", ""], "characters beyond"),
         (
             ["train", "prenet_r", "--clean", "CLEAN", "--export", "a.pth"],
             "must end in .safetensors",
@@ -312,6 +314,14 @@ def test_memory_that_runs_out_says_what_to_give(rainbench, photographs, add_netw
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "memory ran out with a batch of 6 patches of 64x64 pixels" in done.stderr
     assert "Give --batch 3 or --patch 32, and another --out." in done.stderr
+
+
+def test_a_batch_beyond_the_memory_is_refused_before_the_first_step(train, add_trainable, tmp_path):
+    add_trainable()
+    done = train("--out", tmp_path / "out", "--batch", 10**8)
+    assert done.returncode == 2 and "takes more memory than is free" in done.stderr
+    batch = int(re.search(r"Give --batch (\d+) or fewer", done.stderr)[1])
+    assert 1 <= batch < 10**8
 
 
 @pytest.fixture
@@ -491,6 +501,27 @@ def test_a_worker_that_dies_in_the_midst_of_anything_is_told():
     assert "prepares patches has died" in str(_explained(caught.value, None))
     other = KeyError("no worker's")
     assert _explained(other, None) is other
+
+
+@pytest.mark.parametrize(
+    "kind", [ConnectionRefusedError, ConnectionResetError, EOFError, FileNotFoundError]
+)
+def test_a_worker_that_dies_while_it_hands_a_batch_over_is_told(kind):
+    def batches(said):
+        yield from ()
+        raise kind(said)
+
+    def dying():
+        yield 1
+        raise kind("the socket is gone")
+
+    handed = dying()
+    assert _next(handed) == 1
+    with pytest.raises(RuntimeError) as caught:
+        _next(handed)
+    assert "prepares patches has died" in str(_explained(caught.value, None))
+    with pytest.raises(kind, match="Caught"):
+        _next(batches("Caught it in DataLoader worker process 0."))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in /proc")

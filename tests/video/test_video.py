@@ -325,6 +325,18 @@ def test_folder_with_a_damaged_image(folder):
     assert len(read_video(folder, frames=slice(5)).frames) == 5
 
 
+@pytest.mark.parametrize("kind", ["16 bits", "partly transparent"])
+def test_a_folder_with_an_image_that_has_to_be_converted(folder, kind):
+    import cv2
+
+    deep = np.full((32, 48, 3), 300, np.uint16)
+    clear = np.full((32, 48, 4), 100, np.uint8)
+    cv2.imwrite(str(folder / "frame5.png"), deep if kind == "16 bits" else clear)
+    with pytest.raises(VideoError, match=kind) as caught:
+        read_video(folder)
+    assert "Convert it to" in caught.value.hint and "etch" not in caught.value.hint
+
+
 def test_folder_knows_no_times(folder):
     with pytest.raises(VideoError, match="no time stamps"):
         read_video(folder, start=1.0)

@@ -171,6 +171,12 @@ def read_standing(out: Path) -> Standing:
             raise RainbenchError(f"{out}: holds no run", hint="Give the --out of `rainbench run`.")
         return Standing(at_work, "", 0.0, None if at_work else 0.0, cells)
     parts = {name: Part(**part) for name, part in told["cells"].items()}
+    # The folder of a cell that is not finished does not say which copy of a set it is about.
+    names = {_without_copy(name): name for name in parts}
+    cells = {
+        name if cell.state == "done" else names.get(name, name): cell
+        for name, cell in cells.items()
+    }
     for name, part in parts.items():
         ended = name in cells and cells[name].state != "running"
         if part.state in ("", "running") and ended and not at_work:
@@ -178,6 +184,17 @@ def read_standing(out: Path) -> Standing:
     seconds = max(0.0, float(told["written"]) - float(told["started"]))
     left = _seconds_left(parts, seconds)
     return Standing(at_work, f"{told['host']}, process {told['pid']}", seconds, left, cells | parts)
+
+
+def _without_copy(name: str) -> str:
+    """Return a cell's name with the data set's name alone.
+
+    Example:
+        >>> _without_copy("net on rain100l@480x320")
+        'net on rain100l'
+    """
+    entry, on, label = name.rpartition(" on ")
+    return entry + on + label.partition("@")[0]
 
 
 def _read(file: Path) -> dict[str, Any] | None:

@@ -20,8 +20,9 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.resume import key_of, read_record, write_record
 from rainbench.core.text import natural_key, safe_name
 from rainbench.metrics.quality.record import ReadyMetric
+from rainbench.pairs.files import name_problem
 from rainbench.pairs.load import PairSet
-from rainbench.pairs.matching import images_below
+from rainbench.pairs.matching import images_below, unread_below
 from rainbench.pairs.pictures import CHANGED
 from rainbench.run.metrics.columns import Column
 from rainbench.run.metrics.measure import Columns, as_saved
@@ -81,7 +82,8 @@ def find_pictures(
     """
     check_place(folder)
     found = {path.relative_to(folder).as_posix(): path for path in images_below(folder)}
-    files, hashes, problems = {}, {}, []
+    files, hashes = {}, {}
+    problems = [name_problem(file, "") for file in unread_below(folder)]
     for name in sorted(found, key=natural_key)[:limit]:
         try:
             hashes[name] = pixel_hash(read_image(found[name]))

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 
 from rainbench.catalog.cards import DatasetCard
 from rainbench.core.errors import RainbenchError
-from rainbench.core.images import IMAGE_SUFFIXES, Image, read_gray, read_image, read_size
+from rainbench.core.images import (
+    IMAGE_SUFFIXES,
+    Image,
+    note_unread,
+    read_gray,
+    read_image,
+    read_size,
+)
 from rainbench.core.text import count_of, natural_key
 from rainbench.pairs.layouts import Pair, match_layouts
 from rainbench.pairs.load import load_first_copy
@@ -151,11 +158,9 @@ def open_clean_folder(folder: Path, synthesis: Rain) -> CleanFolder:
     """
     if not folder.is_dir():
         raise RainbenchError(f"{folder}: there is no such folder of clean images")
-    files = [
-        file
-        for file in folder.rglob("*")
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
-    ]
+    seen = [file for file in folder.rglob("*") if not file.name.startswith(".")]
+    note_unread(seen)
+    files = [file for file in seen if file.suffix.lower() in IMAGE_SUFFIXES]
     if not files:
         raise RainbenchError(
             f"{folder}: holds no images", hint=f"Looked for {', '.join(sorted(IMAGE_SUFFIXES))}."
