@@ -103,7 +103,9 @@ def make_candidate(
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
     used = numbers[begin : begin + attempt.clean.frames]
+    prints = tuple(frames.prints[number] for number in used if number in frames.prints)
     candidate = _describe(identity, path, used, (density, number), attempt)
+    candidate = replace(candidate, prints=prints)
     cut = attempt.correction.cut
     uncertain = None if attempt.clean.uncertain is None else cut(attempt.clean.uncertain)
     save_candidate(folder, candidate, cut(attempt.clean.image), samples, uncertain)
