@@ -13,6 +13,7 @@ import numpy as np
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
 from rainbench.clean_frame.quality.enough import check_enough, stands_still
 from rainbench.clean_frame.quality.estimate import (
+    GOOD,
     FrameVerdict,
     Judgement,
     at_least,
@@ -260,9 +261,9 @@ def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attemp
         shifts = place.path.shifts[: clean.frames]
         turns = place.path.turns[: clean.frames] if place.path.turns.any() else None
     correction = Correction(shifts, exposure if changes else None, place.crop, turns)
-    return _Attempt(
-        clean, correction, light, judge_clean_frame(source, clean, device=options.device)
-    )
+    good = max(GOOD, options.min_psnr)
+    judgement = judge_clean_frame(source, clean, good=good, device=options.device)
+    return _Attempt(clean, correction, light, judgement)
 
 
 def _describe(
