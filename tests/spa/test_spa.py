@@ -60,6 +60,12 @@ def test_inputs_are_found_at_any_depth_in_natural_order(tmp_path):
     assert again == found
 
 
+@pytest.mark.parametrize("ending", ["3gp", "M2TS", "vob", "m2v", "h264", "hevc", "ivf", "asf"])
+def test_videos_of_phones_cameras_and_encoders_are_not_passed_over(tmp_path, ending):
+    touch(tmp_path / f"videos/clip.{ending}")
+    assert labels([tmp_path / "videos"], tmp_path / "out") == [f"clip.{ending}"]
+
+
 def test_inputs_never_include_what_a_build_wrote(tmp_path):
     videos = tmp_path / "videos"
     touch(videos / "a.mp4", videos / "new/odd.mp4", videos / "new/x/rainy/000.png")
