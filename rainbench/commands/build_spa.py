@@ -267,7 +267,7 @@ def _print_report(report: BuildReport, out: Path, *, as_json: bool) -> None:
 
 def _line(row: SummaryRow) -> str:
     where = row.sequence or row.video
-    if row.state in ("failed", "duplicate"):
+    if not row.frames:
         return f"{row.state}: {where}: {row.reason}"
     judged = f"{row.estimated_psnr:.1f} dB" if row.estimated_psnr is not None else "not judged"
     detail = f"{row.frames} frames, {judged}" + (

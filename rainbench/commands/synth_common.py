@@ -242,6 +242,8 @@ _FACTS = (
 def _print_report(plan: SynthPlan, report: SynthReport, seconds: float) -> None:
     from rainbench.synthesis.dataset import summarise
 
+    for note in report.notes[len(plan.notes) :]:
+        say(f"note: {note}")
     for line in report.left_out:
         say(f"cannot use {line}")
     if not report.cards:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import hashlib
 import importlib
 import io
 import os
@@ -22,6 +23,12 @@ from rainbench.core.packed.places import read_packed
 _AN_INSTANT = 0.5
 """Seconds that a lock may be held by somebody who only asks whether it is."""
 
+_LONGEST_NAME = 255
+"""Bytes of a file's name that the usual file systems take."""
+
+_SHOWN_OF_A_NAME = 40
+"""Letters of a long name that its temporary one keeps, of up to four bytes each."""
+
 _UNFINISHED = re.compile(r"\..+\.(\d{1,10})\.part", re.DOTALL)
 
 
@@ -38,7 +45,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 def unfinished(path: Path) -> Path:
     """Return the name beside ``path`` under which it is written, which `sweep` knows."""
-    return path.with_name(f".{path.name}.{os.getpid()}.part")
+    name, ending = path.name, f".{os.getpid()}.part"
+    if len(os.fsencode(name)) + len(ending) >= _LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()
+        name = f"{name[:_SHOWN_OF_A_NAME]}-{digest[:16]}"
+    return path.with_name(f".{name}{ending}")
 
 
 def read_regular_file(path: Path, most: int) -> bytes:

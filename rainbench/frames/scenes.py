@@ -151,9 +151,10 @@ class CutFinder:
         now = _mean(self._scene)
         if self._first is None:
             self._first = now
-        cut = self._slow_cut(now, self._first) if likeness(self._first, now) <= _ALIKE else []
+        if likeness(self._first, now) <= _ALIKE and (cut := self._slow_cut(now, self._first)):
+            return cut  # these frames are no past of the scene that begins
         self._past.append((self._seen - len(self._new) - _OLD // 2, now))
-        return cut
+        return []
 
     def _slow_cut(self, now: _Slopes, first: _Slopes) -> list[int]:
         """Return where one scene became another, if what lies between is a mixture of both."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from rainbench.core.random import philox, uniform
@@ -41,6 +41,34 @@ def choose_test_videos(
     drawn = sorted(distinct, key=lambda video: (uniform(philox("split", seed, video), 0, 1), video))
     most = len(drawn) if share == 1 or len(drawn) == 1 else len(drawn) - 1
     return frozenset(drawn[: min(most, max(1, round(share * len(drawn))))])
+
+
+def same_recordings(prints: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Return for each video the one that stands for all with which it shares a picture.
+
+    A video that was stored in another container, or cut, is the same recording: its pictures must
+    not be in both splits.
+
+    Args:
+        prints: Hashes of each video's pictures, by its id.
+
+    Example:
+        >>> same_recordings({"a": ["1", "2"], "b": ["3"], "c": ["2", "4"]})
+        {'a': 'a', 'b': 'b', 'c': 'a'}
+    """
+    stands_for = {video: video for video in sorted(prints)}
+
+    def first(video: str) -> str:
+        while stands_for[video] != video:
+            video = stands_for[video]
+        return video
+
+    owners: dict[str, str] = {}
+    for video in stands_for:
+        for picture in prints[video]:
+            one, other = sorted((first(video), first(owners.setdefault(picture, video))))
+            stands_for[other] = one
+    return {video: first(video) for video in prints}
 
 
 def _with_fixed(

@@ -235,6 +235,7 @@ def _rows(
     made: _MadePairs,
 ) -> list[SummaryRow]:
     splits = {sequence.id: name for sequence, name in made.sequences}
+    pairs = {sequence.id: len(sequence.pairs) for sequence, _ in made.sequences}
     rows = [
         SummaryRow(video=label, state="failed", reason=reason) for label, reason in plan.unusable
     ]
@@ -258,6 +259,9 @@ def _rows(
                 left_out, wanted = made.hidden[candidate.id]
                 state = "rejected" if left_out == wanted else state
                 reason = "; ".join(filter(None, [reason, _what_hides(left_out, wanted)]))
+            twins = pairs.get(candidate.id, 0) - written.pairs[candidate.id]
+            if twins:
+                reason = "; ".join(filter(None, [reason, _about_twins(twins, pairs[candidate.id])]))
             row = SummaryRow(
                 video=label,
                 sequence=candidate.id,
@@ -294,6 +298,12 @@ def _warnings(
             )
         elif not videos and is_wanted:
             yield f"there is no {split} split: it takes two videos, for no video is in both"
+
+
+def _about_twins(left_out: int, made: int) -> str:
+    """Say how many pairs were left out because an earlier one has the same rainy picture."""
+    what = f"all {made}" if left_out == made else f"{left_out} of {made}"
+    return f"{what} pairs left out: the same pictures are in the data set already"
 
 
 def _what_hides(left_out: int, wanted: int) -> str:

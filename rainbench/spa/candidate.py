@@ -67,6 +67,7 @@ class Candidate:
         uncertain: Share of the picture in which two things may be the scene, see ``uncertain.png``.
         numbers: Of the frames used, in the video, where some between them are left out, as
             they repeat others; empty where they follow one another.
+        prints: Hashes of the frames used, see `rainbench.spa.frames.VideoFrames`.
     """
 
     id: str
@@ -97,6 +98,7 @@ class Candidate:
     exposure: tuple[float, ...] = ()
     uncertain: float = 0.0
     numbers: tuple[int, ...] = ()
+    prints: tuple[str, ...] = ()
 
     @property
     def used(self) -> Sequence[int]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
+from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.images import Image
 from rainbench.core.text import count_of
@@ -22,7 +23,12 @@ from rainbench.packaging.package import (
     Split,
     write_package,
 )
-from rainbench.packaging.split import SplitName, choose_test_videos, spread
+from rainbench.packaging.split import (
+    SplitName,
+    choose_test_videos,
+    same_recordings,
+    spread,
+)
 from rainbench.spa.candidate import Candidate
 from rainbench.spa.layout import (
     LAYOUTS,
@@ -68,16 +74,40 @@ def split_candidates(
 ) -> list[tuple[Candidate, SplitName]]:
     """Say of each accepted sequence to which split its video belongs.
 
+    Videos that share a frame are one recording, in one split: a copy in another container, or cut.
+
     Args:
         candidates: The sequences.
         options: The options.
         entries: What the table of videos says of each video, by its id.
+
+    Raises:
+        RainbenchError: The table has one recording in both splits.
     """
-    fixed = {name: entry.split for name, entry in entries.items() if entry.split}
-    videos = [candidate.video_id for candidate in candidates]
-    test = choose_test_videos(videos, options.test_share, options.seed, fixed)
+    prints: dict[str, list[str]] = {}
+    for candidate in candidates:
+        prints.setdefault(candidate.video_id, []).extend(candidate.prints)
+    recordings = same_recordings(prints)
+    fixed: dict[str, tuple[SplitName, str]] = {}
+    for candidate in candidates:
+        if not (split := entries[candidate.video_id].split):
+            continue
+        wanted, other = fixed.setdefault(recordings[candidate.video_id], (split, candidate.video))
+        if split != wanted:
+            raise RainbenchError(
+                f"{candidate.video} is to be in the {split} split and {other} in the {wanted} "
+                "split, but they show the same frames",
+                hint="Give both one split in the table of videos, and run the command again.",
+            )
+    test = choose_test_videos(
+        list(recordings.values()),
+        options.test_share,
+        options.seed,
+        {recording: split for recording, (split, _) in fixed.items()},
+    )
     return [
-        (candidate, "test" if candidate.video_id in test else "train") for candidate in candidates
+        (candidate, "test" if recordings[candidate.video_id] in test else "train")
+        for candidate in candidates
     ]
 
 

@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import tempfile
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import IO
 
@@ -46,6 +47,8 @@ class VideoFrames:
     Attributes:
         numbers: The numbers in the video of its frames, repeats left out.
         stop: The number after that of the last frame looked at.
+        prints: A hash of each frame, by its number, by which two videos of one recording are
+            known; none of a frame of one colour, which any two videos may have.
         info: What is known of the video.
         damage: Why the frames end before the video does; empty unless truncation is allowed.
 
@@ -59,6 +62,7 @@ class VideoFrames:
         self._scratch = scratch
         self._kept: dict[int, Image] | None = {}
         self._held = 0
+        self.prints: dict[int, str] = {}
         first, stop = options.span or (0, None)
         with tempfile.TemporaryFile(dir=scratch) as file:
             size, change = self._look(file, slice(first, stop))
@@ -83,6 +87,9 @@ class VideoFrames:
                 thumbnail = _shrink(frame.image)
                 file.write(thumbnail.tobytes())
                 changes.add(frame.image)
+                if (frame.image != frame.image[0, 0]).any():
+                    pixels = np.ascontiguousarray(frame.image).data
+                    self.prints[frame.number] = blake2b(pixels, digest_size=8).hexdigest()
                 size = thumbnail.shape
                 self._keep(frame)
             self.info: VideoInfo = stream.info

@@ -27,7 +27,7 @@ PROGRAMS = 384 << 20
 """Bytes that a worker, its decoder and what it computes with take beside the frames that it keeps:
 measured on 4K, where single pictures are large."""
 
-REVISION = 4
+REVISION = 5
 """Part of every key: raised when the same video and options give other bytes than before."""
 
 
@@ -44,8 +44,9 @@ class SpaOptions:
         align: Correct shake, drift of the camera and of the light always (True), never (False),
             or where a sequence is found not to be static (None).
         layout: ``spa`` for the names of SPA-Data, ``pairs`` for rainy/, clean/ and mask/.
-        min_psnr: Estimated PSNR, in dB, below which a clean frame is rejected when no number of
-            frames gives a good one. Compressed videos seldom reach the judge's 40 dB.
+        min_psnr: Lower end of the estimated PSNR, in dB, below which a clean frame is rejected when
+            no number of frames gives a better one. Compressed videos seldom reach the judge's
+            40 dB; more than that is asked of the judge as well.
         crop: Side of the crops in pixels, 0 for whole frames; None for 256 with ``spa`` and whole
             frames with ``pairs``.
         test_share: Share of the videos whose pairs are for testing.
@@ -100,6 +101,10 @@ class SpaOptions:
         ):
             if not 0 <= share <= 1:
                 raise RainbenchError(f"{flag} {share:g} is not a share", hint="Give 0 to 1.")
+        if not 0 <= self.min_psnr <= 100:
+            raise RainbenchError(
+                f"--min-psnr {self.min_psnr:g} is no number of dB", hint="Give 0 to 100."
+            )
         if self.test_pairs is not None and self.test_pairs < 1:
             raise RainbenchError(
                 f"--test-pairs {self.test_pairs} is too few",

@@ -13,6 +13,7 @@ import numpy as np
 from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
 from rainbench.clean_frame.quality.enough import check_enough, stands_still
 from rainbench.clean_frame.quality.estimate import (
+    GOOD,
     FrameVerdict,
     Judgement,
     at_least,
@@ -103,7 +104,9 @@ def make_candidate(
         pictures = zip(pick_frames(source, chosen), chosen, strict=True)
         samples = [correct_frame(picture, n, attempt.correction) for picture, n in pictures]
     used = numbers[begin : begin + attempt.clean.frames]
+    prints = tuple(frames.prints[number] for number in used if number in frames.prints)
     candidate = _describe(identity, path, used, (density, number), attempt)
+    candidate = replace(candidate, prints=prints)
     cut = attempt.correction.cut
     uncertain = None if attempt.clean.uncertain is None else cut(attempt.clean.uncertain)
     save_candidate(folder, candidate, cut(attempt.clean.image), samples, uncertain)
@@ -261,7 +264,10 @@ def _attempt(place: _Place, source: FrameSource, options: SpaOptions) -> _Attemp
         shifts = place.path.shifts[: clean.frames]
         turns = place.path.turns[: clean.frames] if place.path.turns.any() else None
     correction = Correction(shifts, exposure if changes else None, place.crop, turns)
-    judgement = judge_clean_frame(source, clean, rests=place.rests, device=options.device)
+    good = max(GOOD, options.min_psnr)
+    judgement = judge_clean_frame(
+        source, clean, good=good, rests=place.rests, device=options.device
+    )
     return _Attempt(clean, correction, light, judgement)
 
 

@@ -115,8 +115,8 @@ class SynthReport:
     Attributes:
         cards: The cards as written; empty when scenes failed and that was not allowed.
         results: A result per scene, in the order of the plan.
-        left_out: Scenes that are not in the data set, a sentence each.
-        notes: What the plan said of its input, a sentence each.
+        left_out: Scenes of which nothing could be made, a sentence each.
+        notes: What is to be said of the input, a sentence each.
     """
 
     cards: tuple[DatasetCard, ...]
@@ -158,6 +158,7 @@ def build_set(
     )
     for leftover in plan.out.rglob(".*.part"):  # of a build that was killed
         leftover.unlink(missing_ok=True)
+    plan, results = _without_copies(plan, results)
     failed = tuple(
         visible(f"{result.label}: {result.problem}") for result in results if result.problem
     )
@@ -239,6 +240,32 @@ def _claim(plan: SynthPlan) -> None:
     with writing(plan.out):
         mark.parent.mkdir(parents=True, exist_ok=True)
         write_record(mark, key, facts=described)
+
+
+def _without_copies(
+    plan: SynthPlan, results: Sequence[SceneResult]
+) -> tuple[SynthPlan, list[SceneResult]]:
+    """Leave out scenes that show the same pixels as an earlier one, and remove their files.
+
+    In two splits, they would be a leak. Photographs with drops are no copies of each other though
+    their clean images may be.
+    """
+    first: dict[str, str] = {}
+    kept: list[tuple[SceneSource, SceneResult]] = []
+    notes = list(plan.notes)
+    for task, result in zip(plan.tasks(), results, strict=True):
+        source, pixels = task.source, result.clean_pixels
+        if source.photograph is None and pixels and pixels in first:
+            notes.append(f"left out {result.label}: the same pixels as {first[pixels]}")
+            with writing(plan.out):
+                for path in result.bytes:
+                    (plan.out / task.card / path).unlink(missing_ok=True)
+                task.record.unlink(missing_ok=True)
+            continue
+        first.setdefault(pixels, result.label)
+        kept.append((source, result))
+    sources, remaining = [source for source, _ in kept], [result for _, result in kept]
+    return replace(plan, sources=sources, notes=tuple(notes)), remaining
 
 
 def _crashed(task: SceneTask) -> SceneResult:

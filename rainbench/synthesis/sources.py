@@ -14,6 +14,9 @@ from rainbench.core.text import count_of, natural_key, safe_name
 from rainbench.packaging.split import SplitName, choose_test_videos
 from rainbench.pairs.files import shown
 
+_LONGEST = 100
+"""Letters of a scene's id that its name in the input gives."""
+
 DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
 
@@ -125,6 +128,7 @@ def _identities(labels: Sequence[str]) -> list[str]:
     for label in labels:
         # A name that ends in a number would run into the number of the version.
         stem = safe_name(label.rpartition(".")[0]).replace("_", "-") or "scene"
+        stem = stem[:_LONGEST].strip("-")
         seen[stem] = seen.get(stem, 0) + 1
         names.append(stem if seen[stem] == 1 else f"{stem}--{seen[stem]}")
     return names

@@ -40,6 +40,8 @@ def describe_start(path: Path) -> str:
     """
     with path.open("rb") as file:
         start = file.read(512)
+    if start.startswith(b"GIF8") or start[8:12] == b"WEBP" or b"acTL" in start:
+        return "it is an image or an animation of images; convert it to a folder of PNG images"
     for known, what in _KNOWN_STARTS.items():
         if start.lstrip().startswith(known):
             return what

@@ -41,7 +41,8 @@ __all__ = [
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".mts", ".mpg", ".mpeg", ".wmv"}
-    | {".flv", ".ogv", ".mxf", ".y4m", ".mat"}
+    | {".flv", ".f4v", ".ogv", ".mxf", ".asf", ".3gp", ".3g2", ".m2ts", ".vob", ".dv", ".nut"}
+    | {".m2v", ".h264", ".264", ".hevc", ".265", ".ivf", ".obu", ".mjpeg", ".mjpg", ".y4m", ".mat"}
 )
 """Names that files with frames usually end with, in lower case."""
 

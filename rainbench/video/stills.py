@@ -203,7 +203,8 @@ def _choose(path: Path, listed: dict[str, tuple[Any, str]], variable: str | None
             raise VideoError(
                 path,
                 f"holds {what}: {found or 'nothing at all'}",
-                hint="Name the variable: uint8, (H, W, N) gray or (H, W, 3, N) RGB.",
+                hint="Save the frames as uint8 under the name input: (H, W, N) gray or "
+                "(H, W, 3, N) RGB.",
             )
         variable = stacks[0] if len(stacks) == 1 else "input"
     if variable not in listed:

@@ -16,6 +16,7 @@ from rainbench.core.files import (
     is_locked,
     lock_folder,
     sweep,
+    unfinished,
     write_atomically,
     writing,
 )
@@ -151,3 +152,11 @@ def test_nothing_is_appended_to_what_another_has_put_there(tmp_path, kind):
     with pytest.raises((StoreError, OSError)):
         append_to(file)
     assert other.read_text() == "mine" and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["x" * 255, "é" * 127, "雨" * 85], ids=["x", "é", "雨"])
+def test_a_file_with_the_longest_name_there_can_be_is_written(tmp_path, name):
+    write_atomically(tmp_path / name, b"all of it")
+    assert (tmp_path / name).read_bytes() == b"all of it"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert unfinished(tmp_path / name) != unfinished(tmp_path / f"{name[:-1]}y")

@@ -60,6 +60,12 @@ def test_inputs_are_found_at_any_depth_in_natural_order(tmp_path):
     assert again == found
 
 
+@pytest.mark.parametrize("ending", ["3gp", "M2TS", "vob", "m2v", "h264", "hevc", "ivf", "asf"])
+def test_videos_of_phones_cameras_and_encoders_are_not_passed_over(tmp_path, ending):
+    touch(tmp_path / f"videos/clip.{ending}")
+    assert labels([tmp_path / "videos"], tmp_path / "out") == [f"clip.{ending}"]
+
+
 def test_inputs_never_include_what_a_build_wrote(tmp_path):
     videos = tmp_path / "videos"
     touch(videos / "a.mp4", videos / "new/odd.mp4", videos / "new/x/rainy/000.png")
@@ -254,16 +260,30 @@ def test_choice_of_test_videos():
         (lambda: SpaOptions(frames=1), "too few"),
         (lambda: SpaOptions(crop=3), "too small"),
         (lambda: SpaOptions(test_share=1.5), "not a share"),
+        (lambda: SpaOptions(min_psnr=float("nan")), "no number of dB"),
+        (lambda: SpaOptions(min_psnr=float("inf")), "no number of dB"),
         (lambda: SpaOptions(method="best"), "no clean-frame method"),
         (lambda: parse_frames("ten"), "neither a number nor auto"),
         (lambda: parse_size("2 apples"), "not a size"),
         (lambda: parse_size("0"), "not a size"),
         (lambda: checked_name("Mein Regen"), "mein-regen"),
+        (lambda: checked_name("x" * 300), "has 300 letters"),
     ],
 )
 def test_options_that_will_not_do(make, message):
     with pytest.raises(RainbenchError, match=message):
         make()
+
+
+@pytest.mark.parametrize(("least", "state"), [(40, "accepted"), (70, "rejected")])
+def test_min_psnr_counts_above_what_the_judge_asks_for_too(tmp_path, least, state):
+    clip = write_clip(tmp_path / "clip.mp4", rain("coffee").frames)
+    options = SpaOptions(method="exact", density="normal", min_psnr=least)
+    (row,) = build_spa(
+        plan_build([clip], tmp_path / "out", options), tmp_path / "out", options
+    ).rows
+    assert row.state == state
+    assert least <= row.estimated_psnr or "with 40 frames, less than 70" in row.reason
 
 
 def _square_or_die(number):

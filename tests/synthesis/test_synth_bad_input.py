@@ -301,3 +301,30 @@ def test_depth_maps_of_the_user(call, photos, tmp_path):
         path = tmp_path / f"out/synth-mist/transmission/{name}.png"
         light = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(int)
         assert (np.diff(light, axis=1) <= 0).all() and light[0, 0] == 255 > light[0, -1]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_copies_of_a_picture_in_other_formats_are_left_out(call, tmp_path, seed):
+    (photos := tmp_path / "photos").mkdir()
+    for number in range(4):
+        write_png(photos / f"{number}.png", picture(number))
+        for ending in ("bmp", "tif"):
+            cv2.imwrite(str(photos / f"copy {number}.{ending}"), picture(number)[..., ::-1])
+    arguments = ("synth", "streaks", photos, "--out", tmp_path / "out", "--test-share", "0.5")
+    for _ in range(2):  # the second one continues
+        code, said = call(*arguments, "--seed", seed)
+        assert code == 0
+        assert len(re.findall(r"left out copy \d\.tif: the same pixels as ", said)) == 4
+        rows = "".join(
+            path.read_text() for path in (tmp_path / "out").glob("*/metadata.csv")
+        ).splitlines()
+        assert len([row for row in rows if row.startswith(("0_", "1_", "2_", "3_"))]) == 4
+        assert len(list((tmp_path / "out").glob("*/rainy/*.png"))) == 4
+
+
+def test_a_file_with_the_longest_name_there_can_be_is_a_scene(call, photos, tmp_path):
+    (photos / "0.png").rename(photos / f"{'l' * 251}.png")
+    (photos / "1.png").rename(photos / f"{'l' * 250}m.png")
+    code, said = call("synth", "streaks", photos, "--out", tmp_path / "out")
+    assert code == 0 and "3 scenes" in said
+    assert len(list((tmp_path / "out").glob("*/rainy/*.png"))) == 3

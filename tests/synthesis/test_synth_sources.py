@@ -1,5 +1,6 @@
 """Clean images of every form a folder may hold: upright 8-bit RGB PNG comes out, or a reason."""
 
+import itertools
 import json
 import re
 
@@ -41,30 +42,38 @@ def save(path, image, **options):
 
 
 def forms(folder):
-    """Write a picture in many forms; return what clean/ must hold for each."""
-    stored = picture()
-    image = PIL.Image.fromarray(stored)
-    gray = np.asarray(image.convert("L"))[..., None].repeat(3, axis=2)
-    few = image.quantize(16)
+    """Write pictures, each in a form of its own; return what clean/ must hold for each."""
+    numbers = itertools.count()
+
+    def image():
+        return PIL.Image.fromarray(picture(next(numbers)))
+
+    def kept(name, stored, *, shown=np.asarray, **options):
+        """Write a picture as it is; return its file and its pixels as they are shown."""
+        return save(folder / name, stored, **options), shown(np.asarray(stored.convert("RGB")))
+
+    opaque = image()
     wanted = {
-        "alpha": (save(folder / "alpha.png", image.convert("RGBA")), stored),
-        "palette": (save(folder / "palette.png", few), np.asarray(few.convert("RGB"))),
-        "gray": (save(folder / "gray.png", image.convert("L")), gray),
-        "gray-alpha": (save(folder / "gray-alpha.png", image.convert("LA")), gray),
-        "ink": (save(folder / "ink.jpg", image.convert("CMYK"), quality=95), None),
-        "gif": (save(folder / "gif.gif", few), np.asarray(few.convert("RGB"))),
-        "bmp": (save(folder / "bmp.BMP", image), stored),
-        "webp": (save(folder / "webp.webp", image, lossless=True, exif=exif(6)), TURNS[6](stored)),
-        "tiff": (save(folder / "tiff.tif", image, exif=exif(8)), TURNS[8](stored)),
+        "alpha": (save(folder / "alpha.png", opaque.convert("RGBA")), np.asarray(opaque)),
+        "palette": kept("palette.png", image().quantize(16)),
+        "gray": kept("gray.png", image().convert("L")),
+        "gray-alpha": kept("gray-alpha.png", image().convert("LA")),
+        "ink": (save(folder / "ink.jpg", image().convert("CMYK"), quality=95), None),
+        "gif": kept("gif.gif", image().quantize(16)),
+        "bmp": kept("bmp.BMP", image()),
+        "webp": kept("webp.webp", image(), shown=TURNS[6], lossless=True, exif=exif(6)),
+        "tiff": kept("tiff.tif", image(), shown=TURNS[8], exif=exif(8)),
     }
     unused = PIL.PngImagePlugin.PngInfo()
     unused.add(b"tRNS", bytes((0, 1, 0, 2, 0, 3)))  # a colour that no pixel has
-    wanted["unused-colour"] = save(folder / "unused-colour.png", image, pnginfo=unused), stored
-    plain_jpeg = read_image(save(folder.parent / "plain.jpg", image, quality=95))
+    wanted["unused-colour"] = kept("unused-colour.png", image(), pnginfo=unused)
     for number, turn in TURNS.items():
-        path = save(folder / f"turned-{number}.png", image, exif=exif(number))
-        wanted[f"turned-{number}"] = path, turn(stored)
-        path = save(folder / f"phone-{number}.jpg", image, exif=exif(number), quality=95)
+        wanted[f"turned-{number}"] = kept(
+            f"turned-{number}.png", image(), shown=turn, exif=exif(number)
+        )
+        lying = image()
+        path = save(folder / f"phone-{number}.jpg", lying, exif=exif(number), quality=95)
+        plain_jpeg = read_image(save(folder.parent / "plain.jpg", lying, quality=95))
         wanted[f"phone-{number}"] = path, turn(plain_jpeg)
     return wanted
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import PIL.Image
 import pytest
 import scipy.io
 from videos import MATRICES, from_planes, moving_frames, to_rgb, upsample, write_video
@@ -367,7 +368,10 @@ def test_colour_stack_and_choice_of_the_variable(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ({"a": np.zeros((4, 5, 6))}, "no stack of 8-bit frames: a .* double"),
+        (
+            {"a": np.zeros((4, 5, 6))},
+            r"no stack of 8-bit frames: a .* double[\s\S]*under the name input",
+        ),
         ({"a": np.zeros((4, 5, 3), np.uint8)}, "no stack"),
         ({"a": np.array([[1, "x"]], object)}, "no stack"),
         ({}, "nothing at all"),
@@ -430,3 +434,15 @@ def test_clips_that_other_readers_choke_on(shared, name, count, size):
     with decode(shared / "data/background-clips" / name) as stream:
         assert (stream.info.height, stream.info.width) == size
         assert sum(1 for _ in stream) == count
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("x.gif", {}), ("x.webp", {}), ("x.png", {}), ("one.gif", {"save_all": False})],
+)
+def test_an_animation_of_images_is_called_what_it_is(tmp_path, name, options):
+    shades = [PIL.Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (10, 90, 200)]
+    more = {"save_all": True, "append_images": shades[1:], **options}
+    shades[0].save(tmp_path / name, **more)
+    with pytest.raises(VideoError, match="animation of images; convert it to a folder"):
+        probe(tmp_path / name)

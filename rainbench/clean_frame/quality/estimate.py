@@ -194,7 +194,7 @@ def judge_clean_frame(
         base + estimate_resampling_loss(steady, clean, calm),
         estimate_codec_loss(steady, clean),
     )
-    sure = bounds.low >= good and evidence.usually >= SURE
+    sure = bounds.low >= min(good, GOOD) and evidence.usually >= SURE
     if halves is not None and clean.method == "exact" and clean.vote_share is not None:
         # What the check compares and what the scores compare are the same pictures.
         pair = [part_of(part, "exact") for part in split_in_half(source.shape[0])]

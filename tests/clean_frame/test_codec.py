@@ -1,0 +1,55 @@
+"""What a codec took is seen on drawings, too: sharp edges between colours, unlike photographs'."""
+
+import cv2
+import numpy as np
+import pytest
+from videos import write_video
+
+from rainbench.clean_frame.extract import extract_clean_frame
+from rainbench.clean_frame.quality.codec import estimate_codec_loss
+from rainbench.frames.sources import as_source
+from rainbench.video.read import read_video
+
+HEIGHT, WIDTH, FRAMES = 96, 128, 40
+
+
+def drawing(seed):
+    """Boxes of many colours, their edges as sharp as a lens leaves them."""
+    rng = np.random.default_rng(seed)
+    picture = np.full((HEIGHT, WIDTH, 3), 110, np.float32)
+    for _ in range(25):
+        y, x = rng.integers(0, HEIGHT), rng.integers(0, WIDTH)
+        height, width = rng.integers(6, HEIGHT // 3, 2)
+        picture[y : y + height, x : x + width] = rng.uniform(10, 220, 3)
+    return cv2.GaussianBlur(picture, (0, 0), 0.7)
+
+
+def rainy(scene, seed):
+    rng = np.random.default_rng(seed)
+    frames = np.repeat(scene[None], FRAMES, axis=0)
+    for frame in frames:
+        for x, y in zip(rng.integers(0, WIDTH, 40), rng.integers(0, HEIGHT, 40), strict=True):
+            frame[y : y + 9, x] += 60
+    frames += rng.normal(0, 1, frames.shape)
+    return np.clip(np.round(frames), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("crf", [10, 20, 28])
+def test_what_a_codec_took_of_sharp_colours_is_seen(tmp_path, seed, crf):
+    scene = drawing(seed)
+    options = {"crf": str(crf), "preset": "medium"}
+    path = tmp_path / "clip.mp4"
+    write_video(path, list(rainy(scene, seed)), "libx264", "yuv420p", options=options)
+    frames = read_video(path).frames
+    clean = extract_clean_frame(frames, "robust")
+    lost = estimate_codec_loss(as_source(frames), clean)
+    true = float(np.square(clean.levels - scene).mean())
+    assert lost.least / 1.5 < true < 1.5 * lost.most
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_nothing_is_taken_where_there_was_no_codec(seed):
+    frames = rainy(drawing(seed), seed)
+    clean = extract_clean_frame(frames, "robust")
+    assert estimate_codec_loss(as_source(frames), clean).most == 0
