@@ -72,10 +72,16 @@ def _check_size(
 ) -> None:
     """Refuse a network that is far larger than its card says, before memory is taken for it."""
     most = 2 * max([card.parameters, *(each.parameters for each in card.weights)]) + 10**8
-    with torch.random.fork_rng(devices=[]), torch.device("meta"):
-        found = sum(parameter.numel() for parameter in network(**arguments).parameters())
-    if found > most:
+    key = network, repr(sorted(arguments.items()))
+    if key not in _SIZES:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            _SIZES[key] = sum(each.numel() for each in network(**arguments).parameters())
+    if (found := _SIZES[key]) > most:
         raise CardError(
             f"{card.file}: with these arguments {card.network} has {found:,} parameters, many more "
             "than the card says"
         )
+
+
+_SIZES: dict[tuple[type[nn.Module], str], int] = {}
+"""Parameters by class and arguments: every data set's cell builds its entry's network again."""
