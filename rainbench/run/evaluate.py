@@ -25,7 +25,7 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.watch import Watch
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.metrics.quality.record import ReadyMetric
-from rainbench.metrics.score import load_kernels
+from rainbench.metrics.score import load_kernels, warm_up
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
@@ -310,6 +310,7 @@ def _scored(
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     load_kernels()
     with ThreadPoolExecutor(_scorers(device)) as scorers:
+        scorers.submit(warm_up)  # while the first image is restored
         jobs = (
             (
                 pair.id,
