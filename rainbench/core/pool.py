@@ -200,11 +200,10 @@ class _Crew(Generic[Task, Result]):
             self._end(list(self._processes), told=kind is not None)
             self._remove_unfinished()
 
-    def end_at_once(self) -> None:
-        """End all workers, whatever they are at."""
-        with interrupts_put_off():
-            self._end(list(self._processes))
-            self._remove_unfinished()
+    def kill(self) -> None:
+        """Kill all workers, whatever they are at."""
+        for process in list(self._processes.values()):
+            process.kill()
 
     def _end(self, pipes: Iterable[Connection], *, told: bool = True) -> None:
         """End workers: idle ones by closing their pipes, others by a signal, at last by force."""
@@ -264,7 +263,12 @@ class Helper(Generic[Task, Result]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._crew.end_at_once()
+        self.kill()
+        self._crew.__exit__(kind, error, trace)
+
+    def kill(self) -> None:
+        """End its process at once, whatever it is at; who asks it is told that it died."""
+        self._crew.kill()
 
     def ask(self, task: Task) -> Result:
         """Have a task done.

@@ -19,9 +19,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rainbench.cluster.worker import listening
+from rainbench.cluster.worker import end_with_parent, listening
 from rainbench.core.machine import default_memory, default_workers, usable_cores
-from rainbench.core.pool import Helper, HelperDiedError, tell
+from rainbench.core.pool import PATIENCE, Helper, HelperDiedError, tell
 from rainbench.core.progress import Advance
 from rainbench.core.watch import Watch
 from rainbench.run.cost import pixels_of, seconds_per_pixel
@@ -99,6 +99,7 @@ class _Done:
 
 
 def _work(task: _Task) -> _Done:
+    end_with_parent()
     with listening() as said:
         done = run_one(
             task.cell,
@@ -205,11 +206,18 @@ def run_shared(
 
     with contextlib.ExitStack() as stack:
         helpers = [
-            stack.enter_context(Helper(_work, on_news=landed.put)) for _ in range(1, processes)
+            stack.enter_context(Helper(_work, on_news=landed.put, folder=out / "cells"))
+            for _ in range(1, processes)
         ]
+        threads = [
+            threading.Thread(target=serve, args=(helper, number), daemon=True)
+            for number, helper in enumerate(helpers, start=1)
+        ]
+        for helper, thread in zip(helpers, threads, strict=True):
+            thread.start()
+            stack.callback(thread.join, PATIENCE)
+            stack.callback(helper.kill)
         stack.callback(cells.give_up)
-        for number, helper in enumerate(helpers, start=1):
-            threading.Thread(target=serve, args=(helper, number), daemon=True).start()
         at_work = len(helpers)
         while True:
             cell = cells.take(0)
