@@ -5,6 +5,7 @@
 ``overhead``: seconds per shard that does nothing, by client, scheduler and two processes.
 ``speed``: one, two, ... processes against a plain run, one torch thread each. ``kills``: runs in
 which workers are killed at random moments, each compared byte by byte with a plain run.
+``scheduler-kills``: the same of the scheduler; the run ends, and goes on without a cluster.
 ``simulate``: many workers as threads of this process, whose networks sleep for the times of the
 cards on images of the papers' sets, with the real client, scheduler and writer; efficiency is the
 time slept over workers times makespan. ``virtual``: the whole matrix in virtual time, with the
@@ -16,12 +17,15 @@ which a worker is killed at a random moment (``--kills``).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import heapq
 import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -39,6 +43,7 @@ from rainbench.catalog.registry import load_registry
 from rainbench.cluster.crew import crew_of
 from rainbench.cluster.places import opened
 from rainbench.cluster.pool import ClusterPool
+from rainbench.core.errors import RainbenchError
 from rainbench.core.images import write_png
 from rainbench.core.pool import Pool
 from rainbench.core.progress import Advance, unseen
@@ -80,7 +85,16 @@ MOMENT = 8.0
 ENTRIES = ["identity", "derainnet*", "prn_r*", "prenet.*", "rescan*", "jorder_e*", "spanet*"]
 """Of small and large networks, some with weights of several data sets."""
 
-PARTS = ("overhead", "speed", "kills", "build-spa", "synth", "simulate", "virtual")
+PARTS = (
+    "overhead",
+    "speed",
+    "kills",
+    "scheduler-kills",
+    "build-spa",
+    "synth",
+    "simulate",
+    "virtual",
+)
 
 ALONE = {
     "distributed.worker.profile.enabled": False,
@@ -227,6 +241,62 @@ def kills(folder: Path, runs: int) -> dict[str, int]:
             other += files(out) != wanted
             print(f"run {number}: {'killed' if not victims else 'ended before'}", flush=True)
     return {"runs": runs, "workers killed": killed, "runs with other bytes": other}
+
+
+def scheduler_kills(folder: Path, runs: int) -> dict[str, object]:
+    """Return how runs end whose scheduler is killed at a random moment, and go on without one."""
+    plan = embedded("prenet_r.streaks-w16", "identity", "median", sets=["mini-streaks"])
+    carry_out(plan, folder / "undisturbed", RunOptions(), load_registry())
+    wanted, told, other, untold = files(folder / "undisturbed"), [], 0, 0
+    for number in range(runs):
+        file, out = folder / f"scheduler{number}.json", folder / f"lost{number}"
+        with started_cluster(file) as scheduler, opened(f"file:{file}") as client:
+            client.wait_for_workers(2)
+            crew = scoring_crew_of(client, "cpu", RunOptions(), "its scheduler is killed")
+            moments: list[float] = []
+
+            def kill(process: subprocess.Popen[bytes], moments: list[float]) -> None:
+                moments.append(time.monotonic())
+                process.kill()
+
+            seconds = random.Random(number).uniform(0.0, MOMENT)
+            timer = threading.Timer(seconds, kill, (scheduler, moments))
+            timer.start()
+            try:
+                run_on(crew, plan, out)
+                untold += 1  # it had ended before
+            except RainbenchError:
+                told.append(time.monotonic() - moments[0])
+            timer.join()
+        carry_out(plan, out, RunOptions(), load_registry())
+        other += files(out) != wanted
+        print(f"run {number}: told after {told[-1]:.1f} s" if told else "ended before", flush=True)
+    return {
+        "runs": runs, "ended before": untold, "seconds until it is told, at most": max(told),
+        "runs with other bytes once they went on": other,
+    }  # fmt: skip
+
+
+@contextlib.contextmanager
+def started_cluster(file: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a scheduler and two workers, as people do; yield the scheduler."""
+    at = ["--scheduler-file", str(file), "--no-dashboard"]
+    calls = [
+        ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *at],
+        *2 * [["distributed.cli.dask_worker", "--nthreads", "1", *at]],
+    ]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = [subprocess.Popen([sys.executable, "-m", *calls[0]], **quiet)]
+    try:
+        while not file.exists():
+            time.sleep(0.1)
+        running += [subprocess.Popen([sys.executable, "-m", *call], **quiet) for call in calls[1:]]
+        yield running[0]
+    finally:
+        for process in running:
+            process.terminate()
+        for process in running:
+            process.wait()
 
 
 def make_videos(folder: Path, count: int, frames: int, side: int = 256) -> list[Path]:
@@ -457,6 +527,7 @@ def main() -> None:
         "overhead": overhead,
         "speed": functools.partial(speed, most=chosen.processes),
         "kills": functools.partial(kills, runs=chosen.runs),
+        "scheduler-kills": functools.partial(scheduler_kills, runs=chosen.runs),
         "build-spa": functools.partial(
             builders, build_of=spa_build, most=chosen.processes, runs=chosen.kills
         ),

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Scored = str | Model | nn.Module | Callable[..., object]
 
-TABLES_REST = 20
+TABLES_REST = 60
 """How many times as long as tables took to write they are left alone, until the run ends."""
 
 

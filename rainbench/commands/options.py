@@ -209,7 +209,10 @@ def arithmetic_options(function: Function) -> Function:
             "NVIDIA GPUs only.",
         ),
         click.option(
-            "--threads", type=AT_ONCE, help="Threads of a network on the CPU. [default: all cores]"
+            "--threads",
+            type=AT_ONCE,
+            help="Threads of a network on the CPU. [default: all cores; `run` may share them "
+            "between processes]",
         ),
     )
     return with_options(options, function)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ from rainbench.core.errors import RainbenchError
 from rainbench.core.files import refuse_inside
 from rainbench.core.progress import progress, say, show, show_json
 from rainbench.core.text import count_of, duration
-from rainbench.core.watch import watched
+from rainbench.core.watch import is_own_process, watched
 
 if TYPE_CHECKING:
     from rainbench.metrics.quality.registry import Opened
@@ -186,6 +187,7 @@ def command(
         from rainbench.api.evaluation import carry_out
         from rainbench.catalog.folders import readable_folders
         from rainbench.report.parquet import open_parquet, write_parquet
+        from rainbench.run.cluster.beside import processes_for, run_shared, shared
         from rainbench.run.cluster.status import NAME as STATUS
         from rainbench.run.cost import estimate_seconds
         from rainbench.run.options import resolve_options
@@ -260,14 +262,24 @@ def command(
                         allow_partial=allow_partial,
                         advance=advance,
                     )
-            seconds = crew.estimate(plan.runnable) if crew else estimate_seconds(plan, options)
-            _print_plan(plan, options, out, seconds, named=bool(datasets))
+            processes = 1
+            if threads is None and not (crew or opened.ready) and is_own_process():
+                processes = processes_for(plan, out, options)
+                options = shared(options, processes)
+            seconds = (
+                crew.estimate(plan.runnable)
+                if crew
+                else estimate_seconds(plan, options) / processes
+            )
+            _print_plan(plan, options, out, seconds, processes, named=bool(datasets))
             if dry_run:
                 if as_json:
                     show_json(_plan_dict(plan, options, seconds) | _metrics_dict(opened))
                 return
             total = sum(len(cell.pairs.pairs) for cell in plan.runnable)
             run = running_on(crew, plan, out, opened, metrics, weight_folders)
+            if processes > 1:
+                run = partial(run_shared, plan, out, options, processes, watch)
             with progress("images", total, quiet=as_json) as advance:
                 outcomes, rows = carry_out(
                     plan, out, options, registry, opened.ready,
@@ -283,7 +295,9 @@ def command(
         ctx.exit(1 if failed or unusable else 0)
 
 
-def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, named: bool) -> None:
+def _print_plan(
+    plan: Plan, options: RunOptions, out: Path, seconds: float, processes: int, *, named: bool
+) -> None:
     from rainbench.run.plan import how_to_get_dataset
 
     sets = {cell.pairs.label: len(cell.pairs.pairs) for cell in plan.cells}
@@ -314,6 +328,8 @@ def _print_plan(plan: Plan, options: RunOptions, out: Path, seconds: float, *, n
             f"no copy found of {count_of(len(plan.absent), 'data set')} (`rainbench list datasets`)"
         )
     threads = f", {count_of(options.threads, 'thread')}" if options.device == "cpu" else ""
+    if processes > 1:
+        threads = f", {processes} processes of {count_of(options.threads, 'thread')}"
     cells = count_of(len(plan.runnable), "cell")
     batches = f", batches of {options.batch}" if options.batch > 1 else ""
     say(

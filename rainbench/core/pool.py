@@ -7,6 +7,7 @@ writable ``/dev/shm``), and when a worker dies it is known which task it had.
 from __future__ import annotations
 
 import contextlib
+import copyreg
 import multiprocessing
 import os
 import pickle
@@ -21,7 +22,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 from typing import Any, Generic, NoReturn, Self, TypeVar
 
 from rainbench.core.errors import RainbenchError
@@ -29,6 +30,14 @@ from rainbench.core.progress import say
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
+
+
+def _read_only(items: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(items)
+
+
+# Frozen records hold read-only mappings, which pickle does not know.
+copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 PATIENCE = 3.0
 """Seconds that a worker has to leave its work and remove its unfinished files when told to end."""
@@ -120,9 +129,15 @@ def _spread(
 class _Crew(Generic[Task, Result]):
     """The processes of one call, and the task that each of them has."""
 
-    def __init__(self, work: Callable[[Task], Result], folder: Path | None) -> None:
+    def __init__(
+        self,
+        work: Callable[[Task], Result],
+        folder: Path | None,
+        on_news: Callable[[Any], object] = lambda _: None,
+    ) -> None:
         self._work = work
         self._folder = folder
+        self._on_news = on_news
         self._processes: dict[Connection, SpawnProcess] = {}
         self._dead: list[int] = []
         self.busy: dict[Connection, int] = {}
@@ -160,12 +175,17 @@ class _Crew(Generic[Task, Result]):
         """Wait for some workers; yield each one's task with its answer, None where it died."""
         for pipe in wait(list(self.busy)):
             assert isinstance(pipe, Connection)
-            index = self.busy.pop(pipe)
             try:
-                yield index, pickle.loads(pipe.recv_bytes())
+                answer = pickle.loads(pipe.recv_bytes())
             except (EOFError, OSError):
+                answer = None
+            if answer is not None and answer[0] is None:  # only news
+                self._on_news(answer[1])
+                continue
+            index = self.busy.pop(pipe)
+            if answer is None:
                 self._end([pipe])
-                yield index, None
+            yield index, answer
 
     def __enter__(self) -> Self:
         return self
@@ -179,6 +199,11 @@ class _Crew(Generic[Task, Result]):
         with interrupts_put_off():
             self._end(list(self._processes), told=kind is not None)
             self._remove_unfinished()
+
+    def kill(self) -> None:
+        """Kill all workers, whatever they are at."""
+        for process in list(self._processes.values()):
+            process.kill()
 
     def _end(self, pipes: Iterable[Connection], *, told: bool = True) -> None:
         """End workers: idle ones by closing their pipes, others by a signal, at last by force."""
@@ -205,6 +230,82 @@ class _Crew(Generic[Task, Result]):
         for pid in self._dead:
             for unfinished in list(self._folder.rglob(f".*.{pid}.part")):
                 unfinished.unlink(missing_ok=True)
+
+
+class Helper(Generic[Task, Result]):
+    """One process that works beside this one, which goes on meanwhile. A context manager.
+
+    It is started at once, in the thread that enters; another thread may then ask it.
+
+    Args:
+        work: A function of a module, so that it can be sent to a process.
+        on_news: Called, where it is asked, with what ``work`` tells on the way, see `tell`.
+        folder: Where the work writes, see `run_all`.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Task], Result],
+        on_news: Callable[[Any], object] = lambda _: None,
+        folder: Path | None = None,
+    ) -> None:
+        self._crew = _Crew(work, folder, on_news)
+        self._pipe: Connection | None = None
+
+    def __enter__(self) -> Self:
+        with contextlib.suppress(_NoProcessesError):  # it then is as one that died
+            self._pipe = self._crew.free()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.kill()
+        self._crew.__exit__(kind, error, trace)
+
+    def kill(self) -> None:
+        """End its process at once, whatever it is at; who asks it is told that it died."""
+        self._crew.kill()
+
+    def ask(self, task: Task) -> Result:
+        """Have a task done.
+
+        Raises:
+            HelperDiedError: There is no process, or it died of the task.
+            Exception: Whatever the work raises.
+        """
+        if self._pipe is None:
+            raise HelperDiedError
+        self._crew.give(self._pipe, 0, [task])
+        while self._crew.busy:
+            for _, answer in self._crew.answers():
+                if answer is None:
+                    self._pipe = None
+                    raise HelperDiedError
+                well, value = answer
+                if not well:
+                    raise value
+                result: Result = value
+                return result
+        raise HelperDiedError
+
+
+class HelperDiedError(Exception):
+    """The process of a `Helper` is gone."""
+
+
+_told: list[Connection] = []
+"""The pipe to the parent, in a worker."""
+
+
+def tell(news: object) -> None:
+    """Tell the parent something while work is still going on; nothing happens in no worker."""
+    for pipe in _told:
+        with contextlib.suppress(OSError):  # nobody waits for it any more
+            pipe.send_bytes(pickle.dumps((None, news)))
 
 
 @contextlib.contextmanager
@@ -261,6 +362,7 @@ def interrupts_put_off() -> Iterator[None]:
 def _serve(pipe: Connection, work: Callable[[Any], object]) -> None:
     """Be a worker: answer tasks until the pipe is closed."""
     _leave_interrupts_to_the_parent()
+    _told[:] = [pipe]
     while True:
         try:
             task = pipe.recv()

@@ -125,6 +125,11 @@ def own_process() -> None:
     _own_process = True
 
 
+def is_own_process() -> bool:
+    """Return whether this process runs nothing but one command, so that others may stand by it."""
+    return _own_process
+
+
 @contextlib.contextmanager
 def watched() -> Iterator[Watch]:
     """Do the work inside in a child where that can be done, to go on when it dies.

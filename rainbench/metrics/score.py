@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -27,6 +28,16 @@ def load_kernels() -> None:
         >>> load_kernels()
     """
     from rainbench.metrics import kernels, plane_kernels  # noqa: F401
+
+
+@functools.cache
+def warm_up() -> None:
+    """Score a small picture, once in a process: what is compiled is fetched from its cache then.
+
+    Example:
+        >>> warm_up()
+    """
+    score_all(np.zeros((16, 16, 3), np.float32), np.zeros((16, 16, 3), np.uint8))
 
 
 def score_all(

@@ -150,7 +150,8 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
     known = {(row.dataset, row.entry) for row in rows}
     for dataset, name, reason in results.missing():
         if (dataset, name) not in known and name in entries and dataset in registry.datasets:
-            rows.append(_unmeasured(dataset, entries[name], registry, published, "missing", reason))
+            beside = of_set.get(dataset, [])
+            rows.append(_unmeasured(dataset, entries[name], registry, beside, "missing", reason))
     order = list(PROTOCOLS)
     return sorted(rows, key=lambda row: (row.dataset, row.entry, order.index(row.protocol)))
 

@@ -90,14 +90,17 @@ def _imports_in(source: bytes, package: str) -> tuple[str, ...]:
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
     """Yield a syntax tree's statements but those that are there for type checkers only."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
-            for other in child.orelse:
-                yield other
-                yield from _statements(other)
-        elif isinstance(child, ast.stmt | ast.excepthandler | ast.match_case):
+    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
+        if block == "body" and isinstance(node, ast.If) and _is_for_type_checkers(node.test):
+            continue
+        for child in getattr(node, block, ()):
             yield child
             yield from _statements(child)
+
+
+def _is_for_type_checkers(test: ast.expr) -> bool:
+    names = (getattr(each, "id", getattr(each, "attr", "")) for each in ast.walk(test))
+    return any("TYPE_CHECKING" in name for name in names)
 
 
 @functools.cache

@@ -30,7 +30,7 @@ SCORING_SECONDS_PER_PIXEL = 4e-7
 TRIED_SIDE = 96
 """Height and width in pixels of the picture on which a network is tried for the estimate."""
 
-TRYING, LEAST_TRYING = 0.02, 1.0
+TRYING, LEAST_TRYING = 0.005, 0.2
 """Share of the time of a run that may go into trying its networks, and seconds that always may."""
 
 _EFFICIENCY = 0.5

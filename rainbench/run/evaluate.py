@@ -25,7 +25,7 @@ from rainbench.core.progress import Advance, unseen
 from rainbench.core.watch import Watch
 from rainbench.metrics import PROTOCOLS, score_all
 from rainbench.metrics.quality.record import ReadyMetric
-from rainbench.metrics.score import load_kernels
+from rainbench.metrics.score import load_kernels, warm_up
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_pair
@@ -95,24 +95,40 @@ def run_plan(
     """
     watch = watch or Watch()
     for cell in plan.cells:
-        what = cell.name
-        if cell.missing:
-            yield Outcome(cell, "missing", cell.missing)
-            continue
-        try:
-            with failing_alone(what), watch.at(what, "before its first image"):
-                outcome = _after_death(cell, out, watch.died.get(what, "")) or _run_and_measure(
-                    cell, out, options, advance, watch, metrics
-                )
-        except StoreError:
-            raise
-        except RainbenchError as error:
-            outcome = Outcome(cell, "failed", error.message, error.hint)
-        if outcome.state == "kept" and what in watch.finished:  # by a process that died since
-            outcome = Outcome(cell, "done")
-        elif outcome.state == "done":
-            watch.has_finished(what)
-        yield outcome
+        yield run_one(cell, out, options, advance=advance, watch=watch, metrics=metrics)
+
+
+def run_one(
+    cell: PlannedCell,
+    out: Path,
+    options: RunOptions,
+    *,
+    advance: Advance,
+    watch: Watch,
+    metrics: Sequence[ReadyMetric] = (),
+) -> Outcome:
+    """Run one cell of a plan, and return what became of it; the arguments are `run_plan`'s.
+
+    Raises:
+        StoreError: As there.
+    """
+    what = cell.name
+    if cell.missing:
+        return Outcome(cell, "missing", cell.missing)
+    try:
+        with failing_alone(what), watch.at(what, "before its first image"):
+            outcome = _after_death(cell, out, watch.died.get(what, "")) or _run_and_measure(
+                cell, out, options, advance, watch, metrics
+            )
+    except StoreError:
+        raise
+    except RainbenchError as error:
+        outcome = Outcome(cell, "failed", error.message, error.hint)
+    if outcome.state == "kept" and what in watch.finished:  # by a process that died since
+        return Outcome(cell, "done")
+    if outcome.state == "done":
+        watch.has_finished(what)
+    return outcome
 
 
 def _after_death(cell: PlannedCell, out: Path, how: str) -> Outcome | None:
@@ -294,6 +310,7 @@ def _scored(
     """Yield each pair's id and scores in order, with the seconds its prediction took."""
     load_kernels()
     with ThreadPoolExecutor(_scorers(device)) as scorers:
+        scorers.submit(warm_up)  # while the first image is restored
         jobs = (
             (
                 pair.id,
