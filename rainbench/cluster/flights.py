@@ -2,7 +2,8 @@
 
 Dask places and moves the work. Handed out are as many tasks at a time as there are workers, so that
 it is known which one a worker died of, and that any number of tasks takes little memory here and in
-the scheduler.
+the scheduler. Only of many workers one is named here: Dask takes the next in turn of those that it
+thinks idle, and a quarter of them would wait.
 """
 
 from __future__ import annotations
@@ -28,6 +29,12 @@ TRIES = 3
 COUNT_AGAIN = 2.0
 """Seconds after which it is asked how many workers there are."""
 
+MANY = 20
+"""Workers from which Dask gives what asks for nothing to the next one in turn."""
+
+BROUGHT = 30.0
+"""Seconds in which a result is brought, unless its worker has gone."""
+
 PATIENCE = 60.0
 """Seconds without any worker after which somebody is told."""
 
@@ -46,6 +53,7 @@ class _Flight(Generic[Item]):
     asked: Mapping[str, float]
     deaths: int = 0
     future: Any = None
+    at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,7 @@ class Flights(Generic[Item]):
         self._unsent: deque[Landed[Item]] = deque()
         self._landed: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._counted = (-COUNT_AGAIN, 1, 0)
+        self._there: tuple[str, ...] = ()
         self._alone_since = 0.0
 
     def __enter__(self) -> Self:
@@ -139,11 +148,17 @@ class Flights(Generic[Item]):
         """
         self._launch(_Flight(item, name, (function, *arguments), asked))
 
-    def _launch(self, flight: _Flight[Item]) -> None:
+    def _launch(self, flight: _Flight[Item], *, anywhere: bool = False) -> None:
         key = f"{flight.name} ({uuid.uuid4().hex[:8]})"
+        named = len(self._there) >= MANY and not (anywhere or flight.asked or flight.deaths)
+        flight.at = self._idle_worker() if named else ""
         try:
             future = self._crew.client.submit(
-                *flight.call, key=key, resources=dict(flight.asked) or None
+                *flight.call,
+                key=key,
+                resources=dict(flight.asked) or None,
+                workers=[flight.at] if flight.at else None,
+                allow_other_workers=bool(flight.at),  # it may have gone
             )
         except Exception as error:
             problem = f"cannot be sent to a worker: {told(error)}"
@@ -152,6 +167,11 @@ class Flights(Generic[Item]):
         flight.future = future
         self._flying[future.key] = flight
         future.add_done_callback(lambda done: self._landed.put(done.key))
+
+    def _idle_worker(self) -> str:
+        """Return the address of a worker without a task; empty where none is known."""
+        busy = {flight.at for flight in self._flying.values()}
+        return next((at for at in self._there if at not in busy), "")
 
     def drop(self, unwanted: Callable[[Item], bool]) -> None:
         """Give up tasks that nobody waits for any more."""
@@ -179,17 +199,45 @@ class Flights(Generic[Item]):
             except queue.Empty:
                 if self._crew.client.status != "running":
                     raise self._lost() from None
-                if self._count_workers()[0] > len(self._flying):
+                every, _ = self._count_workers()
+                self._call_back()
+                if every > len(self._flying):
                     return None
         flight = self._flying.pop(key, None)
         return self._taken(flight) if flight else None  # else it was dropped
+
+    def _call_back(self) -> None:
+        """Hand out anew what waits for a worker that has gone.
+
+        Where all of them go at once Dask does not give it to those that come.
+        """
+        for key, flight in list(self._flying.items()):
+            if flight.at and flight.at not in self._there:
+                del self._flying[key]
+                self._again(flight)
+
+    def _again(self, flight: _Flight[Item]) -> None:
+        """Hand a task out anew, and to any worker."""
+        flight.future.cancel()
+        self._launch(flight, anywhere=True)
 
     def _taken(self, flight: _Flight[Item]) -> Landed[Item] | None:
         """Return what a task brings; None where it is to be tried again."""
         from distributed import KilledWorker
 
         try:
-            return Landed(flight.item, flight.future.result())
+            # A result that is lost with its worker is not made again where all have gone at once.
+            while True:
+                try:
+                    answer = flight.future.result(timeout=BROUGHT if flight.at else None)
+                    return Landed(flight.item, answer)
+                except TimeoutError:
+                    if flight.future.status == "error":
+                        raise  # it is the task's own
+                self._count_workers()
+                if flight.at not in self._there:
+                    self._again(flight)
+                    return None
         except KilledWorker as error:
             return self._died(flight, error.allowed_failures + 1)
         except BaseException as error:
@@ -231,6 +279,7 @@ class Flights(Generic[Item]):
             every = max(1, len(there))
             with_gpu = every - self._crew.others  # workers that were replaced have new addresses
             self._counted = now, every, with_gpu
+            self._there = tuple(there)
         return every, with_gpu
 
     def _lost(self) -> RainbenchError:
