@@ -129,7 +129,6 @@ def _count(
 @compiled
 def count_alike(
     samples: _Bytes,
-    start: int,
     changing: _Flags,
     usual: _Bytes,
     picked: NDArray[np.int64],
@@ -140,8 +139,7 @@ def count_alike(
     """Count how many frames show what each label shows, at the pixels that change.
 
     Args:
-        samples: ``(N, bytes)``; the first pixel lies at byte ``start``.
-        start: See above.
+        samples: ``(N, bytes)``.
         changing: ``(pixels,)``.
         usual: ``(K, pixels, 3)``: the first labels.
         picked: The frames that are the other labels.
@@ -155,7 +153,7 @@ def count_alike(
         counts[:, x] = 0
         if not changing[x]:
             continue
-        _gather(samples, start + 3 * x, white, series)
+        _gather(samples, 3 * x, white, series)
         tolerance = tolerances[x]
         for k in range(stretches):
             red, green, blue = usual[k, x, 0], usual[k, x, 1], usual[k, x, 2]
@@ -258,7 +256,6 @@ def _compare(
 @compiled
 def describe_modes(
     samples: _Bytes,
-    start: int,
     changing: _Flags,
     usual: _Bytes,
     picked: NDArray[np.int64],
@@ -272,7 +269,6 @@ def describe_modes(
 
     Args:
         samples: See `count_alike`.
-        start: See `count_alike`.
         changing: See `count_alike`.
         usual: See `count_alike`.
         picked: See `count_alike`.
@@ -291,7 +287,7 @@ def describe_modes(
     for x in range(changing.size):
         if not changing[x]:
             continue
-        _gather(samples, start + 3 * x, white, series)
+        _gather(samples, 3 * x, white, series)
         tolerance = tolerances[x]
         for mode in range(2):
             best, most = -1, np.float32(0)

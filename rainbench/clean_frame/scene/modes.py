@@ -350,7 +350,7 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     colours = np.ascontiguousarray(band.usual.reshape(len(band.usual), -1, 3))
     picked = np.unique(np.linspace(0, count - 1, min(count, PICKED)).astype(np.int64))
     counts = np.empty((len(colours) + len(picked), flags.size), np.uint16)
-    mode_kernels.count_alike(band.samples, 0, flags, colours, picked, reach, band.white, counts)
+    mode_kernels.count_alike(band.samples, flags, colours, picked, reach, band.white, counts)
     known = _average(band.changing.astype(np.float32))
     scores = np.empty(counts.shape, np.float32)
     for score, number in zip(scores, counts, strict=True):
@@ -360,7 +360,7 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     pair = np.zeros((2, flags.size, 3), np.float32)
     facts = np.zeros((7, flags.size), np.float32)
     mode_kernels.describe_modes(
-        band.samples, 0, flags, colours, picked, reach, band.white, scores, pair, facts
+        band.samples, flags, colours, picked, reach, band.white, scores, pair, facts
     )
     return pair.reshape(2, rows, width, 3), facts.reshape(7, rows, width)
 

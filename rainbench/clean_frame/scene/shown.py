@@ -40,18 +40,12 @@ def keep_to_shown(
     """
     from rainbench.clean_frame.scene import mode_kernels
 
-    width = source.shape[2]
-
     def look(top: int, bottom: int) -> None:
-        places = np.flatnonzero(where[top:bottom])
-        if places.size:
+        at = where[top:bottom]
+        if at.any():
             samples, start, _ = contiguous_bytes(source, top, bottom)
-            wanted = levels[top:bottom].reshape(-1, 3)
-            found = wanted[places]
-            mode_kernels.nearest_shown(
-                samples, 3 * (start + places), np.float32(3 * reach * reach), found
-            )
-            rows, columns = np.divmod(places, width)
-            levels[top + rows, columns] = found
+            places, colours = 3 * (start + np.flatnonzero(at)), levels[top:bottom][at]
+            mode_kernels.nearest_shown(samples, places, np.float32(3 * reach * reach), colours)
+            levels[top:bottom][at] = colours
 
     over_bands(source, look, threads)
