@@ -87,7 +87,8 @@ class VideoFrames:
                 thumbnail = _shrink(frame.image)
                 file.write(thumbnail.tobytes())
                 changes.add(frame.image)
-                if (frame.image != frame.image[0, 0]).any():
+                # The thumbnail tells of nearly all frames, and is small.
+                if np.ptp(thumbnail) or (frame.image != frame.image[0, 0]).any():
                     pixels = np.ascontiguousarray(frame.image).data
                     self.prints[frame.number] = blake2b(pixels, digest_size=8).hexdigest()
                 size = thumbnail.shape
