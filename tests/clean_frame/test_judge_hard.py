@@ -76,6 +76,47 @@ def test_what_no_frame_shows_is_not_claimed(judged, kind):
     assert true < 45 and said.verdict != "accept"
 
 
+@pytest.mark.parametrize("kind", ["shadow-80", "shadow-60"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_shadow_that_creeps_through_leaves_an_edge_that_no_frame_shows(kind, seed):
+    made = hard_sequence(kind, SMALL, seed=seed)
+    clean = extract_clean_frame(made.frames, "robust")
+    said = judge_clean_frame(made.frames, clean)
+    assert psnr(clean.image, made.truth) < 25
+    assert said.low < 25 and said.verdict != "accept" and said.uncertain > 0.1
+
+
+@pytest.mark.parametrize("thing", ["twice", "once"])
+def test_what_two_things_leave_behind_is_not_accepted(thing):
+    """Each stands for 48 %, and they overlap where the scene is hardly seen."""
+    sequence = hard_sequence("plain", SMALL, frames=60, seed=3)
+    video = sequence.frames.copy()
+    video[:29, 40:80, 30:70] = (120, 60, 30)
+    if thing == "twice":
+        video[31:, 50:90, 55:95] = (40, 90, 160)
+    clean = extract_clean_frame(video, "robust")
+    said = judge_clean_frame(video, clean)
+    true = psnr(clean.image, sequence.truth)
+    if thing == "once":
+        assert true > 50 and said.verdict == "accept"
+    else:
+        assert true < 40 and said.verdict != "accept"
+
+
+@pytest.mark.parametrize("kind", ["plain", "heavy"])
+def test_a_single_wrong_pixel_counts(kind):
+    made = hard_sequence(kind, SMALL, seed=SEED)
+    clean = extract_clean_frame(made.frames, "robust")
+    before = judge_clean_frame(made.frames, clean)
+    some = np.random.default_rng(0).permutation(len(made.frames))[: len(made.frames) // 4]
+    made.frames[some, 50, 70] = wrong = (250, 20, 240)  # a hot pixel for a quarter of the time
+    clean.levels[50, 70] = clean.image[50, 70] = wrong
+    said = judge_clean_frame(made.frames, clean)
+    true = psnr(clean.image, made.truth)
+    assert before.low - 1 > true and said.low <= true + 1
+    assert said.low <= said.estimated_psnr <= said.high
+
+
 @pytest.mark.parametrize("kind", HALF)
 def test_what_stands_for_half_of_the_time_is_judged_by_its_seams(judged, kind):
     true, said = judged[kind]

@@ -56,6 +56,15 @@ def test_what_stands_for_less_than_half_of_the_time_is_gone(look, when):
     assert not seen_in_no_frame(sequence.frames, clean.levels, sequence.noise).any()
 
 
+@pytest.mark.parametrize("look", LOOKS)
+def test_what_shifts_while_it_stands_is_gone_to_the_last_pixel(look):
+    """Its rim comes and goes with every third frame, as if it were rain."""
+    sequence = hard_sequence(f"shifting-{look}-45", size=SMALL, seed=4)
+    clean = extract_clean_frame(sequence.frames, "robust")
+    assert np.abs(clean.levels - sequence.truth).max() < 40  # levels: a pixel of it is off by 100
+    assert psnr(clean.levels, sequence.truth) > 55
+
+
 def seen_in_no_frame(frames, levels, noise):
     """Where the colour is no frame's, by more than the noise of one: a slow plain reference."""
     nearest = np.full(levels.shape[:2], np.inf)

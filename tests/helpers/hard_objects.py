@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -131,6 +131,14 @@ def pausing_walker(
     places = np.stack([np.full(count, round(0.5 * height)), np.rint(left)], 1).astype(np.int64)
     colour = clothes(rng, look, shape.shape)
     return Body(shape[..., None], colour, places, np.ones(count, np.bool_))
+
+
+def shifting(
+    rng: np.random.Generator, look: str, share: float, size: tuple[int, int], count: int
+) -> Body:
+    """Something in the middle of the frames that is a pixel farther on in each, of three places."""
+    body = standing(rng, look, share, "middle", size, count)
+    return replace(body, places=body.places + np.arange(count)[:, None] % 3 * [0, 1])
 
 
 def lens_drops(

@@ -190,6 +190,21 @@ def fog_banks(
 
 
 @dataclass(frozen=True, slots=True)
+class Shadow:
+    """A shadow with a soft edge that creeps in from the left, as far as ``reach`` of the width."""
+
+    count: int
+    reach: float
+
+    def shine(self, picture: Picture, n: int) -> Picture:
+        """Return the picture as a frame shows it."""
+        width = picture.shape[1]
+        edge = self.reach * width * n / self.count
+        shade = 0.4 / (1 + np.exp((np.arange(width, dtype=np.float32) - edge) / 2))
+        return picture * (1 - shade[:, None])
+
+
+@dataclass(frozen=True, slots=True)
 class Lamp:
     """A light whose brightness is ``levels[n]`` times the scene's, everywhere or in a part."""
 

@@ -16,7 +16,7 @@ import hard_scenes as scenes
 import numpy as np
 import skimage.data
 from hard_objects import LOOKS, TIMES
-from hard_scenes import SCENES, Lamp, Picture, Still
+from hard_scenes import SCENES, Lamp, Picture, Shadow, Still
 from hard_stage import HardSequence, Stage, film
 from hard_weather import rain_layers, snow_layers, through_codec
 from numpy.typing import NDArray
@@ -64,6 +64,11 @@ def _set_up(stage: Stage, kind: str) -> None:
         stage.bodies.append(objects.standing(rng, look, float(share) / 100, when, size, count))
     elif name == "several":
         stage.bodies += objects.several(rng, float(rest[0]) / 100, size, count)
+    elif name == "shifting":
+        look, share = rest
+        stage.bodies.append(objects.shifting(rng, look, float(share) / 100, size, count))
+    elif name == "shadow":
+        stage.lamps.append(Shadow(count, float(rest[0]) / 100))
     elif name == "walker":
         look, share = rest
         stage.bodies.append(objects.pausing_walker(rng, size, count, float(share) / 100, look))
@@ -208,6 +213,10 @@ KINDS = (
     *STILL,
     *(f"several-{share}" for share in SHARES),
     *("parked-30", "parked-40", "walker-dark-30", "walker-bright-45", "walker-textured-40"),
+    "shifting-coloured-40",
+    "shifting-dark-45",
+    "shifting-textured-48",
+    "shadow-80",
     *_SPECIAL,
     *(f"noise-{deviation}" for deviation in (1, 2, 3, 4)),
     *(f"plain+crf{crf}" for crf in (17, 20, 23, 26, 28, 32, 36, 40)),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
 from rainbench.clean_frame.quality.rivals import Rivals, grown, settle, without_thin
+from rainbench.clean_frame.quality.torn import find_torn
 from rainbench.clean_frame.stretches import usual_colours
 from rainbench.clean_frame.voting import select_percentile
 from rainbench.frames.maps import let_go, picture_map, put_away, strips
@@ -40,6 +41,10 @@ SUSPECT = 0.72
 SELDOM = 0.85
 """The same, below which another colour is looked for."""
 
+ALONE, OFTENER = 0.5, 2.0
+"""Share of the frames, as above, that must show another colour, and how many times oftener than the
+clean frame's, for a single pixel to be wrong by itself; chosen: chance does not do that."""
+
 UNSTEADY = 0.55
 """Share of the frames, as above, below which nothing lasts where there is no other colour."""
 
@@ -49,6 +54,9 @@ SWAYING = 0.9
 NEAR = 3.0
 """Reaches of the noise within which a stretch of the sequence shows the scene, if somewhat changed,
 and not something else."""
+
+TORN = 3.0
+"""Reaches of the noise within which a frame shows a side of an edge; chosen."""
 
 DITHERED = 0.5
 """Noise in levels from which a mean of many frames knows fractions of a level."""
@@ -96,7 +104,7 @@ class Evidence:
         apart: ``(H, W)`` float32, squared difference of the clean frame and the other colour that
             most frames show, in squared levels; 0 where there is none.
         wrong: ``(H, W)`` bool, where that other colour is the scene, see `rivals`.
-        open: ``(H, W)`` bool, where it may be.
+        open: ``(H, W)`` bool, where it may be, or is patched together, see `torn`.
         unsteady: ``(H, W)`` float32, squared distance of what stretches of the sequence show from
             the clean frame, where nothing lasts; where only the light changes, that of a mean.
         swaying: ``(H, W)`` float32, squared difference of the clean frame and the median of the
@@ -147,8 +155,10 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
         shown[top:bottom] = _shown(band, clean.levels[top:bottom], reach)
     usually = max(float(np.median(shown)), 1 / asked)
     seen = put_away(_average(shown, _AROUND) / np.float32(usually))
-    rivals = _find_rivals(few, clean, usual, seen, reach, usually)
+    rivals, clear = _find_rivals(few, clean, usual, (seen, shown), reach, usually)
     contested, wrong, may_be = settle(rivals, clean.levels)
+    wrong |= clear
+    may_be |= clear | find_torn(few, clean.levels, contested, float(TORN * reach))
     near = grown(contested, _AROUND)
     passed = np.zeros((height, width), np.bool_)
     for strip in strips(passed.shape):
@@ -186,16 +196,22 @@ def _find_rivals(
     few: FrameSource,
     clean: CleanFrame,
     usual: NDArray[np.uint8],
-    seen: NDArray[np.float32],
+    shares: tuple[NDArray[np.float32], NDArray[np.float32]],
     reach: np.float32,
     usually: float,
-) -> Rivals:
-    """Find the other colour that most frames show, where the clean frame's is seldom seen."""
+) -> tuple[Rivals, NDArray[np.bool_]]:
+    """Find the other colour that most frames show, where the clean frame's is seldom seen.
+
+    That is told by the share of the frames, at a pixel and around, or of it alone. Returned as well
+    is where it needs no pixels around to be wrong.
+    """
+    seen, alone = shares
     share, colour = np.zeros_like(seen), picture_map(clean.levels.shape, np.float32)
     there = picture_map((len(usual), *seen.shape), np.bool_)
     for strip in strips(seen.shape):
         colour[strip.rows], there[:, strip.rows] = clean.levels[strip.rows], True
     seldom = without_thin(seen < SELDOM)  # what is thinner would be left out in the end
+    seldom |= alone < usually / OFTENER
     for top, bottom in bands(len(seen), _FEW_ROWS):
         at = seldom[top:bottom]
         if at.any():
@@ -206,7 +222,8 @@ def _find_rivals(
             there[:, top:bottom][:, at] = (np.abs(colours - own) <= 2 * reach).all(axis=-1)
             let_go()
     around = _average(share, _AROUND) * (share > 0) / np.float32(usually)
-    return Rivals(seen, around, colour, there)
+    clear = (share > ALONE * usually) & (share > OFTENER * alone)
+    return Rivals(seen, around, colour, there), clear
 
 
 def _off_median(usual: NDArray[np.uint8], levels: NDArray[np.float32]) -> NDArray[np.float32]:

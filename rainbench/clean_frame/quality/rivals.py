@@ -39,6 +39,16 @@ CLEAR = 0.3
 """Logarithm of how much better one of two colours fits the surroundings from which the seam speaks
 clearly; chosen."""
 
+AGREEING, DISPUTED = 0.75, 0.47
+"""Share of what cells along a seam say that must say the same for it to speak, and share of a
+rival, of both, from which it may be the scene where they contradict each other; chosen. Seams of
+single things agree to 0.85 and more, with one exception, those of two things that stood there in
+turns to 0.7 and less."""
+
+CONTRADICTORY = 2
+"""What seams say that contradict each other; others say -2 to 1, from the clean frame's to its
+rival's colour."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rivals:
@@ -95,16 +105,18 @@ def settle(
     part = rivals.share / np.maximum(rivals.share + rivals.seen, 1e-6)
     known = ~grown(rivals.share > CROSSED, 3)
     pair = levels[contested], rivals.colour[contested]
-    seam = compare_seams(regions, number, pair, levels, known | contested)
-    sign = np.where(seam < -CLEAR, -2, np.sign(seam)).astype(np.int8)[regions]
+    seams = compare_seams(regions, number, pair, levels, known | contested)
+    speaks = np.where(seams.worse < -CLEAR, -2, np.sign(seams.worse))
+    sign = np.where(seams.agreed < AGREEING, CONTRADICTORY, speaks).astype(np.int8)[regions]
     patch = _at_other_times(rivals.there[:, contested], regions[contested], number)
+    patch &= sign[contested] != CONTRADICTORY
     sign[contested] = np.where(patch, (-sign[contested]).clip(-1, 1), sign[contested])
     is_wrong, may_be = contested.copy(), contested.copy()
     for strip in strips(sign.shape):
         rows = strip.rows
         kind = sign[rows] + 2
-        is_wrong[rows] &= part[rows] > np.choose(kind, (2, 2, HALF, MAYBE))
-        may_be[rows] &= part[rows] > np.choose(kind, (SURE, EVIDENT, MAYBE, PASSER))
+        is_wrong[rows] &= part[rows] > np.choose(kind, (2, 2, HALF, MAYBE, HALF))
+        may_be[rows] &= part[rows] > np.choose(kind, (SURE, EVIDENT, MAYBE, PASSER, DISPUTED))
     return contested, is_wrong, may_be
 
 

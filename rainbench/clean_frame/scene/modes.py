@@ -10,10 +10,11 @@ person in dark clothes. Rain forms none: it falls on other places in every frame
    so that noise decides nowhere (the cost volume of Hosni et al., TPAMI 2013).
 3. The best label and the best of those that show something else are the two modes. A frame that
    rain hides belongs to the mode seen last; the mode that is there longer is the scene; but where
-   the two change as often as by chance, the brighter one is rain. Where the two are there for
-   nearly as long, pixels next to each other decide together, by which of the two goes on beyond
-   their region (`seams`); where that does not tell, what is seen, goes, and comes back while the
-   other comes only once is the scene. What is nearly one half stays uncertain.
+   the two change as often as by chance, the brighter one is rain, if grey light makes it of the
+   other. Where the two are there for nearly as long, pixels next to each other decide together, by
+   which of the two goes on beyond their region (`seams`); where that does not tell, what is seen,
+   goes, and comes back while the other comes only once is the scene. What is nearly one half stays
+   uncertain.
 4. Where there are no two modes, light or leaves move. If much is darker than the percentile of
    the vote, the median over time is taken, else that percentile: rain only brightens.
 """
@@ -93,6 +94,9 @@ SEEN = 0.45
 OFTEN, FEWER_VISITS = 6, 2.0
 """What comes as often as this may be rain, if its visits are not fewer by so many standard
 deviations than those of as many random frames: chance alone does that once in 44 times."""
+
+LEAST_HUE = 14.0
+"""Levels by which a colour lies beside the mixtures of another and grey for certain; chosen."""
 
 AGREED = 0.75
 """Share of a region's pixels that must show the same of two modes in a stretch, and share of the
@@ -251,7 +255,7 @@ def _ask_seams(
     for strip in strips(voted.shape):
         rows = strip.rows
         around[rows] = np.where(modes.changing[rows, :, None], modes.levels[rows], voted[rows])
-    worse = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS)
+    worse = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS).worse
     inside = regions[open_]
     together = _together(usual[:, open_], first, last, inside, number)
     worse = np.where(together, worse[inside], 0)
@@ -399,8 +403,11 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     close = rivals & (np.abs(share - 0.5) < DOUBT)
     returns = (longer > 1) & (others == 1)
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
+    darker = second.sum(axis=-1) < first.sum(axis=-1)
+    dark, light = (np.where((darker == up)[..., None], second, first) for up in (True, False))
     rain = rivals & (visits[0] >= OFTEN) & ~_few_visits(frames, visits[0], count)
-    swapped = np.where(rain, second.sum(axis=-1) < first.sum(axis=-1), swapped)
+    rain &= _rained_upon(dark, light, reach)
+    swapped = np.where(rain, darker, swapped)
     levels = np.where(swapped[..., None], second, first)
     usual, at = band.usual[:, band.changing], band.changing
     middle = levels.copy()
@@ -436,6 +443,17 @@ def _few_visits(
     expected = frames * (rest + 1) / count
     variance = expected * (frames - 1) * rest / (count * max(1, count - 1))
     return np.asarray(expected - visits >= FEWER_VISITS * np.sqrt(np.maximum(variance, 0)))
+
+
+def _rained_upon(
+    dark: NDArray[np.float32], light: NDArray[np.float32], reach: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Say whether grey light over one colour can make another: no channel darker, no other hue."""
+    hue, other = (colour - colour.mean(axis=-1, keepdims=True) for colour in (dark, light))
+    part = (hue * other).sum(axis=-1) / np.maximum(np.square(hue).sum(axis=-1), 1)
+    beside = other - np.clip(part, 0, 1)[..., None] * hue
+    alike = np.sqrt(np.square(beside).sum(axis=-1)) <= LEAST_HUE + reach
+    return np.asarray(alike & ((light - dark).min(axis=-1) >= -reach))
 
 
 def _sways(band: _Band, chosen: _Choice) -> NDArray[np.bool_]:
