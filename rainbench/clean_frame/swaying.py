@@ -74,6 +74,15 @@ between water and a turning camera."""
 FEW = 0.1
 """Share of the pixels around that must swing, too: fewer do so next to what stood there; chosen."""
 
+COMMON, FAR_OFF = 0.33, 12.0
+"""Correlation of most pixels with others a sixteenth of the width apart from which light or mist
+drifts; chosen between mist, 0.42 and more, and lamps that light a part, dense rain and waves, to
+0.24. Levels from the median that count at most: what is farther off is rain."""
+
+MOST = 0.5
+"""Share of the picture that may be wide before there are no two brightnesses; chosen: a lamp lights
+half, and what all have in common has been corrected."""
+
 MOST_SKEW = 0.5
 """Widths of the swing that its mean may lie beside its median."""
 
@@ -126,6 +135,7 @@ class Swings:
         added: What rain adds on average over all frames, in levels.
         least: Width of what does not swing, in levels: that of the noise, or of dense rain.
         slow: Rain stays in one place for some frames, so that what swings may be rain.
+        everywhere: Most of the picture swings, as in mist: no lamp that is switched does so.
     """
 
     width: NDArray[np.float32]
@@ -136,6 +146,7 @@ class Swings:
     added: float
     least: float
     slow: bool
+    everywhere: bool
 
     def of(self, place: slice | tuple[slice, slice]) -> Swings:
         """Return those of some rows, or of a rectangle."""
@@ -161,6 +172,8 @@ class Glance:
         calm: The noise, as they tell.
         share: The voted percentile, as a share.
         repeated: Share of the samples that are the same in the next frame, as a codec leaves them.
+        drifts: Light or mist goes through large parts of the picture, so that what it lingers in is
+            voted for, and only frames next to each other tell of rain.
     """
 
     sample: NDArray[np.uint8]
@@ -169,6 +182,7 @@ class Glance:
     calm: float
     share: float
     repeated: float
+    drifts: bool
 
     @property
     def coded(self) -> bool:
@@ -194,9 +208,12 @@ def glance(steady: FrameSource, votes: Votes) -> Glance:
     seen = [read_band(steady, row, row + 1)[:, 0, columns] for row in rows.tolist()]
     sample = np.ascontiguousarray(np.stack(seen).transpose(0, 2, 3, 1))
     brief, calm = _look_briefly(sample) if count >= FEWEST_FRAMES else (np.zeros(256), 0.0)
-    share = min(choose_percentile(votes.curve) / 100, (1 - brief.sum()) / 2)
+    share = (1 - brief.sum()) / 2
+    drifts = _in_common(sample) > COMMON
+    if not drifts:
+        share = min(share, choose_percentile(votes.curve) / 100)
     repeated = float((sample[..., 1:] == sample[..., :-1]).all(axis=2).mean())
-    return Glance(sample, (rows, columns), brief, calm, share, repeated)
+    return Glance(sample, (rows, columns), brief, calm, share, repeated, drifts)
 
 
 def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
@@ -216,7 +233,7 @@ def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
     noise = max(NARROWEST, min(noise, max(1.5 * seen.calm, CODED)))
     rows, columns = seen.places
     still = (spread <= 1.5 * noise * unit)[rows][:, columns]
-    rain, added = _learn_rain(seen.sample, still, seen.brief, share, noise)
+    rain, added = _learn_rain(seen, still, noise)
     medians, spreads = _tables(rain, share)
     widths = picture_map(spread.shape, np.float32)
     for strip in strips(spread.shape):
@@ -229,6 +246,9 @@ def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
     wide = widths > WIDER * least
     if not slow:  # what is alone is chance, and would be left as it is
         wide &= _average(wide, WIDE_REGION) > FEW
+    everywhere = bool(wide.mean() > MOST)
+    if everywhere and seen.coded and not seen.drifts:
+        wide[:] = False  # a codec smears dense rain
     percentile = picture_map(spread.shape, np.float32)
     for strip in strips(spread.shape):
         part, own = percentile[strip.rows], wide[strip.rows]
@@ -236,22 +256,18 @@ def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
         if not slow:
             part[own] = 100 * np.interp(widths[strip.rows][own], _WIDTHS, medians)
     dry = 1 - float(rain.sum())
-    return Swings(widths, noise, percentile, wide, dry, added, least, slow)
+    return Swings(widths, noise, percentile, wide, dry, added, least, slow, everywhere)
 
 
 def _learn_rain(
-    sample: NDArray[np.uint8],
-    still: NDArray[np.bool_],
-    brief: NDArray[np.float64],
-    share: float,
-    noise: float,
+    seen: Glance, still: NDArray[np.bool_], noise: float
 ) -> tuple[NDArray[np.float64], float]:
     """Return what rain adds, as `_brightening` does, and on average, from what is still."""
-    count = sample.shape[-1]
+    count, brief, share = seen.sample.shape[-1], seen.brief, seen.share
     rain, added = brief, float(brief @ np.arange(256))
-    if still.mean() > 0.1:
+    if still.mean() > 0.1 and not seen.drifts:
         # A vote on what moves may be for anything; brief looks see too little of dense rain.
-        some = np.sort(sample[still], axis=-1).astype(np.int16)
+        some = np.sort(seen.sample[still], axis=-1).astype(np.int16)
         half = share if share < DENSEST else (1 - brief.sum()) / 2
         for _ in range(_ROUNDS):
             residual = some - some[..., [round(half * (count - 1))]]
@@ -261,6 +277,19 @@ def _learn_rain(
             rain = brief
         added = max(added, float(residual.mean()))
     return rain, added
+
+
+def _in_common(sample: NDArray[np.uint8]) -> float:
+    """Return the correlation over time of a usual pixel and one some way off."""
+    light = sample.mean(axis=2, dtype=np.float32)
+    light -= np.median(light, axis=-1, keepdims=True)
+    np.clip(light, -FAR_OFF, FAR_OFF, out=light)
+    off = max(1, light.shape[1] // 16)
+    own, other = light[:, :-off], light[:, off:]
+    if not own.size:
+        return 0.0
+    energy = np.square(own).mean(axis=-1) * np.square(other).mean(axis=-1)
+    return float(np.median((own * other).mean(axis=-1) / np.sqrt(np.maximum(energy, 1e-9))))
 
 
 def _look_briefly(sample: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:
@@ -503,7 +532,7 @@ def _lasts(
     chance = around(erf(REACH * swings.noise / np.maximum(swings.width, 0.1) / 2**0.5))
     peak = own - chance >= np.where(together, CLEAR_PEAK, PEAK)
     better = own >= BETTER * middle
-    told_apart = (own >= HALF) & (better | (around(decided) >= 0.5))
+    told_apart = (own >= HALF) & (better | (around(decided) >= 0.5)) & (not swings.everywhere)
     return np.asarray(peak | told_apart | (own >= STILL))
 
 

@@ -17,6 +17,8 @@ from rainbench.frames.sources import ListSource, as_source
     ("kind", "seed"),
     [
         ("fogbanks", 1),
+        ("fogbanks", 11),
+        ("fogbanks", 15),
         ("lamp-local", 2),
         ("water", 1),
         ("rotation", 1),
@@ -55,6 +57,32 @@ def test_the_width_of_a_swing_is_measured_under_rain():
 def test_rain_does_not_swing(spec):
     swings = swings_of(make_sequence(spec, 64, 80).frames)
     assert (swings.width > WIDE * swings.least).mean() < 0.03
+
+
+@pytest.mark.parametrize(
+    ("kind", "drifts"),
+    [
+        ("fogbanks", True),
+        ("lamp-local", False),
+        ("lamp-switched", False),
+        ("water", False),
+        ("snow", False),
+        ("heavy", False),
+    ],
+)
+def test_mist_is_told_from_lamps_waves_and_rain(kind, drifts):
+    frames = hard_sequence(kind, seed=4).frames
+    source = as_source(frames)
+    assert glance(source, count_votes(source)).drifts is drifts
+
+
+def test_a_codec_that_smears_dense_rain_does_not_sway():
+    sequence = hard_sequence("heavy+crf28", seed=12)
+    one, other = (
+        psnr(extract_clean_frame(sequence.frames, method).image, sequence.truth)
+        for method in ("robust", "exact")
+    )
+    assert one > other - 0.2
 
 
 def test_what_rests_in_between_is_the_scene():
