@@ -56,6 +56,19 @@ def test_what_stands_for_less_than_half_of_the_time_is_gone(look, when):
     assert not seen_in_no_frame(sequence.frames, clean.levels, sequence.noise).any()
 
 
+@pytest.mark.parametrize(
+    ("kind", "seed"), [("still-dark-twice-40", 21), ("still-dark-last-40+crf23", 22)]
+)
+def test_an_edge_of_the_scene_along_a_seam_does_not_outweigh_time(kind, seed):
+    """Something dark stands before a bright thing on a dark ground, and shows only before it."""
+    sequence = hard_sequence(kind, size=SMALL, seed=seed)
+    one, other = (
+        psnr(extract_clean_frame(sequence.frames, method).image, sequence.truth)
+        for method in ("robust", "exact")
+    )
+    assert one > other - 0.2
+
+
 @pytest.mark.parametrize("look", LOOKS)
 def test_what_shifts_while_it_stands_is_gone_to_the_last_pixel(look):
     """Its rim comes and goes with every third frame, as if it were rain."""

@@ -67,13 +67,21 @@ DOUBT = 0.06
 pixels around for them to decide; chosen."""
 
 OPEN = 0.2
-"""How far from one half it may lie for the seams of a region to decide against it; chosen: what
-stands there for less than 70 % is gone."""
+"""How far from one half it may lie for the seams of a region to decide against it; chosen."""
 
-TELLING, CLEAR = 0.1, 0.3
+TELLING, OUTWEIGHS = 0.1, 7.0
 """Logarithm of how much worse one mode fits the surroundings than the other from which seams decide
-within `DOUBT`, and within `OPEN`; chosen: of 150 things that stood there for half of the time, one
-lay below the first, and none was told wrongly."""
+within `DOUBT`; and how many times the distance of its share from one half it must be beyond.
+Chosen: of 150 things that stood there for half of the time, one lay below the first, and none was
+told wrongly; what stood there for 40 % and was, since an edge of the scene runs along the seam, lay
+at 0.4 and 0.6."""
+
+AGREEING, UNANIMOUS = 0.6, 0.75
+"""Share of what cells along a seam say that must say the same, within `DOUBT` and beyond; chosen.
+"""
+
+DECIDED = 255
+"""What stands for no distance from one half where seams are not asked."""
 
 MODE, BOTH = 0.45, 0.8
 """Share of the dry frames that one mode, or two together, must show: less is none; chosen between
@@ -183,7 +191,8 @@ def find_scene(
     dry = _dry_share(source, usual, noise, changing)
     white = WHITE if clipped else WHITE + 1
     rows = band_rows or max(2 * _MARGIN, rows_within(source.shape, _BAND_BYTES))
-    open_, swapped, back = (np.zeros((height, width), np.bool_) for _ in range(3))
+    swapped, back = (np.zeros((height, width), np.bool_) for _ in range(2))
+    aside = np.full((height, width), DECIDED, np.uint8)
 
     def decide(top: int, bottom: int) -> None:
         if not changing[top:bottom].any():
@@ -205,14 +214,14 @@ def find_scene(
             levels[here][at] = chosen.levels[at]
             other[here][at] = chosen.other[at]
             uncertain[here][at] = (chosen.doubtful & ~sways)[at]
-            open_[here][at] = (chosen.open & ~sways)[at]
+            aside[here][at] = np.where(sways, DECIDED, chosen.aside)[at]
             swapped[here][at] = chosen.swapped[at]
             back[here][at] = chosen.back[at]
             unsteady[here][at] = swings[at]
             faint[here][at] = ((chosen.near | sways) & ~swings)[at]
 
     over_bands(source, decide, threads, rows)
-    _ask_seams(modes, usual, open_, back, swapped, voted)
+    _ask_seams(modes, usual, aside, back, swapped, voted)
     return modes
 
 
@@ -230,7 +239,7 @@ def _parts(
 def _ask_seams(
     modes: Modes,
     usual: NDArray[np.uint8],
-    open_: NDArray[np.bool_],
+    aside: NDArray[np.uint8],
     back: NDArray[np.bool_],
     swapped: NDArray[np.bool_],
     voted: NDArray[np.float32],
@@ -242,6 +251,7 @@ def _ask_seams(
     from scipy.ndimage import binary_dilation, label
 
     square = np.ones((3, 3), np.bool_)
+    open_ = aside < DECIDED
     regions, number = label(open_ & ~back, square)
     others, more = label(open_ & back, square)
     np.add(others, number, out=regions, where=others > 0)
@@ -255,11 +265,15 @@ def _ask_seams(
     for strip in strips(voted.shape):
         rows = strip.rows
         around[rows] = np.where(modes.changing[rows, :, None], modes.levels[rows], voted[rows])
-    worse = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS).worse
+    seams = compare_seams(regions, number, (first, last), around, known, FEWEST_PAIRS)
     inside = regions[open_]
     together = _together(usual[:, open_], first, last, inside, number)
-    worse = np.where(together, worse[inside], 0)
-    told = np.abs(worse) >= np.where(modes.uncertain[open_], TELLING, CLEAR)
+    worse = np.where(together, seams.worse[inside], 0)
+    size = np.maximum(np.bincount(inside, minlength=number + 1), 1)
+    far = np.bincount(inside, aside[open_], number + 1) / size / 100
+    far = np.where(far < DOUBT, 0, far)
+    told = np.abs(worse) >= np.maximum(TELLING, OUTWEIGHS * far)[inside]
+    told &= (seams.agreed >= np.where(far, UNANIMOUS, AGREEING))[inside]
     better = np.where(told, worse > 0, second[:, 0])
     modes.uncertain[open_] |= better != second[:, 0]
     modes.told[open_] = told
@@ -373,14 +387,14 @@ def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 class _Choice:
     """Which mode is the scene, ``(rows, W, ...)``; ``shown`` frames show it, ``both`` either.
 
-    ``swapped``: it is the second; ``open``: seams may tell otherwise; ``back``: the first is there
-    at the end, too.
+    ``swapped``: it is the second; ``aside``: percent of the frames by which its share lies from one
+    half, where seams may tell otherwise; ``back``: the first is there at the end, too.
     """
 
     levels: NDArray[np.float32]
     other: NDArray[np.float32]
     swapped: NDArray[np.bool_]
-    open: NDArray[np.bool_]
+    aside: NDArray[np.uint8]
     back: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
     near: NDArray[np.bool_]
@@ -400,7 +414,8 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     shares = np.round(own * np.float32(1024))  # whole numbers, see `_average`
     around = _over(_average(np.where(rivals, shares, 0)), _average(rivals.astype(np.float32)))
     share = np.where(np.abs(own - 0.5) < DOUBT, around / 1024, own)
-    close = rivals & (np.abs(share - 0.5) < DOUBT)
+    aside = np.abs(share - 0.5)
+    close = rivals & (aside < DOUBT)
     returns = (longer > 1) & (others == 1)
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
     darker = second.sum(axis=-1) < first.sum(axis=-1)
@@ -423,7 +438,7 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
         np.where(near[..., None], middle, levels),
         np.where(swapped[..., None], first, second),
         swapped,
-        rivals & (np.abs(share - 0.5) < OPEN) & ~rain,
+        np.where(rivals & (aside < OPEN) & ~rain, np.round(100 * aside), DECIDED).astype(np.uint8),
         longer > others,
         close & ~returns & ~rain,
         near,
