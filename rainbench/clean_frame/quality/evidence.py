@@ -41,9 +41,10 @@ SUSPECT = 0.72
 SELDOM = 0.85
 """The same, below which another colour is looked for."""
 
-ALONE, OFTENER = 0.5, 2.0
-"""Share of the frames, as above, that must show another colour, and how many times oftener than the
-clean frame's, for a single pixel to be wrong by itself; chosen: chance does not do that."""
+ALONE, LEAST, OFTENER = 0.5, 0.2, 2.0
+"""Share of the frames, as above, and of all that are asked, that must show another colour, and how
+many times oftener than the clean frame's, for a single pixel to be wrong by itself; chosen: chance
+does not do that."""
 
 UNSTEADY = 0.55
 """Share of the frames, as above, below which nothing lasts where there is no other colour."""
@@ -203,7 +204,7 @@ def _find_rivals(
     """Find the other colour that most frames show, where the clean frame's is seldom seen.
 
     That is told by the share of the frames, at a pixel and around, or of it alone. Returned as well
-    is where it needs no pixels around to be wrong.
+    is where it needs no pixels around to be wrong, of what is thin.
     """
     seen, alone = shares
     share, colour = np.zeros_like(seen), picture_map(clean.levels.shape, np.float32)
@@ -222,7 +223,8 @@ def _find_rivals(
             there[:, top:bottom][:, at] = (np.abs(colours - own) <= 2 * reach).all(axis=-1)
             let_go()
     around = _average(share, _AROUND) * (share > 0) / np.float32(usually)
-    clear = (share > ALONE * usually) & (share > OFTENER * alone)
+    clear = (share > max(ALONE * usually, LEAST)) & (share > OFTENER * alone)
+    clear &= ~grown(without_thin(clear), _AROUND)  # light that swings, or what is contested
     return Rivals(seen, around, colour, there), clear
 
 
