@@ -79,6 +79,11 @@ COMMON, FAR_OFF = 0.33, 12.0
 drifts; chosen between mist, 0.42 and more, and lamps that light a part, dense rain and waves, to
 0.24. Levels from the median that count at most: what is farther off is rain."""
 
+IN_BETWEEN, CHANGED = 0.15, 10.0
+"""Share of the stretches that lie between the darkest and the brightest from which there are no two
+states, as of a shadow that creeps: chosen between 0.04, and mist, 0.33 and more. Levels by which
+stretches must differ to be asked."""
+
 MOST = 0.5
 """Share of the picture that may be wide before there are no two brightnesses; chosen: a lamp lights
 half, and what all have in common has been corrected."""
@@ -98,6 +103,9 @@ DENSEST = 0.2
 
 _ROUNDS = 3
 """How often the rain is told from what is usual, and that from the rain."""
+
+_LOOKED_AT = 6000
+"""Pixels, spread over the picture, of which stretches are compared."""
 
 _ROWS, _COLUMNS = 16, 96
 """Rows, and columns of them, spread over the picture, that show what rain adds."""
@@ -135,7 +143,7 @@ class Swings:
         added: What rain adds on average over all frames, in levels.
         least: Width of what does not swing, in levels: that of the noise, or of dense rain.
         slow: Rain stays in one place for some frames, so that what swings may be rain.
-        everywhere: Most of the picture swings, as in mist: no lamp that is switched does so.
+        everywhere: Most of the picture swings, and has no two states, as in mist.
     """
 
     width: NDArray[np.float32]
@@ -216,12 +224,15 @@ def glance(steady: FrameSource, votes: Votes) -> Glance:
     return Glance(sample, (rows, columns), brief, calm, share, repeated, drifts)
 
 
-def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
+def measure_swings(
+    seen: Glance, spread: NDArray[np.float32], usual: NDArray[np.uint8]
+) -> Swings | None:
     """Measure how far each pixel swings, unless there are too few frames to tell.
 
     Args:
         seen: From `glance`.
         spread: ``(H, W)`` float32, how far the percentiles `Glance.between` lie apart, in levels.
+        usual: ``(K, H, W, 3)`` uint8, what the stretches usually show.
     """
     if seen.sample.shape[-1] < FEWEST_FRAMES:
         return None
@@ -246,7 +257,7 @@ def measure_swings(seen: Glance, spread: NDArray[np.float32]) -> Swings | None:
     wide = widths > WIDER * least
     if not slow:  # what is alone is chance, and would be left as it is
         wide &= _average(wide, WIDE_REGION) > FEW
-    everywhere = bool(wide.mean() > MOST)
+    everywhere = bool(wide.mean() > MOST) and _in_between(usual) > IN_BETWEEN
     if everywhere and seen.coded and not seen.drifts:
         wide[:] = False  # a codec smears dense rain
     percentile = picture_map(spread.shape, np.float32)
@@ -290,6 +301,16 @@ def _in_common(sample: NDArray[np.uint8]) -> float:
         return 0.0
     energy = np.square(own).mean(axis=-1) * np.square(other).mean(axis=-1)
     return float(np.median((own * other).mean(axis=-1) / np.sqrt(np.maximum(energy, 1e-9))))
+
+
+def _in_between(usual: NDArray[np.uint8]) -> float:
+    """Return the share of the stretches that show neither the one nor the other of two states."""
+    step = max(1, int((usual[0].size / 3 / _LOOKED_AT) ** 0.5))
+    light = usual[:, ::step, ::step].mean(axis=-1, dtype=np.float32)
+    low, high = light.min(axis=0), light.max(axis=0)
+    away = (light - low) / np.maximum(high - low, 1)
+    between = ((away > 0.25) & (away < 0.75)).mean(axis=0)[high - low > CHANGED]
+    return float(between.mean()) if between.size else 0.0
 
 
 def _look_briefly(sample: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:

@@ -83,7 +83,8 @@ def test_a_shadow_that_creeps_through_leaves_an_edge_that_no_frame_shows(kind, s
     clean = extract_clean_frame(made.frames, "robust")
     said = judge_clean_frame(made.frames, clean)
     assert psnr(clean.image, made.truth) < 25
-    assert said.low < 25 and said.verdict != "accept" and said.uncertain > 0.1
+    assert said.verdict != "accept"
+    assert said.check.moving == "scene" or (said.low < 25 and said.uncertain > 0.1)
 
 
 @pytest.mark.parametrize("thing", ["twice", "once"])

@@ -41,7 +41,8 @@ def swings_of(frames):
     source = as_source(frames)
     thirtieth = np.full(source.shape[1:3], 30, np.float32)
     seen = glance(source, count_votes(source))
-    return measure_swings(seen, usual_and_own(source, thirtieth, seen.between)[2])
+    usual, _, spread = usual_and_own(source, thirtieth, seen.between)
+    return measure_swings(seen, spread, usual)
 
 
 def test_the_width_of_a_swing_is_measured_under_rain():
