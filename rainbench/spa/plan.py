@@ -112,6 +112,7 @@ class SpaPlan:
                     "width": video.info.width,
                     "height": video.info.height,
                     "frames": video.info.frames,
+                    "stream": video.info.stream_note,
                 }
                 for video in self.videos
             ],
