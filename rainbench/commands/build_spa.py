@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from rainbench.spa.summary import SummaryRow
 
 
+SHOWN_PASSED_OVER = 10
+"""Lines for files that may be taken for videos and are not read."""
+
 METHODS = (
     "robust", "exact", "spanet-reference", "lowrank", "mode", "median", "mean", "min",
     "fastderain", "jiang2017", "wei2017", "ms-csc",
@@ -248,6 +251,10 @@ def _print_plan(plan: SpaPlan, name: str, out: Path) -> None:
         say(f"cannot use {label}: {reason}")
     for label, other in plan.duplicates:
         say(f"left out {label}: the same bytes as {other}")
+    for label, reason in plan.passed_over[:SHOWN_PASSED_OVER]:
+        say(f"passed over {label}: {reason}")
+    if (more := len(plan.passed_over) - SHOWN_PASSED_OVER) > 0:
+        say(f"and {more} more passed over (--dry-run --json lists all)")
     videos = count_of(len(plan.videos), "video")
     say(f"{videos} into {name} in {out}: about {duration(plan.seconds)}")
 
