@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from rainbench.commands.clusters import builders_at, cluster_option, pool_of
+from rainbench.commands.clusters import builders_at, check_files, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
     NumberRange,
@@ -215,14 +215,16 @@ def command(
     plan = plan_build(paths, out, spa_options, table)
     with ExitStack() as stack:
         crew = None
-        if cluster and not dry_run:
-            crew = stack.enter_context(builders_at(cluster, out, spa_options.device))
+        if cluster:
+            crew = stack.enter_context(builders_at(cluster, out, spa_options.device, dry=dry_run))
+        if crew is not None:
             many = replace(spa_options, workers=len(crew.looks))
             plan = replace(plan, seconds=estimate_seconds(plan.videos, many))
             own = spa_options.memory if memory else crew.least_memory
             spa_options = replace(spa_options, workers=crew.most_on_a_machine, memory=own)
         _print_plan(plan, spa_options.name, out)
         if dry_run:
+            check_files(crew, plan.files)
             if as_json:
                 show_json(plan.as_table())
             ctx.exit(1 if plan.unusable else 0)

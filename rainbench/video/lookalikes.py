@@ -28,7 +28,7 @@ _STILLS = (b"avif", b"avis", b"heic", b"heix", b"mif1", b"msf1", b"crx ", b"jxl 
 
 
 def looks_like_a_video(file: Path) -> str:
-    """Return why a file that is not read as a video may be taken for one; empty for all others.
+    r"""Return why a file that is not read as a video may be taken for one; empty for all others.
 
     Told by its ending and its first bytes, whatever it is called. A file that cannot be read is
     taken for nothing.
@@ -36,7 +36,7 @@ def looks_like_a_video(file: Path) -> str:
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> _ = (folder / "a.gif").write_bytes(b"GIF89a" + bytes(9) + b"\\0" * 30)
+        >>> _ = (folder / "a.gif").write_bytes(b"GIF89a" + bytes(39))
         >>> _ = (folder / "b.part").write_bytes(b"YUV4MPEG2 W4 H4")
         >>> looks_like_a_video(folder / "a.gif")
         'a GIF; convert an animation to a folder of PNG images'
