@@ -42,6 +42,13 @@ def test_a_count_that_no_network_bears_is_refused(tmp_path, name, changed, messa
     assert str(told.value).startswith(str(card.file))
 
 
+def test_arguments_that_replace_those_of_a_shipped_card_are_looked_at():
+    """As `rainbench train --argument` does."""
+    card = load_registry().baselines["prenet"]
+    with pytest.raises(CardError, match="many more multiply-adds"):
+        construct(card, {**card.arguments, "iterations": 100_000})
+
+
 def test_a_card_of_a_users_with_a_network_as_it_is_stays_right(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_BEARABLE", set())
     state = torch.get_rng_state()
