@@ -278,10 +278,10 @@ def _check_counts(arguments: Mapping[str, object], file: Path) -> None:
         elif isinstance(value, list):
             for index, member in enumerate(value):
                 check(member, f"{key}[{index}]")
-        elif isinstance(value, int) and abs(value) > _MOST_COUNTED:
+        elif isinstance(value, int) and not 0 <= value <= _MOST_COUNTED:
             raise CardError(
                 f"{file}: {key} is {value:,}, but a count among the arguments of a network or "
-                f"method of rainbench is {_MOST_COUNTED:,} at most"
+                f"method of rainbench is 0 to {_MOST_COUNTED:,}"
             )
 
     for name, value in arguments.items():

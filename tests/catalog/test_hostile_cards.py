@@ -36,15 +36,15 @@ TEXTS = {
     "digits in arguments": (BASELINE + f"arguments = {{ a = 0x{'f' * 5000} }}", "too many digits"),
     "iterations without end": (
         BASELINE + "arguments = { iterations = 999999999999 }",
-        "arguments.iterations is 999,999,999,999, but a count .* is 100,000 at most",
+        "arguments.iterations is 999,999,999,999, but a count .* is 0 to 100,000",
     ),
     "a width in a list": (
         BASELINE + "arguments = { a = [1, [200_000]] }",
         r"arguments.a\[1\]\[0\] is 200,000",
     ),
     "a count of weights": (
-        BASELINE + WEIGHTS + "arguments = { stages = -200_000 }",
-        "arguments.stages is -200,000",
+        BASELINE + WEIGHTS + "arguments = { stages = -1 }",
+        "arguments.stages is -1, but",
     ),
     "multiply-adds without end": (
         BASELINE.replace("per_pixel = 1", f"per_pixel = {10**10}"),

@@ -63,6 +63,14 @@ def test_a_card_of_a_users_with_a_network_as_it_is_stays_right(tmp_path, monkeyp
     torch.set_rng_state(state)
 
 
+def test_a_card_that_says_itself_that_it_takes_long_is_believed(tmp_path):
+    """To count 10^9 multiply-adds for a pixel would take as long as to use them."""
+    card = user_card("prenet", tmp_path, iterations=6000)
+    started = time.monotonic()
+    construct(dataclasses.replace(card, macs_per_pixel=1_010_880_000, weights=()), card.arguments)
+    assert time.monotonic() - started < 20
+
+
 def test_more_memory_than_there_is(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "free_memory", lambda: 600_000)
     card = user_card("prenet", tmp_path)
