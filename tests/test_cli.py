@@ -403,6 +403,28 @@ def test_what_is_not_a_number_is_refused(rainbench, call):
     assert done.returncode == 2 and "is not a number" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("report", "--pictures", "99999999"),
+        ("leaderboard", "run", "--out", "site", "--pictures", "99999999"),
+        ("synth", "streaks", "photos", "--out", "o", "--versions", "99999999"),
+        ("claims", "--run", "--seeds", "99999999"),
+    ],
+)
+def test_counts_that_no_machine_bears_are_refused(rainbench, call):
+    """`synth` counted its versions until memory ran out, a dry run, too."""
+    done = rainbench(*call)
+    assert done.returncode == 2 and "99999999 is not in the range" in done.stderr
+
+
+def test_pages_show_as_many_images_as_may_be_asked_for():
+    from rainbench.commands.options import PICTURES
+    from rainbench.report.page.content import EXTREMES
+
+    assert PICTURES.max == 2 * EXTREMES
+
+
 def test_metrics_that_name_none_are_refused(rainbench, toy, tmp_path):
     done = rainbench(
         "run",

@@ -9,7 +9,6 @@ import socket
 import ssl
 import stat
 import threading
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -160,8 +159,8 @@ def _copy(source: Path, file: Path, limits: FetchLimits) -> None:
             f"{source}: is a folder, a pipe or a device, not a file of weights",
             hint="Give the file itself with --from.",
         )
-    with source.open("rb") as content:
-        _stream(content.read, file, str(source), limits)
+    with source.open("rb") as content, _Deadline(limits.seconds) as deadline:
+        _stream(content.read, file, str(source), limits, deadline)
 
 
 def _download(name: str, address: str, file: Path, limits: FetchLimits) -> None:
@@ -174,7 +173,7 @@ def _download(name: str, address: str, file: Path, limits: FetchLimits) -> None:
     wrong: Exception | None = None
     try:
         with deadline:
-            _receive(name, address, file, limits, deadline.sockets)
+            _receive(name, address, file, limits, deadline)
     except (urllib.error.URLError, http.client.HTTPException, ValueError, WeightsError) as error:
         wrong = error
     except OSError as error:
@@ -187,16 +186,14 @@ def _download(name: str, address: str, file: Path, limits: FetchLimits) -> None:
         raise wrong if isinstance(wrong, WeightsError) else _failed(name, address, wrong)
 
 
-def _receive(
-    name: str, address: str, file: Path, limits: FetchLimits, sockets: list[socket.socket]
-) -> None:
+def _receive(name: str, address: str, file: Path, limits: FetchLimits, deadline: _Deadline) -> None:
     request, silence = _request(address), min(_SILENCE, limits.seconds)
-    with _opener(sockets).open(request, timeout=silence) as answer:
+    with _opener(deadline).open(request, timeout=silence) as answer:
         length = answer.headers.get("Content-Length", "")
         wanted = int(length) if length.isdecimal() else None
         if wanted is not None and wanted > limits.size:
             raise _too_large(address, limits)
-        found = _stream(answer.read1, file, address, limits)
+        found = _stream(answer.read1, file, address, limits, deadline)
         if wanted is not None and found < wanted:
             raise WeightsError(
                 f"{name}: {address} broke off after {found:,} of {wanted:,} bytes", hint=BY_HAND
@@ -208,15 +205,15 @@ def _request(address: str) -> str:
 
 
 class _Deadline:
-    """Cuts what a download has opened when its time is up.
+    """The clock of a download: when its time is up, it cuts what is open.
 
     A server that says a little from time to time is never silent for long, so that only this ends
-    the wait.
+    the wait, whether for the answer's head or for the file.
     """
 
     def __init__(self, seconds: float) -> None:
         self.passed = False
-        self.sockets: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), self._cut)
         self._timer.daemon = True
 
@@ -227,29 +224,35 @@ class _Deadline:
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
 
+    def watch(self, connection: socket.socket) -> None:
+        """Take a connection that was opened, to be cut when the time is up, or now if it is."""
+        self._sockets.append(connection)
+        if self.passed:
+            self._cut()
+
     def _cut(self) -> None:
         self.passed = True
-        for each in self.sockets:
+        for each in self._sockets:
             with contextlib.suppress(OSError):  # closed already
                 socket.socket.shutdown(each, socket.SHUT_RDWR)
 
 
-def _opener(sockets: list[socket.socket]) -> urllib.request.OpenerDirector:
+def _opener(deadline: _Deadline) -> urllib.request.OpenerDirector:
     """Return what opens http and https alone: no redirect reads a file or calls another scheme.
 
     Args:
-        sockets: Is given what is opened.
+        deadline: Is given what is opened.
     """
 
     class Plain(http.client.HTTPConnection):
         def connect(self) -> None:
             super().connect()
-            sockets.append(self.sock)
+            deadline.watch(self.sock)
 
     class Secure(http.client.HTTPSConnection):
         def connect(self) -> None:
             super().connect()
-            sockets.append(self.sock)
+            deadline.watch(self.sock)
 
     class PlainHandler(urllib.request.HTTPHandler):
         def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
@@ -297,15 +300,17 @@ def _reason(error: Exception) -> str:
     return str(getattr(error, "reason", "")) or told(error)
 
 
-def _stream(read: Callable[[int], bytes], file: Path, where: str, limits: FetchLimits) -> int:
+def _stream(
+    read: Callable[[int], bytes], file: Path, where: str, limits: FetchLimits, deadline: _Deadline
+) -> int:
     """Write what is read to a file, as it comes; return the number of bytes."""
-    ends, size = time.monotonic() + limits.seconds, 0
+    size = 0
     with file.open("wb") as out:
         while chunk := read(_CHUNK):
             size += len(chunk)
             if size > limits.size:
                 raise _too_large(where, limits)
-            if time.monotonic() > ends:
+            if deadline.passed:
                 raise _too_slow(where, limits)
             out.write(chunk)
     return size

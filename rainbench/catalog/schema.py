@@ -25,7 +25,15 @@ _NETWORK = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 _TAG = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,99}")
 
 
-_MOST_ALLOWED = {"size_multiple": 1024, "minimum_side": 8192}
+_MOST_ALLOWED = {
+    "size_multiple": 1024,
+    "minimum_side": 8192,
+    "parameters": 10**12,
+    "macs_per_pixel": 10**9,
+    "seconds_per_megapixel": 10**6,
+}
+_MOST_COUNTED = 100_000
+"""The largest count among the arguments of a class of ours; some of a thousand have a meaning."""
 _LEAST = {
     "size_multiple": 1,
     "minimum_side": 1,
@@ -143,6 +151,9 @@ def _check_baseline(card: BaselineCard, file: Path) -> None:
                 "network's conventions",
                 hint=f"Leave {key} out; parameters and macs_per_pixel are 0.",
             )
+    if card.network.startswith("rainbench."):
+        for arguments in (card.arguments, *(weights.arguments for weights in card.weights)):
+            _check_counts(arguments, file)
     if not card.tileable and card.size_multiple > 1:
         raise CardError(
             f"{file}: size_multiple is {card.size_multiple}, but tileable = false says that images "
@@ -255,6 +266,27 @@ def _check_numbers(record: BaselineCard | DatasetCard | WeightsCard, file: Path)
         if not least <= value <= most:
             limit = f"{least} or more" if value < least else f"{most} at most"
             raise CardError(f"{file}: {key} is {value}, but it must be {limit}")
+
+
+def _check_counts(arguments: Mapping[str, object], file: Path) -> None:
+    """Refuse stages, blocks or widths that no network has, and none could be made of."""
+
+    def check(value: object, key: str) -> None:
+        if isinstance(value, Mapping):
+            for name, member in value.items():
+                check(member, f"{key}.{name}")
+        elif isinstance(value, list):
+            for index, member in enumerate(value):
+                check(member, f"{key}[{index}]")
+        elif isinstance(value, int) and not 0 <= value <= _MOST_COUNTED:
+            raise CardError(
+                f"{file}: {key} is {value:,}, but a count among the arguments of a network or "
+                f"method of rainbench is 0 to {_MOST_COUNTED:,}"
+            )
+
+    for name, value in arguments.items():
+        if name != "seed":
+            check(value, f"arguments.{name}")
 
 
 def _check_path(path: str, what: str, file: Path) -> None:

@@ -30,10 +30,11 @@ MOST_BRIGHT = 0.25
 """Share of the frames that may be brighter than the scene without more ado: no percentile that is
 voted for lies so high."""
 
-CODED = 1.75
-"""How many times farther they must differ where a codec made the frames: its errors differ from
-place to place, and stay for a stretch; chosen between still scenes and what stands, at CRF 17 to
-28."""
+CODED_SPREAD = 1.75
+"""How much wider than is usual in the picture the errors of a codec swing: they differ from place
+to place and last for many frames, as swings do, and stay for a stretch. So many times farther two
+stretches must differ where a codec made the frames. Chosen between still scenes and what sways or
+stands, at CRF 17 to 28."""
 
 SPECK, LARGEST_SPECK = 5, 3
 """Side in pixels of the surroundings in which there must be so many pixels that change; chosen."""
@@ -198,7 +199,7 @@ def find_changing(
     weights = (np.array(lengths) / frames).astype(np.float32)
     white = WHITE if clipped else WHITE + 1
     changing = changing.reshape(height, width)
-    tolerance = _tolerance(usual, APART * (CODED if coded else 1))
+    tolerance = _tolerance(usual, APART * (CODED_SPREAD if coded else 1))
     for strip in strips((height, width)):
         mode_kernels.find_changing(
             np.ascontiguousarray(usual[:, strip.rows]).reshape(number, -1, 3),

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.scene.modes import Modes
+from rainbench.clean_frame.stretches import CODED_SPREAD
 from rainbench.clean_frame.voting import Votes, choose_percentile
 from rainbench.frames.bands import apart, over_bands
 from rainbench.frames.maps import picture_map, strips
@@ -45,10 +46,8 @@ REPEATED = 0.03
 """Share of the samples that are the same in the next frame from which a codec made them; chosen:
 noise leaves none, dense rain at CRF 23 0.07."""
 
-SPREAD, MOST_SPREAD = 1.75, 3.5
-"""How much wider than is usual in the picture, and at most than the noise, the errors of a codec
-swing: they differ from place to place and last for many frames, as swings do; chosen between still
-and swaying scenes at CRF 17 to 28."""
+MOST_SPREAD = 3.5
+"""How much wider than the noise the errors of a codec swing at most; chosen with `CODED_SPREAD`."""
 
 NARROWEST, CODED = 0.7, 2.0
 """Deviations of the noise, in levels, between which it lies where frames hardly differ from the
@@ -251,7 +250,7 @@ def measure_swings(
         widths[strip.rows] = np.interp(spread[strip.rows], spreads, _WIDTHS)
     least = noise * max(1.0, DENSE / max(share, 1e-3))
     if seen.coded:
-        broad = min(SPREAD * float(np.median(widths)), MOST_SPREAD * noise)
+        broad = min(CODED_SPREAD * float(np.median(widths)), MOST_SPREAD * noise)
         least = max(least, broad / WIDER)
     slow = bool(seen.brief.sum() < SLOW * rain.sum())
     wide = widths > WIDER * least

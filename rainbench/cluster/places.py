@@ -46,9 +46,7 @@ def opened(place: str) -> Iterator[Any]:
     Raises:
         RainbenchError: It is none of these, cannot be started or reached, or Dask is not installed.
     """
-    kind, colon, rest = place.partition(":")
-    if not colon or not rest or kind not in ("local", "tcp", "tls", "file", "slurm"):
-        raise RainbenchError(f"--cluster {place}: names no cluster", hint=f"Give {FORMS}.")
+    kind, rest = _parts(place)
     dask = needed("dask", "cluster", "--cluster")
     quiet = dict.fromkeys(("distributed", "distributed.client", "distributed.worker"), "critical")
     with dask.config.set({"logging": quiet}):
@@ -75,6 +73,37 @@ def opened(place: str) -> Iterator[Any]:
             stack.enter_context(client)
             _wait_for_workers(client, place, patient=kind == "slurm")
             yield client
+
+
+def check_place(place: str) -> bool:
+    """Refuse a place that could not be opened, as far as that is known without starting anything.
+
+    Args:
+        place: One of `FORMS`.
+
+    Returns:
+        Whether the cluster is there already, so that it may be opened to see what it says.
+
+    Raises:
+        RainbenchError: It is no place, a file of it cannot be used, or Dask is not installed.
+    """
+    kind, rest = _parts(place)
+    for module in ("dask", "distributed"):
+        needed(module, "cluster", "--cluster")
+    if kind == "local":
+        _count(place, rest)
+    elif kind == "slurm":
+        from rainbench.cluster.slurm import check_slurm
+
+        check_slurm(Path(rest))
+    return kind in ("tcp", "tls", "file")
+
+
+def _parts(place: str) -> tuple[str, str]:
+    kind, colon, rest = place.partition(":")
+    if not colon or not rest or kind not in ("local", "tcp", "tls", "file", "slurm"):
+        raise RainbenchError(f"--cluster {place}: names no cluster", hint=f"Give {FORMS}.")
+    return kind, rest
 
 
 def _count(place: str, text: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,44 @@ def slurm_cluster(file: Path) -> Any:  # noqa: ANN401
         file: Options of ``dask_jobqueue.SLURMCluster``, and ``jobs``, how many are wanted.
 
     Raises:
-        RainbenchError: The file cannot be read, or holds what is no option.
+        RainbenchError: The file cannot be read, or holds what is no option, or Slurm is not here.
     """
+    cluster, jobs = _cluster(file)
+    try:
+        cluster.scale(jobs=jobs)
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise _refused(file, error) from None
+    return cluster
+
+
+def check_slurm(file: Path) -> None:
+    """Refuse what no jobs could be asked for with, and ask for none.
+
+    Raises:
+        RainbenchError: As `slurm_cluster`.
+    """
+    cluster, _ = _cluster(file)
+    cluster.close()
+
+
+def _cluster(file: Path) -> tuple[Any, int]:
+    """Return a cluster without workers, and how many jobs are wanted."""
     library = needed("dask_jobqueue", "cluster", "--cluster slurm:")
     options = read_options(file)
     jobs = options.pop("jobs")
+    if shutil.which("sbatch") is None:  # it would be called in the background, and be waited for
+        raise RainbenchError(
+            f"--cluster slurm:{file}: there is no sbatch here",
+            hint="Start it where jobs are handed in, on the login node of a cluster with Slurm.",
+        )
     try:
-        cluster = library.SLURMCluster(**options)
-        cluster.scale(jobs=jobs)
+        return library.SLURMCluster(**options), jobs
     except (TypeError, ValueError, OSError, RuntimeError) as error:
-        raise RainbenchError(f"--cluster slurm:{file}: {told(error)}", hint=HELP) from None
-    return cluster
+        raise _refused(file, error) from None
+
+
+def _refused(file: Path, error: Exception) -> RainbenchError:
+    return RainbenchError(f"--cluster slurm:{file}: {told(error)}", hint=HELP)
 
 
 def read_options(file: Path) -> dict[str, Any]:

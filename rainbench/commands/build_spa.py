@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from rainbench.commands.clusters import builders_at, cluster_option, pool_of
+from rainbench.commands.clusters import builders_at, check_files, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
     NumberRange,
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from rainbench.spa.plan import SpaPlan
     from rainbench.spa.summary import SummaryRow
 
+
+SHOWN_PASSED_OVER = 10
+"""Lines for files that may be taken for videos and are not read."""
 
 METHODS = (
     "robust", "exact", "spanet-reference", "lowrank", "mode", "median", "mean", "min",
@@ -212,14 +215,16 @@ def command(
     plan = plan_build(paths, out, spa_options, table)
     with ExitStack() as stack:
         crew = None
-        if cluster and not dry_run:
-            crew = stack.enter_context(builders_at(cluster, out, spa_options.device))
+        if cluster:
+            crew = stack.enter_context(builders_at(cluster, out, spa_options.device, dry=dry_run))
+        if crew is not None:
             many = replace(spa_options, workers=len(crew.looks))
             plan = replace(plan, seconds=estimate_seconds(plan.videos, many))
             own = spa_options.memory if memory else crew.least_memory
             spa_options = replace(spa_options, workers=crew.most_on_a_machine, memory=own)
         _print_plan(plan, spa_options.name, out)
         if dry_run:
+            check_files(crew, plan.files)
             if as_json:
                 show_json(plan.as_table())
             ctx.exit(1 if plan.unusable else 0)
@@ -248,6 +253,10 @@ def _print_plan(plan: SpaPlan, name: str, out: Path) -> None:
         say(f"cannot use {label}: {reason}")
     for label, other in plan.duplicates:
         say(f"left out {label}: the same bytes as {other}")
+    for label, reason in plan.passed_over[:SHOWN_PASSED_OVER]:
+        say(f"passed over {label}: {reason}")
+    if (more := len(plan.passed_over) - SHOWN_PASSED_OVER) > 0:
+        say(f"and {more} more passed over (--dry-run --json lists all)")
     videos = count_of(len(plan.videos), "video")
     say(f"{videos} into {name} in {out}: about {duration(plan.seconds)}")
 

@@ -47,7 +47,7 @@ Examples:
     help="Folder of claims.md and claims.csv, and of the trainings, which continue there.",
 )
 @click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True)
-@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--seeds", type=click.IntRange(1, 1000), default=3, show_default=True)
 @click.option("--width", type=click.IntRange(min=1), default=8, show_default=True)
 @click.option("--patch", type=click.IntRange(min=16), default=32, show_default=True)
 @click.option("--batch", type=click.IntRange(min=1), default=4, show_default=True)

@@ -36,39 +36,48 @@ def cluster_option(function: Function) -> Function:
 
 
 @contextlib.contextmanager
-def crew_at(place: str, device: str, options: RunOptions) -> Iterator[ScoringCrew]:
+def crew_at(
+    place: str, device: str, options: RunOptions, *, dry: bool = False
+) -> Iterator[ScoringCrew | None]:
     """Open a cluster for a run, look at its workers, and leave it at the end.
 
     Args:
         place: What ``--cluster`` says.
         device: What ``--device`` says, which the workers resolve.
         options: How to compute, the device apart.
+        dry: Start nothing: of a cluster that is not there yet, see that it could be started.
 
     Raises:
         RainbenchError: There is no such cluster, or its workers do not fit together.
     """
-    from rainbench.cluster.places import opened
+    from rainbench.cluster.places import check_place, opened
     from rainbench.run.cluster.crew import scoring_crew_of
 
+    if dry and not check_place(place):
+        yield None
+        return
     with opened(place) as client:
         yield scoring_crew_of(client, device, options, place)
 
 
 @contextlib.contextmanager
-def builders_at(place: str, out: Path, device: str = "cpu") -> Iterator[Crew]:
+def builders_at(
+    place: str, out: Path, device: str = "cpu", *, dry: bool = False
+) -> Iterator[Crew | None]:
     """Open a cluster for a builder, look at its workers, and leave it at the end.
 
     Args:
         place: What ``--cluster`` says.
         out: Where the builder writes.
         device: Where it computes.
+        dry: As of `crew_at`; what is in ``out`` is left as it is.
 
     Raises:
         RainbenchError: There is no such cluster, its workers do not fit together, or ``--workers``
             says where to work, too.
     """
     from rainbench.cluster.crew import crew_of
-    from rainbench.cluster.places import opened
+    from rainbench.cluster.places import check_place, opened
     from rainbench.core.files import sweep
 
     given = click.get_current_context().get_parameter_source("workers")
@@ -77,11 +86,27 @@ def builders_at(place: str, out: Path, device: str = "cpu") -> Iterator[Crew]:
             "--workers and --cluster are two ways to spread the work: give one of them",
             hint="--cluster local:N has N processes on this machine.",
         )
+    if dry and not check_place(place):
+        yield None
+        return
     try:
         with opened(place) as client:
             yield crew_of(client, device, place)
     finally:
-        sweep(out)  # what workers that were ended left half written
+        if not dry:
+            sweep(out)  # what workers that were ended left half written
+
+
+def check_files(crew: Crew | None, files: Sequence[Path]) -> None:
+    """Refuse, as `pool_of` does, files that a machine does not see; of no crew, none.
+
+    Raises:
+        RainbenchError: The machine and the file are named.
+    """
+    if crew is not None:
+        from rainbench.cluster.crew import files_of
+
+        crew.check_files(files_of(files))
 
 
 def pool_of(
@@ -100,10 +125,9 @@ def pool_of(
     """
     if crew is None:
         return None
-    from rainbench.cluster.crew import files_of
     from rainbench.cluster.pool import ClusterPool
 
-    crew.check_files(files_of(files))
+    check_files(crew, files)
     crew.check_shared(out)
     return ClusterPool(crew, device)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from rainbench.commands.options import (
+    PICTURES,
     PLACE,
     cards_option,
     data_option,
@@ -28,7 +29,7 @@ Examples:
 @click.option("--title", default="Deraining leaderboard", show_default=True, help="Its title.")
 @click.option(
     "--pictures",
-    type=click.IntRange(min=0),
+    type=PICTURES,
     default=2,
     show_default=True,
     help="Images of each data set on the models' pages, restored again by every model.",

@@ -87,6 +87,9 @@ ROOT = PlacePath(path_type=Path, remote=True)
 AT_ONCE = click.IntRange(1, MOST_AT_ONCE)
 """How many threads or processes work at once."""
 
+PICTURES = click.IntRange(0, 12)
+"""How many images of a data set a page shows: twice `rainbench.report.page.content.EXTREMES`."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

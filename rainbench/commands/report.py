@@ -14,6 +14,7 @@ from rainbench.catalog.registry import Registry
 from rainbench.commands.clusters import builders_at, cluster_option, pool_of
 from rainbench.commands.networks import network_options, with_networks
 from rainbench.commands.options import (
+    PICTURES,
     PLACE,
     cards_option,
     data_option,
@@ -54,10 +55,11 @@ Examples:
 )
 @click.option(
     "--pictures",
-    type=click.IntRange(min=0),
+    type=PICTURES,
     default=4,
     show_default=True,
-    help="Images of each data set to show on the page, restored again by every entry.",
+    help="Images of each data set to show on the page, the hardest and the easiest ones, restored "
+    "again by every entry.",
 )
 @click.option(
     "-b",

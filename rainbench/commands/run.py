@@ -196,7 +196,7 @@ def command(
 
         if parquet:
             open_parquet()
-        elsewhere = bool(cluster) and not dry_run
+        elsewhere = bool(cluster) and not (dry_run and cluster.startswith("local:"))
         if batch > 1 and (cluster or (rainy and not clean)):
             raise RainbenchError(
                 f"--batch {batch} is for pairs in one process",
@@ -241,7 +241,8 @@ def command(
             write_config(ctx, save_config)
         if detach:  # what is wrong with the call was told before
             ctx.exit(go_on_detached(out, out / STATUS, as_json=as_json))
-        crew = stack.enter_context(crew_at(cluster, device, options)) if elsewhere else None
+        opening = crew_at(cluster, device, options, dry=dry_run) if cluster else nullcontext()
+        crew = stack.enter_context(opening)
         options = crew.options if crew else options
         with nullcontext() if dry_run else lock_run(out):
             with progress("pairs checked", None, quiet=as_json) as advance:
@@ -273,6 +274,8 @@ def command(
             )
             _print_plan(plan, options, out, seconds, processes, named=bool(datasets))
             if dry_run:
+                if crew:
+                    crew.check_cells(plan.runnable)
                 if as_json:
                     show_json(_plan_dict(plan, options, seconds) | _metrics_dict(opened))
                 return

@@ -42,7 +42,7 @@ Examples:
 @click.argument("clean", metavar="DIR", type=PLACE)
 @click.option(
     "--versions",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1000),
     default=1,
     show_default=True,
     help="Rainy versions of each clean image.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rainbench.commands.clusters import builders_at, cluster_option, pool_of
+from rainbench.commands.clusters import builders_at, check_files, cluster_option, pool_of
 from rainbench.commands.options import (
     PLACE,
     Function,
@@ -183,11 +183,14 @@ def _build(plan: SynthPlan, choice: SynthChoice) -> int:
     extras = Extras.of(choice.also)
     with ExitStack() as stack:
         crew, workers = None, choice.workers
-        if choice.cluster and not choice.dry_run:
-            crew = stack.enter_context(builders_at(choice.cluster, plan.out))
+        if choice.cluster:
+            opening = builders_at(choice.cluster, plan.out, dry=choice.dry_run)
+            crew = stack.enter_context(opening)
+        if crew is not None:
             workers = len(crew.looks)
         _print_plan(plan, extras, workers)
         if choice.dry_run:
+            check_files(crew, plan.files)
             if choice.as_json:
                 show_json(plan.as_table())
             return 0

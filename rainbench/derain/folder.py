@@ -27,6 +27,7 @@ from rainbench.derain.file import (
     made_with,
     refuse_others,
 )
+from rainbench.video.lookalikes import looks_like_a_video
 from rainbench.video.read import VIDEO_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
@@ -78,6 +79,9 @@ def find_tasks(path: Path, out: Path, style: Style) -> list[DerainTask]:
         raise RainbenchError(f"{out}: is a file", hint="Give a folder with --out.")
     files = [file for file in _files_below(path) if not file.name.startswith(".")]
     note_unread(files)
+    for file in files:
+        if _kind(file) is None and (why := looks_like_a_video(file)):
+            _LOG.warning("%s: passed over: %s", file, why)
     sources = [(file, kind) for file in files if (kind := _kind(file))]
     if not sources:
         raise RainbenchError(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +11,10 @@ from torch import nn
 from rainbench.foreign.adapt import ImageFunction
 from rainbench.foreign.held import state_hash
 from rainbench.networks.isolation import isolated
+from rainbench.networks.work import multiply_adds
+
+SIDE = 64
+"""Height and width in pixels of the picture on which work is counted."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,37 +48,7 @@ def count(network: nn.Module, adapted: nn.Module, *, state: bool = True) -> Coun
     if parameters:
         # Not in inference mode: there layers are not taken apart into what can be counted.
         with contextlib.suppress(Exception, SystemExit), isolated(), torch.no_grad():
-            macs = _multiply_adds(adapted)
+            for module in adapted.modules():  # batches of one have no variance
+                module.training = False
+            macs = multiply_adds(adapted, torch.full((1, 3, SIDE, SIDE), 0.5)) // SIDE**2
     return Counts(parameters, macs, held, isinstance(network, ImageFunction))
-
-
-def _multiply_adds(network: nn.Module, side: int = 64) -> int:
-    from torch.utils._python_dispatch import TorchDispatchMode
-    from torch.utils.flop_counter import flop_registry
-
-    operations = 0
-
-    class Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
-        @classmethod
-        def _should_skip_dynamo(cls) -> bool:
-            """Keep PyTorch from loading its compiler, which takes seconds."""
-            return False
-
-        def __torch_dispatch__(
-            self,
-            func: Any,  # noqa: ANN401
-            types: Sequence[type],
-            args: tuple[object, ...] = (),
-            kwargs: dict[str, object] | None = None,
-        ) -> object:
-            nonlocal operations
-            result = func(*args, **(kwargs or {}))
-            if counted := flop_registry.get(func._overloadpacket):
-                operations += counted(*args, **(kwargs or {}), out_val=result)
-            return result
-
-    for module in network.modules():  # batches of one have no variance
-        module.training = False
-    with Counting():  # type: ignore[no-untyped-call]
-        network(torch.full((1, 3, side, side), 0.5))
-    return operations // 2 // side**2

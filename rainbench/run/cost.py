@@ -33,6 +33,9 @@ TRIED_SIDE = 96
 TRYING, LEAST_TRYING = 0.005, 0.2
 """Share of the time of a run that may go into trying its networks, and seconds that always may."""
 
+LONGEST_TRIAL = 5.0
+"""Seconds beyond which a network is not tried, by what its card says: the card has to do."""
+
 _EFFICIENCY = 0.5
 """Share of a convolution's speed that whole networks reach; chosen, estimates are that rough."""
 
@@ -175,6 +178,8 @@ def _tried(cells: Sequence[PlannedCell], options: RunOptions, speed: float) -> d
     began = time.perf_counter()
     found = {}
     for name in sorted(rough, key=lambda name: -rough[name]):
+        if by_name[name].entry.macs_per_pixel / speed * TRIED_SIDE**2 > LONGEST_TRIAL:
+            continue
         with contextlib.suppress(RainbenchError):  # its row will say why
             each = by_name[name]
             seconds = _seconds_of(each, options) / TRIED_SIDE**2

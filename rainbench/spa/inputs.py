@@ -14,6 +14,7 @@ from rainbench.core.files import refuse_inside
 from rainbench.core.images import note_unread
 from rainbench.core.resume import file_hash
 from rainbench.core.text import natural_key, safe_name
+from rainbench.video.lookalikes import looks_like_a_video
 from rainbench.video.read import VIDEO_SUFFIXES
 from rainbench.video.stills import list_images
 
@@ -102,14 +103,44 @@ def video_id(item: VideoInput, sha256: str) -> str:
     return f"{safe_name(stem)[:_LONGEST_SLUG].strip('-_') or 'video'}-{sha256[:8]}"
 
 
+def passed_over(paths: Sequence[Path]) -> list[tuple[str, str]]:
+    """Return what in folders is no input though somebody may take it for a video, and why.
+
+    Args:
+        paths: Files and folders as given; a file is always an input.
+
+    Returns:
+        Labels and reasons, in natural order: animations, videos that are not read, images that
+        lie beside videos.
+    """
+    found: dict[str, str] = {}
+    for root in paths:
+        for here, files in _folders(root) if root.is_dir() else ():
+            videos = any(file.suffix.lower() in VIDEO_SUFFIXES for file in files)
+            images = set(list_images(here))
+            for file in files:
+                if file not in images and (why := looks_like_a_video(file)):
+                    found[_relative(file, root)] = why
+            if videos and images:
+                found |= _beside_videos(sorted(images), root)
+    return sorted(found.items(), key=lambda each: natural_key(each[0]))
+
+
+def _beside_videos(images: Sequence[Path], root: Path) -> dict[str, str]:
+    """Return the animations among images that are not read, and how many other images there are."""
+    reasons = {file: looks_like_a_video(file) for file in images}
+    found = {_relative(file, root): why for file, why in reasons.items() if why}
+    still = [file for file, why in reasons.items() if not why]
+    if still:
+        what = "an image" if len(still) == 1 else f"one of {len(still)} images"
+        found[_relative(still[0], root)] = (
+            f"{what} beside videos; give frames a folder of their own"
+        )
+    return found
+
+
 def _walk(root: Path) -> Iterator[VideoInput]:
-    for folder, subfolders, files in os.walk(root):
-        here = Path(folder)
-        if MARKER in files:
-            subfolders.clear()
-            continue
-        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
-        visible = [here / name for name in files if not name.startswith(".")]
+    for here, visible in _folders(root):
         videos = [file for file in visible if file.suffix.lower() in VIDEO_SUFFIXES]
         for file in videos:
             yield _file(file, _relative(file, root))
@@ -119,9 +150,24 @@ def _walk(root: Path) -> Iterator[VideoInput]:
             yield VideoInput(here, "images", size, _relative(here, root))
 
 
+def _folders(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Yield folders and the files that are not hidden in them, but for what a build wrote."""
+    for folder, subfolders, files in os.walk(root):
+        here = Path(folder)
+        if MARKER in files:
+            subfolders.clear()
+            continue
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        yield here, [here / name for name in files if not name.startswith(".")]
+
+
 def _file(path: Path, label: str) -> VideoInput:
     kind: Kind = "mat" if path.suffix.lower() == ".mat" else "video"
-    return VideoInput(path, kind, path.stat().st_size, label)
+    try:
+        size = path.stat().st_size
+    except OSError:  # a link to nothing: whoever opens it says so
+        size = 0
+    return VideoInput(path, kind, size, label)
 
 
 def _relative(path: Path, root: Path) -> str:

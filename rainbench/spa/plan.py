@@ -15,7 +15,7 @@ from rainbench.clean_frame.by_video.backgrounds import SECONDS
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.text import count_of
 from rainbench.packaging.names import checked_name
-from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, video_id
+from rainbench.spa.inputs import VideoInput, content_hash, find_inputs, passed_over, video_id
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.table.entries import NO_ENTRY, VideoEntry, find_table, read_table
 from rainbench.video.read import VideoInfo, probe
@@ -82,6 +82,7 @@ class SpaPlan:
         duplicates: Label of each whose bytes equal another's, and that other's label.
         seconds: A rough estimate of the time.
         table: The table of videos, where there is one.
+        passed_over: Label and reason of each file that may be taken for a video and is not read.
     """
 
     videos: tuple[PlannedVideo, ...]
@@ -89,6 +90,7 @@ class SpaPlan:
     duplicates: tuple[tuple[str, str], ...]
     seconds: float
     table: Path | None = None
+    passed_over: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> list[Path]:
@@ -112,10 +114,12 @@ class SpaPlan:
                     "width": video.info.width,
                     "height": video.info.height,
                     "frames": video.info.frames,
+                    "stream": video.info.stream_note,
                 }
                 for video in self.videos
             ],
             "unusable": [{"video": label, "reason": why} for label, why in self.unusable],
+            "passed_over": [{"file": label, "reason": why} for label, why in self.passed_over],
             "duplicates": [{"video": label, "of": other} for label, other in self.duplicates],
             "seconds": round(self.seconds, 1),
             "table": str(self.table) if self.table else None,
@@ -157,7 +161,12 @@ def plan_build(
             _check_span(videos[result.sha256], table)
     planned = tuple(videos.values())
     return SpaPlan(
-        planned, tuple(unusable), tuple(duplicates), estimate_seconds(planned, options), table
+        planned,
+        tuple(unusable),
+        tuple(duplicates),
+        estimate_seconds(planned, options),
+        table,
+        tuple(passed_over(paths)),
     )
 
 

@@ -23,6 +23,10 @@ DEFAULT_LEVELS: dict[StreakModel, tuple[float, ...]] = {
 """The four strengths of ``rainbench synth-jrsrd``."""
 
 
+MOST_VERSIONS = 1000
+"""Rainy versions of a scene: published sets have 1 to 14."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SynthOptions:
     """The options of ``rainbench synth`` and ``rainbench synth-jrsrd``.
@@ -46,6 +50,10 @@ class SynthOptions:
     workers: int = 1
 
     def __post_init__(self) -> None:
+        if not 1 <= self.versions <= MOST_VERSIONS:
+            raise RainbenchError(
+                f"--versions {self.versions}: a scene has 1 to {MOST_VERSIONS:,} versions"
+            )
         physical = self.synthesis.model == "physical"
         for level in self.levels:
             if physical and not 0.1 <= level <= 300:

@@ -20,6 +20,7 @@ from rainbench.video.colour import (
 from rainbench.video.damage import (
     describe_start,
     holds_a_scan,
+    is_whole,
     missing_bytes,
     mpeg4_index_missing,
 )
@@ -45,7 +46,10 @@ _LOST_SECONDS = 0.5
 
 
 class ContainerSource:
-    """The frames of the first real video stream of a file, in the order they are shown.
+    """The frames of the video stream that FFmpeg calls the best one, in the order they are shown.
+
+    That is one that the file marks as its default, and of several the one with the most data.
+    Pictures that are no video, such as the cover of an album, do not count.
 
     One thread decodes, so that an error belongs to the packet that caused it. Decoders are told to
     stop at errors rather than to paint over them; no frame is handed out from a damaged one on.
@@ -58,6 +62,7 @@ class ContainerSource:
         self._selection = selection
         self._error = av.FFmpegError
         self._container = self._open(av)
+        self._among: tuple[int, int] | None = None
         self._stream = self._find_stream(av)
         context = self._stream.codec_context
         context.thread_count = 1
@@ -83,7 +88,7 @@ class ContainerSource:
     def pictures(self) -> Iterator[Picture | None]:
         """Yield wanted frames, and None in place of each that is not."""
         number = 0
-        for frame in self._decode():
+        for frame in self._counted():
             time = self._time_of(frame)
             if self._info is None:
                 self._info = self._describe(frame)
@@ -129,8 +134,9 @@ class ContainerSource:
         )
 
     def _find_stream(self, av: Av) -> Av:
-        pictures = av.stream.Disposition.attached_pic
-        streams = [s for s in self._container.streams.video if not s.disposition & pictures]
+        kinds = av.stream.Disposition
+        stills = kinds.attached_pic | kinds.timed_thumbnails | kinds.still_image
+        streams = [s for s in self._container.streams.video if not s.disposition & stills]
         if not streams:
             sound = bool(self._container.streams.audio)
             raise VideoError(
@@ -138,13 +144,35 @@ class ContainerSource:
                 "holds sound but no video" if sound else "holds no video",
                 hint="Give the file with the pictures.",
             )
-        if streams[0].codec_context is None:
+        best = self._container.streams.best("video")
+        chosen = best if best in streams else streams[0]
+        if chosen.codec_context is None:
             raise VideoError(
                 self._path,
                 "is coded in a way that no installed decoder understands",
                 hint="Convert it to H.264 or FFV1.",
             )
-        return streams[0]
+        if len(streams) > 1:
+            self._among = (streams.index(chosen) + 1, len(streams))
+        return chosen
+
+    def _counted(self) -> Iterator[Av]:
+        """Yield frames, and say of a file that is cut short how many it announces beyond them."""
+        decoded = 0
+        try:
+            for frame in self._decode():
+                yield frame
+                decoded += 1
+        except DamageError as error:
+            lost = self._lost(decoded) if missing_bytes(self._path) else ""
+            raise DamageError(f"{error}{lost}", hint=error.hint) from None
+
+    def _lost(self, decoded: int) -> str:
+        """Return how many frames a file that is cut short lacks, if it says how many it had."""
+        announced = self._stream.frames
+        if decoded >= announced:
+            return ""
+        return f", {announced - decoded} of the {announced} frames that it announces are lost"
 
     def _decode(self) -> Iterator[Av]:
         limit: int | None = None
@@ -155,8 +183,8 @@ class ContainerSource:
                 if packet.is_corrupt:
                     yield from self._flush(limit)
                     raise DamageError("is not complete in the file")
-                if self._is_jpeg and packet.size and not holds_a_scan(bytes(packet)):
-                    raise DamageError("is damaged: it holds no picture")
+                if self._is_jpeg and packet.size:
+                    self._check_jpeg(bytes(packet))
                 logged = self._log.get_last_error()[0]
                 for frame in packet.decode():
                     _refuse_damaged(frame)
@@ -166,6 +194,12 @@ class ContainerSource:
         except self._error as error:
             yield from self._flush(limit)
             raise DamageError(f"cannot be decoded ({error.strerror})") from None
+
+    def _check_jpeg(self, packet: bytes) -> None:
+        if not holds_a_scan(packet):
+            raise DamageError("is damaged: it holds no picture")
+        if self._container.format.name == "mjpeg" and not is_whole(packet):  # no length is stated
+            raise DamageError("is not complete in the file")
 
     def _flush(self, limit: int | None) -> Iterator[Av]:
         """Yield the good frames that the decoder still holds, up to the damaged one."""
@@ -207,7 +241,8 @@ class ContainerSource:
         announced = self._stream.frames
         lacking = missing_bytes(self._path)
         if lacking and not (decoded and 0 < announced <= self._packets):
-            raise DamageError(f"is missing: the file is cut short by {lacking} bytes")
+            cut = f"is missing: the file is cut short by {lacking} bytes{self._lost(decoded)}"
+            raise DamageError(cut)
         length = _announced_length(self._stream)
         if announced or length is None or last is None or self._selection.by_time:
             return
@@ -250,6 +285,7 @@ class ContainerSource:
             mirrored=self._orientation.mirrored,
             pixel_aspect=aspect,
             interlaced=frame.interlaced_frame,
+            stream=self._among,
         )
 
     def _orient(self, frame: Av) -> Orientation:

@@ -6,6 +6,7 @@ lengths that MP4, AVI and Matroska files state of themselves are compared with t
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,8 +23,15 @@ _KNOWN_STARTS = {
     b"\x89HDF": "it is an HDF5 file",
     b"MATLAB 5.0": "it is a MATLAB file; name it .mat",
 }
-_EBML, _SEGMENT = 0x1A45DFA3, 0x18538067
-"""Ids of the first two elements of Matroska and WebM files."""
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+"""Ids of the first two elements of Matroska and WebM files, and of those that hold the frames."""
+_TEMPORAL_DELIMITER = b"\x12\0"
+"""The first unit of an AV1 stream."""
+_Y4M_COLOUR = re.compile(r"(420|422|444|411|mono)(jpeg|mpeg2|paldv|alpha)?p?(\d*)")
+_Y4M_CHROMA = {"420": (2, 2, 2), "422": (2, 2, 1), "444": (2, 1, 1), "411": (2, 4, 1)} | {
+    "mono": (0, 1, 1)
+}
+"""Planes of colour in a frame of Y4M, and pixels to a sample of them across and down."""
 _SCAN, _LONE = 0xDA, (0x00, 0x01, *range(0xD0, 0xDA))
 """Second bytes of JPEG's markers: of what begins a coded picture, and of those without a length."""
 
@@ -54,6 +62,16 @@ def describe_start(path: Path) -> str:
     return "it is a text file" if text and "\0" not in text else ""
 
 
+def is_whole(jpeg: bytes) -> bool:
+    """Return whether a JPEG ends as one does; what lacks its end decodes to gray without a word.
+
+    Example:
+        >>> is_whole(bytes.fromhex("ffd8 ffd9 00")), is_whole(bytes.fromhex("ffd8"))
+        (True, False)
+    """
+    return jpeg.rstrip(b"\0").endswith(b"\xff\xd9")
+
+
 def holds_a_scan(jpeg: bytes) -> bool:
     """Return whether a JPEG has any coded picture: without one FFmpeg hands out old memory.
 
@@ -81,7 +99,8 @@ def missing_bytes(path: Path) -> int:
     """Return how many bytes a file lacks of the length that it states; 0 where it states none.
 
     MP4 and MOV state the length of each box, AVI that of the first chunk, Matroska and WebM that of
-    the segment.
+    the segment, or live ones of each block; AV1 streams that of each unit. Frames of Y4M and
+    packets of MPEG transport streams are all of one length. Raw H.264, HEVC and MPEG-2 state none.
 
     Example:
         >>> import struct, tempfile
@@ -92,15 +111,20 @@ def missing_bytes(path: Path) -> int:
     """
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(12)
+        start = file.read(512)
         if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
             end = 8 + int.from_bytes(start[4:8], "little")
         elif start[:4] == _EBML.to_bytes(4, "big"):
-            end = _matroska_end(file)
+            end = _matroska_end(file, size)
         elif start[4:8] in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
             end = max(_box_ends(file, size), default=0)
+        elif start.startswith(b"YUV4MPEG2 "):
+            end = _y4m_end(file, size)
+        elif start.startswith(_TEMPORAL_DELIMITER):
+            end = _av1_end(file, size)
         else:
-            end = 0
+            packet = _packet_bytes(start)
+            end = -(-size // packet) * packet if packet else 0
     return max(0, end - size)
 
 
@@ -118,23 +142,80 @@ def _box_ends(file: BinaryIO, size: int) -> Iterator[int]:
         yield position
 
 
-def _matroska_end(file: BinaryIO) -> int:
-    """Return where the segment ends, 0 if it is a live one of unknown length."""
+def _matroska_end(file: BinaryIO, size: int) -> int:
+    """Return where the segment ends; of a live one, whose length is not known, its last element."""
     position = 0
-    for wanted in (_EBML, _SEGMENT):
+    while position < size:
         file.seek(position)
         header = file.read(12)
-        if int.from_bytes(header[:4], "big") != wanted or len(header) < 12:
-            return 0
-        octets = 9 - header[4].bit_length()
+        octets = 9 - header[0].bit_length()  # of the id, and below of the length
+        element, rest = header[:octets], header[octets:]
+        if octets > 4 or not rest:
+            return position + octets + 1 if octets <= 4 else 0
+        octets = 9 - rest[0].bit_length()
         if octets > 8:
             return 0
-        value = int.from_bytes(header[4 : 4 + octets], "big")
-        length = value & ((1 << 7 * octets) - 1)
+        length = int.from_bytes(rest[:octets], "big") & ((1 << 7 * octets) - 1)
+        position += len(element) + octets
         if length == (1 << 7 * octets) - 1:
-            return 0
-        position += 4 + octets + length
+            if int.from_bytes(element, "big") not in (_SEGMENT, _CLUSTER):
+                return 0
+            continue  # what is in it comes next
+        position += length
+        if int.from_bytes(element, "big") == _SEGMENT:
+            return position
     return position
+
+
+def _y4m_end(file: BinaryIO, size: int) -> int:
+    """Return where the last frame that has begun ends; 0 where frames are of an unknown length."""
+    file.seek(0)
+    words = file.readline(4096).decode("latin-1").split()
+    fields = {word[0]: word[1:] for word in words[1:]}
+    known = _Y4M_COLOUR.fullmatch(fields.get("C", "420"))
+    try:
+        width, height = int(fields["W"]), int(fields["H"])
+    except (KeyError, ValueError):
+        return 0
+    if known is None:
+        return 0
+    kind, siting, bits = known.groups()
+    planes, across, down = _Y4M_CHROMA[kind]
+    samples = width * height * (2 if siting == "alpha" else 1)
+    samples += planes * -(-width // across) * -(-height // down)
+    length = samples * (2 if bits and int(bits) > 8 else 1)
+    position = file.tell()
+    while position < size:
+        file.seek(position)
+        position += len(file.readline(4096)) + length
+    return position
+
+
+def _av1_end(file: BinaryIO, size: int) -> int:
+    """Return where the last unit ends; 0 where one does not state its length."""
+    position = 0
+    while position < size:
+        file.seek(position)
+        header = file.read(10)
+        if not header[0] & 2:
+            return 0
+        offset = 2 if header[0] & 4 else 1
+        length = shift = 0
+        for octet in header[offset : offset + 8]:
+            length |= (octet & 127) << shift
+            shift, offset = shift + 7, offset + 1
+            if octet < 128:
+                break
+        position += max(offset, 2) + length
+    return position
+
+
+def _packet_bytes(start: bytes) -> int:
+    """Return the length of the packets of an MPEG transport stream; 0 where it is none."""
+    for length, offset in ((188, 0), (192, 4)):
+        if len(start) > offset + length and start[offset::length][:2] == b"GG":
+            return length
+    return 0
 
 
 def mpeg4_index_missing(path: Path) -> bool:

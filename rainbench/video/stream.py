@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 from rainbench.core.text import count_of
 from rainbench.video.process import DecoderProcess
 from rainbench.video.types import Frame, VideoError, VideoInfo
+
+_LOG = logging.getLogger(__name__)
+
+_TOLD: set[Path] = set()
+"""Files with several videos of which it was said which one is taken."""
 
 
 class FrameStream(Iterator[Frame]):
@@ -68,7 +74,7 @@ class FrameStream(Iterator[Frame]):
             message = self._receive()
             if message["kind"] == "start":
                 self._process.attach(message)
-                return VideoInfo.from_json(message["info"])
+                return _told_of_streams(VideoInfo.from_json(message["info"]))
             self._finish(message)
             raise AssertionError(f"a decoder ended with {message} before it started")
         except BaseException:
@@ -107,6 +113,14 @@ class FrameStream(Iterator[Frame]):
                 else "; no frame of it can be used."
             )
         raise VideoError(path, message["message"], frame=frame, hint=hint)
+
+
+def _told_of_streams(info: VideoInfo) -> VideoInfo:
+    """Say once of a file with several videos which one is taken."""
+    if info.stream_note and info.path not in _TOLD:
+        _TOLD.add(info.path)
+        _LOG.warning("%s: %s, is taken", info.path, info.stream_note)
+    return info
 
 
 def _nothing(path: Path, decoded: int) -> VideoError:

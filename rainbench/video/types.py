@@ -78,6 +78,8 @@ class VideoInfo:
         mirrored: Whether they were mirrored, too.
         pixel_aspect: Width of a pixel over its height as shown; noted, never applied.
         interlaced: Whether the first frame holds two fields; they are not separated.
+        stream: Of a file with several video streams, which one this is, counted from 1, and how
+            many there are; pictures such as a cover do not count.
     """
 
     path: Path
@@ -97,6 +99,15 @@ class VideoInfo:
     mirrored: bool = False
     pixel_aspect: Fraction = Fraction(1)
     interlaced: bool = False
+    stream: tuple[int, int] | None = None
+
+    @property
+    def stream_note(self) -> str:
+        """Which of several video streams this is, for people; empty where there is one."""
+        if self.stream is None:
+            return ""
+        number, count = self.stream
+        return f"video stream {number} of {count}, the one that FFmpeg calls the best"
 
     def to_json(self) -> dict[str, Any]:
         """Return the record in plain types, for a message or a report.
@@ -123,6 +134,7 @@ class VideoInfo:
                 "rate": None if rate is None else Fraction(rate),
                 "pixel_aspect": Fraction(values["pixel_aspect"]),
                 "assumed": tuple(values["assumed"]),
+                "stream": tuple(values["stream"]) if values.get("stream") else None,
             }
         )
 

@@ -34,10 +34,13 @@ class VideoRestorer(Protocol):
     Attributes:
         bytes_per_pixel: Memory that it needs for each pixel of each frame, at most.
         least_frames: The shortest clip that it takes.
+        least_size: The lowest and the narrowest frame that it takes, in pixels; where a class does
+            not say it, it takes every size.
     """
 
     bytes_per_pixel: int
     least_frames: int
+    least_size: tuple[int, int]
 
     def __call__(self, frames: Frames) -> Restored:
         """Restore a clip."""

@@ -40,6 +40,7 @@ class FastDeRain:
 
     bytes_per_pixel = 140
     least_frames = 2
+    least_size = 1, 1
 
     def __init__(
         self,

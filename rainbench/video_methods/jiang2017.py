@@ -45,6 +45,7 @@ class Jiang2017:
 
     bytes_per_pixel = 340
     least_frames = MARGIN + 2
+    least_size = MARGIN, MARGIN + 1  # the mirror leaves out the first column
 
     def __init__(
         self,

@@ -63,6 +63,10 @@ def restore_clip(entry: str, restorer: VideoRestorer, frames: Frames) -> Restore
     what = f"a clip of {count} frames of {width}x{height}"
     if count < restorer.least_frames:
         raise RainbenchError(f"{entry} needs at least {restorer.least_frames} frames, not {count}")
+    rows, columns = getattr(restorer, "least_size", (1, 1))
+    if height < rows or width < columns:
+        least = f"{rows} pixels a side" if rows == columns else f"{columns}x{rows} pixels a frame"
+        raise RainbenchError(f"{entry} needs at least {least}, not {width}x{height}")
     try:
         restored = np.asarray(restorer(frames))
     except RainbenchError:

@@ -82,6 +82,7 @@ class MSCSC:
 
     bytes_per_pixel = 900
     least_frames = 3
+    least_size = 1, 1
 
     def __init__(
         self,

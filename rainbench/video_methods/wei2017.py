@@ -118,6 +118,7 @@ class Wei2017:
 
     bytes_per_pixel = 700
     least_frames = 2
+    least_size = SIDE, SIDE
 
     def __init__(
         self,
@@ -144,7 +145,7 @@ class Wei2017:
         for channel in range(3):
             seen = frames[..., channel]
             low, span = float(seen.min()) / 255, float(np.ptp(seen)) / 255
-            if not span or min(frames.shape[1:3]) < SIDE:
+            if not span:
                 restored[..., channel] = seen / 255
                 continue
             observed = (seen / 255 - low) / span

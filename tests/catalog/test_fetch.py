@@ -4,17 +4,20 @@ import contextlib
 import dataclasses
 import hashlib
 import http.server
+import io
 import os
 import socket
 import ssl
 import subprocess
 import threading
 import time
+from pathlib import Path
 from urllib.error import URLError
 
 import pytest
 import torch
 
+from rainbench.catalog import fetch
 from rainbench.catalog.cards import WeightsCard
 from rainbench.catalog.fetch import FetchLimits, fetch_weights
 from rainbench.catalog.registry import Entry, load_registry
@@ -216,6 +219,45 @@ def test_a_download_has_limits(tmp_path, address, path, limits, message):
         fetch_weights(entry(address + path), tmp_path / "w", limits=limits)
     assert time.monotonic() - started < 4
     assert not (tmp_path / "w").exists()
+
+
+def test_a_connection_that_comes_too_late_is_cut(tmp_path):
+    """After a redirect, or where connecting took all the time: its head was waited for."""
+    with fetch._Deadline(0.05) as deadline:
+        time.sleep(0.3)
+        ours, server = socket.socketpair()
+        with ours, server:
+            ours.settimeout(5)
+            deadline.watch(ours)
+            assert deadline.passed and ours.recv(1) == b""
+
+
+def test_a_copy_by_hand_has_the_same_clock(tmp_path, monkeypatch):
+    """From a drive that gives a byte now and then."""
+
+    class Drive(io.BytesIO):
+        def read(self, _size=-1):
+            time.sleep(0.05)
+            return b"x"
+
+    (tmp_path / "slow.pth").write_bytes(CONTENT)
+    real = Path.open
+    monkeypatch.setattr(
+        Path,
+        "open",
+        lambda self, *how, **named: (
+            Drive() if self.name == "slow.pth" else real(self, *how, **named)
+        ),
+    )
+    started = time.monotonic()
+    with pytest.raises(WeightsError, match=r"slow\.pth: takes longer than 0 s"):
+        fetch_weights(
+            entry("a drive"),
+            tmp_path / "w",
+            source=tmp_path / "slow.pth",
+            limits=FetchLimits(seconds=0.3),
+        )
+    assert time.monotonic() - started < 4
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,22 @@ TEXTS = {
     "hexadecimal digits": (BASELINE.replace("= 0\n", f"= 0x{'f' * 5000}\n"), "too many digits"),
     "twenty digits": (BASELINE.replace("= 0\n", f"= {'9' * 20}\n"), "parameters is a number of"),
     "digits in arguments": (BASELINE + f"arguments = {{ a = 0x{'f' * 5000} }}", "too many digits"),
+    "iterations without end": (
+        BASELINE + "arguments = { iterations = 999999999999 }",
+        "arguments.iterations is 999,999,999,999, but a count .* is 0 to 100,000",
+    ),
+    "a width in a list": (
+        BASELINE + "arguments = { a = [1, [200_000]] }",
+        r"arguments.a\[1\]\[0\] is 200,000",
+    ),
+    "a count of weights": (
+        BASELINE + WEIGHTS + "arguments = { stages = -1 }",
+        "arguments.stages is -1, but",
+    ),
+    "multiply-adds without end": (
+        BASELINE.replace("per_pixel = 1", f"per_pixel = {10**10}"),
+        "must be 1000000000 at most",
+    ),
     "infinity in arguments": (BASELINE + "arguments = { a = [1, { b = inf }] }", r"\[1\].b is inf"),
     "a date in arguments": (BASELINE + "arguments = { a = 2020-01-01 }", "arguments.a must be"),
     "no date": (BASELINE + "arguments = { a = 2020-13-41 }", "not valid TOML"),

@@ -58,9 +58,19 @@ def test_what_cannot_be_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_plan_opens_no_cluster(photographs, tmp_path):
+def test_a_plan_starts_no_cluster_and_asks_one_that_is_there(photographs, tmp_path, monkeypatch):
+    """A scheduler that does not answer was found out by the build alone."""
+
+    def starts(*_):
+        raise AssertionError("processes were started")
+
+    monkeypatch.setattr("rainbench.cluster.places._started", starts)
+    monkeypatch.setattr("rainbench.cluster.places.PATIENCE", 0.5)
     words = "synth", "streaks", photographs, "--out", tmp_path / "out", "--dry-run"
-    assert call(*words, "--cluster", "tcp://127.0.0.1:9").exit_code == 0
+    assert call(*words, "--cluster", "local:2").exit_code == 0
+    refused = call(*words, "--cluster", "tcp://127.0.0.1:9")
+    assert "no scheduler answers" in str(refused.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_pictures_of_a_report_on_a_cluster(cards, toy, add_network, tmp_path):

@@ -42,6 +42,16 @@ def photos(tmp_path):
     return folder
 
 
+def test_videos_that_are_not_read_are_told(photos, tmp_path, caplog):
+    (photos / "more/half.part").write_bytes(b"\x1aE\xdf\xa3" + bytes(40))
+    (photos / "dance.apng").write_bytes(b"")
+    assert len(find_tasks(photos, tmp_path / "out", Style())) == 4
+    first, second = caplog.messages
+    assert first.endswith("dance.apng: passed over: an animated PNG; convert an animation to a "
+                          "folder of PNG images")  # fmt: skip
+    assert "half.part: passed over: a video by its first bytes" in second
+
+
 def test_pictures_whose_kind_is_not_read_are_told(photos, tmp_path, caplog):
     (photos / "4.avif").write_bytes(b"a picture")
     assert len(find_tasks(photos, tmp_path / "out", Style())) == 4

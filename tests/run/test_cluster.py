@@ -8,14 +8,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rainbench.api.evaluation import carry_out
 from rainbench.catalog.registry import load_registry
-from rainbench.cluster.places import opened
-from rainbench.cluster.slurm import read_options, slurm_cluster
+from rainbench.cluster.places import check_place, opened
+from rainbench.cluster.slurm import check_slurm, read_options, slurm_cluster
 from rainbench.cluster.worker import CODE, unseen_file
 from rainbench.core.errors import RainbenchError
+from rainbench.core.images import write_png
 from rainbench.foreign.entry import entry_of
 from rainbench.metrics.quality.registry import open_metrics
 from rainbench.run.cluster import crew as crews
@@ -312,8 +314,87 @@ def test_a_cluster_is_opened_twice_by_one_program():
     assert done.returncode == 0 and not done.stderr, done.stderr
 
 
-def test_options_of_slurm_go_to_its_jobs(tmp_path):
+def a_picture(folder):
+    folder.mkdir()
+    write_png(folder / "a.png", np.full((64, 64, 3), 9, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize("command", ["run", "build-spa", "synth"])
+def test_a_dry_run_refuses_a_cluster_that_is_none(rainbench, tmp_path, command):
+    """What the run would refuse, before it works for an hour: nothing is started for that."""
+    clean = a_picture(tmp_path / "clean")
+    call = {
+        "run": ["run", "-d", "mini-streaks", "-b", "identity", "--limit", "1"],
+        "build-spa": ["build-spa", clean],
+        "synth": ["synth", "streaks", clean],
+    }[command]
+    call += ["--out", tmp_path / "out", "--dry-run", "--cluster"]
+    places = {
+        "ssh:host": "names no cluster",
+        "local:0": "no number of processes",
+        f"file:{tmp_path}/none.json": "cannot be read",
+        f"slurm:{tmp_path}/none.toml": "cannot be read",
+    }
+    for place, said in places.items() if command == "run" else [*places.items()][::2]:
+        done = rainbench(*call, place)
+        assert done.returncode == 2 and said in done.stderr, (place, done.stderr)
+    done = rainbench(*call, "local:2")
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_dry_run_asks_the_scheduler_that_is_there(monkeypatch, tmp_path):
+    from click.testing import CliRunner
+
+    from rainbench.cli import cli
+
+    monkeypatch.setattr("rainbench.cluster.places.PATIENCE", 0.5)
+    call = [
+        "run",
+        "-d",
+        "mini-streaks",
+        "-b",
+        "identity",
+        "--dry-run",
+        "--out",
+        str(tmp_path / "o"),
+    ]
+    done = CliRunner().invoke(cli, [*call, "--cluster", "tcp://127.0.0.1:9"])
+    assert "no scheduler answers" in f"{done.exception}{done.output}"
+
+
+def test_slurm_is_looked_for_before_jobs_are_asked_for(tmp_path, monkeypatch):
+    """Without sbatch jobs were never started, and the run waited for them without end."""
+    pytest.importorskip("dask_jobqueue")
+    file = tmp_path / "slurm.toml"
+    file.write_text('memory = "1 GB"')
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for ask in (slurm_cluster, check_slurm):
+        with pytest.raises(RainbenchError, match="there is no sbatch here"):
+            ask(file)
+
+
+def sbatch(folder, monkeypatch):
+    """Put a program of that name into a folder, which says that it was called."""
+    folder.mkdir()
+    (folder / "sbatch").write_text(f"#!/bin/sh\ntouch {folder}/called\n")
+    (folder / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+
+
+def test_no_job_is_asked_for_by_a_check(tmp_path, monkeypatch):
+    pytest.importorskip("dask_jobqueue")
+    sbatch(tmp_path / "bin", monkeypatch)
+    file = tmp_path / "slurm.toml"
+    file.write_text('memory = "1 GB"')
+    assert check_place(f"slurm:{file}") is False
+    assert not (tmp_path / "bin/called").exists()
+
+
+def test_options_of_slurm_go_to_its_jobs(tmp_path, monkeypatch):
     jobqueue = pytest.importorskip("dask_jobqueue")
+    sbatch(tmp_path / "bin", monkeypatch)
     file = tmp_path / "slurm.toml"
     file.write_text(
         'queue = "gpu"\ncores = 4\nmemory = "16 GB"\nwalltime = "04:00:00"\njobs = 3\n'
@@ -331,5 +412,6 @@ def test_options_of_slurm_go_to_its_jobs(tmp_path):
         ('memory = "1 GB"\nqeue = "x"', "qeue"),
     ):  # fmt: skip
         file.write_text(wrong)
-        with pytest.raises(RainbenchError, match=said):
-            slurm_cluster(file)
+        for ask in (slurm_cluster, check_slurm):
+            with pytest.raises(RainbenchError, match=said):
+                ask(file)

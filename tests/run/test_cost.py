@@ -187,3 +187,15 @@ def test_a_network_that_cannot_be_tried_is_no_reason_to_end(plan_of_mini, monkey
 
     monkeypatch.setattr("rainbench.run.predict.Predictor", fails)
     assert cost.estimate_seconds(plan, RunOptions()) > 0
+
+
+def test_a_network_that_would_take_long_is_not_tried(monkeypatch):
+    """What its card says has to do: a trial of minutes would hold up even a dry run."""
+    tried = []
+    monkeypatch.setattr(cost, "network_speed", lambda _: 1e6)
+    monkeypatch.setattr(cost, "_seconds_of", lambda cell, _: tried.append(cell) or 1.0)
+    plan = make_plan(
+        load_registry(), datasets=["mini-streaks"], baselines=["dam.streaks-w16"], limit=1
+    )
+    assert cost.estimate_seconds(plan, RunOptions()) > 60
+    assert tried == []

@@ -66,6 +66,33 @@ def test_the_plan_alone_writes_nothing(rainbench, videos):
     assert tree(videos) == before
 
 
+def test_what_may_be_taken_for_a_video_is_named(rainbench, videos):
+    """Animations, videos of other endings, images beside videos, and a link to nothing."""
+    (videos / "dance.gif").write_bytes(b"GIF89a" + bytes(40))
+    (videos / "still.webp").write_bytes(b"RIFF\x20\0\0\0WEBPVP8 " + bytes(20))
+    (videos / "wave.webp").write_bytes(b"RIFF\x40\0\0\0WEBPVP8X\n\0\0\0\2" + bytes(9) + b"ANIM")
+    (videos / "deep").mkdir()
+    (videos / "deep/run.apng").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(8) + b"acTL")
+    (videos / "half.mp4.part").write_bytes((videos / "Straße.mp4").read_bytes()[:5000])
+    (videos / "old.rmvb").write_bytes(b"\0" * 30)
+    (videos / "notes.txt").write_text("not a word of it")
+    (videos / "gone.mp4").symlink_to("nowhere")
+    call = ("build-spa", videos, "--out", videos.parent / "out", "--dry-run")
+    done = rainbench(*call, "--json")
+    assert done.returncode == 1 and "cannot use gone.mp4: " in done.stderr, done.stderr
+    plan = json.loads(done.stdout)
+    reasons = {each["file"]: each["reason"] for each in plan["passed_over"]}
+    assert {name: why.split(";")[0] for name, why in reasons.items()} == {
+        "dance.gif": "a GIF",
+        "deep/run.apng": "an animated PNG",
+        "half.mp4.part": "a video by its first bytes",
+        "old.rmvb": "files that end with .rmvb are not read",
+        "still.webp": "an image beside videos",
+        "wave.webp": "an animated WebP",
+    }
+    assert "passed over dance.gif: a GIF; convert an animation to a folder" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -368,3 +368,40 @@ def test_checksums_of_the_codec_are_checked(tmp_path):
     video.write_bytes(data)
     with pytest.raises(VideoError, match=r"frame 2: .* checksum is wrong"):
         read_video(video)
+
+
+UNSTATED = {
+    "a.y4m": ("wrapped_avframe", "yuv420p", None, {}),
+    "b.y4m": ("wrapped_avframe", "yuv444p10le", None, {"strict": "-1"}),
+    "c.y4m": ("wrapped_avframe", "gray", None, {}),
+    "a.obu": ("libsvtav1", "yuv420p", None, {}),
+    "a.mjpeg": ("mjpeg", "yuvj420p", "mjpeg", {}),
+    "a.ts": ("mpeg2video", "yuv420p", None, {}),
+    "live.mkv": ("libx264", "yuv420p", None, {"live": "1"}),
+}
+
+
+@pytest.mark.parametrize("name", UNSTATED)
+def test_cut_within_the_last_frame_of_a_file_that_states_no_length(name, tmp_path):
+    """Nothing of it may be missing in silence: FFmpeg passes over what is left of the frame."""
+    codec, pixel_format, container, options = UNSTATED[name]
+    file = tmp_path / name
+    write_video(file, FRAMES[:9], codec, pixel_format, container=container, **options)
+    data = file.read_bytes()
+    whole = read_video(file).frames
+    assert len(whole) == 9
+    for lost in (20, 400):
+        file.write_bytes(data[:-lost])
+        with pytest.raises(VideoError, match=r"cut short|not complete|cannot be decoded") as error:
+            read_video(file)
+        partial = read_video(file, allow_truncated=True)
+        assert len(partial.frames) == error.value.frame < 9
+        assert np.array_equal(partial.frames, whole[: len(partial.frames)])
+
+
+def test_how_many_frames_are_lost_with_the_end(videos, tmp_path):
+    cut = tmp_path / "a.mp4"
+    cut.write_bytes((videos / "a.mp4").read_bytes()[:-3000])
+    with pytest.raises(VideoError, match=r", \d of the 20 frames that it announces are lost") as e:
+        read_video(cut)
+    assert f", {20 - e.value.frame} of the 20 " in str(e.value)

@@ -84,6 +84,36 @@ def test_a_clip_that_is_too_short_is_refused(name):
     assert restore_clip(name, restorer, clip(restorer.least_frames)).shape[0]
 
 
+@pytest.mark.parametrize("name", ENTRIES)
+def test_the_smallest_frames_are_told(name):
+    """A frame of one pixel, and every size about the least: restored, or refused in plain words."""
+    restorer = build_restorer(ENTRIES[name])
+    rows, columns = getattr(restorer, "least_size", (1, 1))
+    for height in {1, rows - 1, rows} - {0}:
+        for width in {1, columns - 1, columns} - {0}:
+            frames = clip(9)[:, :height, :width]
+            if height >= rows and width >= columns:
+                assert restore_clip(name, restorer, frames).shape == frames.shape
+                continue
+            with pytest.raises(
+                RainbenchError, match=f"{name} needs at least .*not {width}x{height}"
+            ):
+                restore_clip(name, restorer, frames)
+
+
+def test_what_jiang_needs_is_said_in_numbers():
+    restorer = build_restorer(ENTRIES["jiang2017"])
+    with pytest.raises(RainbenchError) as error:
+        restore_clip("jiang2017", restorer, clip(12)[:, :5, :5])
+    assert error.value.message == "jiang2017 needs at least 6x5 pixels a frame, not 5x5"
+
+
+def test_a_frame_without_a_patch_is_no_result_of_weis():
+    """It came back as it was, rain and all, and was scored as restored."""
+    with pytest.raises(RainbenchError, match="needs at least 2 pixels a side, not 9x1"):
+        restore_clip("wei2017", build_restorer(ENTRIES["wei2017"]), clip(4)[:, :1, :9])
+
+
 @pytest.mark.parametrize(
     "frames",
     [np.zeros((4, 8, 8, 3)), np.zeros((8, 8, 3), np.uint8), np.zeros((4, 8, 8), np.uint8)],
