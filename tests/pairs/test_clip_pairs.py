@@ -110,6 +110,16 @@ def test_a_lost_frame_is_told(tmp_path):
         load_pairs(card(tmp_path, FOLDERS), root)
 
 
+def test_a_frame_lost_on_both_sides_is_told(tmp_path, caplog):
+    root = write(tmp_path / "films", FOLDERS, frames=6)
+    load_pairs(card(tmp_path, FOLDERS), root, limit=2)
+    assert "hole" not in caplog.text
+    for side in ("rainy", "clean"):
+        (root / side / "a" / "010.png").unlink()
+    load_pairs(card(tmp_path, FOLDERS), root)
+    assert "films: 1 hole in the numbers of frames, such as between a/9 and a/11" in caplog.text
+
+
 def test_videos_of_other_lengths_are_told(tmp_path):
     root = write(tmp_path / "films", VIDEOS)
     write_clip(root / "clean" / "b.mp4", films("b", 3)[1])
