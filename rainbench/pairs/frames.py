@@ -60,6 +60,12 @@ def frames_of_clips(
         found: The values of each rainy file's fields, the file, and its clean partner.
         problems: Is added to: what is wrong with videos, a sentence each.
     """
+    if are_videos(layout.clean) and not are_videos(layout.rainy):
+        problems.append(
+            f'layout "{layout.name}" has videos for clean images but pictures for rainy ones: cut '
+            "the videos into frames, or write the rainy frames as videos"
+        )
+        return []
     keys = [tuple(part for part in reading if part[0] != FRAME) for reading, _, _ in found]
     names = _clip_names(keys)
     frames: list[ClipFrame] = []

@@ -147,6 +147,7 @@ def check_match(
     listed = bool(match.layout.list_file)
     between = problems_between(inspected, listed=listed, real=real, clips=card.clips)
     problems += between.values()
+    problems = list(dict.fromkeys(problems))  # of a video each frame has the same to say
     good = [each for each in inspected if each.pair.id not in between]
     if problems and not allow_partial:
         raise PairError(
