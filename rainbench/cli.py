@@ -145,8 +145,24 @@ def _log_to(file: str) -> logging.Handler:
 
     from rainbench.core.progress import note, note_said
 
+    class UntilFull(logging.FileHandler):
+        """Ends at the first line that cannot be written; the work goes on without a log."""
+
+        ended = False
+
+        def emit(self, record: logging.LogRecord) -> None:
+            if not self.ended:
+                super().emit(record)
+
+        def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802
+            error = sys.exc_info()[1]
+            self.ended = True
+            with contextlib.suppress(OSError):
+                reason = getattr(error, "strerror", None) or error
+                click.echo(f"WARNING: --log {visible(file)}: ends here: {reason}", err=True)
+
     try:
-        handler = logging.FileHandler(file, encoding="utf-8", errors="backslashreplace")
+        handler = UntilFull(file, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise RainbenchError(
             f"--log {file}: cannot be written: {error.strerror}",

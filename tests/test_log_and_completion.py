@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,13 @@ def test_a_log_file_that_cannot_be_written(rainbench, tmp_path, place):
     done = rainbench("--log", tmp_path / place, "list", "protocols")
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert str(tmp_path) in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_log_on_a_full_disk_ends_and_the_work_goes_on(rainbench):
+    done = rainbench("--log", "/dev/full", "list", "protocols")
+    assert done.returncode == 0 and "prenet-y" in done.stdout
+    assert done.stderr == "WARNING: --log /dev/full: ends here: No space left on device\n"
 
 
 def complete(*words):

@@ -46,6 +46,7 @@ def _merge(runs: Sequence[Path], out: Path) -> None:
                 raise RainbenchError(f"{results.folder}: {cell.problem}")
             if cell.summary is None:
                 continue
+            _plain_files(cell.folder)
             _check_manifest(results.folder, cell.dataset, manifests)
             # Another object of it, which holds nothing that was read.
             first = taken.setdefault((cell.dataset, cell.entry), CellResult(cell.folder))
@@ -61,7 +62,7 @@ def _merge(runs: Sequence[Path], out: Path) -> None:
                 shutil.rmtree(target)
             target.parent.mkdir(parents=True, exist_ok=True)
             half = unfinished(target)
-            shutil.copytree(cell.folder, half)
+            _copy(cell.folder, half)
             half.rename(target)
         for run in runs:
             for card in sorted((run / "cards").glob("*.toml")):
@@ -70,6 +71,31 @@ def _merge(runs: Sequence[Path], out: Path) -> None:
         (out / "manifests").mkdir(exist_ok=True)
         for dataset, (_, content) in manifests.items():
             (out / "manifests" / f"{dataset}.csv").write_bytes(content)
+
+
+def _plain_files(folder: Path) -> list[Path]:
+    """Return the files of a cell, by their paths in its folder.
+
+    Raises:
+        RainbenchError: There is a link in it, a pipe or a device: a run from somebody else may hold
+            links to what is none of it.
+    """
+    files = []
+    for item in sorted(folder.rglob("*")):
+        if item.is_symlink() or not (item.is_file() or item.is_dir()):
+            raise RainbenchError(
+                f"{item}: is a link, a pipe or a device, which no run writes",
+                hint="Remove it, or put the file that is meant in its place.",
+            )
+        if item.is_file():
+            files.append(item.relative_to(folder))
+    return files
+
+
+def _copy(folder: Path, target: Path) -> None:
+    for file in _plain_files(folder):
+        (target / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(folder / file, target / file)
 
 
 def _check_manifest(run: Path, dataset: str, known: dict[str, tuple[Path, bytes]]) -> None:

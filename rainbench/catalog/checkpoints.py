@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from rainbench.catalog.published_files.reading import is_read_here, read_published_file
 from rainbench.core.errors import WeightsError, told
+from rainbench.core.text import shortened
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,10 @@ _GENERATORS = re.compile(
     r"g|gen|generator|net_?g|net|network|model|(model_)?ema|ema_model|params(_ema)?", re.IGNORECASE
 )
 """What programs call the network among others in one flat state dict, as ``netG.conv.weight``."""
+
+MOST_GROWTH, LEAST_ROOM = 16, 1 << 26
+"""How many times its size a file may hold, as numbers hardly compress but several names may share
+some; and bytes that any file may."""
 
 COUNTERS = frozenset({"total_ops", "total_params"})
 """Entries that a counter of operations leaves in a network."""
@@ -107,6 +112,12 @@ def _check_sums(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > room_of(path):
+            raise WeightsError(
+                f"{path}: would unpack to {unpacked:,} bytes, which no weights of its size do",
+                hint="Fetch it again, from a source that you trust.",
+            )
         damaged = archive.testzip()
     if damaged is not None:
         raise WeightsError(
@@ -186,6 +197,35 @@ def _tensors(mapping: Mapping[object, object]) -> dict[str, Tensor]:
         and isinstance(value, torch.Tensor)
         and key.rpartition(".")[2] not in COUNTERS
     }
+
+
+def room_of(path: Path) -> int:
+    """Return how many bytes the numbers of a file can take."""
+    return max(LEAST_ROOM, MOST_GROWTH * path.stat().st_size)
+
+
+def unreadable(tensors: Mapping[str, Tensor], room: int) -> str:
+    """Return why tensors are no weights that can be worked with; empty when they can.
+
+    A value that is repeated (a stride of zero) takes a few bytes in the file, and all there are in
+    memory when it is copied.
+
+    Args:
+        tensors: A state dict.
+        room: See `room_of`.
+
+    Example:
+        >>> import torch
+        >>> unreadable({"a": torch.zeros(1).expand(10**5, 10**5)}, 1 << 30)
+        'its tensors would take 40,000,000,000 bytes, which no file of its size holds'
+    """
+    for name, tensor in tensors.items():
+        if tensor.is_nested:
+            return f"{shortened(name, 60)} is a tensor of tensors"
+    size = sum(each.numel() * each.element_size() for each in tensors.values() if not each.is_meta)
+    if size > room:
+        return f"its tensors would take {size:,} bytes, which no file of its size holds"
+    return ""
 
 
 def overlapping(tensors: Mapping[str, Tensor]) -> str:

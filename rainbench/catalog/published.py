@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import logging
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +16,8 @@ from rainbench.catalog.tables import read_toml, record_from_table
 from rainbench.core.errors import CardError, RainbenchError
 from rainbench.core.files import read_csv
 from rainbench.core.text import count_of, shortened
+
+_LOG = logging.getLogger(__name__)
 
 COLUMNS = (
     "paper", "table", "dataset", "method", "variant", "entry", "protocol", "evidence",
@@ -96,11 +101,14 @@ class Reason:
     paper: str = ""
 
 
-def load_published(folders: Sequence[Path] = ()) -> list[PublishedCell]:
+def load_published(
+    folders: Sequence[Path] = (), left_out: list[CardError] | None = None
+) -> list[PublishedCell]:
     """Read every published table: the built-in ones, then those of the user's folders.
 
     Args:
         folders: See `rainbench.catalog.registry.Registry.folders`.
+        left_out: Is added to: why a file cannot be used, which is left out then, not an error.
 
     Raises:
         CardError: A file has other columns, a number that is none, or a paper's table that another
@@ -109,16 +117,50 @@ def load_published(folders: Sequence[Path] = ()) -> list[PublishedCell]:
     cells: list[PublishedCell] = []
     stands_in: dict[tuple[str, str], Path] = {}
     for file in report_files("papers/*.csv", folders):
-        for cell in _read_table(file):
-            first = stands_in.setdefault((cell.paper.casefold(), cell.table.casefold()), file)
-            if first != file:
-                raise CardError(
-                    f"{file}: {cell.table} of {cell.paper} stands in {first} already",
-                    hint="Give the paper or the table another name in one of the two.",
-                    file=file,
-                )
-            cells.append(cell)
+        with _leaving_out(left_out):
+            table = _read_table(file)
+            for cell in table:
+                first = stands_in.setdefault((cell.paper.casefold(), cell.table.casefold()), file)
+                if first != file:
+                    raise CardError(
+                        f"{file}: {cell.table} of {cell.paper} stands in {first} already",
+                        hint="Give the paper or the table another name in one of the two.",
+                        file=file,
+                    )
+            cells += table
     return cells
+
+
+@contextlib.contextmanager
+def _leaving_out(problems: list[CardError] | None) -> Iterator[None]:
+    """Add what is wrong with a file to a list, where there is one."""
+    try:
+        yield
+    except CardError as error:
+        if problems is None:
+            raise
+        problems.append(error)
+
+
+def load_known(folders: Sequence[Path] = ()) -> tuple[list[PublishedCell], list[Reason]]:
+    """Read published tables and reasons for a run's own tables.
+
+    A file that cannot be used is left out with a warning, once: it may be one that somebody edits
+    while a run of many hours writes its tables again and again.
+
+    Args:
+        folders: See `rainbench.catalog.registry.Registry.folders`.
+    """
+    left_out: list[CardError] = []
+    published, reasons = load_published(folders, left_out), load_reasons(folders, left_out)
+    for problem in left_out:
+        _warn_once(f"left out of the tables: {problem}")
+    return published, reasons
+
+
+@functools.cache
+def _warn_once(text: str) -> None:
+    _LOG.warning("%s", text)
 
 
 def _read_table(file: Path) -> list[PublishedCell]:
@@ -167,27 +209,33 @@ def _number(text: str) -> float | None:
     return value
 
 
-def load_reasons(folders: Sequence[Path] = ()) -> list[Reason]:
+def load_reasons(
+    folders: Sequence[Path] = (), left_out: list[CardError] | None = None
+) -> list[Reason]:
     """Read every ``reasons.toml``: a ``[[reasons]]`` table per known difference.
 
     Args:
         folders: See `rainbench.catalog.registry.Registry.folders`.
+        left_out: As for `load_published`.
 
     Raises:
         CardError: A file cannot be read, or gives a reason for what another one explains already.
     """
     reasons: list[Reason] = []
     stands_in: dict[tuple[str, str, str], Path] = {}
-    for file, table in read_tables("reasons.toml", "reasons", folders):
-        reason = record_from_table(Reason, table, file)
-        first = stands_in.setdefault((reason.dataset, reason.entry, reason.paper), file)
-        if first != file:
-            raise CardError(
-                f"{file}: {reason.entry} on {reason.dataset} has a reason in {first} already",
-                hint="Remove one of the two.",
-                file=file,
-            )
-        reasons.append(reason)
+    for file in report_files("reasons.toml", folders):
+        with _leaving_out(left_out):
+            found = [record_from_table(Reason, each, file) for each in _tables(file, "reasons")]
+            for reason in found:
+                first = stands_in.setdefault((reason.dataset, reason.entry, reason.paper), file)
+                if first != file:
+                    raise CardError(
+                        f"{file}: {reason.entry} on {reason.dataset} has a reason in {first} "
+                        "already",
+                        hint="Remove one of the two.",
+                        file=file,
+                    )
+            reasons += found
     return reasons
 
 
@@ -204,13 +252,15 @@ def read_tables(
     Raises:
         CardError: A file cannot be read, is not TOML, or has no such tables.
     """
-    found: list[tuple[Path, dict[str, object]]] = []
-    for file in report_files(pattern, folders):
-        try:
-            found += [(file, dict(table)) for table in read_toml(file)[key]]
-        except (KeyError, TypeError, ValueError):
-            raise CardError(f"{file}: holds no tables [[{key}]]", file=file) from None
-    return found
+    files = report_files(pattern, folders)
+    return [(file, table) for file in files for table in _tables(file, key)]
+
+
+def _tables(file: Path, key: str) -> list[dict[str, object]]:
+    try:
+        return [dict(table) for table in read_toml(file)[key]]
+    except (KeyError, TypeError, ValueError):
+        raise CardError(f"{file}: holds no tables [[{key}]]", file=file) from None
 
 
 def reason_for(reasons: Iterable[Reason], dataset: str, entry: str, paper: str) -> str:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rainbench.catalog.cards import WeightsCard
-from rainbench.catalog.checkpoints import find_state_dicts, load_checkpoint, overlapping, spellings
+from rainbench.catalog.checkpoints import (
+    find_state_dicts,
+    load_checkpoint,
+    overlapping,
+    room_of,
+    spellings,
+    unreadable,
+)
 from rainbench.catalog.file_kinds import what_is_wrong
 from rainbench.catalog.published_files.names import index_of
 from rainbench.catalog.registry import Entry
@@ -161,6 +168,7 @@ def read_state_dicts(
         if index_sha256 and index != path and is_file(index):
             _check_hash(index, index_sha256)
         state_dicts = find_state_dicts(load_checkpoint(path))
+        room = room_of(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
     if not state_dicts:
@@ -169,6 +177,8 @@ def read_state_dicts(
             hint="Save one with torch.save(network.state_dict(), FILE).",
         )
     for state in state_dicts.values():
+        if why := unreadable(state, room):
+            raise WeightsError(f"{path}: {why}", hint="It is no checkpoint of a network's weights.")
         if name := overlapping(state):
             raise WeightsError(
                 f"{path}: is damaged: values of {name} lie over each other", hint="Fetch it again."

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from rainbench.catalog.checkpoints import spellings
 from rainbench.catalog.weights import read_state_dicts
 from rainbench.core.errors import WeightsError
+from rainbench.core.text import shortened
 
 _LOG = logging.getLogger(__name__)
 
@@ -123,12 +124,25 @@ def _differences(network: nn.Module, state: Mapping[str, Tensor]) -> str:
         or state[key].is_meta
     ]
     reasons += [_few(each) for each in (shapes, kinds) if each]
-    return "; ".join(reasons)
+    return "; ".join(reasons) or _not_finite(network, state)
+
+
+def _not_finite(network: nn.Module, state: Mapping[str, Tensor]) -> str:
+    """Return which parameters hold NaN: what follows may cut it off, and the result looks right.
+
+    Buffers may: a mask is minus infinity where nothing is to be seen.
+    """
+    found = [
+        f"{name} holds numbers that are not finite (NaN)"
+        for name, parameter in network.named_parameters()
+        if parameter.is_floating_point() and not state[name].to(parameter.dtype).isfinite().all()
+    ]
+    return _few(found)
 
 
 def _few(items: list[str]) -> str:
     more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""
-    return ", ".join(items[:SHOWN]) + more
+    return ", ".join(shortened(item, 200) for item in items[:SHOWN]) + more
 
 
 def _size(tensor: Tensor) -> str:

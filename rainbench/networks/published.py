@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from rainbench.core.text import shortened
+
 Plan = Mapping[str, Sequence[str]]
 """Our key -> the published keys whose tensors are concatenated along dimension 0."""
 
@@ -111,5 +113,5 @@ def layer(ours: str, *theirs: str, bias: bool = True) -> dict[str, tuple[str, ..
 
 
 def _listed(keys: Sequence[str], most: int = 8) -> str:
-    shown = ", ".join(keys[:most])
+    shown = ", ".join(shortened(key, 100) for key in keys[:most])
     return shown if len(keys) <= most else f"{shown} and {len(keys) - most} more"

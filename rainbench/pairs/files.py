@@ -146,13 +146,25 @@ def name_problem(path: Path, name: str) -> str:
         path: The file.
         name: Its path below the data set's folder, folded or not.
     """
-    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
-        return f"{shown(path)}: its name is not plain text (UTF-8, in one line): rename it"
+    if why := text_problem(path, name):
+        return why
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return (
             f"{shown(path)}: files that end with {path.suffix or 'no suffix'} are not read: "
             "convert them to PNG"
         )
+    return ""
+
+
+def text_problem(path: Path, name: str) -> str:
+    """Return why a name cannot be printed, or stand in a table; empty when it can.
+
+    Args:
+        path: The file.
+        name: Its path below the data set's folder, folded or not.
+    """
+    if any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name):
+        return f"{shown(path)}: its name is not plain text (UTF-8, in one line): rename it"
     return ""
 
 

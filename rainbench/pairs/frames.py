@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from rainbench.catalog.cards import Layout
 from rainbench.catalog.patterns import Fields
 from rainbench.core.errors import RainbenchError
-from rainbench.core.text import natural_key
+from rainbench.core.text import count_of, natural_key
 from rainbench.video.at import count_frames
 from rainbench.video.read import VIDEO_SUFFIXES
 
@@ -59,6 +60,12 @@ def frames_of_clips(
         found: The values of each rainy file's fields, the file, and its clean partner.
         problems: Is added to: what is wrong with videos, a sentence each.
     """
+    if are_videos(layout.clean) and not are_videos(layout.rainy):
+        problems.append(
+            f'layout "{layout.name}" has videos for clean images but pictures for rainy ones: cut '
+            "the videos into frames, or write the rainy frames as videos"
+        )
+        return []
     keys = [tuple(part for part in reading if part[0] != FRAME) for reading, _, _ in found]
     names = _clip_names(keys)
     frames: list[ClipFrame] = []
@@ -74,6 +81,37 @@ def frames_of_clips(
     # By the name itself, too: those of clips 1 and 01 are equal to a natural order.
     return sorted(
         frames, key=lambda each: (natural_key(each.clip), each.clip, natural_key(each.id))
+    )
+
+
+def note_holes(ids: Sequence[str]) -> str:
+    """Return a sentence about frames that are missing within clips; empty where none is.
+
+    What is rainy and clean may have lost the same frame. Sets number their frames by 1, or by any
+    other step, so it is the usual one that counts.
+
+    Args:
+        ids: Those of all frames, clip by clip and in order of time.
+
+    Example:
+        >>> note_holes(["a/1", "a/2", "a/4", "a/5", "b/8", "b/9"])
+        '1 hole in the numbers of frames, such as between a/2 and a/4: frames are missing there'
+        >>> note_holes(["a/0", "a/5", "a/10"])
+        ''
+    """
+    parts = [name.rpartition("/") for name in ids]
+    steps = [
+        (int(after[2]) - int(before[2]), f"{before[0]}/{before[2]} and {after[0]}/{after[2]}")
+        for before, after in itertools.pairwise(parts)
+        if before[0] == after[0] and before[2].isdecimal() and after[2].isdecimal()
+    ]
+    usual = Counter(step for step, _ in steps).most_common(1)[0][0] if steps else 0
+    holes = [where for step, where in steps if step > usual]
+    if not holes or len(holes) * 2 > len(steps):  # numbers that count no frames
+        return ""
+    return (
+        f"{count_of(len(holes), 'hole')} in the numbers of frames, such as between {holes[0]}: "
+        "frames are missing there"
     )
 
 

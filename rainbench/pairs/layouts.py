@@ -14,7 +14,7 @@ from rainbench.catalog.terms import LAYERS
 from rainbench.core.errors import PairError
 from rainbench.core.images import IMAGE_SUFFIXES, UNREAD_SUFFIXES
 from rainbench.core.text import natural_key
-from rainbench.pairs.files import Files, files_below, name_problem, shown
+from rainbench.pairs.files import Files, files_below, name_problem, shown, text_problem
 from rainbench.pairs.frames import are_videos, frames_of_clips
 from rainbench.pairs.lists import read_list
 
@@ -247,7 +247,7 @@ def _find(text: str, files: Files, *, videos: bool = False) -> _Found:
                 aside += files.called(name)
             continue
         for path in files.called(name):
-            if not videos and (problem := name_problem(path, name)):
+            if problem := (text_problem if videos else name_problem)(path, name):
                 problems.append(problem)
             else:
                 members.setdefault(readings[0], _Member(readings, [])).paths.append(path)

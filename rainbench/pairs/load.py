@@ -32,6 +32,7 @@ from rainbench.pairs.choose import (
     problem_text,
     variant_of,
 )
+from rainbench.pairs.frames import note_holes
 from rainbench.pairs.layouts import Match, Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_oriented_pair
@@ -55,6 +56,8 @@ class PairSet:
         variant: The recognised altered copy that this is, or None for an original.
         left_out: What was left out, a sentence each; empty unless that was allowed.
         found: How many pairs the whole copy has, whatever a limit cut off or was left out.
+        frames: Of a set of clips the pairs of all frames in order, those included that a limit or a
+            choice of images leaves out of ``pairs``; empty for single images.
     """
 
     card: DatasetCard
@@ -65,6 +68,7 @@ class PairSet:
     variant: Variant | None
     left_out: tuple[str, ...] = ()
     found: int = 0
+    frames: tuple[Pair, ...] = ()
 
     @property
     def label(self) -> str:
@@ -143,6 +147,7 @@ def check_match(
     listed = bool(match.layout.list_file)
     between = problems_between(inspected, listed=listed, real=real, clips=card.clips)
     problems += between.values()
+    problems = list(dict.fromkeys(problems))  # of a video each frame has the same to say
     good = [each for each in inspected if each.pair.id not in between]
     if problems and not allow_partial:
         raise PairError(
@@ -151,7 +156,8 @@ def check_match(
         )
     if not good:
         raise PairError(f"{folder}: no usable pair of {card.name}: {problems[0]}")
-    notes = (unsure, note_small(good), note_turned(good), note_drift(good), note_gray(good))
+    holes = note_holes([pair.id for pair in match.pairs]) if card.clips else ""
+    notes = (holes, unsure, note_small(good), note_turned(good), note_drift(good), note_gray(good))
     for note in (*notes_on_unused(card, match), *notes):
         if note:
             _LOG.warning("%s: %s", card.name, note)
@@ -165,6 +171,7 @@ def check_match(
         variant=variant_of(card, {(each.width, each.height) for each in good}),
         left_out=tuple(problems),
         found=len(match.pairs),
+        frames=_frames(match.pairs, chosen, good) if card.clips else (),
     )
 
 
@@ -263,6 +270,14 @@ def _chosen(card: DatasetCard, match: Match, images: Collection[str]) -> Sequenc
         )
     wanted = {by_name[name].id for name in images}
     return [pair for pair in match.pairs if pair.id in wanted]
+
+
+def _frames(
+    every: Sequence[Pair], chosen: Sequence[Pair], good: Sequence[Inspection]
+) -> tuple[Pair, ...]:
+    """Return the frames of all clips but those that were looked at and are no good."""
+    bad = {pair.id for pair in chosen} - {each.pair.id for each in good}
+    return tuple(pair for pair in every if pair.id not in bad)
 
 
 def _inspect(pair: Pair, *, streaks: bool, real: bool, keep: bool) -> Inspection | str:

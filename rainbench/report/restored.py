@@ -118,8 +118,7 @@ class Restorer:
         if pair.id not in self._clip:
             pairs = self._cell.pairs
             clip = {each.id for each in pairs.pairs if each.clip == pair.clip}
-            every = list(zip(pairs.pairs, pairs.manifest, strict=True))
-            found = restored_clips(every, clip, predictor)
+            found = restored_clips(self._cell.material, clip, predictor)
             self._clip = {each.id: frame for each, frame, _, _ in found}
         return self._clip[pair.id], {}
 

@@ -13,8 +13,7 @@ from rainbench.catalog.cards import BaselineCard, WeightsCard
 from rainbench.catalog.published import (
     PublishedCell,
     Reason,
-    load_published,
-    load_reasons,
+    load_known,
     preferred,
     reason_for,
 )
@@ -131,7 +130,7 @@ def build_rows(out: Path, registry: Registry) -> list[Row]:
         out: A folder that `rainbench.run` wrote, complete or not.
         registry: The cards; a cell whose card is gone is left out.
     """
-    published, reasons = load_published(registry.folders), load_reasons(registry.folders)
+    published, reasons = load_known(registry.folders)
     entries = {entry.name: entry for entry in registry.entries()}
     of_set: dict[str, list[PublishedCell]] = {}
     for each in published:

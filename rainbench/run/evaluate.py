@@ -162,7 +162,7 @@ def _run_and_measure(
             outcome = dataclasses.replace(outcome, state="done")
             predictor = predictor_of(cell.entry, cell.weights, options)
             for pair, restored, clean, _ in _restored(
-                cell.images, columns.missing, predictor, watch
+                cell.material, columns.missing, predictor, watch
             ):
                 columns.measure(pair.id, restored, clean)
         return dataclasses.replace(outcome, problems=problems_of(columns.complete()))
@@ -198,7 +198,7 @@ def run_cell(
         advance(len(store.done), what)
         predictor = predictor_of(cell.entry, cell.weights, options)
         wanted = {image for image, _ in images} - store.done.keys()
-        scored = score_pairs(predictor, cell.images, wanted, columns=columns, watch=watch)
+        scored = score_pairs(predictor, cell.material, wanted, columns=columns, watch=watch)
         for image, scores, seconds in scored:
             store.append(image, scores, seconds)
             advance(1, what)

@@ -20,6 +20,7 @@ from rainbench.pairs.copies import copies_of
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.pairs.manifest import PairInfo
+from rainbench.run.clips.whole import Frame, frames_beside, hashes_of_clips, in_time
 from rainbench.run.key import code_of_maker, code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 from rainbench.version import __version__
@@ -34,12 +35,14 @@ class PlannedCell:
         entry: The baseline and its weights.
         weights: Where the weights lie, or None when there are none.
         missing: What keeps the cell from being run, and what to do about it; empty when nothing.
+        beside: Frames that are not scored, but that a method for videos needs for those that are.
     """
 
     pairs: PairSet
     entry: Entry
     weights: Path | None
     missing: str = ""
+    beside: tuple[Frame, ...] = ()
 
     @property
     def name(self) -> str:
@@ -50,6 +53,13 @@ class PlannedCell:
     def images(self) -> list[tuple[Pair, PairInfo]]:
         """The data set's pairs, each with what the manifest says of it."""
         return list(zip(self.pairs.pairs, self.pairs.manifest, strict=True))
+
+    @property
+    def material(self) -> list[tuple[Pair, PairInfo]]:
+        """What is restored: the images, and with them all frames of their clips where it counts."""
+        if not self.beside:
+            return self.images
+        return in_time(self.pairs, [*self.images, *self.beside])
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,13 +227,22 @@ def cells_of(
             it cannot restore single images; otherwise it is passed over there.
     """
     for pairs in sets:
+        beside: tuple[Frame, ...] | None = None
         for entry, weights in entries:
             missing = "" if weights is not None else how_to_get_weights(entry)
             if not _fits(entry, pairs):
                 if not asked:
                     continue
                 missing = f"restores videos, and {pairs.card.name} is a set of single images"
-            yield PlannedCell(pairs, entry, weights, missing)
+            if not entry.is_video or missing:
+                yield PlannedCell(pairs, entry, weights, missing)
+                continue
+            try:
+                beside = frames_beside(pairs) if beside is None else beside
+            except RainbenchError as error:
+                yield PlannedCell(pairs, entry, weights, f"a frame beside the chosen ones: {error}")
+                continue
+            yield PlannedCell(pairs, entry, weights, beside=beside)
 
 
 def _fits(entry: Entry, pairs: PairSet) -> bool:
@@ -293,8 +312,15 @@ def how_to_get_dataset(card: DatasetCard, by: str = "--data") -> str:
 
 
 def images_of(cell: PlannedCell) -> list[tuple[str, str]]:
-    """Return the id of each image of a cell and the hash of its two pictures."""
-    return [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
+    """Return the id of each image of a cell and the hash of its two pictures.
+
+    What a method for videos makes of a frame depends on its whole clip, so there it is the hash of
+    this and of the clean picture.
+    """
+    if not cell.entry.is_video:
+        return [(info.id, info.rainy_sha256 + info.clean_sha256) for info in cell.pairs.manifest]
+    clips = hashes_of_clips(cell.material)
+    return [(info.id, clips[pair.clip] + info.clean_sha256) for pair, info in cell.images]
 
 
 def key_parts(cell: PlannedCell, options: RunOptions) -> dict[str, object]:

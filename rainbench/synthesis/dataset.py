@@ -29,6 +29,7 @@ from rainbench.core.text import natural_key
 from rainbench.packaging.contact_sheet import SheetRow, make_contact_sheet
 from rainbench.packaging.package import Extras, FileFacts, PairRecord, Split, write_package
 from rainbench.packaging.split import spread
+from rainbench.synthesis.leftovers import forget_others
 from rainbench.synthesis.options import SynthOptions, check_apart
 from rainbench.synthesis.scene import (
     RECORDS,
@@ -165,6 +166,12 @@ def build_set(
     if (failed and not allow_partial) or len(failed) == len(results):
         return SynthReport(cards=(), results=results, left_out=failed, notes=plan.notes)
     notes = [*plan.notes, *(f"left out {line}" for line in failed)]
+    made = [
+        (plan.card(source).name, result)
+        for source, result in zip(plan.sources, results, strict=True)
+        if not result.problem
+    ]
+    forget_others(plan.out, made, [card.name for card in plan.cards])
     cards = write_package(
         plan.out,
         [_split(plan, card, results, notes) for card in plan.cards],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from rainbench.core.errors import ImageError
 from rainbench.core.images import Image
+from rainbench.core.packed.places import stamp_of
 from rainbench.video.read import decode
 from rainbench.video.stream import FrameStream
 
@@ -48,16 +49,20 @@ class _Decoder:
         self._path = path
         self._lock = threading.Lock()
         self._stream: FrameStream | None = None
+        self._stamp: object = None
         self._last = -1
         self._kept: OrderedDict[int, Image] = OrderedDict()
 
     def frame(self, number: int) -> Image:
         with self._lock:
+            stamp = stamp_of(self._path)
+            if stamp != self._stamp:  # what was kept is of another file
+                self._end()
             if number in self._kept:
                 return self._kept[number]
             if self._stream is None or number <= self._last:
-                self._begin()
-            assert self._stream is not None
+                self._end()
+                self._stream, self._stamp = decode(self._path), stamp
             for frame in self._stream:
                 self._last = frame.number
                 self._kept[frame.number] = frame.image
@@ -67,12 +72,12 @@ class _Decoder:
                     return frame.image
             raise ImageError(self._path, f"has no frame {number} any more: it changed meanwhile")
 
-    def _begin(self) -> None:
+    def _end(self) -> None:
         if self._stream is not None:
             self._stream.close()
+        self._stream = None
         self._kept.clear()
         self._last = -1
-        self._stream = decode(self._path)
 
 
 @functools.lru_cache(_DECODERS)

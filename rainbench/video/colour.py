@@ -13,7 +13,9 @@ The conversion is swscale's with every choice spelled out:
 - **More than 8 bits** are rounded to nearest in the same step, without dither; in full range white
   is taken for 2^bits instead of 2^bits - 1, so that up to 0.94 levels are added, and gray of
   limited range may be a level low.
-- **Alpha** is dropped, transfer curves are left alone, fields are not separated.
+- **HDR** (the curves PQ and HLG) is refused: its levels are those of another curve than pictures
+  and networks have, and how they become 8 bits is a choice that is the user's.
+- **Alpha** is dropped, other transfer curves are left alone, fields are not separated.
 """
 
 from __future__ import annotations
@@ -41,16 +43,28 @@ _MATRICES = {
 }
 _SWSCALE_MATRICES = {"bt709": 1, "fcc": 4, "bt601": 5, "smpte240m": 7, "bt2020": 9}
 _OTHER_MATRICES = {8: "YCgCo", 10: "BT.2020 constant luminance", 14: "ICtCp"}
-_TRANSFERS = {16: "pq", 18: "hlg"}
+_HDR = {16: "PQ", 18: "HLG"}
 """Matrices and transfer curves by their numbers in ITU-T H.273, which files state; swscale numbers
 matrices in its own way."""
+
+_TO_SDR = (
+    "Convert it first, for example with ffmpeg: -vf zscale=t=linear:npl=100,format=gbrpf32le,"
+    "zscale=p=bt709,tonemap=hable,zscale=t=bt709:m=bt709:r=tv,format=yuv420p"
+)
 
 _LIMITED_TO_FULL = bytes(min(255, max(0, round((y - 16) * 255 / 219))) for y in range(256))
 """The level from 0 to 255 of every luma from 16 to 235."""
 
 
 class UnsupportedError(Exception):
-    """The picture's colours or orientation cannot be converted; the text says why."""
+    """The picture's colours or orientation cannot be converted; the text says why.
+
+    ``hint`` says what to do, where that is not the usual.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.hint = hint
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +74,6 @@ class Colour:
     matrix: str
     range: str
     assumed: tuple[str, ...]
-    transfer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +132,13 @@ def read_colour(frame: Av) -> Colour:
     """Read how a decoded ``av.VideoFrame`` codes colour.
 
     Raises:
-        UnsupportedError: Its matrix cannot be converted.
+        UnsupportedError: It is HDR, or its matrix cannot be converted.
     """
     name = frame.format.name
-    transfer = _TRANSFERS.get(frame.color_trc, "sdr")
+    if curve := _HDR.get(frame.color_trc):
+        raise UnsupportedError(f"is HDR (its curve is {curve}), which is not read", hint=_TO_SDR)
     if frame.format.is_rgb or frame.format.has_palette:
-        return Colour("rgb", "full", (), transfer)
+        return Colour("rgb", "full", ())
     assumed = []
     if name.startswith("yuvj") or frame.color_range == _FULL:
         range_ = "full"
@@ -134,7 +148,7 @@ def read_colour(frame: Av) -> Colour:
         assumed.append("range")
         range_ = "full" if _is_gray(name) else "limited"
     if _is_gray(name):
-        return Colour("gray", range_, tuple(assumed), transfer)
+        return Colour("gray", range_, tuple(assumed))
     matrix = _MATRICES.get(frame.colorspace, "")
     if frame.colorspace in _UNSPECIFIED_MATRICES:
         assumed.insert(0, "matrix")
@@ -142,7 +156,7 @@ def read_colour(frame: Av) -> Colour:
     if not matrix:
         found = _OTHER_MATRICES.get(frame.colorspace, f"number {frame.colorspace}")
         raise UnsupportedError(f"codes its colours by a matrix that cannot be converted: {found}")
-    return Colour(matrix, range_, tuple(assumed), transfer)
+    return Colour(matrix, range_, tuple(assumed))
 
 
 class RgbConverter:

@@ -280,7 +280,6 @@ class ContainerSource:
             matrix=colour.matrix,
             range=colour.range,
             assumed=colour.assumed,
-            transfer=colour.transfer,
             rotation=self._orientation.rotation,
             mirrored=self._orientation.mirrored,
             pixel_aspect=aspect,
@@ -305,7 +304,10 @@ class ContainerSource:
             return read_colour(frame)
         except UnsupportedError as error:
             raise VideoError(
-                self._path, str(error), frame=number, hint="Re-encode it with BT.709."
+                self._path,
+                str(error),
+                frame=number,
+                hint=error.hint or "Re-encode it with BT.709.",
             ) from None
 
     def _convert(self, frame: Av, number: int, time: float | None) -> Picture:

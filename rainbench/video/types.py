@@ -73,7 +73,6 @@ class VideoInfo:
             or ``gray`` where there is none.
         range: ``limited`` (16 to 235 of 255 for luma) or ``full``.
         assumed: Which of ``matrix`` and ``range`` the file does not state.
-        transfer: The transfer curve, ``pq`` or ``hlg`` for HDR, else ``sdr``; never converted.
         rotation: Degrees clockwise by which frames were turned to be shown: 0, 90, 180 or 270.
         mirrored: Whether they were mirrored, too.
         pixel_aspect: Width of a pixel over its height as shown; noted, never applied.
@@ -94,7 +93,6 @@ class VideoInfo:
     matrix: str
     range: str
     assumed: tuple[str, ...] = ()
-    transfer: str = "sdr"
     rotation: int = 0
     mirrored: bool = False
     pixel_aspect: Fraction = Fraction(1)

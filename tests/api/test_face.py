@@ -1,7 +1,10 @@
 """``import rainbench as rb``: every name, as a newcomer calls it."""
 
+import errno
 import inspect
 import math
+import os
+import shutil
 import subprocess
 import sys
 
@@ -211,6 +214,33 @@ def test_runs_that_contradict_each_other_are_not_merged(tmp_path):
         rb.merge_results([tmp_path / "two", tmp_path / "tiles"], tmp_path / "all")
     with pytest.raises(rb.RainbenchError, match="holds no results"):
         rb.merge_results([tmp_path / "two", tmp_path / "none"], tmp_path / "all")
+
+
+def test_a_link_in_somebody_elses_run_is_not_followed(tmp_path):
+    """It may lead to whatever is on the disk, and what is merged is passed on."""
+    rb.evaluate("identity", "mini-streaks", out=tmp_path / "theirs", limit=1)
+    (tmp_path / "private").mkdir()
+    (tmp_path / "private" / "key.txt").write_text("secret")
+    cell = tmp_path / "theirs/cells/mini-streaks/identity"
+    try:
+        (cell / "more").symlink_to(tmp_path / "private", target_is_directory=True)
+    except OSError:
+        pytest.skip("no links here")
+    with pytest.raises(rb.RainbenchError, match="more: is a link, a pipe or a device"):
+        rb.merge_results([tmp_path / "theirs"], tmp_path / "all")
+    assert not (tmp_path / "all/cells").exists()
+
+
+def test_a_disk_that_is_full_is_told_as_such(tmp_path, monkeypatch):
+    rb.evaluate("identity", "mini-streaks", out=tmp_path / "one", limit=1)
+
+    def full(_source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(rb.RainbenchError, match=r"json: cannot be written: No space") as told:
+        rb.merge_results([tmp_path / "one"], tmp_path / "all")
+    assert "[(" not in str(told.value)
 
 
 @pytest.mark.parametrize("add", ["add_streaks", "add_drops", "add_mist"])

@@ -238,3 +238,25 @@ def test_a_broken_card_does_not_end_a_run(rainbench, cards, tmp_path):
     assert (tmp_path / "o/cells/mini-streaks/identity/images.csv").exists()
     done = rainbench(*run, "-b", "aa")
     assert done.returncode == 2 and "aa.toml: size_multiple is 0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("papers/sian.csv", "Paper;T;PSNR\n", "line 1: the columns must be paper, table"),
+        ("reasons.toml", "[[reasons]]\ndataset = 3\n", "dataset must be a text, but it is 3"),
+    ],
+)
+def test_a_broken_published_table_does_not_end_a_run(
+    rainbench, cards, tmp_path, name, text, message
+):
+    """The numbers are measured, and stand in tables without it; what asks for it says why not."""
+    file = cards / "reports" / name
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    run = ("run", "-d", "mini-streaks", "--limit", "1", "-b", "identity", "-b", "median")
+    done = rainbench(*run, "--out", tmp_path / "o")
+    assert done.returncode == 0 and done.stderr.count(message) == 1, done.stderr
+    assert (tmp_path / "o/table.csv").read_text().count("median") and "2 done" in done.stderr
+    done = rainbench("compare", tmp_path / "o")
+    assert done.returncode == 2 and message in done.stderr

@@ -4,6 +4,7 @@ import argparse
 import collections
 import datetime
 import io
+import math
 import os
 import pathlib
 import pickle
@@ -215,6 +216,62 @@ def test_another_networks_differences_are_not_all_listed(tmp_path):
     with pytest.raises(WeightsError) as told:
         loads(content, tmp_path / "a.pth")
     assert len(told.value.message) < 500 and "and 497 more too many" in told.value.message
+
+
+def test_a_key_of_any_length_is_told_in_a_line(tmp_path, state):
+    with pytest.raises(WeightsError) as told:
+        loads({**state, "k" * 10**6: torch.zeros(1)}, tmp_path / "a.pth")
+    assert len(told.value.message) < 1000
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, 1e300])
+def test_parameters_that_are_no_numbers_are_refused(tmp_path, state, value):
+    """What follows may cut them off, so that the restored image looks right."""
+    weight = state["conv.weight"].double()
+    weight.view(-1)[5] = value
+    with pytest.raises(WeightsError, match=r"conv\.weight holds numbers that are not finite"):
+        loads({**state, "conv.weight": weight}, tmp_path / "a.pth")
+    assert loads({**state, "norm.running_mean": torch.full((3,), -math.inf)}, tmp_path / "b.pth")
+
+
+def deflated(file):
+    """Write a state dict of 100 MiB of zeros as an archive of 100 KiB."""
+    whole = zipfile.ZipFile(io.BytesIO(torch_bytes({"a": torch.zeros(25 << 20)})))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in whole.infolist():
+            archive.writestr(member.filename, whole.read(member))
+
+
+HOSTILE = {
+    "deflated": (deflated, "would unpack to 104,8.*which no weights of its size do"),
+    "repeated": (
+        lambda file: torch.save({"a": torch.zeros(1).expand(10**5, 10**5)}, file),
+        "its tensors would take 40,000,000,000 bytes",
+    ),
+    "nested": (
+        lambda file: torch.save(
+            {"a\n": torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])}, file
+        ),
+        "is a tensor of tensors",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_small_file_takes_no_more_memory_than_its_weights(tmp_path, kind):
+    make, message = HOSTILE[kind]
+    make(tmp_path / "a.pth")
+    with pytest.raises(WeightsError, match=message):
+        load_weights(Net(), tmp_path / "a.pth")
+
+
+def test_an_archive_that_somebody_packed_again_is_read(tmp_path, state):
+    whole = zipfile.ZipFile(io.BytesIO(torch_bytes(state)))
+    with zipfile.ZipFile(tmp_path / "a.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in whole.infolist():
+            archive.writestr(member.filename, whole.read(member))
+    load_weights(Net(), tmp_path / "a.pth")
 
 
 def zipped(*names):

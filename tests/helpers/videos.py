@@ -53,6 +53,7 @@ def write_video(
     rotation=None,
     matrix=None,
     colour_range=None,
+    transfer=None,
     aspect=None,
     options=None,
     container=None,
@@ -77,6 +78,8 @@ def write_video(
             context.colorspace = TAGS[matrix]
         if colour_range is not None:
             context.color_range = {"limited": 1, "full": 2}[colour_range]
+        if transfer is not None:
+            context.color_trc = transfer
         if aspect is not None:
             context.sample_aspect_ratio = aspect
         if rotation is not None:
@@ -90,6 +93,8 @@ def write_video(
                 frame.colorspace = TAGS[matrix]
             if colour_range is not None:
                 frame.color_range = {"limited": 1, "full": 2}[colour_range]
+            if transfer is not None:
+                frame.color_trc = transfer
             if times is not None:
                 frame.time_base, frame.pts = Fraction(1, 100), times[index]
             else:

@@ -1,6 +1,7 @@
 """Data sets of clips: frames in folders and in videos, in order, and what is wrong with them."""
 
 import dataclasses
+import os
 
 import numpy as np
 import pytest
@@ -110,6 +111,16 @@ def test_a_lost_frame_is_told(tmp_path):
         load_pairs(card(tmp_path, FOLDERS), root)
 
 
+def test_a_frame_lost_on_both_sides_is_told(tmp_path, caplog):
+    root = write(tmp_path / "films", FOLDERS, frames=6)
+    load_pairs(card(tmp_path, FOLDERS), root, limit=2)
+    assert "hole" not in caplog.text
+    for side in ("rainy", "clean"):
+        (root / side / "a" / "010.png").unlink()
+    load_pairs(card(tmp_path, FOLDERS), root)
+    assert "films: 1 hole in the numbers of frames, such as between a/9 and a/11" in caplog.text
+
+
 def test_videos_of_other_lengths_are_told(tmp_path):
     root = write(tmp_path / "films", VIDEOS)
     write_clip(root / "clean" / "b.mp4", films("b", 3)[1])
@@ -125,6 +136,37 @@ def test_a_broken_video_is_told_and_the_others_are_found(tmp_path):
         load_pairs(card(tmp_path, VIDEOS), root)
     found = load_pairs(card(tmp_path, VIDEOS), root, allow_partial=True)
     assert {pair.clip for pair in found.pairs} == {"b"} and found.left_out
+
+
+def test_what_is_wrong_with_every_frame_of_a_video_is_said_once(tmp_path):
+    root = write(tmp_path / "films", VIDEOS)
+    write_clip(root / "clean" / "b.mp4", films("b")[1][:, :40])
+    with pytest.raises(PairError, match="has 1 problem:"):
+        load_pairs(card(tmp_path, VIDEOS), root)
+
+
+def test_pictures_have_no_partner_in_a_video(tmp_path):
+    patterns = FOLDERS[0], VIDEOS[1]
+    root = write(tmp_path / "films", patterns)
+    with pytest.raises(PairError, match=r"has videos for clean images but pictures") as found:
+        load_pairs(card(tmp_path, patterns), root)
+    assert "corrupt" not in str(found.value)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_a_video_whose_name_is_no_text_is_told(tmp_path):
+    root = write(tmp_path / "films", VIDEOS, ("a", "b\x1b[31m\n1"))
+    with pytest.raises(PairError, match="its name is not plain text") as found:
+        load_pairs(card(tmp_path, VIDEOS), root)
+    assert "\x1b" not in str(found.value)
+
+
+def test_a_video_that_was_replaced_is_read_again(tmp_path):
+    frames = rain("chelsea").frames
+    file = write_clip(tmp_path / "x.mp4", frames[:4])
+    assert np.array_equal(frame_at(file, 1), frames[1])
+    write_clip(file, frames[5:9])
+    assert np.array_equal(frame_at(file, 1), frames[6])
 
 
 def test_a_set_of_images_has_no_videos(tmp_path):

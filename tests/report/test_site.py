@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import rainbench as rb
+from rainbench.report.page.render import embed_json, templates
 
 
 @pytest.fixture(scope="module")
@@ -79,3 +80,14 @@ def test_what_cannot_be_shown_is_said(rainbench, tmp_path):
     assert done.returncode == 2 and "site" in done.stderr
     done = rainbench("leaderboard", "run", "--out", "site", "--pictures", "0")
     assert done.returncode == 0 and Path(tmp_path / "site/index.html").is_file()
+
+
+def test_what_a_browser_obeys_is_spelt_out(tmp_path):
+    """Turns of the direction of writing, in a title of somebody else's card."""
+    (tmp_path / "a.html").write_text("{{ title }} {{ own | safe }} {{ number }}")
+    title = "<b>\x1b[31m" + chr(0x202E) + "evil"
+    page = templates(tmp_path).get_template("a.html").render(title=title, own="<i>", number=3)
+    assert page == "&lt;b&gt;\\x1b[31m\\u202eevil <i> 3"
+    data = json.loads(embed_json({"sets": ({"title": title, title: 1.5},), "none": None}))
+    spelt = "<b>\\x1b[31m\\u202eevil"
+    assert data == {"sets": [{"title": spelt, spelt: 1.5}], "none": None}

@@ -3,10 +3,12 @@
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
 
+import rainbench as rb
 from rainbench.catalog.registry import load_registry
 from rainbench.core.images import quantise, read_image
 from rainbench.metrics import score_all
@@ -109,6 +111,54 @@ def test_an_interrupted_run_ends_with_the_same_lines(data, tmp_path):
     assert [each.state for each in run_plan(chosen, cut, RunOptions())] == ["done"]
     assert lines(cut, "fastderain") == lines(tmp_path / "whole", "fastderain")
     assert [each.state for each in run_plan(chosen, cut, RunOptions())] == ["kept"]
+
+
+def psnrs(out, entry="fastderain"):
+    scores = RunResults(out).cell("mini-clips", entry).scores
+    return {image: each["prenet-y"].psnr for image, each in scores.items()}
+
+
+@pytest.mark.parametrize("chosen", [{"limit": 3}, {"images": ["1-astronaut/4", "6-cup/9"]}])
+def test_a_frame_has_its_number_however_few_are_asked_for(data, tmp_path, chosen):
+    list(run_plan(plan(data, "fastderain"), tmp_path / "whole", RunOptions()))
+    part = plan(data, "fastderain", **chosen)
+    assert [each.state for each in run_plan(part, tmp_path / "part", RunOptions())] == ["done"]
+    whole, some = psnrs(tmp_path / "whole"), psnrs(tmp_path / "part")
+    assert some and some == {image: whole[image] for image in some}
+    states = [
+        each.state for each in run_plan(plan(data, "fastderain"), tmp_path / "part", RunOptions())
+    ]
+    assert states == ["done"] and psnrs(tmp_path / "part") == whole
+
+
+def test_a_slice_of_a_data_set_is_restored_from_whole_clips(data, tmp_path):
+    found = rb.load_dataset("mini-clips", data=data)
+    rb.evaluate("fastderain", found, out=tmp_path / "whole", quiet=True)
+    rb.evaluate("fastderain", found[3:5], out=tmp_path / "part", quiet=True)
+    whole, some = psnrs(tmp_path / "whole"), psnrs(tmp_path / "part")
+    assert list(some) == ["1-astronaut/3", "1-astronaut/4"]
+    assert some == {image: whole[image] for image in some}
+
+
+def test_a_frame_that_changed_touches_its_whole_clip(data, tmp_path):
+    own = shutil.copytree(data, tmp_path / "data")
+    list(run_plan(plan(own, "fastderain"), tmp_path / "run", RunOptions()))
+    file = own / "mini-clips" / "rainy" / "1-astronaut" / "09.png"
+    shutil.copyfile(file.with_name("08.png"), file)
+    for out in ("run", "fresh"):
+        list(run_plan(plan(own, "fastderain"), tmp_path / out, RunOptions()))
+    assert len(psnrs(tmp_path / "fresh")) == 20
+    assert psnrs(tmp_path / "run") == psnrs(tmp_path / "fresh")
+
+
+def test_a_frame_beside_the_chosen_ones_that_cannot_be_read_is_told(data, tmp_path):
+    own = shutil.copytree(data, tmp_path / "data")
+    file = own / "mini-clips" / "rainy" / "1-astronaut" / "09.png"
+    file.write_bytes(file.read_bytes()[:200])
+    found = plan(own, "fastderain", "identity", limit=3)
+    outcomes = list(run_plan(found, tmp_path / "run", RunOptions()))
+    assert [each.state for each in outcomes] == ["missing", "done"]
+    assert "1-astronaut/09.png" in outcomes[0].note.replace("\\", "/")
 
 
 def test_tiles_and_precisions_of_networks_are_not_written_down(data, tmp_path):

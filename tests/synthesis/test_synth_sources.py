@@ -301,3 +301,28 @@ def test_the_default_look_is_natural_and_the_published_one_can_be_had(call, tmp_
         assert softened == (look != ("--look", "painted"))
     assert layers[()] == layers["--look", "natural"] < 190
     assert layers["--look", "painted"] == 217  # 0.85 of white
+
+
+def everything(folder):
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != ".lock"
+    }
+
+
+def test_a_scene_of_an_earlier_build_does_not_stay_in_the_other_split(call, tmp_path):
+    """With another share, and after a picture was taken away, all is as if made at once."""
+    (tmp_path / "in").mkdir()
+    for number in range(6):
+        write_png(tmp_path / f"in/p{number}.png", picture(number))
+    arguments = ("synth", "drops", tmp_path / "in", "--also", "webdataset", "--test-share")
+    assert call(*arguments, 0.6, "--out", tmp_path / "again")[0] == 0
+    (tmp_path / "in/p2.png").unlink()
+    for share in (0.2, 1, 0.4):
+        assert call(*arguments, share, "--out", tmp_path / "again")[0] == 0
+        fresh = tmp_path / f"fresh-{share}"
+        assert call(*arguments, share, "--out", fresh)[0] == 0
+        assert everything(tmp_path / "again") == everything(fresh)
+    assert call(*arguments[:3], "--test-share", 1, "--out", tmp_path / "again")[0] == 0
+    assert not [*(tmp_path / "again/shards").iterdir()]  # they were of the set as it was before

@@ -125,6 +125,29 @@ def test_untagged_colour_is_bt601_limited_and_said_to_be_assumed(tmp_path):
     assert np.abs(result.frames[0] - expected).max() <= 0.52
 
 
+@pytest.mark.parametrize(("number", "curve"), [(16, "PQ"), (18, "HLG")])
+@pytest.mark.parametrize(
+    ("codec", "pixel_format", "name"),
+    [
+        ("libx265", "yuv420p10le", "a.mp4"),
+        ("libsvtav1", "yuv420p10le", "a.mp4"),
+        ("prores", "yuv422p10le", "a.mov"),
+        ("ffv1", "yuv422p10le", "a.mkv"),
+        ("libx264", "yuv420p", "a.mkv"),
+    ],
+)
+def test_hdr_is_refused(tmp_path, codec, pixel_format, name, number, curve):
+    """Its levels would be taken for those of another curve, and look washed out."""
+    frames = moving_frames(4, 64, 64)
+    known = {"matrix": "bt2020", "colour_range": "limited"}
+    file = write_video(tmp_path / name, frames, codec, pixel_format, transfer=number, **known)
+    with pytest.raises(VideoError, match=rf"is HDR \(its curve is {curve}\)") as told:
+        probe(file)
+    assert "tonemap" in told.value.hint
+    wide = write_video(tmp_path / f"sdr-{name}", frames, codec, pixel_format, transfer=14, **known)
+    assert len(read_video(wide).frames) == 4  # BT.2020 of the usual curve
+
+
 @pytest.mark.parametrize(("colour_range", "white"), [("limited", 235), ("full", 255), (None, 255)])
 @pytest.mark.parametrize(("pixel_format", "scale"), [("gray", 1), ("gray10le", 4)])
 def test_gray_of_either_range(colour_range, white, pixel_format, scale, tmp_path):

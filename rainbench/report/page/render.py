@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rainbench.core.escape import visible
 from rainbench.core.files import write_atomically, writing
 
 if TYPE_CHECKING:
@@ -25,9 +26,15 @@ def templates(folder: Path) -> Environment:
         loader=FileSystemLoader(folder),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_in_sight,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def _in_sight(value: object) -> object:
+    """Return what is shown of a value: a browser obeys turns of the direction of writing, too."""
+    return visible(value, secrets=True) if type(value) is str else value
 
 
 def render_page(content: Mapping[str, Any]) -> str:
@@ -72,8 +79,18 @@ def embed_json(content: object) -> str:
         >>> print(embed_json({"name": "</script>"}))
         {"name":"\u003c/script>"}
     """
-    text = json.dumps(content, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(
+        _all_in_sight(content), ensure_ascii=True, separators=(",", ":"), allow_nan=False
+    )
     return text.replace("<", "\\u003c")
+
+
+def _all_in_sight(content: object) -> object:
+    if isinstance(content, Mapping):
+        return {_in_sight(key): _all_in_sight(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_all_in_sight(value) for value in content]
+    return _in_sight(content)
 
 
 def _inline(name: str) -> str:

@@ -77,7 +77,7 @@ def in_order(cells: Sequence[PlannedCell], pace: Pace) -> list[PlannedCell]:
     """
     longest: dict[str, float] = {}
     total: dict[str, float] = {}
-    own = {id(cell): pace.seconds(cell.entry, cell.images) for cell in cells}
+    own = {id(cell): pace.seconds(cell.entry, cell.material) for cell in cells}
     for cell in cells:
         name = cell.entry.name
         block = max((pace.seconds(cell.entry, each) for each in units(cell)), default=0.0)
@@ -96,7 +96,7 @@ def units(cell: PlannedCell) -> list[Block]:
     if not cell.entry.is_video:
         return [(image,) for image in cell.images]
     clips: dict[str, list[tuple[Pair, PairInfo]]] = {}
-    for pair, info in cell.images:
+    for pair, info in cell.material:
         clips.setdefault(pair.clip, []).append((pair, info))
     return [tuple(clip) for clip in clips.values()]
 
