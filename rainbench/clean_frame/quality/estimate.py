@@ -8,7 +8,8 @@ ends; the verdict rests on the lower one.
 - Random: the noise over the number of frames that show the scene at each pixel; and rounding.
 - By asking the frames (`evidence`): where nothing lasts, where the median of the stretches is
   another, and what changes slowly from one half to the other; where another colour is there for
-  long, the seams between it and its surroundings tell which of the two is the scene (`rivals`).
+  long, the seams between it and its surroundings tell which of the two is the scene (`rivals`), and
+  edges that no frame shows tell what is patched together from both (`torn`).
 - What a codec has taken (`codec`), and the moving of frames to one place (`resampling`).
 - The light that cannot be told from the scene's own.
 
