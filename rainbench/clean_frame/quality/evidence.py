@@ -206,6 +206,8 @@ def _find_rivals(
     That is told by the share of the frames, at a pixel and around, or of it alone. Returned as well
     is where it needs no pixels around to be wrong, of what is thin.
     """
+    from rainbench.clean_frame.quality import kernels
+
     seen, alone = shares
     share, colour = np.zeros_like(seen), picture_map(clean.levels.shape, np.float32)
     there = picture_map((len(usual), *seen.shape), np.bool_)
@@ -216,10 +218,14 @@ def _find_rivals(
     for top, bottom in bands(len(seen), _FEW_ROWS):
         at = seldom[top:bottom]
         if at.any():
-            samples = read_band(few, top, bottom)[:, at]
+            band = np.ascontiguousarray(read_band(few, top, bottom))
             own, colours = clean.levels[top:bottom][at], usual[:, top:bottom][:, at]
-            best, most = _rivals(samples, own, colours, reach)
-            colour[top:bottom][at], share[top:bottom][at] = best, most
+            best, number = own.copy(), np.zeros(len(own), np.float32)
+            kernels.find_rivals(
+                band.reshape(len(band), -1), np.flatnonzero(at), own, np.ascontiguousarray(colours),
+                reach, best, number,
+            )  # fmt: skip
+            colour[top:bottom][at], share[top:bottom][at] = best, number / np.float32(len(band))
             there[:, top:bottom][:, at] = (np.abs(colours - own) <= 2 * reach).all(axis=-1)
             let_go()
     around = _average(share, _AROUND) * (share > 0) / np.float32(usually)
@@ -317,22 +323,6 @@ def _shown(
     number = np.zeros(colour.size // 3, np.float32)
     kernels.count_shown(samples, np.ascontiguousarray(colour).reshape(-1), reach, number)
     return number.reshape(colour.shape[:-1]) / np.float32(len(band))
-
-
-def _rivals(
-    samples: NDArray[np.uint8],
-    own: NDArray[np.float32],
-    usual: NDArray[np.uint8],
-    reach: np.float32,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the other colour of the stretches that most frames show, and their share."""
-    best, most = own.copy(), np.zeros(len(own), np.float32)
-    for colour in usual.astype(np.float32):
-        other = (np.abs(colour - own) > 2 * reach).any(axis=-1)
-        share = _shown(samples, colour, reach) * other
-        better = share > most
-        best[better], most[better] = colour[better], share[better]
-    return best, most
 
 
 def _between_halves(

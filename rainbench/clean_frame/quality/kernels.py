@@ -40,6 +40,60 @@ def count_shown(samples: _Bytes, colour: _Floats, reach: np.float32, number: _Fl
 
 
 @compiled
+def find_rivals(
+    samples: _Bytes,
+    places: NDArray[np.int64],
+    own: _Floats,
+    usual: _Bytes,
+    reach: np.float32,
+    best: _Floats,
+    most: _Floats,
+) -> None:
+    """Find the colour of a stretch, other than the clean frame's, that most frames show.
+
+    Args:
+        samples: ``(N, bytes)``.
+        places: ``(n,)``, which pixels of these.
+        own: ``(n, 3)``, the clean frame's colour, in levels.
+        usual: ``(K, n, 3)``, what the stretches usually show.
+        reach: Levels within which a frame shows a colour; others lie twice as far.
+        best: ``(n, 3)``, the clean frame's colour; receives the other.
+        most: ``(n,)``, zeros; receives how many frames show it.
+    """
+    frames = samples.shape[0]
+    series = np.empty((3, frames), np.uint8)
+    least, highest = np.empty((2, 3), np.uint8)
+    for x in range(places.size):
+        for n in range(frames):
+            for c in range(3):
+                series[c, n] = samples[n, 3 * places[x] + c]
+        for k in range(usual.shape[0]):
+            away = np.float32(0)
+            for c in range(3):
+                level = np.float32(usual[k, x, c])
+                away = max(away, abs(level - own[x, c]))
+                least[c] = np.uint8(max(np.ceil(level - reach), np.float32(0)))
+                highest[c] = np.uint8(min(np.floor(level + reach), np.float32(255)))
+            if away <= 2 * reach:
+                continue
+            number = 0
+            for n in range(frames):
+                red, green, blue = series[0, n], series[1, n], series[2, n]
+                number += (
+                    (red >= least[0])
+                    & (red <= highest[0])
+                    & (green >= least[1])
+                    & (green <= highest[1])
+                    & (blue >= least[2])
+                    & (blue <= highest[2])
+                )
+            if number > most[x]:
+                most[x] = number
+                for c in range(3):
+                    best[x, c] = usual[k, x, c]
+
+
+@compiled
 def compare_halves(usual: _Bytes, levels: _Floats, near: np.float32, slow: _Floats) -> None:
     """Compare what the stretches of the two halves of a sequence show.
 

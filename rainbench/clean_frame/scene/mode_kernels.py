@@ -129,42 +129,73 @@ def _count(
 @compiled
 def count_alike(
     samples: _Bytes,
-    changing: _Flags,
+    places: NDArray[np.int64],
     usual: _Bytes,
     picked: NDArray[np.int64],
     tolerances: _Floats,
     white: int,
-    counts: NDArray[np.uint16],
+    counts: _Floats,
 ) -> None:
-    """Count how many frames show what each label shows, at the pixels that change.
+    """Count how many frames show what each label shows, at some pixels.
 
     Args:
         samples: ``(N, bytes)``.
-        changing: ``(pixels,)``.
-        usual: ``(K, pixels, 3)``: the first labels.
+        places: ``(n,)``, which pixels of these.
+        usual: ``(K, n, 3)``: the first labels.
         picked: The frames that are the other labels.
-        tolerances: ``(pixels,)``, in levels.
+        tolerances: ``(n,)``, in levels.
         white: See above; 256 where all is known.
-        counts: ``(K + picked, pixels)``, receives the numbers; 0 where nothing changes.
+        counts: ``(n, K + picked)``, receives the numbers.
     """
     stretches = usual.shape[0]
     series = np.empty((3, samples.shape[0]), np.float32)
-    for x in range(changing.size):
-        counts[:, x] = 0
-        if not changing[x]:
-            continue
-        _gather(samples, 3 * x, white, series)
+    for x in range(places.size):
+        _gather(samples, 3 * places[x], white, series)
         tolerance = tolerances[x]
         for k in range(stretches):
             red, green, blue = usual[k, x, 0], usual[k, x, 1], usual[k, x, 2]
-            counts[k, x] = _count(
+            counts[x, k] = _count(
                 series, np.float32(red), np.float32(green), np.float32(blue), tolerance
             )
         for k in range(picked.size):
             n = picked[k]
-            counts[stretches + k, x] = _count(
+            counts[x, stretches + k] = _count(
                 series, series[0, n], series[1, n], series[2, n], tolerance
             )
+
+
+@compiled
+def average_around(
+    number: NDArray[np.int32], values: _Floats, counted: _Flags, half: int, average: _Floats
+) -> None:
+    """Average over the pixels around each, of those that are counted.
+
+    Args:
+        number: ``(rows, W)``, which of some pixels lies here, else -1. Beyond its edges the pixels
+            at them repeat.
+        values: ``(n, L)``, whole numbers, so that no order of sums matters.
+        counted: ``(n,)``.
+        half: Pixels to each side.
+        average: ``(n, L)``, receives the averages; 0 where none is counted.
+    """
+    rows, width = number.shape
+    total = np.empty(values.shape[1], np.float32)
+    for y in range(rows):
+        for x in range(width):
+            at = number[y, x]
+            if at < 0:
+                continue
+            total[:] = 0
+            known = 0
+            for down in range(y - half, y + half + 1):
+                for right in range(x - half, x + half + 1):
+                    other = number[min(max(down, 0), rows - 1), min(max(right, 0), width - 1)]
+                    if other >= 0 and counted[other]:
+                        known += 1
+                        for k in range(total.size):
+                            total[k] += values[other, k]
+            for k in range(total.size):
+                average[at, k] = total[k] / np.float32(max(known, 1))
 
 
 @compiled
@@ -256,7 +287,7 @@ def _compare(
 @compiled
 def describe_modes(
     samples: _Bytes,
-    changing: _Flags,
+    places: NDArray[np.int64],
     usual: _Bytes,
     picked: NDArray[np.int64],
     tolerances: _Floats,
@@ -265,34 +296,32 @@ def describe_modes(
     modes: _Floats,
     facts: _Floats,
 ) -> None:
-    """Find the two modes that most frames show, among the labels, at the pixels that change.
+    """Find the two modes that most frames show, among the labels, at some pixels.
 
     Args:
         samples: See `count_alike`.
-        changing: See `count_alike`.
+        places: See `count_alike`.
         usual: See `count_alike`.
         picked: See `count_alike`.
         tolerances: See `count_alike`.
         white: See `count_alike`.
-        scores: ``(K + picked, pixels)``, how well each label does here and around.
-        modes: ``(2, pixels, 3)``, receives the two colours, first the one that is seen first; equal
+        scores: ``(n, K + picked)``, how well each label does here and around.
+        modes: ``(2, n, 3)``, receives the two colours, first the one that is seen first; equal
             where there is only one.
-        facts: ``(7, pixels)``, receives the number of frames in which the first is there, the
+        facts: ``(7, n)``, receives the number of frames in which the first is there, the
             visits of the first and of the second, how many frames show each, and how many of the
             visits of each last for two frames that show it.
     """
     stretches = usual.shape[0]
     colour, mean, when = np.empty(3, np.float32), np.empty(3, np.float32), np.empty(6, np.float32)
     series = np.empty((3, samples.shape[0]), np.float32)
-    for x in range(changing.size):
-        if not changing[x]:
-            continue
-        _gather(samples, 3 * x, white, series)
+    for x in range(places.size):
+        _gather(samples, 3 * places[x], white, series)
         tolerance = tolerances[x]
         for mode in range(2):
             best, most = -1, np.float32(0)
-            for label in range(scores.shape[0]):
-                if scores[label, x] <= most:
+            for label in range(scores.shape[1]):
+                if scores[x, label] <= most:
                     continue
                 apart = np.float32(0)
                 for c in range(3):
@@ -302,7 +331,7 @@ def describe_modes(
                         value = series[c, picked[label - stretches]]
                     apart = max(apart, abs(value - modes[0, x, c]))
                 if mode == 0 or apart > 2 * tolerance:
-                    best, most = label, scores[label, x]
+                    best, most = label, scores[x, label]
             if best < 0:
                 modes[1, x] = modes[0, x]
                 facts[4, x] = 0

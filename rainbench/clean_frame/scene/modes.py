@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from rainbench.clean_frame.scene.seams import compare_seams
 from rainbench.clean_frame.stretches import WHITE
-from rainbench.frames.bands import apart, over_bands
+from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import FrameSource, read_band, rows_within
 
@@ -198,42 +198,35 @@ def find_scene(
         if not changing[top:bottom].any():
             return
         above, below = max(0, top - _MARGIN), min(height, bottom + _MARGIN)
-        frames = read_band(source, above, below)
-        for place, own in _parts(changing[above:below]):
-            own[: max(0, top - above - place[0].start)] = False
-            own[max(0, bottom - above - place[0].start) :] = False
-            here = slice(above + place[0].start, above + place[0].stop), place[1]
-            at = changing[here] & own
-            if not at.any():
-                continue
-            samples = np.ascontiguousarray(frames[:, *place]).reshape(len(frames), -1)
-            band = _Band(samples, usual[:, *here], changing[here], noise[here], dry, white)
-            chosen = _choose(band, _rank(band))
-            sways = _sways(band, chosen)
-            swings = _settle(band, chosen, sways, voted[here])
-            levels[here][at] = chosen.levels[at]
-            other[here][at] = chosen.other[at]
-            uncertain[here][at] = (chosen.doubtful & ~sways)[at]
-            aside[here][at] = np.where(sways, DECIDED, chosen.aside)[at]
-            swapped[here][at] = chosen.swapped[at]
-            back[here][at] = chosen.back[at]
-            unsteady[here][at] = swings[at]
-            faint[here][at] = ((chosen.near | sways) & ~swings)[at]
+        here, at = np.s_[above:below], np.nonzero(changing[above:below])
+        samples, start, _ = contiguous_bytes(source, above, below)
+        places = start + at[0] * width + at[1]
+        band = _Band(
+            samples,
+            places,
+            usual[:, here][:, at[0], at[1]],
+            changing[here],
+            noise[here][at],
+            dry,
+            white,
+        )
+        chosen = _choose(band, _rank(band))
+        sways = _sways(band, chosen)
+        swings = _settle(band, chosen, sways, voted[here][at])
+        own = (at[0] >= top - above) & (at[0] < bottom - above)
+        to = at[0][own] + above, at[1][own]
+        levels[to] = chosen.levels[own]
+        other[to] = chosen.other[own]
+        uncertain[to] = (chosen.doubtful & ~sways)[own]
+        aside[to] = np.where(sways, DECIDED, chosen.aside)[own]
+        swapped[to] = chosen.swapped[own]
+        back[to] = chosen.back[own]
+        unsteady[to] = swings[own]
+        faint[to] = ((chosen.near | sways) & ~swings)[own]
 
     over_bands(source, decide, threads, rows)
     _ask_seams(modes, usual, aside, back, swapped, voted)
     return modes
-
-
-def _parts(
-    changing: NDArray[np.bool_],
-) -> list[tuple[tuple[slice, slice], NDArray[np.bool_]]]:
-    """Return the parts of a band that decide by themselves; all at once where that is less work."""
-    parts = list(apart(changing, _MARGIN))
-    if sum(own.size for _, own in parts) < changing.size:
-        return parts
-    height, width = changing.shape
-    return [((slice(0, height), slice(0, width)), np.ones_like(changing))]
 
 
 def _ask_seams(
@@ -322,9 +315,14 @@ def _dry_share(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Band:
-    """Some part of a sequence: ``(N, bytes)`` of all frames, and what is known of its pixels."""
+    """Some rows: bytes ``(N, ...)`` of all frames, and what is known of the pixels that change.
+
+    Of these, ``n``, row by row: ``places`` says which of the bytes' pixels they are, ``usual`` is
+    ``(K, n, 3)`` and ``noise`` ``(n,)``. ``changing`` is ``(rows, W)``.
+    """
 
     samples: NDArray[np.uint8]
+    places: NDArray[np.int64]
     usual: NDArray[np.uint8]
     changing: NDArray[np.bool_]
     noise: NDArray[np.float32]
@@ -338,54 +336,55 @@ class _Band:
 
     @property
     def reach(self) -> NDArray[np.float32]:
-        """``(rows, W)``, within how many levels samples show the same."""
+        """``(n,)``, within how many levels samples show the same."""
         reach: NDArray[np.float32] = np.maximum(NARROWEST, DEVIATIONS * self.noise)
         return reach.astype(np.float32)
 
+    def average(
+        self, values: NDArray[np.float32], counted: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Average values ``(n, L)`` over the pixels around that change and are counted."""
+        from rainbench.clean_frame.scene import mode_kernels
 
-def _average(values: NDArray[np.floating], side: int = AROUND) -> NDArray[np.float64]:
-    """Average over the pixels around; of whole numbers, so that no order of sums matters."""
-    import cv2
+        number = np.full(self.changing.shape, -1, np.int32)
+        number[self.changing] = np.arange(len(values))
+        average = np.empty_like(values)
+        mode_kernels.average_around(number, values, counted, AROUND // 2, average)
+        return average
 
-    sums = cv2.boxFilter(
-        values.astype(np.float64), cv2.CV_64F, (side, side), normalize=False,
-        borderType=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
-    return np.asarray(sums, np.float64) / side**2
+    def sum(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Add up values ``(n,)``, whole numbers, over the region around each pixel."""
+        import cv2
 
-
-def _over(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Divide; 0 where there is nothing to divide by."""
-    return np.divide(values, weights, out=np.zeros_like(values), where=weights > 1e-9)
+        plane = np.zeros(self.changing.shape, np.float32)
+        plane[self.changing] = values
+        sums = cv2.boxFilter(
+            plane, cv2.CV_64F, (REGION, REGION), normalize=False, borderType=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(sums, np.float64)[self.changing]
 
 
 def _rank(band: _Band) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the two modes of each pixel and the facts of `mode_kernels.describe_modes`."""
     from rainbench.clean_frame.scene import mode_kernels
 
-    count, (rows, width) = len(band.samples), band.changing.shape
-    flags, reach = np.ascontiguousarray(band.changing.ravel()), band.reach.ravel()
-    colours = np.ascontiguousarray(band.usual.reshape(len(band.usual), -1, 3))
+    count, size, reach = len(band.samples), len(band.places), band.reach
     picked = np.unique(np.linspace(0, count - 1, min(count, PICKED)).astype(np.int64))
-    counts = np.empty((len(colours) + len(picked), flags.size), np.uint16)
-    mode_kernels.count_alike(band.samples, flags, colours, picked, reach, band.white, counts)
-    known = _average(band.changing.astype(np.float32))
-    scores = np.empty(counts.shape, np.float32)
-    for score, number in zip(scores, counts, strict=True):
-        around = _average(number.reshape(rows, width).astype(np.float32))
-        # What rain hides here alone is no mode, however often it is seen around.
-        np.minimum(_over(around, known).ravel(), OWN * number, out=score)
-    pair = np.zeros((2, flags.size, 3), np.float32)
-    facts = np.zeros((7, flags.size), np.float32)
-    mode_kernels.describe_modes(
-        band.samples, flags, colours, picked, reach, band.white, scores, pair, facts
-    )
-    return pair.reshape(2, rows, width, 3), facts.reshape(7, rows, width)
+    seen = band.samples, band.places, np.ascontiguousarray(band.usual), picked, reach, band.white
+    counts = np.empty((size, len(band.usual) + len(picked)), np.float32)
+    mode_kernels.count_alike(*seen, counts)
+    scores = band.average(counts, np.ones(size, np.bool_))
+    # What rain hides here alone is no mode, however often it is seen around.
+    np.minimum(scores, np.float32(OWN) * counts, out=scores)
+    pair = np.zeros((2, size, 3), np.float32)
+    facts = np.zeros((7, size), np.float32)
+    mode_kernels.describe_modes(*seen, scores, pair, facts)
+    return pair, facts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Choice:
-    """Which mode is the scene, ``(rows, W, ...)``; ``shown`` frames show it, ``both`` either.
+    """Which mode is the scene, ``(n, ...)``; ``shown`` frames show it, ``both`` either.
 
     ``swapped``: it is the second; ``aside``: percent of the frames by which its share lies from one
     half, where seams may tell otherwise; ``back``: the first is there at the end, too.
@@ -407,12 +406,12 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     (first, second), (frames, *visits, one, two, longer, others) = ranked
     count, reach = len(band.samples), band.reach
     distinct = np.abs(first - second).max(axis=-1) > DISTINCT * reach
-    rivals = band.changing & distinct & (np.minimum(one, two) >= RIVAL * band.dry_frames)
+    rivals = distinct & (np.minimum(one, two) >= RIVAL * band.dry_frames)
     own = frames / np.float32(count)
     told = np.maximum(one, two) > OFTENER * np.minimum(one, two)
     own = np.where(told, one / np.maximum(one + two, 1), own)
-    shares = np.round(own * np.float32(1024))  # whole numbers, see `_average`
-    around = _over(_average(np.where(rivals, shares, 0)), _average(rivals.astype(np.float32)))
+    shares = np.round(own * np.float32(1024))  # whole numbers: no order of sums matters
+    around = band.average(shares[:, None], rivals)[:, 0]
     share = np.where(np.abs(own - 0.5) < DOUBT, around / 1024, own)
     aside = np.abs(share - 0.5)
     close = rivals & (aside < DOUBT)
@@ -424,16 +423,15 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     rain &= _rained_upon(dark, light, reach)
     swapped = np.where(rain, darker, swapped)
     levels = np.where(swapped[..., None], second, first)
-    usual, at = band.usual[:, band.changing], band.changing
-    middle = levels.copy()
-    middle[at] = np.median(usual, axis=0)
+    usual = band.usual
+    middle = np.median(usual, axis=0).astype(np.float32)
     known = np.asarray((usual < band.white).all(axis=-1))
     if not known.all():
         known |= ~known.any(axis=0)
         shown = np.where(known[..., None], usual, np.float32(np.nan))
-        middle[at] = np.nanmedian(shown, axis=0)
-    near = at & ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
-    near[at] &= np.abs(usual - levels[at]).max(axis=(0, -1)) <= FAR * reach[at]
+        middle = np.nanmedian(shown, axis=0)
+    near = ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
+    near &= np.abs(usual - levels).max(axis=(0, -1)) <= FAR * reach
     return _Choice(
         np.where(near[..., None], middle, levels),
         np.where(swapped[..., None], first, second),
@@ -474,12 +472,9 @@ def _rained_upon(
 def _sways(band: _Band, chosen: _Choice) -> NDArray[np.bool_]:
     """Return where what changes has no modes, in most of what changes in the region."""
     least = band.dry_frames
-    none = band.changing & (chosen.shown < MODE * least) & (chosen.both < BOTH * least)
+    none = (chosen.shown < MODE * least) & (chosen.both < BOTH * least)
     none |= chosen.near & (chosen.shown < STEADY * least)
-    most = _average(none.astype(np.float32), REGION)
-    most -= _average(band.changing.astype(np.float32), REGION) / 2
-    sways: NDArray[np.bool_] = band.changing & (most > 1e-9)
-    return sways
+    return 2 * band.sum(none) > band.sum(np.ones_like(none))
 
 
 def _settle(
@@ -488,13 +483,13 @@ def _settle(
     """Fill in what sways: the median where light swings, which is returned, else what is voted."""
     swings = np.zeros_like(sways)
     if sways.any():
-        places = 3 * np.flatnonzero(sways)[:, None] + np.arange(3)
+        places = 3 * band.places[sways][:, None] + np.arange(3)
         seen, low = band.samples[:, places], voted[sways]
         darker = np.zeros(sways.shape)
         darker[sways] = (seen < low - band.reach[sways][:, None]).any(axis=-1).sum(axis=0)
-        filled = _average(sways.astype(np.float32), REGION)
-        most = _average(darker, REGION) > DARKER * len(band.samples) * filled
-        swings = sways & most & (filled > FILLED)
+        filled = band.sum(sways)
+        most = band.sum(darker) > DARKER * len(band.samples) * filled
+        swings = sways & most & (filled > FILLED * REGION**2)
         few = sways & (chosen.shown < SEEN * band.dry_frames)
         chosen.levels[few] = voted[few]
         chosen.levels[swings] = np.median(seen[:, swings[sways]], axis=0)
