@@ -157,9 +157,9 @@ def _is_known(card: BaselineCard, arguments: Mapping[str, object]) -> bool:
 def _check_work(card: BaselineCard, network: nn.Module, arguments: Mapping[str, object]) -> None:
     """Refuse a network that takes far longer than its card says, by a small picture.
 
-    What is solved anew for each image makes many small
-    steps; its card tells seconds in the place of multiply-adds. A card that says itself that its
-    network takes long is believed: to count so many would take long, too.
+    What is solved anew for each image makes many small steps; its card tells seconds in the place
+    of multiply-adds. A card that says itself that its network takes long is believed: to count so
+    many would take long, too.
     """
     said = max([card.macs_per_pixel, *(each.macs_per_pixel for each in card.weights)])
     if (not said and card.seconds_per_megapixel) or said > _MOST_COUNTED:
