@@ -15,12 +15,12 @@ and its time is multiplied by four. ``decode`` turns an H.264 file of the same f
 ``judge`` judges the clean frame of ``robust``, as ``build-spa`` does, which knows by then whether
 the camera rests. ``coded`` are the frames that the decoder gives.
 
-Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached, on one busy core: robust 1.6 at
-1280x720 and 2.3 at 480x320, of coded frames 3.2 and 4.4; judge 0.6 and 1.1, of coded frames 0.8
-and 2.0. What is left of robust is 1.3 passes of means (0.4), two sorts of each channel in one pass
-(0.4), the vote of half of the pixels (0.1) and the noise (0.1); what is left at 480x320 alone are
-samples whose number does not depend on the size; what coded frames take more are places that change
-with the codec's errors.
+Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached, on an idle core, beside OpenCV, the
+faster of the two: robust 1.9 at 1280x720 and 1.2 (300 frames) to 2.3 (100) at 480x320, of coded
+frames 2.5 and 1.3 to 3.7; judge 0.8 and 0.4 to 1.6, of coded frames 0.7 and 0.6 to 2.3. What is
+left of robust is 1.3 passes of means, two sorts of each channel in one pass, the vote of half of
+the pixels and the noise; what is left at 480x320 alone are samples whose number does not depend on
+the size; what coded frames take more are places that change with the codec's errors.
 """
 
 from __future__ import annotations
