@@ -32,7 +32,9 @@ from rainbench.clean_frame.local_vote import (
 from rainbench.clean_frame.scene.modes import Modes, find_scene
 from rainbench.clean_frame.scene.shown import keep_to_shown
 from rainbench.clean_frame.stretches import find_changing, usual_and_own
-from rainbench.clean_frame.swaying import glance, measure_swings, settle_swings
+from rainbench.clean_frame.swaying.glance import glance
+from rainbench.clean_frame.swaying.settle import settle_swings
+from rainbench.clean_frame.swaying.swings import measure_swings
 from rainbench.clean_frame.voting import Votes, count_votes
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.exposure import normalise

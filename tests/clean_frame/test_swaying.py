@@ -8,7 +8,8 @@ from sequences import STATIC, make_sequence, psnr
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.robust import average_rain_free
 from rainbench.clean_frame.stretches import usual_and_own
-from rainbench.clean_frame.swaying import WIDE, glance, measure_swings
+from rainbench.clean_frame.swaying.glance import glance
+from rainbench.clean_frame.swaying.swings import WIDE, measure_swings
 from rainbench.clean_frame.voting import count_votes
 from rainbench.frames.sources import ListSource, as_source
 
