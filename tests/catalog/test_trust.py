@@ -130,7 +130,6 @@ PRENET = "rainbench.networks.prenet:PReNet"
         (PRENET, "iteration = 3", r'has no "iteration"\n.*Did you mean "iterations"'),
         ("rainbench.networks.plain:Identity", "x = 1", "does not take these arguments"),
         (PRENET, 'width = "wide"', "cannot be made with the arguments of its card: TypeError"),
-        (PRENET, "width = -3", "cannot be made with the arguments of its card"),
         (PRENET, "width = [1]", "cannot be made with the arguments of its card"),
         (PRENET, "width = 100_000", "many more than the card says"),
     ],
