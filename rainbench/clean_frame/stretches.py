@@ -49,7 +49,7 @@ _NARROWEST = 3
 """Levels within which two stretches always show the same; chosen."""
 
 _LOOKED_AT = 6000
-"""Pixels, spread over the picture, on which the stretches' own noise is measured."""
+"""Pixels on which stretches are compared where not all need be asked."""
 
 _MEAN_TO_DEVIATION = 1.2533
 """Standard deviation of a normal distribution over the mean of its absolute deviations."""
@@ -225,9 +225,19 @@ def _without_specks(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(changing & (np.asarray(around) >= LARGEST_SPECK))
 
 
+def some_pixels(usual: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what the stretches show at some thousand pixels, spread over the picture.
+
+    Example:
+        >>> some_pixels(np.zeros((5, 720, 1280, 3), np.uint8)).shape
+        (5, 60, 107, 3)
+    """
+    step = max(1, int((usual[0].size / 3 / _LOOKED_AT) ** 0.5))
+    return usual[:, ::step, ::step]
+
+
 def _tolerance(usual: NDArray[np.uint8], apart: float) -> int:
     """Return how far the colours of two stretches lie apart by their noise alone, in levels."""
-    step = max(1, int((usual[0].size / 3 / _LOOKED_AT) ** 0.5))
-    few = usual[:, ::step, ::step].astype(np.float32)
+    few = some_pixels(usual).astype(np.float32)
     away = np.abs(few - np.median(few, axis=0)).mean(axis=(0, 3))
     return max(_NARROWEST, int(np.ceil(apart * _MEAN_TO_DEVIATION * float(np.median(away)))))

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.objects import LEAST_HUE
 from rainbench.clean_frame.scene.seams import compare_seams
 from rainbench.clean_frame.stretches import WHITE
 from rainbench.frames.bands import contiguous_bytes, over_bands
@@ -102,9 +103,6 @@ SEEN = 0.45
 OFTEN, FEWER_VISITS = 6, 2.0
 """What comes as often as this may be rain, if its visits are not fewer by so many standard
 deviations than those of as many random frames: chance alone does that once in 44 times."""
-
-LEAST_HUE = 14.0
-"""Levels by which a colour lies beside the mixtures of another and grey for certain; chosen."""
 
 AGREED = 0.75
 """Share of a region's pixels that must show the same of two modes in a stretch, and share of the

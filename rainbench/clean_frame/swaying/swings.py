@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.stretches import CODED_SPREAD
+from rainbench.clean_frame.stretches import CODED_SPREAD, some_pixels
 from rainbench.clean_frame.swaying.glance import (
     CLEAR,
     FEWEST_FRAMES,
@@ -52,9 +52,6 @@ DENSEST = 0.2
 
 _ROUNDS = 3
 """How often the rain is told from what is usual, and that from the rain."""
-
-_LOOKED_AT = 6000
-"""Pixels, spread over the picture, of which stretches are compared."""
 
 _WIDTHS = np.geomspace(0.3, 80, 48)
 """Widths of swings, in levels, for which tables are made."""
@@ -173,8 +170,7 @@ def _learn_rain(
 
 def _in_between(usual: NDArray[np.uint8]) -> float:
     """Return the share of the stretches that show neither the one nor the other of two states."""
-    step = max(1, int((usual[0].size / 3 / _LOOKED_AT) ** 0.5))
-    light = usual[:, ::step, ::step].mean(axis=-1, dtype=np.float32)
+    light = some_pixels(usual).mean(axis=-1, dtype=np.float32)
     low, high = light.min(axis=0), light.max(axis=0)
     away = (light - low) / np.maximum(high - low, 1)
     between = ((away > 0.25) & (away < 0.75)).mean(axis=0)[high - low > CHANGED]
