@@ -26,9 +26,25 @@ COMMON, FAR_OFF = 0.33, 12.0
 drifts; chosen between mist, 0.42 and more, and lamps that light a part, dense rain and waves, to
 0.24. Levels from the median that count at most: what is farther off is rain."""
 
+LASTING, MOST, LASTS = 0.45, 0.7, 3.0
+"""Shares of the frames that lie close together, and how many times as wide as the first lies the
+second where one brightness lasts and others come and go: chosen between headlights and shadows that
+pass, 3.6 and more, and mist and clouds, to 2.1."""
+
+SHARED, FLICKERS, EXTREME = 3, 0.5, 4.0
+"""Principal components of what all pixels do from frame to frame; what they leave of it, as a
+share, below which light flickers, or the camera trembles, faster than frames show: chosen between
+0.27, and 0.69 where nothing does; and usual steps that a step counts as at most, as rain's are."""
+
+_SHARED_FRAMES = 96
+"""Steps that are asked for them."""
+
 CLEAR = 2.5
 """Deviations of the noise from which rain is told from it: with fewer, a start that is too dark
 would make rain of noise, and stay."""
+
+LEAST_CALM = 0.5
+"""Levels that the noise, or a usual step, is taken for at least: 8 bits show no less."""
 
 _ROWS, _COLUMNS = 16, 96
 """Rows, and columns of them, spread over the picture, that show what rain adds."""
@@ -53,6 +69,7 @@ class Glance:
         repeated: Share of the samples that are the same in the next frame, as a codec leaves them.
         drifts: Light or mist goes through large parts of the picture, so that what it lingers in is
             voted for, and only frames next to each other tell of rain.
+        flickers: Light changes, or the camera trembles, from each frame to the next.
     """
 
     sample: NDArray[np.uint8]
@@ -62,6 +79,7 @@ class Glance:
     share: float
     repeated: float
     drifts: bool
+    flickers: bool
 
     @property
     def coded(self) -> bool:
@@ -87,18 +105,22 @@ def glance(steady: FrameSource, votes: Votes) -> Glance:
     seen = [read_band(steady, row, row + 1)[:, 0, columns] for row in rows.tolist()]
     sample = np.ascontiguousarray(np.stack(seen).transpose(0, 2, 3, 1))
     brief, calm = _look_briefly(sample) if count >= FEWEST_FRAMES else (np.zeros(256), 0.0)
+    light = sample.mean(axis=2, dtype=np.float32)
+    alone = _alone(light)
+    flickers = alone < FLICKERS
+    if flickers:
+        calm *= alone
     share = (1 - brief.sum()) / 2
-    drifts = _in_common(sample) > COMMON
+    drifts = _in_common(light) > COMMON and not _lasts(light)
     if not drifts:
         share = min(share, choose_percentile(votes.curve) / 100)
     repeated = float((sample[..., 1:] == sample[..., :-1]).all(axis=2).mean())
-    return Glance(sample, (rows, columns), brief, calm, share, repeated, drifts)
+    return Glance(sample, (rows, columns), brief, calm, share, repeated, drifts, flickers)
 
 
-def _in_common(sample: NDArray[np.uint8]) -> float:
+def _in_common(light: NDArray[np.float32]) -> float:
     """Return the correlation over time of a usual pixel and one some way off."""
-    light = sample.mean(axis=2, dtype=np.float32)
-    light -= np.median(light, axis=-1, keepdims=True)
+    light = light - np.median(light, axis=-1, keepdims=True)
     np.clip(light, -FAR_OFF, FAR_OFF, out=light)
     off = max(1, light.shape[1] // 16)
     own, other = light[:, :-off], light[:, off:]
@@ -106,6 +128,38 @@ def _in_common(sample: NDArray[np.uint8]) -> float:
         return 0.0
     energy = np.square(own).mean(axis=-1) * np.square(other).mean(axis=-1)
     return float(np.median((own * other).mean(axis=-1) / np.sqrt(np.maximum(energy, 1e-9))))
+
+
+def _lasts(light: NDArray[np.float32]) -> bool:
+    """Say whether a usual pixel has one brightness for long, whatever goes through the picture."""
+    ordered, count = np.sort(light, axis=-1), light.shape[-1]
+
+    def width(share: float) -> NDArray[np.float32]:
+        number = max(2, round(share * count))
+        ends = ordered[..., number - 1 :], ordered[..., : count - number + 1]
+        return np.asarray(np.subtract(*ends).min(axis=-1))
+
+    return bool(np.median(width(MOST) / np.maximum(width(LASTING), LEAST_CALM)) > LASTS)
+
+
+def _alone(light: NDArray[np.float32]) -> float:
+    """Return how much of a usual step from frame to frame no other pixel takes, as a share."""
+    if light.shape[-1] < FEWEST_FRAMES:
+        return 1.0
+    steps = np.diff(light.reshape(-1, light.shape[-1])[:, : _SHARED_FRAMES + 1], axis=1)
+    usual = np.median(np.abs(steps), axis=1, keepdims=True)
+    most = EXTREME * np.maximum(usual, LEAST_CALM)
+    np.clip(steps, -most, most, out=steps)
+    _, components = np.linalg.eigh(steps.T @ steps)
+    shared = components[:, -SHARED:]
+    whole, rest = _small_step(steps), _small_step(steps - (steps @ shared) @ shared.T)
+    return rest / whole if whole > LEAST_CALM else 1.0
+
+
+def _small_step(steps: NDArray[np.generic]) -> float:
+    """Return the lower quartile of the steps of each pixel, of a usual one, whatever their sign."""
+    quarter = steps.shape[-1] // 4
+    return float(np.median(np.partition(np.abs(steps), quarter, axis=-1)[..., quarter]))
 
 
 def _look_briefly(sample: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float]:
@@ -119,10 +173,7 @@ def _look_briefly(sample: NDArray[np.uint8]) -> tuple[NDArray[np.float64], float
     low, high = np.minimum(low, high), np.maximum(low, high)
     median = np.maximum(low, np.minimum(high, middle))
     wide = sample.astype(np.int16)
-    step = np.abs(wide[..., 1:] - wide[..., :-1]).astype(np.uint8)
-    quarter = step.shape[-1] // 4
-    calm = float(np.median(np.partition(step, quarter, axis=-1)[..., quarter]))
-    calm /= _QUARTER * 2**0.5
+    calm = _small_step(np.diff(wide, axis=-1)) / (_QUARTER * 2**0.5)
     return brightening(wide[..., half:-half] - median, CLEAR * calm), calm
 
 

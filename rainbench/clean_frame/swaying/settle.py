@@ -153,6 +153,8 @@ def _fill(
     sways = possible & ~_lasts(swings, looked, together, decided)
     sways &= average_over(sways, WIDE_REGION) > FEW
     together &= average_over(sways, WIDE_REGION) > FILLED
+    if swings.flickers:  # so is the median, which no streak of rain moves
+        return sways, middle
     skew = _skew(swings, looked.mean - middle, sways)
     return sways, middle + np.where(together[..., None], skew, 0)
 

@@ -71,6 +71,7 @@ class Swings:
         least: Width of what does not swing, in levels: that of the noise, or of dense rain.
         slow: Rain stays in one place for some frames, so that what swings may be rain.
         everywhere: Most of the picture swings, and has no two states, as in mist.
+        flickers: It does so from each frame to the next, so that the median is known well.
     """
 
     width: NDArray[np.float32]
@@ -82,6 +83,7 @@ class Swings:
     least: float
     slow: bool
     everywhere: bool
+    flickers: bool
 
     def of(self, place: slice | tuple[slice, slice]) -> Swings:
         """Return those of some rows, or of a rectangle."""
@@ -145,7 +147,9 @@ def measure_swings(
         if not slow:
             part[own] = 100 * np.interp(widths[strip.rows][own], _WIDTHS, medians)
     dry = 1 - float(rain.sum())
-    return Swings(widths, noise, percentile, wide, dry, added, least, slow, everywhere)
+    return Swings(
+        widths, noise, percentile, wide, dry, added, least, slow, everywhere, seen.flickers
+    )
 
 
 def _learn_rain(
