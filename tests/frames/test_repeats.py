@@ -71,6 +71,16 @@ def test_a_picture_that_freezes_leaves_the_rest_alone(wet):
     assert new_frames(frames).all()
 
 
+@pytest.mark.parametrize("crf", [None, 23])
+@pytest.mark.parametrize("lit", [np.s_[:], np.s_[30:80, 40:120]], ids=["everywhere", "a sign"])
+def test_light_that_blinks_does_not_make_repeats_of_rain(wet, lit, crf):
+    frames = np.concatenate([wet, wet[::-1]]).copy()
+    for n in range(len(frames)):
+        if n % 5 < 2:
+            frames[n][lit] = np.minimum(frames[n][lit] + 60.0, 255)
+    assert new_frames(frames if crf is None else through_codec(frames, crf)).all()
+
+
 def test_few_or_equal_frames_are_all_new():
     grey = np.full((9, 7, 3), 90, np.uint8)
     for count in (1, 2, 9, 40):
