@@ -70,12 +70,12 @@ pixels around for them to decide; chosen."""
 OPEN = 0.2
 """How far from one half it may lie for the seams of a region to decide against it; chosen."""
 
-TELLING, OUTWEIGHS = 0.1, 7.0
+TELLING, OUTWEIGHS = 0.1, 12.0
 """Logarithm of how much worse one mode fits the surroundings than the other from which seams decide
 within `DOUBT`; and how many times the distance of its share from one half it must be beyond.
 Chosen: of 150 things that stood there for half of the time, one lay below the first, and none was
 told wrongly; what stood there for 40 % and was, since an edge of the scene runs along the seam, lay
-at 0.4 and 0.6."""
+at 0.4 to 1.1, and small parts of what moves at up to 1.5."""
 
 AGREEING, UNANIMOUS = 0.6, 0.75
 """Share of what cells along a seam say that must say the same, within `DOUBT` and beyond; chosen.
@@ -87,6 +87,11 @@ DECIDED = 255
 MODE, BOTH = 0.45, 0.8
 """Share of the dry frames that one mode, or two together, must show: less is none; chosen between
 what stands for half of the time and a lamp that swings."""
+
+ALONE, OUTRIGHT = 0.3, 2.5
+"""Share of the dry frames that one mode must show, and how many times as many as the second, to last
+although they are less than `MODE`; chosen between people who wait in the same place in turn, of whom
+0.9 of the pixels tell so, and leaves and water, 0.2."""
 
 NEAR, STEADY, FAR = 3.0, 0.85, 6.0
 """What lies so near to the median of the stretches, in units within which samples are the same, and
@@ -103,6 +108,9 @@ SEEN = 0.45
 OFTEN, FEWER_VISITS = 6, 2.0
 """What comes as often as this may be rain, if its visits are not fewer by so many standard
 deviations than those of as many random frames: chance alone does that once in 44 times."""
+
+MOST_RAIN = 0.5
+"""Share of the frames that rain hides at most in places where most frames are dry elsewhere."""
 
 AGREED = 0.75
 """Share of a region's pixels that must show the same of two modes in a stretch, and share of the
@@ -208,9 +216,10 @@ def find_scene(
             dry,
             white,
         )
-        chosen = _choose(band, _rank(band))
+        low = voted[here][at]
+        chosen = _choose(band, _rank(band), low)
         sways = _sways(band, chosen)
-        swings = _settle(band, chosen, sways, voted[here][at])
+        swings = _settle(band, chosen, sways, low)
         own = (at[0] >= top - above) & (at[0] < bottom - above)
         to = at[0][own] + above, at[1][own]
         levels[to] = chosen.levels[own]
@@ -399,7 +408,11 @@ class _Choice:
     both: NDArray[np.float32]
 
 
-def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]) -> _Choice:
+def _choose(
+    band: _Band,
+    ranked: tuple[NDArray[np.float32], NDArray[np.float32]],
+    voted: NDArray[np.float32],
+) -> _Choice:
     """Choose between the two modes: by time, and where that is close, with the pixels around."""
     (first, second), (frames, *visits, one, two, longer, others) = ranked
     count, reach = len(band.samples), band.reach
@@ -417,10 +430,17 @@ def _choose(band: _Band, ranked: tuple[NDArray[np.float32], NDArray[np.float32]]
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
     darker = second.sum(axis=-1) < first.sum(axis=-1)
     dark, light = (np.where((darker == up)[..., None], second, first) for up in (True, False))
-    rain = rivals & (visits[0] >= OFTEN) & ~_few_visits(frames, visits[0], count)
-    rain &= _rained_upon(dark, light, reach)
+    rain = rivals & (visits[0] >= OFTEN) & _rained_upon(dark, light, reach)
+    if band.dry > MOST_RAIN:  # where it covers more, flakes follow each other, and make runs
+        rain &= ~_few_visits(frames, visits[0], count)
+        rain &= np.where(darker, own, 1 - own) <= MOST_RAIN
     swapped = np.where(rain, darker, swapped)
     levels = np.where(swapped[..., None], second, first)
+    if band.dry <= MOST_RAIN:  # rain alone may be what most frames agree on
+        often = np.where(swapped, visits[1], visits[0]) >= OFTEN
+        wet = often & (np.abs(levels - voted).max(axis=-1) > reach)
+        wet &= _rained_upon(voted, levels, reach)
+        levels = np.where(wet[..., None], voted, levels)
     usual = band.usual
     middle = np.median(usual, axis=0).astype(np.float32)
     known = np.asarray((usual < band.white).all(axis=-1))
@@ -471,6 +491,8 @@ def _sways(band: _Band, chosen: _Choice) -> NDArray[np.bool_]:
     """Return where what changes has no modes, in most of what changes in the region."""
     least = band.dry_frames
     none = (chosen.shown < MODE * least) & (chosen.both < BOTH * least)
+    # Several things in turn hide the scene for longer than it is seen, but none of them for as long.
+    none &= chosen.shown < np.maximum(ALONE * least, OUTRIGHT * (chosen.both - chosen.shown))
     none |= chosen.near & (chosen.shown < STEADY * least)
     return 2 * band.sum(none) > band.sum(np.ones_like(none))
 
