@@ -48,6 +48,10 @@ _STEP, _REACH = 5e-4, 1.0
 _NARROWEST, _WIDEST = 2e-3, 2e-2
 """Bounds of the smoothing of that histogram, which follows the spread of the ratios."""
 
+ALIKE = 0.15
+"""Share of the spread of the light within which half of the frames lie where it has a usual state, as
+between flashes or with a lamp that is switched; chosen: 0.5 where it swings."""
+
 CLIPS_ABOVE = 1.01
 """Exposure from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
 
@@ -111,10 +115,16 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
 
 
 def _usual(exposure: NDArray[np.float64]) -> float:
-    """Return the mean of the middle half."""
+    """Return the mean of the middle half, or of the half that is alike where light has two states."""
     ordered = np.sort(exposure)
-    quarter = len(ordered) // 4
-    return float(ordered[quarter : len(ordered) - quarter].mean())
+    count = len(ordered)
+    quarter = count // 4
+    half = count // 2 + 1
+    widths = ordered[half - 1 :] - ordered[: count - half + 1]
+    first = int(widths.argmin())
+    most = ordered[count - 1 - count // 20] - ordered[count // 20]
+    alike = widths[first] < ALIKE * most
+    return float((ordered[first : first + half] if alike else ordered[quarter : count - quarter]).mean())
 
 
 def sample_grid(source: FrameSource) -> NDArray[np.uint8]:

@@ -1,35 +1,37 @@
 """What a video codec has taken from the scene, as far as frames can tell.
 
 What a codec leaves out, it leaves out of every frame: clean frames of any of them agree. Two traces
-are left. Colour is stored at half the size, so that the finest detail of a clean frame has none,
-or one that follows from every second pixel: sharp edges between colours leave some in between.
-And a codec's errors stay for many frames, unlike noise: frames that lie close together differ less
-than those far apart. How much is lost follows from how much is left, by a fit to sequences that
-went through H.264 at CRF 17 to 40; it is good to some 3 dB.
+are left. Colour is stored at half the size, so that in each frame every second pixel tells the
+others, but for the rounding to 8 bits: what fills them in between, copies or a curve, is the same
+everywhere. And a codec's errors stay for many frames, unlike noise: samples repeat those of the
+frame before, and frames that lie close together differ less than those far apart. How much is lost
+follows from how much is left, by a fit to sequences that went through H.264 at CRF 17 to 40; it is
+good to some 3 dB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
-from rainbench.frames.sources import FrameSource, read_band
+from rainbench.core.images import Image
+from rainbench.frames.sources import FrameSource, read_band, take_frames
 
 LASTING = 0.02
 """Share of the variance of frames far apart that those close together must lack."""
 
-COARSE = 0.15
-"""Energy of the finest detail of colour, over that of the next coarser one, below which colour was
-stored at half the size; photographs have 0.4 to 2."""
+REPEATED, KEPT = 0.1, 0.05
+"""Share of the samples that are the same in the next frame, and `LASTING` that must then be lacking,
+where a codec made them that stores colour at full size: H.264 leaves 0.47 and 0.55, noise of one
+level 0.014 and 0.01, a camera that averages a few frames 0.05 and 0.75."""
 
-FOLLOWS = 0.015
-"""Share of the colour's change from every second pixel to the next, in squared levels, that the
-pixels around do not tell, below which colour was stored at half the size. Sharp drawings that went
-through H.264 have 0.001 to 0.01, any that did not, and photographs, 0.03 to 0.4."""
+ROUNDED = 2.0
+"""What every second pixel does not tell of the others where colour was stored at half the size, in
+squared levels, over three neighbours and two planes: rounding alone makes 0.84. Noise of one level
+makes 10 and more."""
 
 _REACH, _SAMPLES, _FEWEST = 2, 20000, 500
 """Pixels to each side, of every second one, that may tell; how many are asked after at most, and at
@@ -73,12 +75,10 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
     """
     luma = clean.levels @ _LUMA
     planes = [clean.levels[..., c] - luma for c in (0, 2)]
-    fine, next_, third = (a + b for a, b in zip(*map(detail, planes), strict=True))
-    is_fine = fine > COARSE * next_ + _NOISY
-    if is_fine and not _was_half_size(planes):
-        return CodecLoss()
-    close, far = _variances(source, luma)
-    if is_fine and far - close < LASTING * far:  # may be a photograph that was stored so before
+    _, next_, third = (a + b for a, b in zip(*map(detail, planes), strict=True))
+    close, far, repeated = _variances(source, luma)
+    kept = repeated >= REPEATED and far - close >= KEPT * far
+    if not kept and not _has_half_size(source):
         return CodecLoss()
     lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
     if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
@@ -114,48 +114,74 @@ def detail(plane: NDArray[np.float32]) -> tuple[float, float, float]:
     return energies[0], energies[1], energies[2]
 
 
-def _was_half_size(planes: Sequence[NDArray[np.float32]]) -> bool:
-    """Return whether every second pixel tells the others, however they were put in between."""
-    told = [_untold(plane) for plane in planes]
-    return sum(untold for untold, _ in told) < FOLLOWS * sum(change for _, change in told)
+def _has_half_size(source: FrameSource) -> bool:
+    """Return whether colour was stored at half the size in the frames, however it was enlarged.
 
-
-def _untold(plane: NDArray[np.float32]) -> tuple[float, float]:
-    """Return what the pixels around do not tell of a change to the next pixel, and the change.
-
-    Both are mean squares, of the best weights of the pixels around; alike where there are too few.
+    A frame tells it, a clean frame does not: its samples are of other frames at each pixel.
     """
-    rows, columns = (side // 2 * 2 for side in plane.shape)
-    every = plane[:rows:2, :columns:2].astype(np.float64)
-    inner = [np.arange(_REACH, side - _REACH) for side in every.shape]
-    places = np.stack(np.meshgrid(*inner, indexing="ij"), axis=-1).reshape(-1, 2)
+    untold = [_untold(frame) for frame in _some_frames(source)]
+    return max(untold) < ROUNDED
+
+
+def _some_frames(source: FrameSource) -> list[Image]:
+    """Return three frames, spread over the sequence."""
+    count, height, _, _ = source.shape
+    numbers = np.unique([count // 4, count // 2, 3 * count // 4]).tolist()
+    return [read_band(take_frames(source, np.s_[n : n + 1]), 0, height)[0] for n in numbers]
+
+
+def _untold(frame: Image) -> float:
+    """Return what every second pixel does not tell of the colours of the others.
+
+    Mean squares, of the best weights of the pixels around, where no channel is clipped: that bends
+    what is straight. Infinite where there are too few of these.
+    """
+    import cv2
+
+    rows, columns = (side // 2 * 2 for side in frame.shape[:2])
+    unclipped = ((frame > 0) & (frame < 255)).all(axis=-1).astype(np.uint8)
+    side = 2 * (2 * _REACH + 1) + 1
+    known = cv2.erode(unclipped, np.ones((side, side), np.uint8))[:rows:2, :columns:2]
+    known[:_REACH], known[-_REACH:], known[:, :_REACH], known[:, -_REACH:] = 0, 0, 0, 0
+    places = np.argwhere(known)
     if len(places) < _FEWEST:
-        return 1.0, 1.0
-    step = -(-len(places) // _SAMPLES) | 1  # odd, so that no column is asked after alone
-    y, x = places[::step].T
+        return float("inf")
+    y, x = places[:: -(-len(places) // _SAMPLES) | 1].T  # odd: no column is asked after alone
     reach = range(-_REACH, _REACH + 1)
-    around = np.stack([every[y + dy, x + dx] - every[y, x] for dy in reach for dx in reach], axis=1)
-    untold = change = 0.0
-    for dy, dx in ((0, 1), (1, 0), (1, 1)):
-        moved = plane[2 * y + dy, 2 * x + dx] - every[y, x]
-        weights = np.linalg.lstsq(around, moved, rcond=None)[0]
-        untold += float(np.square(moved - around @ weights).mean())
-        change += float(np.square(moved).mean())
-    return untold, change
+    untold = 0.0
+    levels = frame.astype(np.float32)
+    for channel in (0, 2):
+        plane = (levels[..., channel] - levels @ _LUMA).astype(np.float64)
+        every = plane[:rows:2, :columns:2]
+        around = np.stack(
+            [every[y + dy, x + dx] - every[y, x] for dy in reach for dx in reach], axis=1
+        )
+        for dy, dx in ((0, 1), (1, 0), (1, 1)):
+            moved = plane[2 * y + dy, 2 * x + dx] - every[y, x]
+            weights = np.linalg.lstsq(around, moved, rcond=None)[0]
+            untold += float(np.square(moved - around @ weights).mean())
+    return untold
 
 
-def _variances(source: FrameSource, luma: NDArray[np.float32]) -> tuple[float, float]:
-    """Return half the mean squared difference of dry samples close together and far apart."""
+def _variances(source: FrameSource, luma: NDArray[np.float32]) -> tuple[float, float, float]:
+    """Return half the mean squared difference of dry samples close together and far apart.
+
+    And the share of all samples that are the same in the next frame.
+    """
     height = source.shape[1]
     rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int)).tolist()
     columns = np.s_[:: -(-luma.shape[1] // _COLUMNS)]
-    seen = np.stack([read_band(source, r, r + 1)[:, 0, columns] @ _LUMA for r in rows], axis=1)
+    colours = np.stack([read_band(source, r, r + 1)[:, 0, columns] for r in rows], axis=1)
     wanted = luma[rows][:, columns]
-    new = np.r_[True, (seen[1:] != seen[:-1]).any(axis=(1, 2))]
-    seen = seen[new]  # frames that a video repeats say nothing
+    new = np.r_[True, (colours[1:] != colours[:-1]).any(axis=(1, 2, 3))]
+    colours = colours[new]  # frames that a video repeats say nothing
+    same = (colours[1:] == colours[:-1]).all(axis=-1)
+    repeated = float(same.mean()) if same.size else 0.0
+    seen = colours @ _LUMA
     away = np.abs(seen - wanted)
     dry = away < 3 * max(0.5, 1.48 * float(np.median(away)))
-    return _half_difference(seen, dry, 1), _half_difference(seen, dry, max(2, len(seen) // 3))
+    close, far = (_half_difference(seen, dry, lag) for lag in (1, max(2, len(seen) // 3)))
+    return close, far, repeated
 
 
 def _half_difference(seen: NDArray[np.float32], dry: NDArray[np.bool_], lag: int) -> float:
