@@ -83,6 +83,10 @@ everywhere, these are nearly all."""
 NOISE_ROUNDS = 6
 """How often it is measured for the whole at most; twice are enough where nothing moves."""
 
+CLIPPED = 2.0
+"""Standard deviations of the noise from black and from white within which a mean is off by its
+clipping, and a percentile is not; chosen."""
+
 SHOWN = 3.0
 """Standard deviations of the noise beyond which the colour of what sways is shown by no frame."""
 
@@ -209,7 +213,7 @@ def _kept_near(
     """Return the levels: the estimate, near its start where more than rain is seen.
 
     In unsteady parts it is the start. Where an edge sways, means of what is alike wander off to one
-    side of it.
+    side of it; and where the noise is clipped, at black and at white, to the other side of these.
     """
     _, height, width = improved.shape
     levels: NDArray[np.float32] = picture_map((height, width, 3), np.float32)
@@ -217,6 +221,9 @@ def _kept_near(
     for strip in strips((height, width)):
         rows = strip.rows
         near, begun = improved[:, rows], start[:, rows]
+        least = CLIPPED * deviations[rows]
+        clipped = (begun < least) | (begun > 255 - least)
+        near = np.where(clipped, begun, near)
         if changes:
             far = np.where(modes.faint[rows], np.maximum(1, deviations[rows]), np.float32(255))
             far[modes.unsteady[rows]] = 0
