@@ -52,6 +52,9 @@ ALIKE = 0.15
 """Share of the spread of the light within which half of the frames lie where it has a usual state, as
 between flashes or with a lamp that is switched; chosen: 0.5 where it swings."""
 
+UNEVEN = 0.2
+"""Share of the spread by which halves of the picture may disagree where light has a usual state."""
+
 CLIPS_ABOVE = 1.01
 """Exposure from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
 
@@ -59,8 +62,8 @@ STEADY = 1.5e-3
 """Relative standard deviation below which the light counts as steady, so that all exposures are 1:
 0.2 levels of a middle grey, less than rounding to whole levels changes. What a codec does to still
 light is 6e-4.
-They are 1 as well where the upper and the lower half of the picture disagree by half of their
-spread."""
+They are 1 as well where the upper and the lower half of the picture, or the left and the right one,
+disagree by as much as they spread: the light is then not one for the whole of it."""
 
 
 def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
@@ -95,36 +98,58 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
     exposure = np.ones(count)
     if np.count_nonzero(usable) < _FEWEST:
         return exposure
-    brightness = kernels.add_colours(samples, np.flatnonzero(usable))
+    places = np.flatnonzero(usable)
+    brightness = kernels.add_colours(samples, places)
+
+    def ratios(part: slice | NDArray[np.bool_]) -> NDArray[np.float64]:
+        found = kernels.most_frequent_ratios(
+            np.ascontiguousarray(brightness[:, part]), reference[part],
+            _STEP, _REACH, _NARROWEST, _WIDEST,
+        )  # fmt: skip
+        return found / _usual(found)
+
     middle_pixel = brightness.shape[1] // 2
-    parts = np.s_[:middle_pixel], np.s_[middle_pixel:]
     for _ in range(rounds):
         reference = _usual_brightness(brightness, exposure)
-        halves = [
-            kernels.most_frequent_ratios(
-                np.ascontiguousarray(brightness[:, part]), reference[part],
-                _STEP, _REACH, _NARROWEST, _WIDEST,
-            )
-            for part in parts
-        ]  # fmt: skip
-        first, second = (half / _usual(half) for half in halves)
+        first, second = ratios(np.s_[:middle_pixel]), ratios(np.s_[middle_pixel:])
         exposure = (first + second) / 2
         exposure /= _usual(exposure)
-    doubt = float((first - second).std()) / 2
-    return exposure if exposure.std() > max(STEADY, 2 * doubt) else np.ones(len(exposure))
+    if not _agree(exposure, first, second):
+        return np.ones(count)
+    columns = places % min(SAMPLED_COLUMNS, as_source(frames).shape[2])
+    left = columns < np.median(columns)
+    alike = min(left.sum(), (~left).sum()) < _FEWEST or _agree(exposure, ratios(left), ratios(~left))
+    return exposure if alike else np.ones(count)
+
+
+def _agree(
+    exposure: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]
+) -> bool:
+    """Say whether the light changes, and both halves of the picture say how.
+
+    Where light has a usual state they must say it better: without any correction, what the other
+    frames show is as good as something that passes.
+    """
+    alike, most = _closest_half(exposure)
+    apart = float((first - second).std()) / (UNEVEN if np.ptp(alike) < ALIKE * most else 1.0)
+    return bool(exposure.std() > max(STEADY, apart))
 
 
 def _usual(exposure: NDArray[np.float64]) -> float:
-    """Return the mean of the middle half, or of the half that is alike where light has two states."""
-    ordered = np.sort(exposure)
-    count = len(ordered)
-    quarter = count // 4
-    half = count // 2 + 1
-    widths = ordered[half - 1 :] - ordered[: count - half + 1]
-    first = int(widths.argmin())
-    most = ordered[count - 1 - count // 20] - ordered[count // 20]
-    alike = widths[first] < ALIKE * most
-    return float((ordered[first : first + half] if alike else ordered[quarter : count - quarter]).mean())
+    """Return the mean of the middle half, or of the half that is alike where light has one state."""
+    alike, most = _closest_half(exposure)
+    if np.ptp(alike) < ALIKE * most:
+        return float(alike.mean())
+    quarter = len(exposure) // 4
+    return float(np.sort(exposure)[quarter : len(exposure) - quarter].mean())
+
+
+def _closest_half(exposure: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """Return the half of the frames that lie closest together, and the spread of nearly all."""
+    ordered, count = np.sort(exposure), len(exposure)
+    half, few = count // 2 + 1, count // 20
+    first = int((ordered[half - 1 :] - ordered[: count - half + 1]).argmin())
+    return ordered[first : first + half], float(ordered[count - 1 - few] - ordered[few])
 
 
 def sample_grid(source: FrameSource) -> NDArray[np.uint8]:

@@ -14,9 +14,11 @@ def test_dry_samples_show_the_truth(kind):
     assert made.frames.shape == (20, *SIZE, 3)
     assert made.frames.dtype == np.uint8
     assert made.objects.any() == kind.startswith(
-        ("still", "several", "parked", "walker", "shifting", "lensdrops")
+        ("still", "several", "parked", "walker", "shifting", "lensdrops", "third", "turns")
     )
-    if kind.startswith(("lamp", "exposure", "shadow")) or made.moves:
+    if kind.startswith(("lamp", "exposure", "shadow", "headlights", "bands")) or made.moves:
+        return
+    if kind in ("night", "overexposed"):  # their noise is cut off
         return
     shown = ~(made.rainy | made.objects)
     shown[:, made.unsteady] = False

@@ -218,6 +218,32 @@ class Lamp:
         return picture * (1 + np.float32(self.levels[n] - 1) * self.part)
 
 
+@dataclass(frozen=True, slots=True)
+class Headlights:
+    """Lights of a car that passes from the left every thirty frames, of which it is away for most."""
+
+    def shine(self, picture: Picture, n: int) -> Picture:
+        """Return the picture in the light of a frame."""
+        height, width = picture.shape[:2]
+        y, x = np.mgrid[:height, :width].astype(np.float32)
+        at = width * (n % 30 / 17 - 0.25)
+        far = np.square((x - at) / (0.25 * width)) + np.square((y / height - 0.65) / 0.3)
+        glow = np.exp(-far)[..., None]
+        return picture * (1 + 2.5 * glow) + 25 * glow
+
+
+@dataclass(frozen=True, slots=True)
+class RollingBands:
+    """Mains light as a rolling shutter sees it: bands over the rows, elsewhere in each frame."""
+
+    swing: float = 0.08
+
+    def shine(self, picture: Picture, n: int) -> Picture:
+        """Return the picture in the light of a frame."""
+        rows = np.linspace(0, 4 * np.pi, len(picture), dtype=np.float32)
+        return picture * (1 + self.swing * np.sin(rows + 0.9 * n))[:, None, None]
+
+
 def cone(rng: np.random.Generator, height: int, width: int) -> Picture:
     """The part of a picture that one lamp lights, ``(H, W, 1)`` from 0 to 1 with a soft rim."""
     y, x = np.mgrid[:height, :width].astype(np.float32)

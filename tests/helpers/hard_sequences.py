@@ -16,7 +16,7 @@ import hard_scenes as scenes
 import numpy as np
 import skimage.data
 from hard_objects import LOOKS, TIMES
-from hard_scenes import SCENES, Lamp, Picture, Shadow, Still
+from hard_scenes import SCENES, Headlights, Lamp, Picture, RollingBands, Shadow, Still
 from hard_stage import HardSequence, Stage, film
 from hard_weather import rain_layers, snow_layers, through_codec
 from numpy.typing import NDArray
@@ -67,6 +67,8 @@ def _set_up(stage: Stage, kind: str) -> None:
     elif name == "shifting":
         look, share = rest
         stage.bodies.append(objects.shifting(rng, look, float(share) / 100, size, count))
+    elif name == "third":
+        stage.bodies.append(objects.every_third(rng, rest[0], size, count))
     elif name == "shadow":
         stage.lamps.append(Shadow(count, float(rest[0]) / 100))
     elif name == "walker":
@@ -172,6 +174,34 @@ def _clipped_sky(stage: Stage) -> None:
     stage.truth = stage.truth + sky[..., None] * (268 - stage.truth)
 
 
+def _headlights(stage: Stage) -> None:
+    stage.truth = 0.25 * stage.truth
+    stage.rain(brightness=0.4)
+    stage.lamps.append(Headlights())
+
+
+def _night(stage: Stage) -> None:
+    """Dark enough for the noise to be cut off at black."""
+    stage.truth = np.maximum(0.05 * stage.truth - 3, 0)
+    stage.rain(rain=0.7, brightness=0.2)
+
+
+def _overexposed(stage: Stage) -> None:
+    """Bright enough for the noise to be cut off at white."""
+    stage.truth = np.minimum(1.8 * stage.truth, 255)
+    stage.rain(noise=3)
+
+
+def _blizzard(stage: Stage) -> None:
+    _snow(stage)
+    stage.rain(rain=7.0)
+
+
+def _blink(stage: Stage) -> NDArray[np.float64]:
+    """Light that is on in two of five frames."""
+    return np.where(np.arange(stage.count) % 5 < 2, 1.15, 1.0)
+
+
 def _drops(stage: Stage) -> None:
     stage.drops += objects.lens_drops(stage.rng, stage.truth, stage.count)
 
@@ -196,6 +226,15 @@ _SPECIAL: dict[str, Callable[[Stage], object]] = {
     "lamp-local": lambda stage: _lamp(stage, _swing(stage)),
     "lamp-switched": lambda stage: _lamp(stage, _switch(stage)),
     "exposure-steps": lambda stage: _lamp(stage, _steps(stage), everywhere=True),
+    "lamp-blinking": lambda stage: _lamp(stage, _blink(stage), everywhere=True),
+    "headlights": _headlights,
+    "bands": lambda stage: stage.lamps.append(RollingBands()),
+    "turns": lambda stage: stage.bodies.extend(
+        objects.in_turn(stage.rng, stage.size, stage.count)
+    ),
+    "night": _night,
+    "overexposed": _overexposed,
+    "blizzard": _blizzard,
     "rotation": _rotation,
     "drift": _drift,
     "lensdrops": _drops,
@@ -216,6 +255,7 @@ KINDS = (
     "shifting-coloured-40",
     "shifting-dark-45",
     "shifting-textured-48",
+    *("third-dark", "third-coloured"),
     "shadow-80",
     *_SPECIAL,
     *(f"noise-{deviation}" for deviation in (1, 2, 3, 4)),

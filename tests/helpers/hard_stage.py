@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from hard_objects import Body
-from hard_scenes import Lamp, Picture, Shadow, Still
+from hard_scenes import Headlights, Lamp, Picture, RollingBands, Shadow, Still
 from hard_weather import rain_layers
 from numpy.typing import NDArray
 from sequences import Spec
@@ -66,7 +66,7 @@ class Stage:
     unsteady: NDArray[np.bool_] | None = None
     bodies: list[Body] = field(default_factory=list)
     drops: list[Body] = field(default_factory=list)
-    lamps: list[Lamp | Shadow] = field(default_factory=list)
+    lamps: list[Lamp | Shadow | Headlights | RollingBands] = field(default_factory=list)
     layers: Callable[..., Iterator[NDArray[np.float32]]] = rain_layers
     moves: bool = False
     repeat: int = 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sequences import DEPTHS, Spec, streak_layer
+
+from rainbench.video.read import read_video
 
 
 def rain_layers(
@@ -46,24 +49,24 @@ def snow_layers(
 
 
 def through_codec(frames: NDArray[np.uint8], crf: int, rate: int = 25) -> NDArray[np.uint8]:
-    """Return frames after H.264 at a quality, as a camera or a site keeps them (4:2:0)."""
+    """Return frames after H.264 at a quality, as a camera or a site keeps them (4:2:0).
+
+    They are read as rainbench reads any video: how it enlarges the colour is part of what they show.
+    """
     import av
 
-    count, height, width, _ = frames.shape
-    file = io.BytesIO()
-    with av.open(file, "w", format="matroska") as output:
-        # Its assembly makes other bytes in some processes, by what macroblock trees read.
-        options = {"crf": str(crf), "preset": "veryfast", "x264-params": "no-asm=1"}
-        stream = output.add_stream("libx264", rate=rate, options=options)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.codec_context.thread_count = 1
-        for picture in frames:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        output.mux(stream.encode(None))
-    file.seek(0)
-    decoded = np.empty_like(frames)
-    with av.open(file) as stored:
-        for n, frame in enumerate(stored.decode(video=0)):
-            decoded[n] = frame.to_ndarray(format="rgb24")
-    assert n == count - 1
+    _, height, width, _ = frames.shape
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "clip.mkv"
+        with av.open(str(file), "w", format="matroska") as output:
+            # Its assembly makes other bytes in some processes, by what macroblock trees read.
+            options = {"crf": str(crf), "preset": "veryfast", "x264-params": "no-asm=1"}
+            stream = output.add_stream("libx264", rate=rate, options=options)
+            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+            stream.codec_context.thread_count = 1
+            for picture in frames:
+                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            output.mux(stream.encode(None))
+        decoded = read_video(file).frames
+    assert decoded.shape == frames.shape
     return decoded
