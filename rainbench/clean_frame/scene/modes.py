@@ -105,9 +105,10 @@ a region that must do so; streaks that hardly move leave less; chosen between th
 SEEN = 0.45
 """Share of the dry frames that must show a mode for it to stay in a region that sways."""
 
-OFTEN, FEWER_VISITS = 6, 2.0
-"""What comes as often as this may be rain, if its visits are not fewer by so many standard
-deviations than those of as many random frames: chance alone does that once in 44 times."""
+OFTEN, SELDOM, FEWER_VISITS = 6, 3, 2.0
+"""What comes as often as the first may be rain, if its visits are not fewer by so many standard
+deviations as the third than those of as many random frames: chance alone does that once in 44 times.
+As often as the second where rain hides most frames."""
 
 MOST_RAIN = 0.5
 """Share of the frames that rain hides at most in places where most frames are dry elsewhere."""
@@ -430,17 +431,19 @@ def _choose(
     swapped = np.where(rivals, (share < 0.5) & ~(close & returns), two > one)
     darker = second.sum(axis=-1) < first.sum(axis=-1)
     dark, light = (np.where((darker == up)[..., None], second, first) for up in (True, False))
-    rain = rivals & (visits[0] >= OFTEN) & _rained_upon(dark, light, reach)
+    often = OFTEN if band.dry > MOST_RAIN else SELDOM
+    rain = rivals & (visits[0] >= often) & _rained_upon(dark, light, reach)
     if band.dry > MOST_RAIN:  # where it covers more, flakes follow each other, and make runs
         rain &= ~_few_visits(frames, visits[0], count)
         rain &= np.where(darker, own, 1 - own) <= MOST_RAIN
     swapped = np.where(rain, darker, swapped)
     levels = np.where(swapped[..., None], second, first)
     if band.dry <= MOST_RAIN:  # rain alone may be what most frames agree on
-        often = np.where(swapped, visits[1], visits[0]) >= OFTEN
-        wet = often & (np.abs(levels - voted).max(axis=-1) > reach)
+        wet = np.where(swapped, visits[1], visits[0]) >= often
+        wet &= np.abs(levels - voted).max(axis=-1) > reach
         wet &= _rained_upon(voted, levels, reach)
         levels = np.where(wet[..., None], voted, levels)
+        rain |= wet
     usual = band.usual
     middle = np.median(usual, axis=0).astype(np.float32)
     known = np.asarray((usual < band.white).all(axis=-1))
