@@ -42,8 +42,8 @@ from rainbench.frames.maps import let_go, mean_of, picture_map, strips
 from rainbench.frames.sources import FrameSource, bands, rows_within
 
 FEWEST = 10
-"""Frames without which nothing that stands there can be told from rain, nor a mean be better than what
-is voted for: with 7, 1 dB worse, from 10 on 1 dB better."""
+"""Frames without which nothing that stands there can be told from rain, nor a mean be better than
+what is voted for: with 7, 1 dB worse, from 10 on 1 dB better."""
 
 PASSES = 3
 """How often the rain-free samples are chosen and averaged at most; twice are mostly enough."""
@@ -90,6 +90,10 @@ NOISE_ROUNDS = 6
 CLIPPED = 2.0
 """Standard deviations of the noise from black and from white within which a mean is off by its
 clipping, and a percentile is not; chosen."""
+
+CODED_STEP = 1.0, 0.125
+"""Levels below and above the vote beyond which a mean does not count where a codec made the frames:
+what it smears of rain is within the limits, and brightens; chosen."""
 
 SHOWN = 3.0
 """Standard deviations of the noise beyond which the colour of what sways is shown by no frame."""
@@ -201,7 +205,8 @@ def average_rain_free(
             break
     if count >= FEWEST:
         improved = passes.improve(improved, limits)
-    levels = _kept_near(improved, estimate, deviations, modes)
+    steps = CODED_STEP if seen.coded else (np.inf, np.inf)
+    levels = _kept_near(improved, estimate, deviations, modes, steps)
     mixed = modes.unsteady | modes.faint
     if swings is not None:
         mixed |= settle_swings(steady, swings, middle, levels, modes, threads=threads)
@@ -216,6 +221,7 @@ def _kept_near(
     start: NDArray[np.float32],
     deviations: NDArray[np.float32],
     modes: Modes,
+    steps: tuple[float, float],
 ) -> NDArray[np.float32]:
     """Return the levels: the estimate, near its start where more than rain is seen.
 
@@ -230,7 +236,7 @@ def _kept_near(
         near, begun = improved[:, rows], start[:, rows]
         least = CLIPPED * deviations[rows]
         clipped = (begun < least) | (begun > 255 - least)
-        near = np.where(clipped, begun, near)
+        near = np.where(clipped, begun, np.clip(near, begun - steps[0], begun + steps[1]))
         if changes:
             far = np.where(modes.faint[rows], np.maximum(1, deviations[rows]), np.float32(255))
             far[modes.unsteady[rows]] = 0

@@ -48,12 +48,13 @@ _STEP, _REACH = 5e-4, 1.0
 _NARROWEST, _WIDEST = 2e-3, 2e-2
 """Bounds of the smoothing of that histogram, which follows the spread of the ratios."""
 
-ALIKE = 0.15
-"""Share of the spread of the light within which half of the frames lie where it has a usual state, as
-between flashes or with a lamp that is switched; chosen: 0.5 where it swings."""
+ALIKE = 0.05
+"""Share of the spread of the light within which half of the frames lie where it has a usual state,
+as between flashes or with a lamp that is switched, 0.005; 0.5 where it swings."""
 
-UNEVEN = 0.2
-"""Share of the spread by which halves of the picture may disagree where light has a usual state."""
+UNEVEN, SMALL = 0.5, 0.01
+"""Share of the spread by which halves of the picture may disagree, 0.4 of that where light has a
+usual state; and the spread below which they disagree by as much behind dense rain."""
 
 CLIPS_ABOVE = 1.01
 """Exposure from which 255 in a frame is taken for a clipped sample, whose true level is higher."""
@@ -63,7 +64,7 @@ STEADY = 1.5e-3
 0.2 levels of a middle grey, less than rounding to whole levels changes. What a codec does to still
 light is 6e-4.
 They are 1 as well where the upper and the lower half of the picture, or the left and the right one,
-disagree by as much as they spread: the light is then not one for the whole of it."""
+disagree too much (`UNEVEN`): the light is then not one for the whole of it."""
 
 
 def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
@@ -118,7 +119,9 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
         return np.ones(count)
     columns = places % min(SAMPLED_COLUMNS, as_source(frames).shape[2])
     left = columns < np.median(columns)
-    alike = min(left.sum(), (~left).sum()) < _FEWEST or _agree(exposure, ratios(left), ratios(~left))
+    alike = min(left.sum(), (~left).sum()) < _FEWEST or _agree(
+        exposure, ratios(left), ratios(~left)
+    )
     return exposure if alike else np.ones(count)
 
 
@@ -131,12 +134,15 @@ def _agree(
     frames show is as good as something that passes.
     """
     alike, most = _closest_half(exposure)
-    apart = float((first - second).std()) / (UNEVEN if np.ptp(alike) < ALIKE * most else 1.0)
-    return bool(exposure.std() > max(STEADY, apart))
+    spread, apart = float(exposure.std()), float((first - second).std())
+    uneven = UNEVEN if spread > SMALL else 1.0
+    if np.ptp(alike) < ALIKE * most:
+        uneven = 0.4 * UNEVEN
+    return spread > max(STEADY, apart / uneven)
 
 
 def _usual(exposure: NDArray[np.float64]) -> float:
-    """Return the mean of the middle half, or of the half that is alike where light has one state."""
+    """Return the mean of the middle half, or of the half that is alike where light has a state."""
     alike, most = _closest_half(exposure)
     if np.ptp(alike) < ALIKE * most:
         return float(alike.mean())

@@ -31,8 +31,8 @@ _RATIO = 2.5
 H.264 of crf 17 to 35: 6 to 190 with repeats, less than 2 without."""
 
 _STILL = 0.4
-"""Change below which a usual repeat lies: 0.2 after crf 35. A lamp that blinks at an even rate divides
-the frames just as clearly, but it rains on, 0.7 and more."""
+"""Change below which a usual repeat lies: 0.2 after crf 35. A lamp that blinks at an even rate
+divides the frames just as clearly, but it rains on, 0.7 and more."""
 
 _FEWEST = 6
 """New frames, and repeats, without which nothing is left out."""

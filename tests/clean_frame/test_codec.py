@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+import skimage.data
+from sequences import fit_photo
 from videos import write_video
 
 from rainbench.clean_frame.extract import extract_clean_frame
@@ -27,8 +29,9 @@ def drawing(seed):
 def rainy(scene, seed):
     rng = np.random.default_rng(seed)
     frames = np.repeat(scene[None], FRAMES, axis=0)
+    height, width, _ = scene.shape
     for frame in frames:
-        for x, y in zip(rng.integers(0, WIDTH, 40), rng.integers(0, HEIGHT, 40), strict=True):
+        for x, y in zip(rng.integers(0, width, 40), rng.integers(0, height, 40), strict=True):
             frame[y : y + 9, x] += 60
     frames += rng.normal(0, 1, frames.shape)
     return np.clip(np.round(frames), 0, 255).astype(np.uint8)
@@ -46,6 +49,27 @@ def test_what_a_codec_took_of_sharp_colours_is_seen(tmp_path, seed, crf):
     lost = estimate_codec_loss(as_source(frames), clean)
     true = float(np.square(clean.levels - scene).mean())
     assert lost.least / 1.5 < true < 1.5 * lost.most
+
+
+@pytest.mark.parametrize("picture", ["coffee", "astronaut"])
+@pytest.mark.parametrize(
+    ("encoder", "pixels", "options"),
+    [
+        ("libx264", "yuv420p", {"crf": "20", "preset": "medium"}),
+        ("libx264", "yuv420p", {"crf": "30", "preset": "medium"}),
+        ("libx264", "yuv444p", {"crf": "26", "preset": "medium"}),
+        ("libx264", "yuv420p", {"crf": "30", "preset": "veryslow", "g": "500"}),
+    ],
+)
+def test_what_a_codec_took_of_a_photograph_is_seen(tmp_path, picture, encoder, pixels, options):
+    """As a reader gives it, with its colour enlarged along a curve."""
+    scene = fit_photo(getattr(skimage.data, picture)(), 128, 192).astype(np.float32)
+    path = tmp_path / "clip.mkv"
+    write_video(path, list(rainy(scene, 3)), encoder, pixels, options=options)
+    frames = read_video(path).frames
+    clean = extract_clean_frame(frames, "robust")
+    lost = estimate_codec_loss(as_source(frames), clean)
+    assert 0 < float(np.square(clean.levels - scene).mean()) < 1.5 * lost.most
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -38,6 +38,34 @@ def test_what_moves_is_no_worse_than_one_percentile(kind, seed):
     assert reached["robust"] > reached["median"] - 0.5
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("headlights", "bands", "lamp-blinking", "turns", "third-coloured", "overexposed"),
+        "blizzard",
+    ],
+)
+def test_what_comes_and_goes_is_no_worse_than_one_percentile(kind, seed):
+    sequence = hard_sequence(kind, seed=seed)
+    reached = {
+        method: psnr(extract_clean_frame(sequence.frames, method).image, sequence.truth)
+        for method in ("exact", "median", "robust")
+    }
+    assert reached["robust"] > reached["exact"] - 0.5
+    assert reached["robust"] > reached["median"] - 0.5
+
+
+@pytest.mark.parametrize("count", [5, 7, 9])
+def test_few_frames_are_no_worse_than_one_percentile(count):
+    sequence = hard_sequence("plain", seed=3)
+    exact, robust = (
+        psnr(extract_clean_frame(sequence.frames[:count], method).image, sequence.truth)
+        for method in ("exact", "robust")
+    )
+    assert robust > exact - 1
+
+
 def swings_of(frames):
     source = as_source(frames)
     thirtieth = np.full(source.shape[1:3], 30, np.float32)
@@ -65,6 +93,7 @@ def test_rain_does_not_swing(spec):
     ("kind", "drifts"),
     [
         ("fogbanks", True),
+        ("headlights", False),
         ("lamp-local", False),
         ("lamp-switched", False),
         ("water", False),
@@ -76,6 +105,14 @@ def test_mist_is_told_from_lamps_waves_and_rain(kind, drifts):
     frames = hard_sequence(kind, seed=4).frames
     source = as_source(frames)
     assert glance(source, count_votes(source)).drifts is drifts
+
+
+@pytest.mark.parametrize(("kind", "flickers"), [("bands", True), ("plain", False), ("snow", False)])
+def test_noise_is_told_from_what_flickers_everywhere(kind, flickers):
+    made = hard_sequence(kind, seed=4)
+    seen = glance(as_source(made.frames), count_votes(as_source(made.frames)))
+    assert seen.flickers is flickers
+    assert seen.calm == pytest.approx(made.noise, rel=0.5)
 
 
 def test_a_codec_that_smears_dense_rain_does_not_sway():

@@ -22,6 +22,24 @@ def test_flicker_is_found_behind_dense_rain():
     assert error.std() < 0.5 * sequence.exposure.std()
 
 
+@pytest.mark.parametrize("bright", [0.85, 0.95, 1.15])
+def test_light_that_is_switched_is_usual_in_most_frames(bright):
+    frames = make_sequence(Spec("B", "coffee", frames=60, flicker=0), 64, 96).frames
+    light = np.where(np.arange(60) % 5 < 2, bright, 1.0)
+    lit = np.clip(np.rint(frames * light[:, None, None, None]), 0, 255).astype(np.uint8)
+    assert np.abs(estimate_exposure(lit) - light).max() < 5e-3
+
+
+@pytest.mark.parametrize("axis", [1, 2], ids=["top to bottom", "left to right"])
+def test_light_that_is_not_one_for_the_whole_picture_is_not_corrected(axis):
+    frames = make_sequence(Spec("U", "coffee", frames=60, flicker=0), 64, 96).frames
+    shape = [-1 if n == axis else 1 for n in range(4)]
+    slope = np.linspace(1.3, 1.0, frames.shape[axis]).reshape(shape)
+    lit = np.where(np.arange(60).reshape(-1, 1, 1, 1) % 5 < 2, slope, 1.0)
+    lit = np.clip(np.rint(frames * lit), 0, 255).astype(np.uint8)
+    assert (estimate_exposure(lit) == 1).all()
+
+
 def test_steady_light_gives_exactly_one():
     sequence = make_sequence(Spec("P", "coffee", frames=40, flicker=0, noise=0), 64, 96)
     assert (estimate_exposure(sequence.frames) == 1).all()

@@ -141,16 +141,14 @@ def shifting(
     return replace(body, places=body.places + np.arange(count)[:, None] % 3 * [0, 1])
 
 
-def every_third(
-    rng: np.random.Generator, look: str, size: tuple[int, int], count: int
-) -> Body:
+def every_third(rng: np.random.Generator, look: str, size: tuple[int, int], count: int) -> Body:
     """Something that every third frame shows, as a slow picture on a fast screen does."""
     body = standing(rng, look, 0.4, "middle", size, count)
     return replace(body, there=np.arange(count) % 3 == 0)
 
 
 def in_turn(rng: np.random.Generator, size: tuple[int, int], count: int) -> list[Body]:
-    """Five people, one after the other, wait in the same place, each for an eighth of the frames."""
+    """Five people wait in the same place, in turn, each for an eighth of the frames."""
     shape = person(round(0.5 * size[0]))
     place = np.array([0.4 * size[0], rng.uniform(0.3, 0.6) * size[1]]).astype(np.int64)
     turn, when = np.divmod(np.arange(count) * 5 / count, 1)

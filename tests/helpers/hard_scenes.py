@@ -220,7 +220,7 @@ class Lamp:
 
 @dataclass(frozen=True, slots=True)
 class Headlights:
-    """Lights of a car that passes from the left every thirty frames, of which it is away for most."""
+    """Lights of cars that pass, one every thirty frames, of which it is away for most."""
 
     def shine(self, picture: Picture, n: int) -> Picture:
         """Return the picture in the light of a frame."""

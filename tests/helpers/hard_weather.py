@@ -51,7 +51,7 @@ def snow_layers(
 def through_codec(frames: NDArray[np.uint8], crf: int, rate: int = 25) -> NDArray[np.uint8]:
     """Return frames after H.264 at a quality, as a camera or a site keeps them (4:2:0).
 
-    They are read as rainbench reads any video: how it enlarges the colour is part of what they show.
+    They are read as rainbench reads any video: how it enlarges colour is part of what they show.
     """
     import av
 

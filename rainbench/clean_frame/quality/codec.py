@@ -11,6 +11,7 @@ good to some 3 dB.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,9 +25,9 @@ LASTING = 0.02
 """Share of the variance of frames far apart that those close together must lack."""
 
 REPEATED, KEPT = 0.1, 0.05
-"""Share of the samples that are the same in the next frame, and `LASTING` that must then be lacking,
-where a codec made them that stores colour at full size: H.264 leaves 0.47 and 0.55, noise of one
-level 0.014 and 0.01, a camera that averages a few frames 0.05 and 0.75."""
+"""Share of the samples that are the same in the next frame, and `LASTING` that must then be
+lacking, where a codec made them that stores colour at full size: H.264 leaves 0.47 and 0.55, noise
+of one level 0.014 and 0.01, a camera that averages a few frames 0.05 and 0.75."""
 
 ROUNDED = 2.0
 """What every second pixel does not tell of the others where colour was stored at half the size, in
@@ -40,10 +41,11 @@ least."""
 MARGIN = 10**0.3
 """Factor by which the lost energy may be larger: twice the fit's error on scenes left out."""
 
-_FIT = (0.94, 0.35, -0.62, 0.21, -0.88)
-"""Logarithm of the squared error: constant, and weights of the logarithms of the lasting variance,
-of close over far variance, of the colour's detail that is left, and of the finest luma detail over
-the next coarser one."""
+_FIT = (-1.03, -0.353, 0.244, -1.119, 1.384, 0.573, -8.814, 12.617)
+"""Logarithm of the squared error: constant, and weights of the logarithms of close over far variance,
+the far one, the share of samples that do not repeat, luma's middle detail over the coarse one, the
+coarse one, and the blocks of 8 pixels in the clean frame and in single ones
+(``benchmarks/fit_codec.py``)."""
 
 _SUBSAMPLED = 0.36
 """Colour lost by half size alone, over the colour's finest detail that is left."""
@@ -74,28 +76,52 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
         clean: The clean frame made of them.
     """
     luma = clean.levels @ _LUMA
-    planes = [clean.levels[..., c] - luma for c in (0, 2)]
-    _, next_, third = (a + b for a, b in zip(*map(detail, planes), strict=True))
+    _, next_, _ = sum(np.array(detail(clean.levels[..., c] - luma)) for c in (0, 2))
     close, far, repeated = _variances(source, luma)
+    frames = _some_frames(source)
     kept = repeated >= REPEATED and far - close >= KEPT * far
-    if not kept and not _has_half_size(source):
+    if not kept and max(map(_untold, frames)) >= ROUNDED:
         return CodecLoss()
-    lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
+    lost = _SUBSAMPLED * max(0.0, float(next_) - _NOISY)
     if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
         return CodecLoss(lost / 1.5, lost, 1.5 * lost)
-    finest, coarser, _ = detail(luma)
-    facts = (
-        max(far - close, LASTING * far),
-        max(close, 0.01) / far,
-        third + 0.3,
-        max(finest, 1e-3) / max(coarser, 1e-3),
-    )
-    logarithm = _FIT[0] + float(np.dot(_FIT[1:], np.log(facts)))
-    lasting = float(np.exp(logarithm))
+    known = traces(luma, frames, close, far, repeated)
+    taken = float(np.exp(_FIT[0] + np.dot(_FIT[1:], known)))
     if far - close < LASTING * far:  # it lasts too little to be told from noise, if it does at all
-        return CodecLoss(lost / 1.5, lost, max(1.5 * lost, MARGIN * lasting))
-    lost = max(lost, lasting)
+        return CodecLoss(lost / 1.5, lost, max(1.5 * lost, MARGIN * taken))
+    lost = max(lost, taken)
     return CodecLoss(lost / MARGIN, lost, MARGIN * lost)
+
+
+def traces(
+    luma: NDArray[np.float32], frames: Sequence[Image], close: float, far: float, repeated: float
+) -> NDArray[np.float64]:
+    """Return what the fit goes by, logarithms, see `_FIT`."""
+    _, coarser, coarsest = detail(luma)
+    shown = float(np.mean([_blocks(frame @ _LUMA) for frame in frames]))
+    facts = (
+        max(close, 0.01) / max(far, 1e-3),
+        far + 1e-3,
+        1.02 - repeated,
+        max(coarser, 1e-3) / max(coarsest, 1e-3),
+        coarsest + 0.3,
+        _blocks(luma),
+        shown,
+    )
+    return np.log(facts)
+
+
+def _blocks(luma: NDArray[np.float32]) -> float:
+    """Return how much larger steps across the edges of blocks of 8 pixels are than others."""
+    ratios = []
+    for plane in (luma, luma.T):
+        steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
+        edges = np.arange(len(steps)) % 8 == 7
+        if not edges.any():
+            return 1.0
+        ratios.append((steps[edges].mean(), steps[~edges].mean()))
+    edge, other = np.sum(ratios, axis=0)
+    return float(np.clip(edge / max(other, 1e-6), 0.5, 2))
 
 
 def detail(plane: NDArray[np.float32]) -> tuple[float, float, float]:
@@ -114,15 +140,6 @@ def detail(plane: NDArray[np.float32]) -> tuple[float, float, float]:
     return energies[0], energies[1], energies[2]
 
 
-def _has_half_size(source: FrameSource) -> bool:
-    """Return whether colour was stored at half the size in the frames, however it was enlarged.
-
-    A frame tells it, a clean frame does not: its samples are of other frames at each pixel.
-    """
-    untold = [_untold(frame) for frame in _some_frames(source)]
-    return max(untold) < ROUNDED
-
-
 def _some_frames(source: FrameSource) -> list[Image]:
     """Return three frames, spread over the sequence."""
     count, height, _, _ = source.shape
@@ -133,6 +150,7 @@ def _some_frames(source: FrameSource) -> list[Image]:
 def _untold(frame: Image) -> float:
     """Return what every second pixel does not tell of the colours of the others.
 
+    A frame tells it, a clean frame does not: its samples are of other frames at each pixel.
     Mean squares, of the best weights of the pixels around, where no channel is clipped: that bends
     what is straight. Infinite where there are too few of these.
     """

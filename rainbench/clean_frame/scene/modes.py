@@ -70,12 +70,13 @@ pixels around for them to decide; chosen."""
 OPEN = 0.2
 """How far from one half it may lie for the seams of a region to decide against it; chosen."""
 
-TELLING, OUTWEIGHS = 0.1, 12.0
+TELLING, OUTWEIGHS, FEWEST = 0.1, 7.0, 100
 """Logarithm of how much worse one mode fits the surroundings than the other from which seams decide
 within `DOUBT`; and how many times the distance of its share from one half it must be beyond.
 Chosen: of 150 things that stood there for half of the time, one lay below the first, and none was
 told wrongly; what stood there for 40 % and was, since an edge of the scene runs along the seam, lay
-at 0.4 to 1.1, and small parts of what moves at up to 1.5."""
+at 0.4 and 0.6. Beyond it a region must have as many pixels as the third: small parts of what stood
+there for 40 % lay at up to 1.5."""
 
 AGREEING, UNANIMOUS = 0.6, 0.75
 """Share of what cells along a seam say that must say the same, within `DOUBT` and beyond; chosen.
@@ -89,9 +90,9 @@ MODE, BOTH = 0.45, 0.8
 what stands for half of the time and a lamp that swings."""
 
 ALONE, OUTRIGHT = 0.3, 2.5
-"""Share of the dry frames that one mode must show, and how many times as many as the second, to last
-although they are less than `MODE`; chosen between people who wait in the same place in turn, of whom
-0.9 of the pixels tell so, and leaves and water, 0.2."""
+"""Share of the dry frames that one mode must show, and how many times as many as the second, to
+last although they are less than `MODE`; chosen between people who wait in the same place in turn,
+where 0.9 of the pixels tell so, and leaves and water, 0.2."""
 
 NEAR, STEADY, FAR = 3.0, 0.85, 6.0
 """What lies so near to the median of the stretches, in units within which samples are the same, and
@@ -107,8 +108,8 @@ SEEN = 0.45
 
 OFTEN, SELDOM, FEWER_VISITS = 6, 3, 2.0
 """What comes as often as the first may be rain, if its visits are not fewer by so many standard
-deviations as the third than those of as many random frames: chance alone does that once in 44 times.
-As often as the second where rain hides most frames."""
+deviations as the third than those of as many random frames: chance alone does that once in 44
+times. As often as the second where rain hides most frames."""
 
 MOST_RAIN = 0.5
 """Share of the frames that rain hides at most in places where most frames are dry elsewhere."""
@@ -275,6 +276,7 @@ def _ask_seams(
     far = np.where(far < DOUBT, 0, far)
     told = np.abs(worse) >= np.maximum(TELLING, OUTWEIGHS * far)[inside]
     told &= (seams.agreed >= np.where(far, UNANIMOUS, AGREEING))[inside]
+    told &= ((far == 0) | (size >= FEWEST))[inside]
     better = np.where(told, worse > 0, second[:, 0])
     modes.uncertain[open_] |= better != second[:, 0]
     modes.told[open_] = told
@@ -494,7 +496,7 @@ def _sways(band: _Band, chosen: _Choice) -> NDArray[np.bool_]:
     """Return where what changes has no modes, in most of what changes in the region."""
     least = band.dry_frames
     none = (chosen.shown < MODE * least) & (chosen.both < BOTH * least)
-    # Several things in turn hide the scene for longer than it is seen, but none of them for as long.
+    # Several things in turn hide the scene for longer than it is seen, none of them for as long.
     none &= chosen.shown < np.maximum(ALONE * least, OUTRIGHT * (chosen.both - chosen.shown))
     none |= chosen.near & (chosen.shown < STEADY * least)
     return 2 * band.sum(none) > band.sum(np.ones_like(none))
