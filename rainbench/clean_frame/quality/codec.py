@@ -34,6 +34,10 @@ ROUNDED = 2.0
 squared levels, over three neighbours and two planes: rounding alone makes 0.84. Noise of one level
 makes 10 and more."""
 
+COLOURED = 0.2
+"""Change of colour from every second pixel to the others, in squared levels, below which a frame is
+grey; the least that real videos had is 3."""
+
 _REACH, _SAMPLES, _FEWEST = 2, 20000, 500
 """Pixels to each side, of every second one, that may tell; how many are asked after at most, and at
 least."""
@@ -152,7 +156,7 @@ def _untold(frame: Image) -> float:
 
     A frame tells it, a clean frame does not: its samples are of other frames at each pixel.
     Mean squares, of the best weights of the pixels around, where no channel is clipped: that bends
-    what is straight. Infinite where there are too few of these.
+    what is straight. Infinite where there are too few of these, or there is no colour.
     """
     import cv2
 
@@ -166,7 +170,7 @@ def _untold(frame: Image) -> float:
         return float("inf")
     y, x = places[:: -(-len(places) // _SAMPLES) | 1].T  # odd: no column is asked after alone
     reach = range(-_REACH, _REACH + 1)
-    untold = 0.0
+    untold = change = 0.0
     levels = frame.astype(np.float32)
     for channel in (0, 2):
         plane = (levels[..., channel] - levels @ _LUMA).astype(np.float64)
@@ -178,7 +182,8 @@ def _untold(frame: Image) -> float:
             moved = plane[2 * y + dy, 2 * x + dx] - every[y, x]
             weights = np.linalg.lstsq(around, moved, rcond=None)[0]
             untold += float(np.square(moved - around @ weights).mean())
-    return untold
+            change += float(np.square(moved).mean())
+    return untold if change > COLOURED else float("inf")
 
 
 def _variances(source: FrameSource, luma: NDArray[np.float32]) -> tuple[float, float, float]:
