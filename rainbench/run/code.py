@@ -51,11 +51,11 @@ def sources(*roots: str) -> dict[str, Path]:
         ['rainbench', 'rainbench.core', 'rainbench.core.errors', 'rainbench.version']
     """
     homes = {_OWN, *(root.partition(".")[0] for root in roots)}
-    beside = {file.parent for root in roots if "." not in root and (file := _file(root))}
+    beside = {file.parent for root in roots if "." not in root and (file := file_of_module(root))}
     waiting, found = list(roots), dict[str, Path]()
     while waiting:
         module = waiting.pop()
-        file = None if module in found else _file(module)
+        file = None if module in found else file_of_module(module)
         if file is None or not (module.partition(".")[0] in homes or file.parent in beside):
             continue
         found[module] = file
@@ -104,8 +104,13 @@ def _is_for_type_checkers(test: ast.expr) -> bool:
 
 
 @functools.cache
-def _file(module: str) -> Path | None:
-    """Return a module's source file, or None where it has none; no package is imported for it."""
+def file_of_module(module: str) -> Path | None:
+    """Return a module's source file, or None where it has none; no package is imported for it.
+
+    Example:
+        >>> file_of_module("rainbench.run.code").name
+        'code.py'
+    """
     top, *rest = module.split(".")
     try:
         spec = importlib.util.find_spec(top)

@@ -1,6 +1,7 @@
 """What a network without a card gets wrong is told, and what it depends on is noticed."""
 
 import functools
+import json
 
 import numpy as np
 import pytest
@@ -123,3 +124,66 @@ def test_helpers_and_files_that_code_reads_are_part_of_it(rainbench, tmp_path):
         return "1 kept" in done.stderr
 
     assert [run(1.0, 0.9), run(1.0, 0.9), run(0.5, 0.9), run(0.5, 0.8)] == [0, 1, 0, 0]
+
+
+def repository(folder, factor):
+    """A repository whose test script puts the folder above on the path, by its whole name."""
+    (folder / "models").mkdir(parents=True)
+    (folder / "models/__init__.py").write_text("")
+    (folder / "models/net.py").write_text("from .parts import K\n")
+    (folder / "models/parts.py").write_text(f"K = {factor}\n")
+    (folder / "test").mkdir()
+    (folder / "test/derain.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom models.net import K\n"
+        "def dark(image):\n    from models import net\n    return (image * net.K).astype('u1')\n"
+    )
+
+
+def psnrs(rainbench, *words):
+    done = rainbench("run", *words, "-d", "mini-streaks", "--limit", "1", "--out", "o", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    return {
+        row["entry"]: float(row["psnr"]) for row in said["rows"] if row["protocol"] == "rgb"
+    }, said["cells"]
+
+
+def test_two_repositories_with_modules_of_the_same_names(rainbench, tmp_path):
+    repository(tmp_path / "one", 1.0)
+    repository(tmp_path / "two", 0.5)
+    words = ("-b", "one=one/test/derain.py:dark", "-b", "two=two/test/derain.py:dark")
+    both, _ = psnrs(rainbench, *words)
+    assert both["one"] > both["two"] + 5
+    _, cells = psnrs(rainbench, *words)
+    assert cells == {"kept": 2}
+    (tmp_path / "two/models/parts.py").write_text("K = 0.9\n")
+    after, cells = psnrs(rainbench, *words)
+    assert cells == {"done": 1, "kept": 1} and after["two"] > both["two"] + 5
+
+
+@pytest.mark.parametrize("when", ["import", "call"])
+def test_files_elsewhere_that_code_reads_are_part_of_it(rainbench, tmp_path, when):
+    kept = tmp_path / "kept/k.txt"
+    kept.parent.mkdir()
+    (tmp_path / "nets").mkdir()
+    read = f"K = float(open({str(kept)!r}).read()); open('log.txt', 'a').write('read')"
+    at_import, at_call = (read, "pass") if when == "import" else ("", read)
+    (tmp_path / "nets/net.py").write_text(
+        f"{at_import}\ndef dark(image):\n    {at_call}\n    return (image * K).astype('u1')\n"
+    )
+    found = []
+    for k in (0.9, 0.9, 0.5):
+        kept.write_text(str(k))
+        values, cells = psnrs(rainbench, "-b", "net=nets/net.py:dark")
+        found.append((round(values["net"]), "kept" in cells))
+    assert found[0][0] == found[1][0] > found[2][0] and [each for _, each in found] == [0, 1, 0]
+
+
+def test_a_function_is_called_anew_in_a_run(rainbench, tmp_path):
+    """The small picture by which it is found out what it reads leaves nothing behind."""
+    (tmp_path / "net.py").write_text(
+        "calls = []\ndef f(image):\n    calls.append(image.shape)\n"
+        "    assert calls[0] == image.shape, calls\n    return image\n"
+    )
+    _, cells = psnrs(rainbench, "-b", "net.py:f")
+    assert cells == {"done": 1}
