@@ -3,6 +3,7 @@
 import functools
 import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -24,6 +25,18 @@ class Darkening(nn.Module):
         return rainy * 0.95**self.calls
 
 
+class Blending(nn.Module):
+    """Takes a share of what it returned before, of the same size."""
+
+    before = None
+
+    def forward(self, rainy):
+        if self.before is not None and self.before.shape == rainy.shape:
+            rainy = 0.9 * rainy + 0.1 * self.before
+        self.before = rainy
+        return rainy
+
+
 class Late:
     before = None
 
@@ -37,6 +50,7 @@ class Late:
     [
         (Dropping(), "another result of the same picture each time"),
         (Darkening(), "another result of the same picture each time"),
+        (Blending(), "another result of a picture after another one"),
         (Late(), "the scene of the picture before"),
         (lambda image: image[..., ::-1].copy(), "red and blue exchanged"),
         (lambda image: image[:, ::-1].copy(), "mirrored"),
@@ -48,6 +62,33 @@ def test_a_result_that_cannot_be_right_is_refused(network, said, tmp_path):
     results = rb.evaluate(model, "mini-streaks", out=tmp_path, limit=3)
     (note,) = results.failures.values()
     assert said in note
+
+
+def test_a_square_scene_with_rows_as_columns(tmp_path):
+    pairs = [
+        (pair.rainy[:96, :96], pair.clean[:96, :96]) for pair in rb.load_dataset("mini-streaks")
+    ]
+    for number, pair in enumerate(pairs[:3]):
+        for kind, image in zip(("rainy", "clean"), pair, strict=True):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / kind / f"{number}.png"), np.ascontiguousarray(image))
+    chosen = rb.load_dataset(rainy=tmp_path / "rainy", clean=tmp_path / "clean")
+    for turn in (lambda image: image.swapaxes(0, 1), np.rot90, lambda image: np.rot90(image, 3)):
+        model = rb.load_model(lambda image, turn=turn: turn(image).copy(), name="mine")
+        (note,) = rb.evaluate(model, chosen, out=tmp_path / "o").failures.values()
+        assert "returned the scene" in note
+
+
+def test_memory_is_found_among_pictures_of_several_sizes(tmp_path):
+    pairs = rb.load_dataset("mini-streaks")
+    for number, width in enumerate((96, 100, 104, 96)):
+        for kind in ("rainy", "clean"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            image = np.ascontiguousarray(getattr(pairs[number], kind)[:, :width])
+            cv2.imwrite(str(tmp_path / kind / f"{number}.png"), image)
+    chosen = rb.load_dataset(rainy=tmp_path / "rainy", clean=tmp_path / "clean")
+    (note,) = rb.evaluate(Blending(), chosen, out=tmp_path / "o").failures.values()
+    assert "after another one" in note
 
 
 def test_what_is_right_is_scored(tmp_path):
