@@ -37,7 +37,7 @@ class Counts:
 def call_once(adapted: nn.Module) -> None:
     """Call a network on a small picture, whatever comes of it.
 
-    What it reads only when it is called is then known, see `rainbench.foreign.home`.
+    What it reads only when it is called is then known, see `rainbench.core.own_code.home`.
     """
     refusals = (Exception, SystemExit, GeneratorExit)
     with contextlib.suppress(*refusals), isolated(), torch.inference_mode():

@@ -17,11 +17,11 @@ from torch import nn
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.core.errors import RainbenchError, told
+from rainbench.core.own_code.home import Home
 from rainbench.core.text import did_you_mean
 from rainbench.foreign.adapt import Adapted, ImageFunction, Ways
 from rainbench.foreign.counts import Counts, call_once, count
 from rainbench.foreign.held import code_of_object, state_hash
-from rainbench.foreign.home import Home
 from rainbench.networks.fit import load_weights
 from rainbench.networks.isolation import isolated
 from rainbench.run.code import code_hash

@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, told
+from rainbench.core.own_code.imports import file_of_module, imports_of
 from rainbench.core.resume import file_hash
-from rainbench.run.code import file_of_module, imports_of
 
 _NEVER_HIDDEN = frozenset({"rainbench", "torch", "numpy", "__main__", *sys.stdlib_module_names})
 """Modules that a file of the same name beside a network does not take the place of."""
@@ -30,7 +30,7 @@ _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 _OF_PYTHON = tuple({Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")})
 
-_OF_RAINBENCH = Path(__file__).resolve().parents[1]
+_OF_RAINBENCH = Path(__file__).resolve().parents[2]
 
 _OF_THE_SYSTEM = tuple(map(Path, ("/proc", "/sys", "/dev", "/etc", "/usr", "/lib", "/lib64")))
 """Where no file lies that somebody's numbers are told apart by."""
