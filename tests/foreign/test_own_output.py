@@ -220,6 +220,26 @@ def test_files_elsewhere_that_code_reads_are_part_of_it(rainbench, tmp_path, whe
     assert found[0][0] == found[1][0] > found[2][0] and [each for _, each in found] == [0, 1, 0]
 
 
+@pytest.mark.parametrize("path", ["'../kept/k.png'", "f'{FOLDER}/k.png'", "'kept/k.png'"])
+def test_files_that_a_library_opens_by_itself_are_part_of_it(rainbench, tmp_path, path):
+    """As OpenCV does, ONNX Runtime, safetensors and TorchScript; they are known by their names."""
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "kept").mkdir()
+    kept = tmp_path / ("nets" if "FOLDER" in path else "kept") / "k.png"
+    change = "os.chdir(FOLDER)" if ".." in path else "pass"
+    (tmp_path / "nets/net.py").write_text(
+        f"import os\nimport cv2\nFOLDER = os.path.dirname(os.path.abspath(__file__))\n{change}\n"
+        f"K = cv2.imread({path})[0, 0, 0] / 100\n"
+        "def dark(image):\n    return (image * K).astype('u1')\n"
+    )
+    found = []
+    for level in (90, 90, 50):
+        cv2.imwrite(str(kept), np.full((2, 2, 3), level, np.uint8))
+        _, cells = psnrs(rainbench, "-b", "net=nets/net.py:dark")
+        found.append("kept" in cells)
+    assert found == [False, True, False]
+
+
 def test_a_function_is_called_anew_in_a_run(rainbench, tmp_path):
     """The small picture by which it is found out what it reads leaves nothing behind."""
     (tmp_path / "net.py").write_text(

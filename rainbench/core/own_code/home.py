@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from rainbench.core.errors import RainbenchError, told
-from rainbench.core.own_code.imports import file_of_module, imports_of
+from rainbench.core.own_code.imports import file_of_module, imports_of, texts_of
 from rainbench.core.resume import file_hash
 
 _NEVER_HIDDEN = frozenset({"rainbench", "torch", "numpy", "__main__", *sys.stdlib_module_names})
@@ -153,8 +153,22 @@ class Home:
             found.add(file)
             for name in imports_of(file, package):
                 waiting += self._resolved(name.strip("."))
-        found |= self._imported | (self._read - self._written)
+        found |= self._imported
+        named = {each for file in found for each in self._named_in(file)}
+        found |= (self._read | named) - self._written
         return sorted(file for file in found if file.is_file())
+
+    def _named_in(self, file: Path) -> Iterator[Path]:
+        """Yield the files that texts of a source file name: libraries open some without a word."""
+        if file.suffix != ".py":
+            return
+        for text in texts_of(file):
+            for place in (Path(), file.parent, *self._places):
+                with contextlib.suppress(OSError, ValueError):  # a text that no file can be called
+                    # In f"{folder}/net.onnx" the slash does not mean the root.
+                    for named in (place / text, place / text.lstrip("/\\")):
+                        if named.is_file() and self._is_data(named.resolve()):
+                            yield named.resolve()
 
     def _package(self, file: Path) -> str:
         """Return the package that a file's relative imports begin at."""

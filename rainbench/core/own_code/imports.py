@@ -5,8 +5,12 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+_FILE_NAME = re.compile(r"[^\n\0]*\w\.\w{1,16}")
+_LONGEST = 1024
 
 
 def imports_of(file: Path, package: str) -> tuple[str, ...]:
@@ -69,3 +73,26 @@ def file_of_module(module: str) -> Path | None:
             if file.is_file():
                 return file
     return None
+
+
+def texts_of(file: Path) -> frozenset[str]:
+    """Return the texts in a source file that may be names of files: one line, with a suffix.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder, "net.py")
+        ...     _ = file.write_text("NET, KIND = load('../kept/net.onnx'), 'onnx'")
+        ...     print(*texts_of(file))
+        ../kept/net.onnx
+    """
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return frozenset()
+    texts = (each.value for each in ast.walk(tree) if isinstance(each, ast.Constant))
+    return frozenset(
+        text
+        for text in texts
+        if isinstance(text, str) and len(text) <= _LONGEST and _FILE_NAME.fullmatch(text)
+    )
