@@ -136,6 +136,13 @@ class RunResults:
             return None
         return [(dataset, entry, reason) for dataset, entry, reason in found]
 
+    def pictures(self, dataset: str) -> Mapping[str, tuple[str, str]]:
+        """Return the hashes of the rainy and the clean pictures that the last run had, by id.
+
+        None where only restored images of somebody else's were scored.
+        """
+        return _pictures(self.folder / "manifests" / f"{dataset}.csv")
+
     def write_plan(self, plan: Plan) -> None:
         """Write ``run.json``, what could not be started and why, and each data set's manifest.
 

@@ -33,7 +33,8 @@ def run(rainbench, folders):
             "run", "-b", entry, "--rainy", test / "rainy", "--clean", test / "clean", "--out", "o",
             "--device", "cpu", *words,
         )  # fmt: skip
-        with (folders / "o/table.csv").open() as file:
+        out = words[words.index("--out") + 1] if "--out" in words else "o"
+        with (folders / out / "table.csv").open() as file:
             rows = [row for row in csv.DictReader(file) if row["protocol"] == "prenet-y"]
         return {row["entry"]: (row["state"], row["psnr"]) for row in rows}, done.stderr
 
@@ -66,3 +67,13 @@ def test_a_part_of_the_pictures_is_no_other_set(run):
     assert {state for state, _ in states.values()} == {"measured"}
     states, _ = run("one", "prenet_r.streaks-w16", "--images", "4")
     assert {state for state, _ in states.values()} == {"measured"}
+
+
+def test_a_leaderboard_does_not_rank_other_pictures(run, rainbench):
+    run("one", "median", "--out", "first")
+    run("one", "identity", "--out", "part", "--limit", "2")
+    run("two", "identity", "--out", "second")
+    assert rainbench("leaderboard", "first", "part", "--out", "site").returncode == 0
+    done = rainbench("leaderboard", "first", "second", "--out", "site")
+    assert done.returncode == 2
+    assert "first and second scored different pictures of test-rainy" in done.stderr
