@@ -367,8 +367,10 @@ def _metrics_dict(opened: Opened) -> dict[str, object]:
 
 def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_json: bool) -> None:
     from rainbench.report.tables import row_json
+    from rainbench.run.results import OTHER_PICTURES
 
     run = {(outcome.cell.pairs.card.name, outcome.cell.entry.name) for outcome in outcomes}
+    before = [row for row in rows if (row.dataset, row.entry) not in run]
     rows = [row for row in rows if (row.dataset, row.entry) in run]
     counts = Counter(outcome.state for outcome in outcomes)
     if as_json:
@@ -382,6 +384,10 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
                 say(f"  {outcome.hint}")
         for problem in outcome.problems:
             say(f"{outcome.cell.entry.name} on {outcome.cell.pairs.label}: {problem}")
+    datasets = {dataset for dataset, _ in run}
+    for row in before:
+        if row.dataset in datasets and OTHER_PICTURES.format(row.dataset) in row.note:
+            say(f"no longer in the table: {row.note}")
     without = len({outcome.cell.entry.name for outcome in outcomes if outcome.state == "missing"})
     del counts["missing"]
     said = [f"{count} {state}" for state, count in sorted(counts.items())]

@@ -23,9 +23,9 @@ from rainbench.catalog.cards import WeightsCard
 from rainbench.core.errors import RainbenchError, told
 from rainbench.core.files import is_file, sweep
 from rainbench.core.images import Image, pixel_hash, read_image, write_png
+from rainbench.core.own_code.home import Home
 from rainbench.core.resume import file_hash
 from rainbench.foreign.adapt import Ways
-from rainbench.foreign.home import Home
 from rainbench.networks.base import Restoration
 from rainbench.pairs.layouts import Pair, Source
 from rainbench.pairs.matching import Matched, match_outputs

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from rainbench.foreign.home import Home
+from rainbench.core.own_code.home import Home
 from rainbench.run.code import code_hash, sources
 
 

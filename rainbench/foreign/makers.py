@@ -17,11 +17,11 @@ from torch import nn
 
 from rainbench.catalog.cards import WeightsCard
 from rainbench.core.errors import RainbenchError, told
+from rainbench.core.own_code.home import Home
 from rainbench.core.text import did_you_mean
 from rainbench.foreign.adapt import Adapted, ImageFunction, Ways
-from rainbench.foreign.counts import Counts, count
+from rainbench.foreign.counts import Counts, call_once, count
 from rainbench.foreign.held import code_of_object, state_hash
-from rainbench.foreign.home import Home
 from rainbench.networks.fit import load_weights
 from rainbench.networks.isolation import isolated
 from rainbench.run.code import code_hash
@@ -37,6 +37,7 @@ class PythonMaker:
         ways: How the network is called.
         arguments: Of the class or the function that returns a network.
         within: What it has to be made and called in.
+        forget: Forgets what its code did, for it to be imported anew; None where it cannot be.
         weighted: Whether weights are given for it.
     """
 
@@ -48,15 +49,17 @@ class PythonMaker:
         ways: Ways,
         arguments: Mapping[str, object],
         within: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        forget: Callable[[], None] | None = None,
         *,
         weighted: bool = False,
     ) -> None:
         self._title, self._find, self._source = title, find, source
         self._ways, self._arguments, self._within = ways, arguments, within
-        self._weighted = weighted
+        self._forget, self._weighted = forget, weighted
 
     def make(self, weights: WeightsCard | None, file: Path | None) -> nn.Module:
         """Return the network with its weights."""
+        self.code()  # before the file of the weights is one that was read
         with self._within():
             network = self._bare()
             if weights is not None and file is not None:
@@ -110,6 +113,9 @@ class PythonMaker:
             with isolated():
                 with self._within():
                     network = self._bare()
+                if self._forget and isinstance(network, ImageFunction):
+                    call_once(self._adapted(network))
+                    self._forget()
                 return count(network, self._adapted(network), state=not self._weighted)
         except (Exception, SystemExit):
             return Counts()
@@ -139,7 +145,8 @@ class PythonMaker:
 
     @functools.cached_property
     def _code(self) -> str:
-        state = "" if self._weighted or self.untrained else self.counts.state  # it is loaded then
+        counts = self.counts  # first: what is read when it is made and called is known then
+        state = "" if self._weighted or self.untrained else counts.state  # it is loaded then
         parts = [self._source(), state, repr(sorted(self._arguments.items()))]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -205,7 +212,7 @@ def in_file(
     home = Home(file)
     return PythonMaker(
         title, lambda: _named(home.load(), name, str(file)), home.code, ways, arguments,
-        home.entered, weighted=weighted,
+        home.entered, home.forget, weighted=weighted,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from rainbench.core.text import safe_name
 
 Kind = Literal["file", "package", "torchscript", "export", "onnx", "command", "hub", "spandrel"]
 
-_NAME = re.compile(r"([a-z0-9][a-z0-9_-]{0,63})=(.+)", re.DOTALL)
+_NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63})=(.+)", re.DOTALL)
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _OBJECT = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _WITH_WEIGHTS = re.compile(r"(.+(?::[^\W\d][\w.]*|\.py))@(.+)", re.DOTALL)
@@ -69,11 +69,11 @@ def read_word(word: str) -> Word:
 
     Example:
         >>> word = read_word("mine=nets/my_net.py:Net@my.pth")
-        >>> word.object, word.weights, word.name, read_word("net.onnx").name
-        ('Net', 'my.pth', 'mine', 'net')
+        >>> word.object, word.weights, word.name, read_word("MyNet=net.onnx").name
+        ('Net', 'my.pth', 'mine', 'mynet')
     """
     named = _NAME.fullmatch(word)
-    text, name = (named[2], named[1]) if named else (word, "")
+    text, name = (named[2], named[1].lower()) if named else (word, "")
     for prefix, kind in _PREFIXES.items():
         if text.startswith(prefix):
             target = text.removeprefix(prefix).strip()

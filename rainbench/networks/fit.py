@@ -66,7 +66,9 @@ def load_weights(
         raise WeightsError(
             f"{file}: holds {len(fitting)} different state dicts that fit {kind}: "
             f"{' and '.join(names)}",
-            hint="Say which one is meant in the [[weights]] table of its card: "
+            hint="Say which one is meant: "
+            + " or ".join(f"--state-dict {name}" for name in fitting if name)
+            + "; with a card, in its [[weights]] table: "
             + " or ".join(f'state_dict = "{name}"' for name in fitting if name),
         )
     ((name, state),) = fitting.items()

@@ -43,3 +43,23 @@ def manifest_csv(manifest: Iterable[PairInfo]) -> str:
         [escape_formula(str(getattr(info, name))) for name in names] for info in manifest
     )
     return text.getvalue()
+
+
+def pictures_of(text: str) -> dict[str, tuple[str, str]]:
+    """Return the hashes of the rainy and the clean picture by id, of what `manifest_csv` returned.
+
+    Ids are those of the text, see `rainbench.core.escape.escape_formula`.
+
+    Raises:
+        ValueError: It is no such text.
+
+    Example:
+        >>> info = PairInfo("1", "a/1.png", "b/1.png", 3, 2, "12ab", "34cd")
+        >>> pictures_of(manifest_csv([info]))
+        {'1': ('12ab', '34cd')}
+    """
+    names = [field.name for field in fields(PairInfo)]
+    rows = list(csv.DictReader(io.StringIO(text), strict=True))
+    if any(list(row) != names or None in row.values() for row in rows):
+        raise ValueError("no manifest")
+    return {row["id"]: (row["rainy_sha256"], row["clean_sha256"]) for row in rows}

@@ -9,12 +9,11 @@ one machine and reported on another.
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
-import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
+
+from rainbench.core.own_code.imports import file_of_module, imports_of
 
 _OWN = "rainbench"
 
@@ -51,11 +50,11 @@ def sources(*roots: str) -> dict[str, Path]:
         ['rainbench', 'rainbench.core', 'rainbench.core.errors', 'rainbench.version']
     """
     homes = {_OWN, *(root.partition(".")[0] for root in roots)}
-    beside = {file.parent for root in roots if "." not in root and (file := _file(root))}
+    beside = {file.parent for root in roots if "." not in root and (file := file_of_module(root))}
     waiting, found = list(roots), dict[str, Path]()
     while waiting:
         module = waiting.pop()
-        file = None if module in found else _file(module)
+        file = None if module in found else file_of_module(module)
         if file is None or not (module.partition(".")[0] in homes or file.parent in beside):
             continue
         found[module] = file
@@ -64,60 +63,3 @@ def sources(*roots: str) -> dict[str, Path]:
         # Python runs the packages around a module, too.
         waiting += [module.rsplit(".", count)[0] for count in range(1, module.count(".") + 1)]
     return found
-
-
-def imports_of(file: Path, package: str) -> tuple[str, ...]:
-    """Return all that a file may import: of ``from a import b`` both ``a`` and ``a.b``."""
-    return _imports_in(file.read_bytes(), package)
-
-
-@functools.lru_cache(maxsize=512)
-def _imports_in(source: bytes, package: str) -> tuple[str, ...]:
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError):  # it cannot be run either, which is said where it is tried
-        return ()
-    names = []
-    for node in _statements(tree):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            above = package.split(".")[: len(package.split(".")) + 1 - node.level]
-            parts = [*(above if node.level else []), *([node.module] if node.module else [])]
-            names += [".".join(parts), *(".".join([*parts, alias.name]) for alias in node.names)]
-    return tuple(names)
-
-
-def _statements(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a syntax tree's statements but those that are there for type checkers only."""
-    for block in ("body", "handlers", "orelse", "finalbody", "cases"):
-        if block == "body" and isinstance(node, ast.If) and _is_for_type_checkers(node.test):
-            continue
-        for child in getattr(node, block, ()):
-            yield child
-            yield from _statements(child)
-
-
-def _is_for_type_checkers(test: ast.expr) -> bool:
-    names = (getattr(each, "id", getattr(each, "attr", "")) for each in ast.walk(test))
-    return any("TYPE_CHECKING" in name for name in names)
-
-
-@functools.cache
-def _file(module: str) -> Path | None:
-    """Return a module's source file, or None where it has none; no package is imported for it."""
-    top, *rest = module.split(".")
-    try:
-        spec = importlib.util.find_spec(top)
-    except (ImportError, ValueError):
-        return None
-    if spec is None:
-        return None
-    if not rest:
-        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-    for folder in spec.submodule_search_locations or ():
-        path = Path(folder, *rest)
-        for file in (path / "__init__.py", path.with_name(f"{path.name}.py")):
-            if file.is_file():
-                return file
-    return None

@@ -38,6 +38,8 @@ class OwnOutput:
         self._predictor = predictor
         self._own = predictor.entry.baseline.maker is not None
         self._before: Outline | None = None
+        self._first: tuple[Image, NDArray[np.float32]] | None = None
+        self._after_other = False
 
     def check(self, rainy: Image, restored: NDArray[np.float32]) -> None:
         """Refuse a result that cannot be the rainy picture without its rain.
@@ -48,7 +50,8 @@ class OwnOutput:
 
         Raises:
             PredictionError: It shows the scene mirrored, turned, in other colours or that of the
-                picture before, holds 0 and 1 of 255, or is another one each time.
+                picture before, holds 0 and 1 of 255, is another one each time, or depends on the
+                pictures before.
         """
         if not self._own:
             return
@@ -77,12 +80,15 @@ class OwnOutput:
                 f"{name} returned the scene of the picture before",
                 hint="It keeps something between its calls; runs call it picture by picture.",
             )
+        else:
+            self._check_forgets(rainy)
         self._before = own
 
     def _check_repeatable(self, rainy: Image, restored: NDArray[np.float32]) -> None:
         """Compare with a second result of the first picture, under other random numbers."""
         if self._predictor.folders is not None:  # a program, which has done its folder
             return
+        self._first = rainy.copy(), restored.copy()
         again = call_with_other_chance(self._predictor, rainy)
         apart = float(np.abs(again - restored).max())
         if not apart <= SAME:
@@ -91,6 +97,29 @@ class OwnOutput:
                 f"(by {apart:.2g} where white is 1)",
                 hint="Is dropout left on (functional.dropout needs training=self.training), or "
                 "does it keep something between its calls?",
+            )
+
+    def _check_forgets(self, rainy: Image) -> None:
+        """Restore the first picture again, after another one and after another one of its size.
+
+        What is kept between calls often acts on a picture of the same size only.
+        """
+        if self._first is None:
+            return
+        first, restored = self._first
+        same_size = rainy.shape == first.shape
+        if self._after_other and not same_size:
+            return
+        self._after_other = True
+        if same_size:
+            self._first = None
+        apart = float(np.abs(self._predictor(first) - restored).max())
+        if not apart <= SAME:
+            raise PredictionError(
+                f"{self._predictor.entry.name} gives another result of a picture after another "
+                f"one (by {apart:.2g} where white is 1)",
+                hint="It keeps something between its calls, so that its numbers depend on the "
+                "order of the pictures: forget it where forward() begins.",
             )
 
 

@@ -29,6 +29,12 @@ from rainbench.run.tiling import UNBOUNDED_OVERLAP, FloatImage, default_overlap,
 BATCH_PIXELS = 1 << 21
 """Pixels of the tiles that go through a network together on a GPU; on a CPU they go singly."""
 
+LARGEST_MULTIPLE = 64
+"""What networks that halve their input several times want its sides to be multiples of, at most."""
+
+_OF_SIZES = re.compile(r"divisib|must match|multiple", re.IGNORECASE)
+"""How layers say that a side cannot be halved as often as they want."""
+
 _NO_MEMORY = re.compile(
     r"out of memory|not enough memory|can't allocate memory|cannot allocate memory|bad_alloc"
     r"|ALLOC_FAILED|could not create a memory object",
@@ -328,21 +334,30 @@ class Predictor:
             _LOG.debug("%s on an image of %dx%d", name, width, height, exc_info=True)
             raise PredictionError(
                 f"{name} failed on an image of {width}x{height}: {told(error)}"
-                f"{self._advice(height, width)}"
+                f"{self._advice(height, width, told(error))}"
             ) from error
 
-    def _advice(self, height: int, width: int) -> str:
+    def _advice(self, height: int, width: int, said: str = "") -> str:
+        """Say how images are padded, where another multiple of their sides may be what is wanted.
+
+        Args:
+            height: Of the image that the network failed on.
+            width: The same.
+            said: What the network said.
+        """
         multiple = self.entry.baseline.size_multiple
-        if self.folders or (height % (2 * multiple) == 0 and width % (2 * multiple) == 0):
+        of_sizes = _OF_SIZES.search(said) and not _divides(LARGEST_MULTIPLE, height, width)
+        if self.folders or not (of_sizes or not _divides(2 * multiple, height, width)):
             return ""
-        if self.entry.baseline.maker is not None:
-            return (
-                "; if it needs sides that can be divided by 2, 4, 8 ..., give --multiple-of 8 "
-                f"(now {multiple}), for images to be padded and cut again"
-            )
+        more = max(8, 2 * multiple)
+        how = (
+            f"give --multiple-of {more} (now {multiple})"
+            if self.entry.baseline.maker is not None
+            else f"its card has to say so: size_multiple = {more} (now {multiple})"
+        )
         return (
-            "; if it needs sides that can be divided by 2, 4, 8 ..., its card has to say so: "
-            f"size_multiple = 8 (now {multiple}), for images to be padded and cut again"
+            f"; if it needs sides that can be divided by 2, 4, 8 ..., {how}, for images to be "
+            "padded and cut again"
         )
 
     def _restore_tensor(self, rainy: Tensor) -> Tensor:
@@ -376,6 +391,10 @@ class Predictor:
                 hint="It has to return an image of the input's size, in floating point.",
             )
         return Restoration(image.float())
+
+
+def _divides(number: int, *sides: int) -> bool:
+    return not any(side % number for side in sides)
 
 
 def _size(shape: torch.Size) -> str:

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import hashlib
 import io
 import math
@@ -30,10 +31,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rainbench.core.errors import RainbenchError
+from rainbench.core.escape import escape_formula
 from rainbench.core.files import is_file, lock_folder, read_regular_file, write_atomically, writing
 from rainbench.core.resume import key_of
 from rainbench.metrics import PROTOCOLS
-from rainbench.pairs.manifest import manifest_csv
+from rainbench.pairs.manifest import manifest_csv, pictures_of
 from rainbench.run.documents import hash_of, read_json, write_json
 from rainbench.run.key import stale_reason
 from rainbench.run.scores import (
@@ -56,6 +58,11 @@ WARM_UP = 3
 
 DAMAGED = "is damaged: run again"
 GONE = "is missing: run again"
+
+OTHER_PICTURES = (
+    "was scored on other pictures called {} than those of the last run here: run it again, or keep "
+    "the two apart by another --out or another name (-d NAME)"
+)
 
 
 class RunResults:
@@ -129,6 +136,13 @@ class RunResults:
             return None
         return [(dataset, entry, reason) for dataset, entry, reason in found]
 
+    def pictures(self, dataset: str) -> Mapping[str, tuple[str, str]]:
+        """Return the hashes of the rainy and the clean pictures that the last run had, by id.
+
+        None where only restored images of somebody else's were scored.
+        """
+        return _pictures(self.folder / "manifests" / f"{dataset}.csv")
+
     def write_plan(self, plan: Plan) -> None:
         """Write ``run.json``, what could not be started and why, and each data set's manifest.
 
@@ -150,6 +164,25 @@ class RunResults:
                 hashes[pairs.card.name] = hashlib.sha256(data).hexdigest()
                 write_atomically(manifests / f"{pairs.card.name}.csv", data)
             write_json(self.folder / "run.json", {**record, "manifests": hashes})
+
+
+def _pictures(manifest: Path) -> Mapping[str, tuple[str, str]]:
+    """Return the pictures of a manifest, see `pictures_of`; none where it cannot be read."""
+    try:
+        state = manifest.stat()
+    except OSError:
+        return {}
+    return _pictures_at(manifest, state.st_mtime_ns, state.st_size)
+
+
+@functools.lru_cache(maxsize=8)  # all cells of a data set ask for it in turn
+def _pictures_at(manifest: Path, _changed: int, _size: int) -> Mapping[str, tuple[str, str]]:
+    try:
+        return pictures_of(
+            read_regular_file(manifest, LARGEST_FILE).decode("utf-8", "surrogateescape")
+        )
+    except (OSError, ValueError, csv.Error):
+        return {}  # which `RunResults.own_problems` tells
 
 
 def _begun(folder: Path) -> Iterator[Path]:
@@ -211,8 +244,34 @@ class CellResult:
             return f"{place}/key.json: is not what cell.json was written for: run again"
         if not self._is_borne_out(self.claim):
             return f"{place}/images.csv: is not what cell.json was written for: run again"
-        wrong = disagreement(self.claim, self.scores)
-        return f"{place}/cell.json: {wrong}: run again" if wrong else ""
+        if wrong := disagreement(self.claim, self.scores):
+            return f"{place}/cell.json: {wrong}: run again"
+        if self._is_of_other_pictures():
+            return f"{place}: {OTHER_PICTURES.format(self.dataset)}"
+        return ""
+
+    def _is_of_other_pictures(self) -> bool:
+        """Return whether the last run in the folder had other pictures of the data set.
+
+        A part of them is told by the number of images; but a whole set lacks none. Of a method for
+        videos, and of all that restore clips, the clean pictures alone are compared.
+        """
+        of_last = _pictures(self.folder.parents[2] / "manifests" / f"{self.dataset}.csv")
+        own = self.parts.get("images")
+        claim = self.claim or {}
+        if not of_last or not isinstance(own, list):
+            return False
+        rainy_too = "clips" not in claim
+        try:
+            before = {escape_formula(name): (sha[:64], sha[64:128]) for name, sha in own}
+        except (TypeError, ValueError):
+            return False
+        if claim.get("complete_set") and not before.keys() >= of_last.keys():
+            return True
+        return any(
+            one[1] != other[1] or (rainy_too and one[0] != other[0])
+            for one, other in ((before[name], of_last[name]) for name in before.keys() & of_last)
+        )
 
     @cached_property
     def summary(self) -> dict[str, Any] | None:

@@ -140,6 +140,7 @@ def test_two_that_fit_are_never_chosen_from_silently(tmp_path, state, make, plac
     with pytest.raises(WeightsError, match=f"fit Net: {' and '.join(places)}") as told:
         loads(make(state), file)
     assert all(f'state_dict = "{place}"' in told.value.hint for place in places)
+    assert all(f"--state-dict {place}" in told.value.hint for place in places)
     first, second = (loads(make(state), file, place)["conv.bias"] for place in places)
     assert torch.equal(first, state["conv.bias"]) and torch.equal(second, first + 1)
     with pytest.raises(WeightsError, match='no state dict "emma", which the card names'):

@@ -1,7 +1,9 @@
 """What a network without a card gets wrong is told, and what it depends on is noticed."""
 
 import functools
+import json
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -23,6 +25,18 @@ class Darkening(nn.Module):
         return rainy * 0.95**self.calls
 
 
+class Blending(nn.Module):
+    """Takes a share of what it returned before, of the same size."""
+
+    before = None
+
+    def forward(self, rainy):
+        if self.before is not None and self.before.shape == rainy.shape:
+            rainy = 0.9 * rainy + 0.1 * self.before
+        self.before = rainy
+        return rainy
+
+
 class Late:
     before = None
 
@@ -36,6 +50,7 @@ class Late:
     [
         (Dropping(), "another result of the same picture each time"),
         (Darkening(), "another result of the same picture each time"),
+        (Blending(), "another result of a picture after another one"),
         (Late(), "the scene of the picture before"),
         (lambda image: image[..., ::-1].copy(), "red and blue exchanged"),
         (lambda image: image[:, ::-1].copy(), "mirrored"),
@@ -47,6 +62,33 @@ def test_a_result_that_cannot_be_right_is_refused(network, said, tmp_path):
     results = rb.evaluate(model, "mini-streaks", out=tmp_path, limit=3)
     (note,) = results.failures.values()
     assert said in note
+
+
+def test_a_square_scene_with_rows_as_columns(tmp_path):
+    pairs = [
+        (pair.rainy[:96, :96], pair.clean[:96, :96]) for pair in rb.load_dataset("mini-streaks")
+    ]
+    for number, pair in enumerate(pairs[:3]):
+        for kind, image in zip(("rainy", "clean"), pair, strict=True):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            cv2.imwrite(str(tmp_path / kind / f"{number}.png"), np.ascontiguousarray(image))
+    chosen = rb.load_dataset(rainy=tmp_path / "rainy", clean=tmp_path / "clean")
+    for turn in (lambda image: image.swapaxes(0, 1), np.rot90, lambda image: np.rot90(image, 3)):
+        model = rb.load_model(lambda image, turn=turn: turn(image).copy(), name="mine")
+        (note,) = rb.evaluate(model, chosen, out=tmp_path / "o").failures.values()
+        assert "returned the scene" in note
+
+
+def test_memory_is_found_among_pictures_of_several_sizes(tmp_path):
+    pairs = rb.load_dataset("mini-streaks")
+    for number, width in enumerate((96, 100, 104, 96)):
+        for kind in ("rainy", "clean"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            image = np.ascontiguousarray(getattr(pairs[number], kind)[:, :width])
+            cv2.imwrite(str(tmp_path / kind / f"{number}.png"), image)
+    chosen = rb.load_dataset(rainy=tmp_path / "rainy", clean=tmp_path / "clean")
+    (note,) = rb.evaluate(Blending(), chosen, out=tmp_path / "o").failures.values()
+    assert "after another one" in note
 
 
 def test_what_is_right_is_scored(tmp_path):
@@ -123,3 +165,86 @@ def test_helpers_and_files_that_code_reads_are_part_of_it(rainbench, tmp_path):
         return "1 kept" in done.stderr
 
     assert [run(1.0, 0.9), run(1.0, 0.9), run(0.5, 0.9), run(0.5, 0.8)] == [0, 1, 0, 0]
+
+
+def repository(folder, factor):
+    """A repository whose test script puts the folder above on the path, by its whole name."""
+    (folder / "models").mkdir(parents=True)
+    (folder / "models/__init__.py").write_text("")
+    (folder / "models/net.py").write_text("from .parts import K\n")
+    (folder / "models/parts.py").write_text(f"K = {factor}\n")
+    (folder / "test").mkdir()
+    (folder / "test/derain.py").write_text(
+        f"import sys\nsys.path.insert(0, {str(folder)!r})\nfrom models.net import K\n"
+        "def dark(image):\n    from models import net\n    return (image * net.K).astype('u1')\n"
+    )
+
+
+def psnrs(rainbench, *words):
+    done = rainbench("run", *words, "-d", "mini-streaks", "--limit", "1", "--out", "o", "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    return {
+        row["entry"]: float(row["psnr"]) for row in said["rows"] if row["protocol"] == "rgb"
+    }, said["cells"]
+
+
+def test_two_repositories_with_modules_of_the_same_names(rainbench, tmp_path):
+    repository(tmp_path / "one", 1.0)
+    repository(tmp_path / "two", 0.5)
+    words = ("-b", "one=one/test/derain.py:dark", "-b", "two=two/test/derain.py:dark")
+    both, _ = psnrs(rainbench, *words)
+    assert both["one"] > both["two"] + 5
+    _, cells = psnrs(rainbench, *words)
+    assert cells == {"kept": 2}
+    (tmp_path / "two/models/parts.py").write_text("K = 0.9\n")
+    after, cells = psnrs(rainbench, *words)
+    assert cells == {"done": 1, "kept": 1} and after["two"] > both["two"] + 5
+
+
+@pytest.mark.parametrize("when", ["import", "call"])
+def test_files_elsewhere_that_code_reads_are_part_of_it(rainbench, tmp_path, when):
+    kept = tmp_path / "kept/k.txt"
+    kept.parent.mkdir()
+    (tmp_path / "nets").mkdir()
+    read = f"K = float(open({str(kept)!r}).read()); open('log.txt', 'a').write('read')"
+    at_import, at_call = (read, "pass") if when == "import" else ("", read)
+    (tmp_path / "nets/net.py").write_text(
+        f"{at_import}\ndef dark(image):\n    {at_call}\n    return (image * K).astype('u1')\n"
+    )
+    found = []
+    for k in (0.9, 0.9, 0.5):
+        kept.write_text(str(k))
+        values, cells = psnrs(rainbench, "-b", "net=nets/net.py:dark")
+        found.append((round(values["net"]), "kept" in cells))
+    assert found[0][0] == found[1][0] > found[2][0] and [each for _, each in found] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("path", ["'../kept/k.png'", "f'{FOLDER}/k.png'", "'kept/k.png'"])
+def test_files_that_a_library_opens_by_itself_are_part_of_it(rainbench, tmp_path, path):
+    """As OpenCV does, ONNX Runtime, safetensors and TorchScript; they are known by their names."""
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "kept").mkdir()
+    kept = tmp_path / ("nets" if "FOLDER" in path else "kept") / "k.png"
+    change = "os.chdir(FOLDER)" if ".." in path else "pass"
+    (tmp_path / "nets/net.py").write_text(
+        f"import os\nimport cv2\nFOLDER = os.path.dirname(os.path.abspath(__file__))\n{change}\n"
+        f"K = cv2.imread({path})[0, 0, 0] / 100\n"
+        "def dark(image):\n    return (image * K).astype('u1')\n"
+    )
+    found = []
+    for level in (90, 90, 50):
+        cv2.imwrite(str(kept), np.full((2, 2, 3), level, np.uint8))
+        _, cells = psnrs(rainbench, "-b", "net=nets/net.py:dark")
+        found.append("kept" in cells)
+    assert found == [False, True, False]
+
+
+def test_a_function_is_called_anew_in_a_run(rainbench, tmp_path):
+    """The small picture by which it is found out what it reads leaves nothing behind."""
+    (tmp_path / "net.py").write_text(
+        "calls = []\ndef f(image):\n    calls.append(image.shape)\n"
+        "    assert calls[0] == image.shape, calls\n    return image\n"
+    )
+    _, cells = psnrs(rainbench, "-b", "net.py:f")
+    assert cells == {"done": 1}

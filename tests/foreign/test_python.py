@@ -196,6 +196,15 @@ def test_sizes_are_padded_on_demand():
         restored(entry_of(Kept(1.0, even)))
     assert restored(entry_of(Kept(1.0, even), size_multiple=8)) == pytest.approx(0.4)
 
+    def by_eight(x):
+        return nn.functional.pixel_shuffle(nn.functional.pixel_unshuffle(x, 8), 8)
+
+    image = np.full((100, 130, 3), 102, np.uint8)  # even sides
+    with pytest.raises(PredictionError, match=r"divisible by 8; if .* --multiple-of 8 \(now 1\)"):
+        restored(entry_of(Kept(1.0, by_eight)), image)
+    with pytest.raises(PredictionError, match=r"--multiple-of 8 \(now 4\)"):
+        restored(entry_of(Kept(1.0, by_eight), size_multiple=4), image)
+
 
 BROKEN = {
     "no such file": ("gone.py:Net", "there is no such file"),

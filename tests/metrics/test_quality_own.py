@@ -1,6 +1,5 @@
 """Metrics of one's own: found, called with what they take, their failures told by name."""
 
-import sys
 import textwrap
 
 import numpy as np
@@ -137,8 +136,29 @@ def test_files_beside_are_imported_and_count(write):
     before = opened(word)
     assert before(RESTORED, None) == 1
     helper.write_text("VALUE = 2")
-    assert opened(word).made_of != before.made_of
-    sys.modules.pop("my_helper")
+    after = opened(word)
+    assert after.made_of != before.made_of and after(RESTORED, None) == 2
+
+
+def test_two_folders_with_helpers_of_the_same_name(tmp_path):
+    """Beside the file, and in a folder that the file itself puts on the path."""
+    words = []
+    for number, name in enumerate(("one", "two"), start=1):
+        folder = tmp_path / name
+        for place in ("lib/parts", "metric"):
+            (folder / place).mkdir(parents=True)
+        (folder / "lib/parts/__init__.py").write_text(f"VALUE = {number}\n")
+        (folder / "metric/helper.py").write_text(f"VALUE = {10 * number}\n")
+        (folder / "metric/met.py").write_text(
+            f"import sys\nsys.path.insert(0, {str(folder / 'lib')!r})\n"
+            "import helper\nfrom parts import VALUE\n"
+            f"def {name}(restored): return helper.VALUE + VALUE\n"
+        )
+        words.append(f"{folder / 'metric/met.py'}:{name}")
+    assert [opened(word)(RESTORED, None) for word in words] == [11, 22]
+    before = opened(words[1]).made_of
+    (tmp_path / "two/lib/parts/__init__.py").write_text("VALUE = 3\n")
+    assert opened(words[1]).made_of != before
 
 
 def test_a_file_named_as_a_module_is_not_taken_for_it(write):

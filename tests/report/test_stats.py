@@ -126,7 +126,10 @@ def test_pairs_that_are_tested_together_are_as_if_alone(images, monkeypatch):
         assert pairwise_tests(values) == alone
 
 
+@pytest.mark.filterwarnings("error")
 def test_infinite_psnr_is_a_value_like_others():
+    several = {"perfect": [np.inf] * 5, "other": [1.0, 2, 3, 4, 5]}
+    assert pairwise_tests(several) == {("perfect", "other"): 0.0625}
     assert paired_test([np.inf, 1, 2], [np.inf, 1, 2]) == 1
     assert paired_test([np.inf, 5, 6], [1.0, 2.0, 4.0]) == 0.25
 

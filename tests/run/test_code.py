@@ -69,7 +69,7 @@ def package(request, tmp_path, monkeypatch):
 
 
 def fresh():
-    code._file.cache_clear()
+    code.file_of_module.cache_clear()
     code_hash.cache_clear()
     return code_hash("fingers.net")
 
@@ -102,12 +102,12 @@ def test_a_network_of_one_file_and_the_files_beside_it(tmp_path, monkeypatch):
     (tmp_path / "lonely_net.py").write_text("import lonely_part\n\nNet = lonely_part.Net\n")
     (tmp_path / "lonely_part.py").write_text("import json\n\n\nclass Net:\n    pass\n")
     monkeypatch.syspath_prepend(tmp_path)
-    code._file.cache_clear()
+    code.file_of_module.cache_clear()
     assert set(sources("lonely_net")) == {"lonely_net", "lonely_part"}
 
 
 def test_nothing_is_run(package):
-    code._file.cache_clear()
+    code.file_of_module.cache_clear()
     (package / "net.py").write_text("import sys\nsys.exit(3)\n\n\nclass Net:\n    pass\n")
     assert "fingers.net" in sources("fingers.net") and "fingers.deep" not in sources("fingers.net")
     assert sources("no_such_module") == {}

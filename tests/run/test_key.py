@@ -26,13 +26,13 @@ def package(tmp_path, monkeypatch):
     """A copy of the package whose source is looked at instead of our own."""
     copy = tmp_path / "rainbench"
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("__pycache__", "page"))
-    find = code._file
+    find = code.file_of_module
 
     def file(module):
         found = find(module)
         return copy / found.relative_to(ROOT) if found and found.is_relative_to(ROOT) else found
 
-    monkeypatch.setattr(code, "_file", file)
+    monkeypatch.setattr(code, "file_of_module", file)
     code.code_hash.cache_clear()
     yield copy
     code.code_hash.cache_clear()

@@ -10,13 +10,10 @@ sharpness.higher_is_better = True  # optional, as are .title, .version and .digi
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -24,6 +21,7 @@ from typing import Any
 
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.images import Image
+from rainbench.core.own_code.home import Home
 from rainbench.core.text import did_you_mean
 from rainbench.metrics.quality.record import Measure, Metric
 
@@ -47,7 +45,7 @@ def load_own(word: str) -> tuple[Metric, str]:
         word: ``FILE.py:FUNCTION``.
 
     Returns:
-        The metric, and a hash of the file and of those beside it that it imports.
+        The metric, and a hash of the file and of those that it imports and reads as it is loaded.
 
     Raises:
         RainbenchError: There is no such file or function, it cannot be imported, or it takes
@@ -61,15 +59,16 @@ def load_own(word: str) -> tuple[Metric, str]:
     file = Path(place)
     if not file.is_file():
         raise RainbenchError(f"{file}: there is no such file")
+    home = Home(file)
     with failing_alone(f"{file}: cannot be imported"):
-        module = _import(file.resolve())
+        module = _import(home)
     function = getattr(module, name, None)
     if not callable(function):
         functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         raise RainbenchError(
             f"{file}: has no function {name!r}", hint=did_you_mean(name, functions)
         )
-    return metric_of(name, function, str(file)), _hash(file.resolve())
+    return metric_of(name, function, str(file)), home.code()
 
 
 def metric_of(name: str, function: Callable[..., Any], where: str) -> Metric:
@@ -152,57 +151,16 @@ def _pictures_taken(function: Callable[..., Any], what: str) -> int:
     return 2 if len(needed) == 2 or named_clean or (anything and len(places) < 2) else 1
 
 
-def _import(file: Path) -> ModuleType:
-    """Run a file as a module of its own name; files beside it may be imported by it."""
-    name = f"rainbench_metrics_of_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    spec = importlib.util.spec_from_file_location(name, file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    folder = str(file.parent)
-    sys.modules[name] = module
-    sys.path.insert(0, folder)
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        # At the end it is out of the way, and still there for what is imported in a function.
-        sys.path.remove(folder)
+def _import(home: Home) -> ModuleType:
+    """Run a file apart from other modules; files beside it may be imported by it.
+
+    What a function imports when it is called is looked for beside it, too, after all else.
+    """
+    module = home.load()
+    folder = str(home.file.parent)
+    if folder not in sys.path:
         sys.path.append(folder)
     return module
-
-
-def _hash(file: Path) -> str:
-    digest = hashlib.sha256()
-    for each in sorted(_with_neighbours(file)):
-        content = each.read_bytes()
-        digest.update(f"{each.relative_to(file.parent)}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:16]
-
-
-def _with_neighbours(file: Path) -> set[Path]:
-    """Return a file and those below its folder that it imports, and they."""
-    found: set[Path] = set()
-    waiting = [file]
-    while waiting:
-        each = waiting.pop()
-        if each not in found:
-            found.add(each)
-            waiting += _imported(each, file.parent)
-    return found
-
-
-def _imported(file: Path, folder: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            modules = [node.module or "", *(alias.name for alias in node.names)]
-        else:
-            continue
-        for module in modules:
-            top = folder / module.partition(".")[0]
-            yield from (path for path in [top.with_suffix(".py")] if module and path.is_file())
-            if module and top.is_dir():
-                yield from sorted(top.rglob("*.py"))
 
 
 def offered() -> Mapping[str, EntryPoint]:

@@ -158,8 +158,9 @@ def find_better(pairs: Sequence[tuple[Outline, Outline]]) -> dict[int, int]:
 def seen_otherwise(image: Image, scene: Image) -> str:
     """Say how a picture shows a scene otherwise than another one does; empty where it does not.
 
-    Such a picture was mirrored or turned by half, or its red and blue were exchanged, as happens
-    where one program writes what another reads. It must then come at least twice as near.
+    Such a picture was mirrored or turned, or its red and blue were exchanged, as happens where one
+    program writes what another reads; a square one may have its rows as columns. It must then come
+    at least twice as near.
 
     Args:
         image: ``(H, W, 3)`` uint8.
@@ -182,6 +183,13 @@ def seen_otherwise(image: Image, scene: Image) -> str:
         "upside down": small[::-1],
         "turned by half": small[::-1, ::-1],
     }
+    if small.shape[0] == small.shape[1]:
+        turned = small.swapaxes(0, 1)
+        views |= {
+            "with rows as columns": turned,
+            "turned by a quarter": turned[::-1],
+            "turned by three quarters": turned[:, ::-1],
+        }
     apart = {name: float(np.abs(view - wanted).mean()) for name, view in views.items()}
     nearest = min(apart, key=apart.__getitem__)
     return nearest if 2 * apart[nearest] < direct else ""

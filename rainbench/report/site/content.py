@@ -63,12 +63,16 @@ def read_lines(runs: Sequence[Path], registry: Registry) -> list[Line]:
         registry: The cards.
 
     Raises:
-        RainbenchError: A folder holds no results, or none of them is finished.
+        RainbenchError: A folder holds no results, none of them is finished, or two runs scored
+            different pictures of a data set.
     """
+    first: dict[str, Path] = {}
     rows: dict[tuple[str, str, float | None, float | None, int], tuple[Row, str]] = {}
     for run in runs:
         RunResults.open(run)
         found = [row for row in build_rows(run, registry) if row.is_default and row.images]
+        for dataset in sorted({row.dataset for row in found}):
+            _check_pictures(first.setdefault(dataset, run), run, dataset)
         for row in add_statistics(found, run, groups=False):
             key = (row.dataset, row.entry, row.psnr, row.ssim, row.images)
             rows.setdefault(key, (row, run.resolve().name))
@@ -92,6 +96,21 @@ def read_lines(runs: Sequence[Path], registry: Registry) -> list[Line]:
             for rank, (row, run) in enumerate(group, start=1)
         ]
     return lines
+
+
+def _check_pictures(one: Path, other: Path, dataset: str) -> None:
+    """Refuse runs on other pictures of one name: their numbers must not be ranked together.
+
+    Runs on a part of the same pictures are told by their number of images.
+    """
+    before, now = (RunResults(run).pictures(dataset) for run in (one, other))
+    shared = before.keys() & now
+    if before and now and (not shared or any(before[name] != now[name] for name in shared)):
+        raise RainbenchError(
+            f"{one} and {other} scored different pictures of {dataset}",
+            hint="Compare their manifests; make a site of each, or run one of them again on the "
+            "other's pictures.",
+        )
 
 
 def model_content(name: str, lines: Sequence[Line], registry: Registry) -> dict[str, Any]:
