@@ -26,6 +26,9 @@ _FRAMES, _STRIPS, _ROWS, _PIXELS = 40, 8, 10, 5000
 """Frames, and strips of so many rows, that are looked at; half of the strips at least, and as many
 as have so many pixels in a row."""
 
+_LIT = 0.03
+"""Share by which a frame in another light is brighter or darker, and has more or less detail."""
+
 _RAINY = 25.0
 """Levels off the clean frame from which a sample says nothing of the detail."""
 
@@ -64,7 +67,12 @@ def estimate_resampling_loss(
     for top in tops:
         level = clean.levels[top : top + _ROWS].mean(axis=-1)
         quiet = np.ascontiguousarray(calm[top : top + _ROWS])
-        for n, frame in enumerate(read_band(source, top, top + _ROWS)[few]):
+        frames = read_band(source, top, top + _ROWS)[few]
+        light = np.median(frames.mean(axis=-1, dtype=np.float32) - level, axis=(1, 2))
+        lit = np.abs(light - np.median(light)) > _LIT * max(1.0, float(level.mean()))
+        for n, frame in enumerate(frames):
+            if lit[n]:
+                continue
             kernels.compare_detail(
                 np.ascontiguousarray(frame), level, quiet, np.float32(_RAINY),
                 alike[n], energy[n],
