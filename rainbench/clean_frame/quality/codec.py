@@ -5,8 +5,8 @@ are left. Colour is stored at half the size, so that in each frame every second 
 others, but for the rounding to 8 bits: what fills them in between, copies or a curve, is the same
 everywhere. And a codec's errors stay for many frames, unlike noise: samples repeat those of the
 frame before, and frames that lie close together differ less than those far apart. How much is lost
-follows from what is left, and from the blocks that are seen, by a fit to 300 films that went through
-H.264, H.265, VP9 and Motion JPEG; it is good to some 3 dB.
+follows from what is left, and from the blocks that are seen, by a fit to 300 films that went
+through H.264, H.265, VP9 and Motion JPEG; it is good to some 3 dB.
 """
 
 from __future__ import annotations
@@ -81,13 +81,13 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
         clean: The clean frame made of them.
     """
     luma = clean.levels @ _LUMA
-    _, next_, _ = sum(np.array(detail(clean.levels[..., c] - luma)) for c in (0, 2))
+    next_ = sum(detail(clean.levels[..., channel] - luma)[1] for channel in (0, 2))
     close, far, repeated = _variances(source, luma)
     frames = _some_frames(source)
     kept = repeated >= REPEATED and far - close >= KEPT * far
     if not kept and max(map(_untold, frames)) >= ROUNDED:
         return CodecLoss()
-    lost = _SUBSAMPLED * max(0.0, float(next_) - _NOISY)
+    lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
     if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
         return CodecLoss(lost / 1.5, lost, 1.5 * lost)
     known = traces(luma, frames, close, far, repeated)
