@@ -93,13 +93,14 @@ def measure(photo: Path, number: int, folder: Path) -> list[float]:
     source = as_source(read_video(file).frames)
     clean = extract_clean_frame(source, "robust")
     luma = clean.levels @ codec._LUMA
-    known = codec.traces(luma, codec._some_frames(source), *codec._variances(source, luma))
+    known = codec._logarithms(luma, codec._some_frames(source), *codec._variances(source, luma))
     return [*known.tolist(), float(np.log(np.square(clean.levels - scene).mean()))]
 
 
 def fit(rows: NDArray[np.float64]) -> None:
     """Print the weights, and how far off they are on what was left out."""
-    known = np.column_stack([np.ones(len(rows)), rows[:, 1:-1]])
+    least, most = np.quantile(rows[:, 1:-1], (0.03, 0.97), axis=0)
+    known = np.column_stack([np.ones(len(rows)), rows[:, 1:-1].clip(least, most)])
     wanted = rows[:, -1]
     part = rows[:, 0] % PARTS  # by the photograph
     told = np.empty(len(rows))
@@ -108,7 +109,8 @@ def fit(rows: NDArray[np.float64]) -> None:
         told[own] = known[own] @ np.linalg.lstsq(known[~own], wanted[~own], rcond=None)[0]
     off = 10 / np.log(10) * (told - wanted)
     weights = np.linalg.lstsq(known, wanted, rcond=None)[0]
-    print("weights", weights.round(2).tolist())
+    print("weights", weights.round(3).tolist())
+    print("least", least.round(2).tolist(), "most", most.round(2).tolist())
     print(f"{len(rows)} films; on photographs left out off by {off.std():.2f} dB (deviation),")
     print("5 and 95 %:", np.quantile(off, (0.05, 0.95)).round(1).tolist())
 

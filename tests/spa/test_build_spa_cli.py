@@ -194,7 +194,7 @@ def test_real_videos_end_to_end(rainbench, shared, tmp_path):
     for name, method in (("yard.mp4", "exact"), ("pedestrian.mat", "robust")):
         done = rainbench(
             "build-spa", folder / name, "--out", tmp_path / method, "--method", method,
-            "--max-frames", "5", "--min-psnr", "30", "--json", timeout=550,
+            "--max-frames", "5", "--min-psnr", "25", "--json", timeout=550,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         (rows[name],) = json.loads(done.stdout)["rows"]

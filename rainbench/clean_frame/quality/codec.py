@@ -43,14 +43,18 @@ _REACH, _SAMPLES, _FEWEST = 2, 20000, 500
 least."""
 
 MARGIN = 10**0.4
-"""Factor by which the lost energy may be larger: 4 dB, where the fit is off by 2.7 dB (standard
+"""Factor by which the lost energy may be larger: 4 dB, where the fit is off by 2.6 dB (standard
 deviation) on photographs that were left out."""
 
-_FIT = (-2.399, 0.875, 0.375, -3.076, 1.195, 0.703, -5.61, 9.567)
+_FIT = (-2.912, 1.6, 0.501, -4.569, 1.188, 0.732, -5.58, 9.504)
 """Logarithm of the squared error: constant, and weights of the logarithms of close over far
 variance, the far one, the share of samples that do not repeat, luma's middle detail over the coarse
 one, the coarse one, and the blocks of 8 pixels in the clean frame and in single frames
 (``benchmarks/fit_codec.py``)."""
+
+_LEAST = (-1.97, -1.9, -1.46, -0.97, 3.92, -0.13, -0.02)
+_MOST = (0.0, 3.94, -0.02, 0.2, 6.16, 0.69, 0.69)
+"""Between which these were in nearly all films; beyond, the fit says nothing."""
 
 _SUBSAMPLED = 0.36
 """Colour lost by half size alone, over the colour's finest detail that is left."""
@@ -90,7 +94,7 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
     lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
     if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
         return CodecLoss(lost / 1.5, lost, 1.5 * lost)
-    known = traces(luma, frames, close, far, repeated)
+    known = np.clip(_logarithms(luma, frames, close, far, repeated), _LEAST, _MOST)
     taken = min(float(np.exp(_FIT[0] + np.dot(_FIT[1:], known))), float(luma.var()))
     if far - close < LASTING * far:  # it lasts too little to be told from noise, if it does at all
         return CodecLoss(lost / 1.5, lost, max(1.5 * lost, MARGIN * taken))
@@ -98,7 +102,7 @@ def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
     return CodecLoss(lost / MARGIN, lost, MARGIN * lost)
 
 
-def traces(
+def _logarithms(
     luma: NDArray[np.float32], frames: Sequence[Image], close: float, far: float, repeated: float
 ) -> NDArray[np.float64]:
     """Return what the fit goes by, logarithms, see `_FIT`."""
