@@ -197,13 +197,13 @@ def average_rain_free(
     )
     _copy(modes.levels, estimate.transpose(1, 2, 0), changing)
     improved = estimate
-    first_step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
-    for _ in range(PASSES - 1 if count >= FEWEST else 0):
-        before, improved = improved, passes.improve(improved, limits, first_step)
-        moved = abs(mean_of(np.subtract, improved, before))
-        if moved <= SHIFTED * _deviation(noise) / 3**0.5:
-            break
     if count >= FEWEST:
+        step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
+        for _ in range(PASSES - 1):
+            before, improved = improved, passes.improve(improved, limits, step)
+            moved = abs(mean_of(np.subtract, improved, before))
+            if moved <= SHIFTED * _deviation(noise) / 3**0.5:
+                break
         improved = passes.improve(improved, limits)
     steps = CODED_STEP if seen.coded else (np.inf, np.inf)
     levels = _kept_near(improved, estimate, deviations, modes, steps)

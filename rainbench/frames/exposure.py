@@ -92,7 +92,8 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
     """
     from rainbench.frames import exposure_kernels as kernels
 
-    samples = sample_grid(as_source(frames))
+    source = as_source(frames)
+    samples = sample_grid(source)
     count, pixels, _ = samples.shape
     middle = kernels.select_rank(samples.reshape(count, -1), (count - 1) // 2).reshape(pixels, 3)
     usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
@@ -117,7 +118,7 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
         exposure /= _usual(exposure)
     if not _agree(exposure, first, second):
         return np.ones(count)
-    columns = places % min(SAMPLED_COLUMNS, as_source(frames).shape[2])
+    columns = places % min(SAMPLED_COLUMNS, source.shape[2])
     left = columns < np.median(columns)
     alike = min(left.sum(), (~left).sum()) < _FEWEST or _agree(
         exposure, ratios(left), ratios(~left)
@@ -133,29 +134,29 @@ def _agree(
     Where light has a usual state they must say it better: without any correction, what the other
     frames show is as good as something that passes.
     """
-    alike, most = _closest_half(exposure)
     spread, apart = float(exposure.std()), float((first - second).std())
     uneven = UNEVEN if spread > SMALL else 1.0
-    if np.ptp(alike) < ALIKE * most:
+    if _usual_state(exposure) is not None:
         uneven = 0.4 * UNEVEN
     return spread > max(STEADY, apart / uneven)
 
 
 def _usual(exposure: NDArray[np.float64]) -> float:
     """Return the mean of the middle half, or of the half that is alike where light has a state."""
-    alike, most = _closest_half(exposure)
-    if np.ptp(alike) < ALIKE * most:
-        return float(alike.mean())
+    state = _usual_state(exposure)
+    if state is not None:
+        return float(state.mean())
     quarter = len(exposure) // 4
     return float(np.sort(exposure)[quarter : len(exposure) - quarter].mean())
 
 
-def _closest_half(exposure: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return the half of the frames that lie closest together, and the spread of nearly all."""
+def _usual_state(exposure: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Return the half of the frames that lie closest together, if light has a usual state."""
     ordered, count = np.sort(exposure), len(exposure)
     half, few = count // 2 + 1, count // 20
     first = int((ordered[half - 1 :] - ordered[: count - half + 1]).argmin())
-    return ordered[first : first + half], float(ordered[count - 1 - few] - ordered[few])
+    closest, most = ordered[first : first + half], ordered[count - 1 - few] - ordered[few]
+    return closest if np.ptp(closest) < ALIKE * most else None
 
 
 def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
