@@ -15,12 +15,12 @@ import argparse
 import csv
 from pathlib import Path
 
-import av
 import cv2
 import numpy as np
 from hard_weather import rain_layers
 from numpy.typing import NDArray
 from sequences import Spec
+from videos import write_video
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.quality import codec
@@ -44,7 +44,7 @@ OTHERS = [
     *(("libx264", "yuv444p", {"crf": str(crf)}) for crf in (20, 26, 32)),
     *(("libx265", "yuv420p", {"crf": str(crf), "preset": "fast"}) for crf in (22, 28, 34)),
     *(("libvpx-vp9", "yuv420p", {"crf": str(crf), "cpu-used": "6"}) for crf in (25, 38, 50)),
-    *(("mjpeg", "yuvj420p", {"q": str(q)}) for q in (2, 6, 12, 20, 31)),
+    *(("mjpeg", "yuvj420p", {"qmin": str(q), "qmax": str(q)}) for q in (2, 6, 12, 20, 31)),
 ]
 ENCODERS = [*X264, *SLOW, *OTHERS]
 
@@ -61,22 +61,6 @@ def film(scene: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uin
     return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
 
 
-def encode(file: Path, frames: NDArray[np.uint8], encoder: tuple[str, str, dict[str, str]]) -> None:
-    """Write frames to a video."""
-    name, pixels, options = encoder
-    with av.open(str(file), "w") as output:
-        stream = output.add_stream(name, rate=25)
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = pixels
-        if name == "mjpeg":
-            stream.codec_context.qmin = stream.codec_context.qmax = int(options["q"])
-        else:
-            stream.options = options
-        for frame in frames:
-            output.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        output.mux(stream.encode(None))
-
-
 def measure(photo: Path, number: int, folder: Path) -> list[float]:
     """Return the traces of one film, and the logarithm of the squared error it was made with."""
     rng = np.random.default_rng(number)
@@ -87,9 +71,8 @@ def measure(photo: Path, number: int, folder: Path) -> list[float]:
     scene = cv2.resize(np.ascontiguousarray(scene), (width, height), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.3:
         scene = cv2.GaussianBlur(scene, (0, 0), rng.uniform(0.5, 1.5))
-    encoder = ENCODERS[int(rng.integers(len(ENCODERS)))]
-    file = folder / "film.mkv"
-    encode(file, film(scene, rng), encoder)
+    name, pixels, options = ENCODERS[int(rng.integers(len(ENCODERS)))]
+    file = write_video(folder / "film.mkv", film(scene, rng), name, pixels, options=options)
     source = as_source(read_video(file).frames)
     clean = extract_clean_frame(source, "robust")
     luma = clean.levels @ codec._LUMA

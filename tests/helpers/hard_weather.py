@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from sequences import DEPTHS, Spec, streak_layer
+from videos import write_video
 
 from rainbench.video.read import read_video
 
@@ -53,20 +54,10 @@ def through_codec(frames: NDArray[np.uint8], crf: int, rate: int = 25) -> NDArra
 
     They are read as rainbench reads any video: how it enlarges colour is part of what they show.
     """
-    import av
-
-    _, height, width, _ = frames.shape
+    # Its assembly makes other bytes in some processes, by what macroblock trees read.
+    options = {"crf": str(crf), "preset": "veryfast", "x264-params": "no-asm=1"}
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "clip.mkv"
-        with av.open(str(file), "w", format="matroska") as output:
-            # Its assembly makes other bytes in some processes, by what macroblock trees read.
-            options = {"crf": str(crf), "preset": "veryfast", "x264-params": "no-asm=1"}
-            stream = output.add_stream("libx264", rate=rate, options=options)
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.thread_count = 1
-            for picture in frames:
-                output.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-            output.mux(stream.encode(None))
+        file = write_video(Path(folder) / "clip.mkv", frames, rate=rate, options=options)
         decoded = read_video(file).frames
     assert decoded.shape == frames.shape
     return decoded
