@@ -11,13 +11,14 @@ one for the loop. A sample is one channel of one pixel of one frame. ``loop`` ca
 of SPANet's published code in one process: luma of the whole video in float64, a loop over pixels
 with NumPy inside, votes as floats, NumPy's percentile. At 1280x720 it runs on a quarter of the rows
 and its time is multiplied by four. ``decode`` turns an H.264 file of the same frames
-(CRF 23, one thread) into RGB: by FFmpeg through PyAV, as rainbench does, and through OpenCV.
-``judge`` judges the clean frame of ``robust``, as ``build-spa`` does, which knows by then whether
-the camera rests. ``coded`` are the frames that the decoder gives.
+(CRF 23, one thread) into RGB: by FFmpeg through PyAV, and through OpenCV. ``judge`` judges the
+clean frame of ``robust``, as ``build-spa`` does, which knows by then whether the camera rests.
+``coded`` are its frames as rainbench reads them.
 
-Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached, on an idle core, beside OpenCV, the
-faster of the two: robust 1.9 at 1280x720 and 1.2 (300 frames) to 2.3 (100) at 480x320, of coded
-frames 2.5 and 1.3 to 3.7; judge 0.8 and 0.4 to 1.6, of coded frames 0.7 and 0.6 to 2.3. What is
+Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached in three runs on an idle machine, beside
+OpenCV, mostly the faster of the two: robust 1.7 to 2.2 at 1280x720, 1.1 to 1.9 at 480x320 with 200
+and 300 frames, to 4.9 with 100; of coded frames 1.9 to 2.8, 1.1 to 1.7, and to 5.1. Judge 0.7 to 1.1,
+0.6 to 1.3, and to 2.7; of coded frames 0.7 to 0.9, 0.9 to 1.6, and to 3.3. What is
 left of robust is 1.3 passes of means, two sorts of each channel in one pass, the vote of half of
 the pixels and the noise; what is left at 480x320 alone are samples whose number does not depend on
 the size; what coded frames take more are places that change with the codec's errors.
@@ -28,7 +29,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -40,6 +41,7 @@ from sequences import STATIC, make_sequence
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.quality.estimate import judge_clean_frame
 from rainbench.core.progress import say
+from rainbench.video.read import read_video
 
 SIZES = ((100, 320, 480), (100, 720, 1280), (200, 320, 480), (300, 320, 480))
 METHODS = ("exact", "spanet-reference", "mode", "median", "min", "robust")
@@ -120,18 +122,12 @@ def write_h264(path: Path, frames: np.ndarray) -> None:
         container.mux(stream.encode())
 
 
-def decoded(path: Path) -> Iterator[np.ndarray]:
-    """Yield the frames of a file in RGB, decoded as rainbench does."""
+def decode_av(path: Path) -> int:
+    """Decode and convert to RGB by PyAV; the number of frames."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type, stream.thread_count = "NONE", 1
-        for frame in container.decode(0):
-            yield frame.to_ndarray(format="rgb24")
-
-
-def decode_av(path: Path) -> int:
-    """Decode by PyAV; the number of frames."""
-    return sum(1 for _ in decoded(path))
+        return sum(1 for frame in container.decode(0) if frame.to_ndarray(format="rgb24").size)
 
 
 def decode_cv2(path: Path) -> int:
@@ -164,7 +160,7 @@ def measure(count: int, height: int, width: int, part: int, repeats: int) -> lis
             say(f"{size}: {name}")
             assert decoder(path) == count
             seconds[name] = cpu_seconds(lambda decoder=decoder: decoder(path), min(repeats, 5))
-        coded = np.stack(list(decoded(path)))
+        coded = np.asarray(read_video(path).frames)
     decoding = min(seconds["decode, PyAV"], seconds["decode, OpenCV"])
     for method in METHODS:
         say(f"{size}: {method}")
