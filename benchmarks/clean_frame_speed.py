@@ -17,8 +17,8 @@ clean frame of ``robust``, as ``build-spa`` does, which knows by then whether th
 
 Wanted of the decoder's CPU: robust 1.0, judge 0.5. Reached in three runs on an idle machine, beside
 OpenCV, mostly the faster of the two: robust 1.7 to 2.2 at 1280x720, 1.1 to 1.9 at 480x320 with 200
-and 300 frames, to 4.9 with 100; of coded frames 1.9 to 2.8, 1.1 to 1.7, and to 5.1. Judge 0.7 to 1.1,
-0.6 to 1.3, and to 2.7; of coded frames 0.7 to 0.9, 0.9 to 1.6, and to 3.3. What is
+and 300 frames, to 4.9 with 100; of coded frames 1.9 to 2.8, 1.1 to 1.7, and to 5.1. Judge 0.7 to
+1.1, 0.6 to 1.3, and to 2.7; of coded frames 0.7 to 0.9, 0.9 to 1.6, and to 3.3. What is
 left of robust is 1.3 passes of means, two sorts of each channel in one pass, the vote of half of
 the pixels and the noise; what is left at 480x320 alone are samples whose number does not depend on
 the size; what coded frames take more are places that change with the codec's errors.
