@@ -21,6 +21,7 @@ from rainbench.clean_frame import spanet_reference
 from rainbench.clean_frame.by_video.backgrounds import VideoMethod, restored_background
 from rainbench.clean_frame.lowrank import recover_background
 from rainbench.clean_frame.robust import average_rain_free
+from rainbench.clean_frame.usual_light import in_usual_light
 from rainbench.clean_frame.voting import (
     TieRule,
     VoteRule,
@@ -38,7 +39,7 @@ from rainbench.core.images import Image
 from rainbench.frames.bands import over_bands
 from rainbench.frames.exposure import estimate_exposure, normalise
 from rainbench.frames.maps import picture_map, strips
-from rainbench.frames.sources import Frames, FrameSource, as_source
+from rainbench.frames.sources import Frames, FrameSource, as_source, take_frames
 
 Method = Literal[
     "exact",
@@ -86,6 +87,8 @@ class CleanFrame:
         other: ``(H, W, 3)`` float32, what the scene is there if it is not ``levels``.
         usual: ``(K, H, W, 3)`` uint8, what each stretch of the sequence usually shows, as
             `rainbench.clean_frame.stretches.usual_colours` returns it, where ``robust`` looked.
+        usual_light: ``(N,)`` bool, which frames show the scene in its usual light; ``robust``
+            averages these alone, see `rainbench.clean_frame.usual_light`.
     """
 
     image: Image
@@ -99,6 +102,7 @@ class CleanFrame:
     uncertain: NDArray[np.bool_] | None = None
     other: NDArray[np.float32] | None = None
     usual: NDArray[np.uint8] | None = None
+    usual_light: NDArray[np.bool_] | None = None
 
     def rain_mask(
         self, frame: Image, threshold: float = RAIN_LEVELS, exposure: float = 1.0
@@ -313,7 +317,12 @@ def _of_hundredths(
 
 
 def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
-    mean = average_rain_free(source, exposure, **reading)
+    lit = in_usual_light(source, exposure)
+    if lit.all():
+        mean = average_rain_free(source, exposure, **reading)
+    else:
+        some = take_frames(source, np.flatnonzero(lit))
+        mean = average_rain_free(some, exposure[lit], **reading)
     return CleanFrame(
         _rounded(mean.levels),
         mean.levels,
@@ -324,7 +333,8 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
         exposure=exposure,
         uncertain=mean.modes.uncertain,
         other=mean.modes.other,
-        usual=mean.usual,
+        usual=mean.usual if lit.all() else None,  # the judge asks all frames
+        usual_light=lit,
     )
 
 

@@ -1,7 +1,8 @@
 """The mean of the rain-free samples: closer to the truth than any one percentile.
 
 1. Start from the percentile that each part of the picture votes for (`local_vote`).
-2. Bring the frames to one brightness (`exposure`).
+2. Bring the frames to one brightness (`exposure`); those that show a part of the scene in another
+   light than most were left out before (`usual_light`).
 3. Find where more than rain is seen, people or cars, and what the scene is there (`modes`).
 4. Measure the noise below the estimate, where there is no rain, block by block.
 5. Call a sample rainy if it, or the 3x3 pixels around it, is brighter than three standard

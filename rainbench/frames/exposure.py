@@ -94,13 +94,11 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
 
     source = as_source(frames)
     samples = sample_grid(source)
-    count, pixels, _ = samples.shape
-    middle = kernels.select_rank(samples.reshape(count, -1), (count - 1) // 2).reshape(pixels, 3)
-    usable = (middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT)
+    places = measurable(samples)
+    count = source.shape[0]
     exposure = np.ones(count)
-    if np.count_nonzero(usable) < _FEWEST:
+    if places.size < _FEWEST:
         return exposure
-    places = np.flatnonzero(usable)
     brightness = kernels.add_colours(samples, places)
 
     def ratios(part: slice | NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -112,7 +110,7 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
 
     middle_pixel = brightness.shape[1] // 2
     for _ in range(rounds):
-        reference = _usual_brightness(brightness, exposure)
+        reference = usual_brightness(brightness, exposure)
         first, second = ratios(np.s_[:middle_pixel]), ratios(np.s_[middle_pixel:])
         exposure = (first + second) / 2
         exposure /= _usual(exposure)
@@ -169,10 +167,39 @@ def sample_grid(source: FrameSource) -> NDArray[np.uint8]:
     return np.concatenate(picked, axis=1)
 
 
-def _usual_brightness(
+def measurable(samples: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return which pixels of `sample_grid` are usually neither dark nor clipped.
+
+    Args:
+        samples: ``(N, pixels, 3)``.
+
+    Example:
+        >>> measurable(np.array([[[9, 9, 9], [90, 90, 90]]], np.uint8)).tolist()
+        [1]
+    """
+    from rainbench.frames import exposure_kernels as kernels
+
+    count, pixels, _ = samples.shape
+    middle = kernels.select_rank(samples.reshape(count, -1), (count - 1) // 2).reshape(pixels, 3)
+    return np.flatnonzero((middle.min(axis=-1) > _DARK) & (middle.max(axis=-1) < _BRIGHT))
+
+
+def usual_brightness(
     brightness: NDArray[np.uint16], exposure: NDArray[np.float64]
 ) -> NDArray[np.float32]:
-    """Return the percentile of the reference, of frames at one brightness, at each pixel."""
+    """Return how bright each pixel usually is, without rain, in frames at one brightness.
+
+    Args:
+        brightness: ``(N, pixels)``, of a channel, or the sum of all.
+        exposure: ``(N,)``, by which the frames are divided.
+
+    Returns:
+        ``(pixels,)`` float32.
+
+    Example:
+        >>> usual_brightness(np.array([[90], [90], [180]], np.uint16), np.array([1, 1, 2.0]))
+        array([90.], dtype=float32)
+    """
     from rainbench.frames import exposure_kernels as kernels
 
     corrected = kernels.scale_rows(brightness, (_FINE / exposure).astype(np.float32))

@@ -97,16 +97,18 @@ class ListSource:
 
 @dataclass(frozen=True, slots=True)
 class PartSource:
-    """Some frames of another source: every second, or the first so many."""
+    """Some frames of another source: every second, the first so many, or those at some places."""
 
     source: FrameSource
-    part: slice
+    part: slice | NDArray[np.int64]
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """``(N, H, W, 3)``."""
         count, height, width, channels = self.source.shape
-        return len(range(*self.part.indices(count))), height, width, channels
+        if isinstance(self.part, slice):
+            return len(range(*self.part.indices(count))), height, width, channels
+        return self.part.size, height, width, channels
 
     @property
     def band_rows(self) -> int:
@@ -118,13 +120,19 @@ class PartSource:
         return self.source.band(top, bottom)[self.part]
 
 
-def take_frames(source: FrameSource, part: slice) -> FrameSource:
+def take_frames(source: FrameSource, part: slice | NDArray[np.int64]) -> FrameSource:
     """Return some frames of a source, without copying them.
+
+    Args:
+        source: The sequence.
+        part: Which ones, or their places.
 
     Example:
         >>> take_frames(as_source(np.zeros((9, 4, 6, 3), np.uint8)), np.s_[1::2]).shape
         (4, 4, 6, 3)
     """
+    if isinstance(part, np.ndarray):
+        return PartSource(source, part)
     if isinstance(source, ArraySource):
         return ArraySource(source.frames[part])
     if isinstance(source, ListSource):

@@ -288,6 +288,9 @@ def _describe(
         how = "left in place" if correction.shifts is None else "moved back"
         known = f"{path.drift:.1f} px (+-{path.error:.2f})"
         notes.append(f"the camera moves by {known}; frames {used[0]} to {used[-1]} used, {how}")
+    if clean.usual_light is not None and not clean.usual_light.all():
+        other = np.count_nonzero(~clean.usual_light)
+        notes.append(f"{other} of {len(used)} frames in another light left out of the clean frame")
     repeats = used[-1] - used[0] >= len(used)
     if repeats:
         notes.append(about_repeats(used, identity.scene[1] - identity.scene[0]))

@@ -227,6 +227,7 @@ _SPECIAL: dict[str, Callable[[Stage], object]] = {
     "lamp-switched": lambda stage: _lamp(stage, _switch(stage)),
     "exposure-steps": lambda stage: _lamp(stage, _steps(stage), everywhere=True),
     "lamp-blinking": lambda stage: _lamp(stage, _blink(stage), everywhere=True),
+    "lamp-blinking-local": lambda stage: _lamp(stage, _blink(stage)),
     "headlights": _headlights,
     "bands": lambda stage: stage.lamps.append(RollingBands()),
     "turns": lambda stage: stage.bodies.extend(
