@@ -87,6 +87,8 @@ class CleanFrame:
         other: ``(H, W, 3)`` float32, what the scene is there if it is not ``levels``.
         usual: ``(K, H, W, 3)`` uint8, what each stretch of the sequence usually shows, as
             `rainbench.clean_frame.stretches.usual_colours` returns it, where ``robust`` looked.
+        averaged: Number of samples of a pixel of which ``levels`` is the mean, the harmonic mean of
+            all pixels, for ``robust``.
         usual_light: ``(N,)`` bool, which frames show the scene in its usual light; ``robust``
             averages these alone, see `rainbench.clean_frame.usual_light`.
     """
@@ -102,6 +104,7 @@ class CleanFrame:
     uncertain: NDArray[np.bool_] | None = None
     other: NDArray[np.float32] | None = None
     usual: NDArray[np.uint8] | None = None
+    averaged: float | None = None
     usual_light: NDArray[np.bool_] | None = None
 
     def rain_mask(
@@ -334,6 +337,7 @@ def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Readin
         uncertain=mean.modes.uncertain,
         other=mean.modes.other,
         usual=mean.usual if lit.all() else None,  # the judge asks all frames
+        averaged=mean.averaged,
         usual_light=lit,
     )
 

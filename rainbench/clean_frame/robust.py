@@ -117,6 +117,7 @@ class InlierMean:
         noise: Standard deviation of the noise of one channel, in levels, over the whole picture.
         modes: Where more than rain was seen, and what the scene was taken to be there.
         usual: ``(K, H, W, 3)`` uint8, what the stretches usually show.
+        averaged: Number of samples of a pixel that were averaged, the harmonic mean.
     """
 
     levels: NDArray[np.float32]
@@ -124,6 +125,7 @@ class InlierMean:
     noise: float
     modes: Modes
     usual: NDArray[np.uint8]
+    averaged: float
 
 
 def average_rain_free(
@@ -197,15 +199,15 @@ def average_rain_free(
         band_rows=band_rows,
     )
     _copy(modes.levels, estimate.transpose(1, 2, 0), changing)
-    improved = estimate
+    improved, alone = estimate, 1 / count
     if count >= FEWEST:
         step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
         for _ in range(PASSES - 1):
-            before, improved = improved, passes.improve(improved, limits, step)
+            before, (improved, _) = improved, passes.improve(improved, limits, step)
             moved = abs(mean_of(np.subtract, improved, before))
             if moved <= SHIFTED * _deviation(noise) / 3**0.5:
                 break
-        improved = passes.improve(improved, limits)
+        improved, alone = passes.improve(improved, limits)
     steps = CODED_STEP if seen.coded else (np.inf, np.inf)
     levels = _kept_near(improved, estimate, deviations, modes, steps)
     mixed = modes.unsteady | modes.faint
@@ -214,7 +216,7 @@ def average_rain_free(
     keep_to_shown(steady, levels, mixed, SHOWN * _deviation(noise) / 3**0.5, threads=threads)
     for strip in strips(levels.shape):  # the last: a mean of what swings may lie beyond white
         np.clip(levels[strip.rows], 0, 255, out=levels[strip.rows])
-    return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual)
+    return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual, 1 / alone)
 
 
 def _kept_near(
@@ -317,26 +319,31 @@ class _Passes:
 
     def improve(
         self, estimate: NDArray[np.float32], limits: NDArray[np.float32], step: int = 1
-    ) -> NDArray[np.float32]:
-        """Return the mean of the samples of every ``step``-th frame that lie within the limits."""
+    ) -> tuple[NDArray[np.float32], float]:
+        """Average the samples of every ``step``-th frame that lie within the limits.
+
+        Returned is the mean of one over their number at each pixel, too.
+        """
         from rainbench.clean_frame import robust_kernels
 
         improved: NDArray[np.float32] = picture_map(estimate.shape, np.float32)
 
-        def work(first: int, last: int) -> None:
+        def work(first: int, last: int) -> float:
+            alone = 0.0
             for strip in self._strips(first, last):
                 top, bottom = strip.rows
                 out = np.empty((3, bottom - top, estimate.shape[2]), np.float32)
-                robust_kernels.average_inliers(
+                alone += robust_kernels.average_inliers(
                     strip.samples, step, strip.first_row, self.inverse_exposure,
                     strip.of(estimate), strip.above, strip.below,
                     np.ascontiguousarray(limits[:, top:bottom]),
                     np.float32(DARKEST), np.float32(COLOURED), out,
                 )  # fmt: skip
                 improved[:, top:bottom] = out
+            return alone
 
-        over_bands(self.source, work, self.threads, self.band_rows)
-        return improved
+        alone = sum(over_bands(self.source, work, self.threads, self.band_rows))
+        return improved, alone / estimate[0].size
 
     def _strips(self, top: int, bottom: int) -> Iterator[_Strip]:
         """Read a band, and cut it."""

@@ -186,8 +186,10 @@ def average_inliers(
     darkest: np.float32,
     coloured: np.float32,
     improved: _Floats,
-) -> None:
+) -> float:
     """Move the estimate to the mean of the samples that are not rainy, far too dark, or coloured.
+
+    Returned is the sum over the pixels of one over the number of samples of each.
 
     Args:
         samples: ``(N, bytes)``; for the rest see `residual_rows`.
@@ -249,11 +251,17 @@ def average_inliers(
                 total, away = improved[channel, row], own[channel]
                 for x in range(width):
                     total[x] += dry[x] * away[x]
+    alone = 0.0
+    for row in range(rows):
+        for x in range(width):
+            number[row, x] = max(number[row, x], one)
+            alone += 1 / number[row, x]
     for channel in range(3):
         for row in range(rows):
             for x in range(width):
-                mean = improved[channel, row, x] / max(number[row, x], np.float32(1))
+                mean = improved[channel, row, x] / number[row, x]
                 improved[channel, row, x] = mean + estimate[channel, row + above, x]
+    return alone
 
 
 @compiled

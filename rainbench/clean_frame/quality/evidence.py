@@ -173,7 +173,7 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
     return Evidence(
         noise,
         usually,
-        noise**2 / different * float(np.mean(1 / np.maximum(shown, 1 / asked))),
+        noise**2 * count / different / _averaged(clean, shown, asked),
         seen,
         apart,
         wrong,
@@ -185,6 +185,13 @@ def ask_frames(source: FrameSource, clean: CleanFrame, *, threads: int = 1) -> E
         slow,
         passed,
     )
+
+
+def _averaged(clean: CleanFrame, shown: NDArray[np.float32], asked: int) -> float:
+    """Return how many frames' noise goes into a pixel of the clean frame: the harmonic mean."""
+    if clean.averaged is not None:
+        return clean.averaged
+    return clean.frames / float(np.mean(1 / np.maximum(shown, 1 / asked)))
 
 
 def _average(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
