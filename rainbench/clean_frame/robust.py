@@ -177,7 +177,7 @@ def average_rain_free(
     del percentiles  # pictures of 4K are large, on disk too
     moving = changing
     middle = start
-    swings = measure_swings(seen, spread, usual)
+    swings = measure_swings(seen, spread, usual, start)
     if swings is not None and swings.wide.any():
         moving = changing | swings.wide
         middle = select(swings.percentile, where=swings.wide)

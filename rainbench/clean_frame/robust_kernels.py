@@ -292,7 +292,7 @@ def look_at_swings(
     above: int,
     below: int,
     half: int,
-    tolerance: np.float32,
+    tolerance: _Floats,
     shown: _Floats,
     mean: _Floats,
     alone: _Floats,
@@ -309,7 +309,7 @@ def look_at_swings(
         above: Rows above the band that exist and belong to the surroundings.
         below: The same at the lower end.
         half: Pixels to each side of a pixel that swing together with it.
-        tolerance: Levels within which a colour is seen.
+        tolerance: ``(rows, W)``, levels within which a colour is seen.
         shown: ``(2, rows, W)``, zeros; receives the number of frames that show either.
         mean: ``(3, rows, W)``, zeros; receives the mean of the frames.
         alone: ``(rows, W)``, zeros; receives the sum of the squares of a pixel's swing.
@@ -347,6 +347,7 @@ def look_at_swings(
                 around[x] += (share * together[x]) * (share * together[x])
             one[:] = 1
             other[:] = 1
+            limit = tolerance[row]
             for c in range(3):
                 seen, level, low = colours[at, c], levels[c, row], middle[c, at]
                 total = mean[c, row]
@@ -354,10 +355,10 @@ def look_at_swings(
                     total[x] += np.float32(seen[x])
                 for x in range(width):
                     away = abs(np.float32(seen[x]) - level[x])
-                    one[x] *= whole if away <= tolerance else none
+                    one[x] *= whole if away <= limit[x] else none
                 for x in range(width):
                     away = abs(np.float32(seen[x]) - low[x])
-                    other[x] *= whole if away <= tolerance else none
+                    other[x] *= whole if away <= limit[x] else none
             first, second = shown[0, row], shown[1, row]
             for x in range(width):
                 first[x] += one[x]

@@ -43,16 +43,18 @@ def hard_sequence(
         frames: Number of frames; 100 if left out, 200 where rain is dense.
         seed: Chooses scene, rain, objects and noise.
     """
-    plain, _, quality = kind.partition("+crf")
+    plain, *added = kind.split("+")
     count = frames or (200 if plain == "dense-85" else 100)
     rng = np.random.default_rng([seed, zlib.crc32(plain.encode())])
     name = SCENES[(zlib.crc32(plain.encode()) + 5 * seed) % len(SCENES)]
     spec = Spec(plain, name, count, brightness=1.2, angle=rng.uniform(-15, 15))
     stage = Stage(rng, name, size, count, scenes.background(name, *size), spec)
     _set_up(stage, plain)
+    stage.shot = "shot" in added
     sequence = film(kind, stage)
-    if quality:
-        sequence.frames[:] = through_codec(sequence.frames, int(quality))
+    for each in added:
+        if each.startswith("crf"):
+            sequence.frames[:] = through_codec(sequence.frames, int(each.removeprefix("crf")))
     return sequence
 
 
@@ -263,5 +265,7 @@ KINDS = (
     *(f"plain+crf{crf}" for crf in (17, 20, 23, 26, 28, 32, 36, 40)),
     *("heavy+crf17", "heavy+crf28", "lowrate+crf23", "snow+crf23", "leaves+crf23"),
     *("still-bright-first-35+crf17", "still-dark-last-40+crf23", "several-30+crf23"),
+    *("plain+shot", "heavy+shot", "dense-85+shot", "snow+shot", "still-dark-last-40+shot"),
+    *("lamp-local+shot", "leaves-windy+shot", "water+shot", "fogbanks+shot", "night+shot"),
 )
 """Every kind that the tables show."""

@@ -27,7 +27,8 @@ class HardSequence:
         objects: ``(N, H, W)``, where something that is not rain hides the scene.
         unsteady: ``(H, W)``, where the scene itself differs from the truth at times.
         rainy: ``(N, H, W)``, where rain brightens by more than a level.
-        noise: Standard deviation of the sensor's noise in levels.
+        noise: Standard deviation of the sensor's noise in levels; of a kind with ``+shot`` at a
+            level of 96.
         moves: Whether the camera moves, so that frames must be aligned first.
     """
 
@@ -70,6 +71,7 @@ class Stage:
     layers: Callable[..., Iterator[NDArray[np.float32]]] = rain_layers
     moves: bool = False
     repeat: int = 1
+    shot: bool = False
 
     def rain(self, **changes: float | str) -> None:
         """Change the rain or the noise, see `sequences.Spec`."""
@@ -93,6 +95,8 @@ def film(kind: str, stage: Stage) -> HardSequence:
         for drop in stage.drops:
             drop.paint(picture, hidden[n], n)
         noise = stage.rng.standard_normal(picture.shape, np.float32)
+        if stage.shot:  # that of a camera: what photons do, and what its amplifier adds
+            noise *= np.sqrt(0.4 + picture.clip(0, 255) / 160)
         picture += np.float32(stage.spec.noise) * noise
         frames[n] = np.rint(picture, out=picture).clip(0, 255)
         for shown in (frames, hidden, rainy):

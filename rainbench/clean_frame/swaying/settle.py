@@ -132,8 +132,8 @@ def _possible(
     for strip in strips(found.shape, margin=AROUND // 2 + WIDE_REGION // 2):
         here, near = swings.of(strip.around), strip.around
         apart = np.where(here.wide, (levels[near] - middle[near]).mean(axis=-1), 0)
-        possible = here.width > WIDE * here.least
-        possible |= average_over(apart, AROUND) < -DARKER * here.noise
+        possible = here.width > WIDE * here.least * here.stronger
+        possible |= average_over(apart, AROUND) < -DARKER * here.noise * here.stronger
         possible &= here.wide
         possible &= average_over(possible, WIDE_REGION) > FEW
         found[strip.rows] = possible[strip.inside]
@@ -149,7 +149,7 @@ def _fill(
 ) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
     """Return where it does in some rows, and what the scene is there."""
     together = average_over(looked.near, REGION) > TOGETHER * average_over(looked.alone, REGION)
-    together &= swings.width > BROAD * swings.noise
+    together &= swings.width > BROAD * swings.noise * swings.stronger
     sways = possible & ~_lasts(swings, looked, together, decided)
     sways &= average_over(sways, WIDE_REGION) > FEW
     together &= average_over(sways, WIDE_REGION) > FILLED
@@ -209,7 +209,8 @@ def _look(
             np.ascontiguousarray(band).reshape(len(band), -1), above,
             np.ascontiguousarray(levels[here].transpose(2, 0, 1)),
             np.ascontiguousarray(middle[around].transpose(2, 0, 1)),
-            reach, above, below, half, np.float32(REACH * swings.noise),
+            reach, above, below, half,
+            np.float32(REACH * swings.noise) * np.ascontiguousarray(swings.stronger[here]),
             planes[0], planes[1], planes[2][0], planes[3][0],
         )  # fmt: skip
         shown[:, *here] = planes[0]
@@ -236,7 +237,8 @@ def _lasts(
         return np.asarray(average_over(np.where(swings.wide, values, 0), REGION) / known)
 
     own, middle = (around(each) / (swings.dry * looked.count) for each in looked.shown)
-    chance = around(erf(REACH * swings.noise / np.maximum(swings.width, 0.1) / 2**0.5))
+    noise = swings.noise * swings.stronger
+    chance = around(erf(REACH * noise / np.maximum(swings.width, 0.1) / 2**0.5))
     peak = own - chance >= np.where(together, CLEAR_PEAK, PEAK)
     better = own >= BETTER * middle
     told_apart = (own >= HALF) & (better | (around(decided) >= 0.5)) & (not swings.everywhere)

@@ -50,6 +50,19 @@ SLOW = 0.25
 DENSEST = 0.2
 """Voted percentile below which rain is dense for certain; chosen."""
 
+NOISE_SHARE = 0.15
+"""Share of the pixels that swing less than those that stand for the noise."""
+
+MOST_NOISE = 2.0
+"""How much stronger noise may be in brighter, or darker, parts than where it is weakest: that of
+photons grows with the root of the light, 2.2 times from a level of 24 to white."""
+
+LEVELS, FEWEST_ALIKE = 16, 0.01
+"""Levels that are taken for one brightness, and share of the pixels that must have it."""
+
+_EVERY, _FEWEST_ALIKE = 2, 50
+"""Rows and columns of which one is asked for it, and pixels that must have a brightness."""
+
 _ROUNDS = 3
 """How often the rain is told from what is usual, and that from the rain."""
 
@@ -63,12 +76,14 @@ class Swings:
 
     Attributes:
         width: ``(H, W)`` float32, standard deviation of what is seen without rain, in levels.
-        noise: That of the noise, in levels.
+        noise: That of the noise where it is weakest, in levels.
+        stronger: ``(H, W)`` float32, how much stronger it is at each pixel, by its brightness.
         percentile: ``(H, W)`` float32, 0 to 100, the dry median where it is wide.
         wide: ``(H, W)`` bool, where more than noise may be seen below what is usual.
         dry: Share of the frames without rain.
         added: What rain adds on average over all frames, in levels.
-        least: Width of what does not swing, in levels: that of the noise, or of dense rain.
+        least: Width of what does not swing, in levels: that of the noise where it is weakest, or of
+            dense rain.
         slow: Rain stays in one place for some frames, so that what swings may be rain.
         everywhere: Most of the picture swings, and has no two states, as in mist.
         flickers: It does so from each frame to the next, so that the median is known well.
@@ -76,6 +91,7 @@ class Swings:
 
     width: NDArray[np.float32]
     noise: float
+    stronger: NDArray[np.float32]
     percentile: NDArray[np.float32]
     wide: NDArray[np.bool_]
     dry: float
@@ -87,8 +103,13 @@ class Swings:
 
     def of(self, place: slice | tuple[slice, slice]) -> Swings:
         """Return those of some rows, or of a rectangle."""
-        width, percentile = self.width[place], self.percentile[place]
-        return replace(self, width=width, percentile=percentile, wide=self.wide[place])
+        return replace(
+            self,
+            width=self.width[place],
+            stronger=self.stronger[place],
+            percentile=self.percentile[place],
+            wide=self.wide[place],
+        )
 
 
 def average_over(values: NDArray[np.generic], side: int) -> NDArray[np.float32]:
@@ -105,7 +126,10 @@ def average_over(values: NDArray[np.generic], side: int) -> NDArray[np.float32]:
 
 
 def measure_swings(
-    seen: Glance, spread: NDArray[np.float32], usual: NDArray[np.uint8]
+    seen: Glance,
+    spread: NDArray[np.float32],
+    usual: NDArray[np.uint8],
+    levels: NDArray[np.float32],
 ) -> Swings | None:
     """Measure how far each pixel swings, unless there are too few frames to tell.
 
@@ -113,6 +137,7 @@ def measure_swings(
         seen: From `glance`.
         spread: ``(H, W)`` float32, how far the percentiles `Glance.between` lie apart, in levels.
         usual: ``(K, H, W, 3)`` uint8, what the stretches usually show.
+        levels: ``(H, W, 3)`` float32, what is taken for the scene.
     """
     if seen.sample.shape[-1] < FEWEST_FRAMES:
         return None
@@ -120,10 +145,11 @@ def measure_swings(
     spread = average_over(spread, AROUND)
     unit = 0.86  # deviations between these parts, where it rains in few frames
     some = spread[spread > 0.5 * unit]
-    noise = float(np.quantile(some, 0.15)) / unit if some.size else 0.0
+    noise = float(np.quantile(some, NOISE_SHARE)) / unit if some.size else 0.0
     noise = max(NARROWEST, min(noise, max(1.5 * seen.calm, CODED)))
+    stronger = _noise_of_light(spread / np.float32(unit * noise), levels, seen)
     rows, columns = seen.places
-    still = (spread <= 1.5 * noise * unit)[rows][:, columns]
+    still = (spread <= 1.5 * noise * unit * stronger)[rows][:, columns]
     rain, added = _learn_rain(seen, still, noise)
     medians, spreads = _tables(rain, share)
     widths = picture_map(spread.shape, np.float32)
@@ -134,7 +160,7 @@ def measure_swings(
         broad = min(CODED_SPREAD * float(np.median(widths)), MOST_SPREAD * noise)
         least = max(least, broad / WIDER)
     slow = bool(seen.brief.sum() < SLOW * rain.sum())
-    wide = widths > WIDER * least
+    wide = widths > WIDER * least * stronger
     if not slow:  # what is alone is chance, and would be left as it is
         wide &= average_over(wide, WIDE_REGION) > FEW
     everywhere = bool(wide.mean() > MOST) and _in_between(usual) > IN_BETWEEN
@@ -148,8 +174,40 @@ def measure_swings(
             part[own] = 100 * np.interp(widths[strip.rows][own], _WIDTHS, medians)
     dry = 1 - float(rain.sum())
     return Swings(
-        widths, noise, percentile, wide, dry, added, least, slow, everywhere, seen.flickers
+        widths, noise, stronger, percentile, wide, dry, added, least, slow, everywhere, seen.flickers
     )
+
+
+def _noise_of_light(
+    width: NDArray[np.float32], levels: NDArray[np.float32], seen: Glance
+) -> NDArray[np.float32]:
+    """Return how much stronger the noise is at each pixel than where it is weakest, ``(H, W)``.
+
+    Sensors' noise depends on the light. What swings is rarely all there is of a brightness.
+
+    Args:
+        width: ``(H, W)``, spreads, over that of the noise.
+        levels: ``(H, W, 3)``, what is taken for the scene.
+        seen: From `glance`.
+    """
+    stronger = picture_map(width.shape, np.float32)
+    stronger[:] = 1
+    if seen.coded or seen.drifts:
+        return stronger
+    light, few = levels.mean(axis=-1), width[::_EVERY, ::_EVERY]
+    group = (light[::_EVERY, ::_EVERY] / LEVELS).astype(np.int64)
+    known = few > 0.5
+    places, found = [], []
+    for place in np.unique(group):
+        own = few[known & (group == place)]
+        if own.size > max(_FEWEST_ALIKE, FEWEST_ALIKE * few.size):
+            places.append((place + 0.5) * LEVELS)
+            found.append(np.quantile(own, NOISE_SHARE))
+    if places:
+        for strip in strips(stronger.shape):
+            at = np.interp(light[strip.rows], places, np.clip(found, 1, MOST_NOISE))
+            stronger[strip.rows] = at
+    return stronger
 
 
 def _learn_rain(
