@@ -18,12 +18,13 @@ estimate that shrinks from pass to pass, the picture drifts darker each time.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.dither import DitheredSource, lacks_noise
 from rainbench.clean_frame.local_vote import (
     between_blocks,
     local_curves,
@@ -156,6 +157,9 @@ def average_rain_free(
     """
     count, height, width, _ = source.shape
     steady = normalise(source, exposure)
+    noisy = source
+    if lacks_noise(source):
+        steady, noisy = DitheredSource(steady), DitheredSource(source)
     votes = count_votes(steady, threads=threads, keep_ranges=True, half=True, band_rows=band_rows)
     rows = band_rows or min(_BAND_ROWS, max(_FEWEST_ROWS, rows_within(source.shape, _BAND_BYTES)))
     passes = _Passes(source, (1 / exposure).astype(np.float32), threads, rows)
@@ -184,7 +188,7 @@ def average_rain_free(
         _copy(middle, start, swings.wide & ~changing)
     estimate = picture_map((3, height, width), np.float32)
     _copy(start, estimate.transpose(1, 2, 0))
-    noise = passes.measure_noise(estimate, _undisturbed(moving))
+    noise = replace(passes, source=noisy).measure_noise(estimate, _undisturbed(moving))
     limits = _limits(noise, height, width)
     deviations = picture_map((height, width), np.float32)
     np.divide(limits[0], np.float32(DEVIATIONS * 3**0.5), out=deviations)

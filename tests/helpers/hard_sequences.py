@@ -51,6 +51,9 @@ def hard_sequence(
     stage = Stage(rng, name, size, count, scenes.background(name, *size), spec)
     _set_up(stage, plain)
     stage.shot = "shot" in added
+    if "noiseless" in added:  # as if rendered
+        stage.rain(noise=0)
+        stage.truth = np.rint(stage.truth)
     sequence = film(kind, stage)
     for each in added:
         if each.startswith("crf"):
@@ -266,6 +269,7 @@ KINDS = (
     *("heavy+crf17", "heavy+crf28", "lowrate+crf23", "snow+crf23", "leaves+crf23"),
     *("still-bright-first-35+crf17", "still-dark-last-40+crf23", "several-30+crf23"),
     *("plain+shot", "heavy+shot", "dense-85+shot", "snow+shot", "still-dark-last-40+shot"),
+    *("plain+noiseless", "several-40+noiseless", "lamp-local+noiseless", "snow+noiseless"),
     *("lamp-local+shot", "leaves-windy+shot", "water+shot", "fogbanks+shot", "night+shot"),
 )
 """Every kind that the tables show."""

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.by_video.backgrounds import VideoMethod
+from rainbench.clean_frame.dither import DitheredSource, lacks_noise
 from rainbench.clean_frame.extract import CleanFrame, Method
 from rainbench.clean_frame.quality.codec import CodecLoss, estimate_codec_loss
 from rainbench.clean_frame.quality.enough import FEWEST, check_enough
@@ -179,10 +180,11 @@ def judge_clean_frame(
         threads=threads,
         device=device,
     )
-    evidence = ask_frames(steady, clean, threads=threads)
+    flat = lacks_noise(source)
+    evidence = ask_frames(DitheredSource(steady) if flat else steady, clean, threads=threads)
     calm = ~evidence.suspect
     systematic = systematic_error(source, clean, calm if not calm.all() else None)
-    base = combined = systematic + evidence.random + _rounding(clean, evidence.noise)
+    base = combined = systematic + evidence.random + _rounding(clean, 0 if flat else evidence.noise)
     halves = None
     if clean.method != "robust":
         halves = _interleaved(part_of, clean.method)

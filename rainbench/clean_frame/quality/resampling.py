@@ -29,6 +29,9 @@ as have so many pixels in a row."""
 _LIT = 0.03
 """Share by which a frame in another light is brighter or darker, and has more or less detail."""
 
+_LEAST_ENERGY = 1e-3
+"""Detail of a half of a frame, as a share of the most, without which it says nothing."""
+
 _RAINY = 25.0
 """Levels off the clean frame from which a sample says nothing of the detail."""
 
@@ -79,7 +82,8 @@ def estimate_resampling_loss(
             )  # fmt: skip
         size += (level.shape[0] - 2) * (level.shape[1] - 2)
     alike, energy = alike.T, energy.T
-    more_detail = alike / np.maximum(energy, 1e-9)
+    told = energy > _LEAST_ENERGY * energy.max()  # others were lit, or nearly all of them is rainy
+    more_detail = np.divide(alike, energy, out=np.zeros_like(alike), where=told)
     # What looks sharpest by chance on the left does not on the right.
     sharpest = np.argsort(more_detail, axis=1)[:, -max(1, len(few) // 10) :]
     sharper = float(np.mean([more_detail[1 - k, sharpest[k]] for k in (0, 1)]))

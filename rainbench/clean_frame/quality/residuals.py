@@ -65,4 +65,4 @@ def _peaks(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     left, top, right = smooth[row, peak - 1], smooth[row, peak], smooth[row, peak + 1]
     bend = 2 * top - left - right
     offset = np.divide(right - left, 2 * bend, out=np.zeros(len(row)), where=bend > 0)
-    return np.asarray(peak + offset, np.float64)
+    return np.asarray(peak + np.clip(offset, -0.5, 0.5), np.float64)

@@ -21,6 +21,10 @@ REPEATED = 0.03
 """Share of the samples that are the same in the next frame from which a codec made them; chosen:
 noise leaves none, dense rain at CRF 23 0.07."""
 
+REMAINS = 0.75
+"""Share of them that are the same as many frames later from which there is little noise instead:
+codecs leave 0.02 to 0.7 of them, frames with noise of half a level or none 0.82 to 1.04."""
+
 COMMON, FAR_OFF = 0.33, 12.0
 """Correlation of most pixels with others a sixteenth of the width apart from which light or mist
 drifts; chosen between mist, 0.42 and more, and lamps that light a part, dense rain and waves, to
@@ -66,7 +70,7 @@ class Glance:
         brief: What rain adds, and how often, as frames next to each other tell.
         calm: The noise, as they tell.
         share: The voted percentile, as a share.
-        repeated: Share of the samples that are the same in the next frame, as a codec leaves them.
+        coded: Whether the frames come from a video codec, whose errors stay for some frames.
         drifts: Light or mist goes through large parts of the picture, so that what it lingers in is
             voted for, and only frames next to each other tell of rain.
         flickers: Light changes, or the camera trembles, from each frame to the next.
@@ -77,14 +81,9 @@ class Glance:
     brief: NDArray[np.float64]
     calm: float
     share: float
-    repeated: float
+    coded: bool
     drifts: bool
     flickers: bool
-
-    @property
-    def coded(self) -> bool:
-        """Whether the frames come from a video codec."""
-        return self.repeated > REPEATED
 
     @property
     def between(self) -> tuple[float, float]:
@@ -114,8 +113,18 @@ def glance(steady: FrameSource, votes: Votes) -> Glance:
     drifts = _in_common(light) > COMMON and not _lasts(light)
     if not drifts:
         share = min(share, choose_percentile(votes.curve) / 100)
-    repeated = float((sample[..., 1:] == sample[..., :-1]).all(axis=2).mean())
-    return Glance(sample, (rows, columns), brief, calm, share, repeated, drifts, flickers)
+    return Glance(sample, (rows, columns), brief, calm, share, _coded(sample), drifts, flickers)
+
+
+def _coded(sample: NDArray[np.uint8]) -> bool:
+    """Say whether a codec made the frames: samples repeat, more those of the frame before."""
+
+    def repeated(lag: int) -> float:
+        return float((sample[..., lag:] == sample[..., :-lag]).all(axis=2).mean())
+
+    count = sample.shape[-1]
+    next_ = repeated(1) if count > 1 else 0.0
+    return next_ > REPEATED and repeated(max(1, count // 3)) < REMAINS * next_
 
 
 def _in_common(light: NDArray[np.float32]) -> float:

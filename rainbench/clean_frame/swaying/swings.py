@@ -174,7 +174,17 @@ def measure_swings(
             part[own] = 100 * np.interp(widths[strip.rows][own], _WIDTHS, medians)
     dry = 1 - float(rain.sum())
     return Swings(
-        widths, noise, stronger, percentile, wide, dry, added, least, slow, everywhere, seen.flickers
+        widths,
+        noise,
+        stronger,
+        percentile,
+        wide,
+        dry,
+        added,
+        least,
+        slow,
+        everywhere,
+        seen.flickers,
     )
 
 
