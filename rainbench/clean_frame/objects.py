@@ -1,10 +1,11 @@
-"""What stands before the scene in a frame and is not rain: walkers, cars, umbrellas.
+"""What is seen in a frame that is neither the scene nor rain: walkers, cars, umbrellas, lights.
 
 Rain only adds light, light that is nearly grey, and falls in other places in every frame. So what
 is darker than the scene, or of a hue that no mixture of the scene and grey light has, is no rain;
 nor is what shines in one place for three frames, or is far thicker than any streak. Mist and fog
 draw everything towards one level, evenly over large parts of the picture: what such a veil over the
-clean frame explains is no object either.
+clean frame explains is no object either. What no veil explains, though it is as soft, is another
+light (`rainbench.clean_frame.lights`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.lights import Light, lit_like, look_for_light
 from rainbench.core.images import Image
 
 Plane = NDArray[np.float32]
@@ -79,10 +81,19 @@ _COLOURS = np.array(
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What one frame says: what is certainly no rain, and by how much pixels shine too brightly."""
+    """What one frame says: what is certainly no rain, what shines too brightly, another light."""
 
     sure: Mask
     excess: Plane
+    light: Light
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in one frame: things, which are near in the next frames, and other light."""
+
+    passers: Mask
+    light: Light
 
 
 def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
@@ -114,7 +125,11 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
     looked = (_look(_colours(frame, factor), scene, slack) for frame in frames)
     found = (_join(*three) for three in _around(looked, 1))
     for near in _around(found, MEMORY):
-        yield _full_size(_union(near), height, width)
+        seen = near[MEMORY]
+        assert seen is not None
+        known = [each for each in near if each is not None]
+        lit = lit_like(seen.light, (each.light for each in known), seen.passers.shape)
+        yield _full_size(_union(each.passers for each in known) | lit, height, width)
 
 
 def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
@@ -132,8 +147,8 @@ def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
             yield list(window)
 
 
-def _union(masks: Iterable[Mask | None]) -> Mask:
-    union: Mask = np.logical_or.reduce([mask for mask in masks if mask is not None])
+def _union(masks: Iterable[Mask]) -> Mask:
+    union: Mask = np.logical_or.reduce(list(masks))
     return union
 
 
@@ -159,11 +174,11 @@ def _look(seen: tuple[Plane, ...], scene: tuple[Plane, ...], slack: Plane) -> _E
     dark = np.minimum(veiled, below) - light > slack + LEAST_CONTRAST
     hued = (_hue(seen, scene) > slack + LEAST_HUE) & (seen[3] < CLIPPED)
     excess = light - np.maximum(veiled, below) - slack
-    return _Evidence(_opened(dark | hued, 3), excess)
+    return _Evidence(_opened(dark | hued, 3), excess, look_for_light(light, below))
 
 
-def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | None) -> Mask:
-    """Return the objects of a frame, in the shrunk size."""
+def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | None) -> _Found:
+    """Return what there is in a frame, in the shrunk size."""
     assert now is not None
     very = max(LEAST_VERY_THICK, round(VERY_THICK * min(now.excess.shape)))
     found = now.sure | _opened(now.excess > LEAST_BRIGHTNESS, very)
@@ -172,7 +187,7 @@ def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | No
         found |= _opened(plane > LEAST_BRIGHTNESS, THICKNESS[2])
     if len(lasting) == 2:
         found |= _opened(np.minimum(*lasting) > LEAST_BRIGHTNESS, THICKNESS[3])
-    return _grown(found)
+    return _Found(_grown(found), now.light)
 
 
 def _veiled(light: Plane, scene: Plane) -> Plane:
