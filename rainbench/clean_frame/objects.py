@@ -49,6 +49,13 @@ THICKNESS = {3: 5, 2: 11}
 """Pixels of the disc that a bright object covers in so many frames, one after the other: all of 18
 sequences of sparse to dense rain stayed below it."""
 
+CELLS, FEWEST_CELLS = 4, 8
+"""Cells of the picture on a side, and those in which there are bright spots as thick as one, by
+which it is known for one of many flakes."""
+
+ALIKE = 0.6
+"""Share of its thickness that such a spot has at least: flakes are near and far."""
+
 VERY_THICK, LEAST_VERY_THICK = 1 / 8, 21
 """Share of the shorter side, and pixels, of the disc that tells it in a single frame."""
 
@@ -122,7 +129,8 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
     factor = -(-min(height, width) // LARGEST_SIDE)
     scene = _colours(clean, factor)
     slack = EDGE_REACH * _slope(scene[0])
-    looked = (_look(_colours(frame, factor), scene, slack) for frame in frames)
+    around = _light_around(scene)
+    looked = (_look(_colours(frame, factor), scene, slack, around) for frame in frames)
     found = (_join(*three) for three in _around(looked, 1))
     for near in _around(found, MEMORY):
         seen = near[MEMORY]
@@ -167,12 +175,14 @@ def _colours(image: Image, factor: int) -> tuple[Plane, ...]:
     return tuple(np.asarray(plane, np.float32) for plane in (*planes, brightest))
 
 
-def _look(seen: tuple[Plane, ...], scene: tuple[Plane, ...], slack: Plane) -> _Evidence:
+def _look(
+    seen: tuple[Plane, ...], scene: tuple[Plane, ...], slack: Plane, around: tuple[Plane, Plane]
+) -> _Evidence:
     light, below = seen[0], scene[0]
     slack = slack + NOISE_REACH * _noise(light - below)
     veiled = _veiled(light, below)
     dark = np.minimum(veiled, below) - light > slack + LEAST_CONTRAST
-    hued = (_hue(seen, scene) > slack + LEAST_HUE) & (seen[3] < CLIPPED)
+    hued = (_hue(seen, scene, around) > slack + LEAST_HUE) & (seen[3] < CLIPPED)
     excess = light - np.maximum(veiled, below) - slack
     return _Evidence(_opened(dark | hued, 3), excess, look_for_light(light, below))
 
@@ -182,12 +192,40 @@ def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | No
     assert now is not None
     very = max(LEAST_VERY_THICK, round(VERY_THICK * min(now.excess.shape)))
     found = now.sure | _opened(now.excess > LEAST_BRIGHTNESS, very)
+    steady = np.zeros_like(found)
     lasting = [np.minimum(each.excess, now.excess) for each in (before, after) if each is not None]
     for plane in lasting:
-        found |= _opened(plane > LEAST_BRIGHTNESS, THICKNESS[2])
+        steady |= _opened(plane > LEAST_BRIGHTNESS, THICKNESS[2])
     if len(lasting) == 2:
-        found |= _opened(np.minimum(*lasting) > LEAST_BRIGHTNESS, THICKNESS[3])
+        steady |= _opened(np.minimum(*lasting) > LEAST_BRIGHTNESS, THICKNESS[3])
+    found |= _without_flakes(steady, now.excess > LEAST_BRIGHTNESS)
     return _Found(_grown(found), now.light)
+
+
+def _without_flakes(steady: Mask, bright: Mask) -> Mask:
+    """Leave out what is bright for some frames, but one of many alike all over the picture: snow.
+
+    Args:
+        steady: What is bright for some frames.
+        bright: What is bright in this frame.
+    """
+    import cv2
+
+    if not steady.any():
+        return steady
+    spots = _opened(bright, 3).astype(np.uint8)
+    number, labels, _, middles = cv2.connectedComponentsWithStats(spots, connectivity=8)
+    thick = np.zeros(number, np.float32)  # of flakes that touch it is that of one
+    framed = cv2.copyMakeBorder(spots, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    np.maximum.at(thick, labels, cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1])
+    thick[0] = 0
+    cells = np.minimum(middles / np.array(bright.shape[::-1]) * CELLS, CELLS - 1).astype(int)
+    kept: Mask = steady & np.asarray(labels > 0)
+    for label in np.unique(labels[kept]):
+        alike = np.flatnonzero(thick >= ALIKE * thick[label])
+        if len({tuple(cell) for cell in cells[alike].tolist()}) >= FEWEST_CELLS:
+            kept &= labels != label
+    return kept
 
 
 def _veiled(light: Plane, scene: Plane) -> Plane:
@@ -229,17 +267,35 @@ def _noise(change: Plane) -> float:
     return float(np.median(darker) / 0.6745) if darker.size else 0.0
 
 
-def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...]) -> Plane:
-    """Return how far a colour lies beside the mixtures of the scene's own and grey, in levels."""
+def _light_around(scene: tuple[Plane, ...]) -> tuple[Plane, Plane]:
+    """Return the colour of the light around each pixel: two lengths a level of brightness."""
     import cv2
 
-    _, one, other, _ = seen
-    _, own_one, own_other, _ = scene
+    light, one, other, _ = scene
+    side = max(5, min(light.shape) // VEIL * 2 + 1)
+    mean, *colour = (cv2.blur(plane, (side, side)) for plane in (light, one, other))
+    first, second = (np.asarray(plane / np.maximum(mean, 1), np.float32) for plane in colour)
+    return first, second
+
+
+def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane, Plane]) -> Plane:
+    """Return how far a colour lies beside the mixtures of the scene's own and grey, in levels.
+
+    What is brighter than the scene may have the colour of the light around, as rain has at night.
+    """
+    import cv2
+
+    light, one, other, _ = seen
+    below, own_one, own_other, _ = scene
     part = one * own_one + other * own_other
     part /= np.maximum(own_one * own_one + own_other * own_other, 1.0)
     np.clip(part, 0, 1, out=part)
     away = one - part * own_one, other - part * own_other
-    return np.asarray(cv2.magnitude(*away), np.float32)
+    lit = away[0] * around[0] + away[1] * around[1]
+    lit /= np.maximum(around[0] * around[0] + around[1] * around[1], 1e-6)
+    np.clip(lit, 0, np.maximum(light - below, 0), out=lit)
+    rest = away[0] - lit * around[0], away[1] - lit * around[1]
+    return np.asarray(cv2.magnitude(*rest), np.float32)
 
 
 def _disc(side: int) -> NDArray[np.uint8]:

@@ -218,8 +218,8 @@ def _notes(
     if options.allow_objects:
         yield (
             "A pixel of objects is 255 where walkers, cars or other things that are neither scene "
-            "nor rain are seen, or the clean frame is in doubt: object_share of the pair, at most "
-            f"{options.allow_objects:g}."
+            "nor rain are seen, or the clean frame is in doubt and shows something else: "
+            f"object_share of the pair, at most {options.allow_objects:g}."
         )
     else:
         yield "Pairs in which something else than scene and rain was found are left out."
