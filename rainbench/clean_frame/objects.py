@@ -77,13 +77,16 @@ RIM = 1 / 25
 scene behind them."""
 
 CLIPPED = 245.0
-"""Level of a channel from which colours are not looked at: rain over it shifts them."""
+"""Level of a channel from which rain over it shifts hues: channels come nearer to each other."""
 
 _COLOURS = np.array(
     [[1 / 3, 1 / 3, 1 / 3], [0.5**0.5, -(0.5**0.5), 0], [6**-0.5, 6**-0.5, -2 * 6**-0.5]],
     np.float32,
 )
 """From red, green and blue to their mean, and to two lengths across it at right angles."""
+
+_PAIRS = ((1.0, 0.0), (0.5, 0.75**0.5), (-0.5, 0.75**0.5))
+"""From these lengths to red less green, red less blue, green less blue, each of length 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,10 @@ def _look(
     slack = slack + NOISE_REACH * _noise(light - below)
     veiled = _veiled(light, below)
     dark = np.minimum(veiled, below) - light > slack + LEAST_CONTRAST
-    hued = (_hue(seen, scene, around) > slack + LEAST_HUE) & (seen[3] < CLIPPED)
+    clipped = seen[3] >= CLIPPED
+    hued = (_hue(seen, scene, around) > slack + LEAST_HUE) & ~clipped
+    if clipped.any():
+        hued |= clipped & (_apart(seen, scene, around) > slack + LEAST_HUE)
     excess = light - np.maximum(veiled, below) - slack
     return _Evidence(_opened(dark | hued, 3), excess, look_for_light(light, below))
 
@@ -296,6 +302,22 @@ def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane,
     np.clip(lit, 0, np.maximum(light - below, 0), out=lit)
     rest = away[0] - lit * around[0], away[1] - lit * around[1]
     return np.asarray(cv2.magnitude(*rest), np.float32)
+
+
+def _apart(
+    seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane, Plane]
+) -> Plane:
+    """Return how much farther apart two channels are than in the scene, in levels of `_hue`."""
+    added = np.maximum(seen[0] - scene[0], 0)
+    farthest = np.zeros_like(added)
+    for across, along in _PAIRS:
+        apart, own, lit = (
+            across * one + along * other for one, other in (seen[1:3], scene[1:3], around)
+        )
+        lit = lit * added
+        np.maximum(farthest, apart - np.maximum(own, 0) - np.maximum(lit, 0), out=farthest)
+        np.maximum(farthest, np.minimum(own, 0) + np.minimum(lit, 0) - apart, out=farthest)
+    return farthest
 
 
 def _disc(side: int) -> NDArray[np.uint8]:
