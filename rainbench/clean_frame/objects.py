@@ -19,6 +19,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.gone import Seen, seen_or_near
 from rainbench.clean_frame.lights import Light, lit_like, look_for_light
 from rainbench.core.images import Image
 
@@ -62,6 +63,9 @@ VERY_THICK, LEAST_VERY_THICK = 1 / 8, 21
 LEAST_PIXELS = 12
 """Pixels, once shrunk, that an object fills at least; a person far away has twice as many."""
 
+TRACE = 0.5
+"""Share of all these levels by which there is a trace of something."""
+
 VEIL = 4
 """How much smaller than the picture the window is within which a veil is taken to be even."""
 
@@ -95,6 +99,7 @@ class _Evidence:
 
     sure: Mask
     excess: Plane
+    trace: Mask
     light: Light
 
 
@@ -102,7 +107,7 @@ class _Evidence:
 class _Found:
     """What was found in one frame: things, which are near in the next frames, and other light."""
 
-    passers: Mask
+    things: Seen
     light: Light
 
 
@@ -139,8 +144,9 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
         seen = near[MEMORY]
         assert seen is not None
         known = [each for each in near if each is not None]
-        lit = lit_like(seen.light, (each.light for each in known), seen.passers.shape)
-        yield _full_size(_union(each.passers for each in known) | lit, height, width)
+        there = seen_or_near(seen.things, [each.things for each in known])
+        lit = lit_like(seen.light, (each.light for each in known), there.shape)
+        yield _full_size(there | lit, height, width)
 
 
 def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
@@ -156,11 +162,6 @@ def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
         window.append(item)
         if len(window) == 2 * reach + 1:
             yield list(window)
-
-
-def _union(masks: Iterable[Mask]) -> Mask:
-    union: Mask = np.logical_or.reduce(list(masks))
-    return union
 
 
 def _colours(image: Image, factor: int) -> tuple[Plane, ...]:
@@ -184,13 +185,16 @@ def _look(
     light, below = seen[0], scene[0]
     slack = slack + NOISE_REACH * _noise(light - below)
     veiled = _veiled(light, below)
-    dark = np.minimum(veiled, below) - light > slack + LEAST_CONTRAST
+    dark = np.minimum(veiled, below) - light - slack
+    hue = _hue(seen, scene, around)
     clipped = seen[3] >= CLIPPED
-    hued = (_hue(seen, scene, around) > slack + LEAST_HUE) & ~clipped
     if clipped.any():
-        hued |= clipped & (_apart(seen, scene, around) > slack + LEAST_HUE)
+        hue = np.where(clipped, _apart(seen, scene, around), hue)
+    hue -= slack
+    sure = _opened((dark > LEAST_CONTRAST) | (hue > LEAST_HUE), 3)
+    trace = (dark > TRACE * LEAST_CONTRAST) | (hue > TRACE * LEAST_HUE)
     excess = light - np.maximum(veiled, below) - slack
-    return _Evidence(_opened(dark | hued, 3), excess, look_for_light(light, below))
+    return _Evidence(sure, excess, trace, look_for_light(light, below))
 
 
 def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | None) -> _Found:
@@ -205,7 +209,8 @@ def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | No
     if len(lasting) == 2:
         steady |= _opened(np.minimum(*lasting) > LEAST_BRIGHTNESS, THICKNESS[3])
     found |= _without_flakes(steady, now.excess > LEAST_BRIGHTNESS)
-    return _Found(_grown(found), now.light)
+    bright = now.excess > TRACE * LEAST_BRIGHTNESS
+    return _Found(Seen(found, _grown(found), now.trace, bright), now.light)
 
 
 def _without_flakes(steady: Mask, bright: Mask) -> Mask:
@@ -304,12 +309,10 @@ def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane,
     return np.asarray(cv2.magnitude(*rest), np.float32)
 
 
-def _apart(
-    seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane, Plane]
-) -> Plane:
+def _apart(seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane, Plane]) -> Plane:
     """Return how much farther apart two channels are than in the scene, in levels of `_hue`."""
     added = np.maximum(seen[0] - scene[0], 0)
-    farthest = np.zeros_like(added)
+    farthest: Plane = np.zeros_like(added)
     for across, along in _PAIRS:
         apart, own, lit = (
             across * one + along * other for one, other in (seen[1:3], scene[1:3], around)
