@@ -1,10 +1,11 @@
-"""What stands before the scene in a frame and is not rain: walkers, cars, umbrellas.
+"""What is seen in a frame that is neither the scene nor rain: walkers, cars, umbrellas, lights.
 
 Rain only adds light, light that is nearly grey, and falls in other places in every frame. So what
 is darker than the scene, or of a hue that no mixture of the scene and grey light has, is no rain;
 nor is what shines in one place for three frames, or is far thicker than any streak. Mist and fog
 draw everything towards one level, evenly over large parts of the picture: what such a veil over the
-clean frame explains is no object either.
+clean frame explains is no object either. What no veil explains, though it is as soft, is another
+light (`rainbench.clean_frame.lights`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.gone import Seen, seen_or_near
+from rainbench.clean_frame.lights import Light, lit_like, look_for_light
 from rainbench.core.images import Image
 
 Plane = NDArray[np.float32]
@@ -47,11 +50,21 @@ THICKNESS = {3: 5, 2: 11}
 """Pixels of the disc that a bright object covers in so many frames, one after the other: all of 18
 sequences of sparse to dense rain stayed below it."""
 
+CELLS, FEWEST_CELLS = 4, 8
+"""Cells of the picture on a side, and those in which there are bright spots as thick as one, by
+which it is known for one of many flakes."""
+
+ALIKE = 0.6
+"""Share of its thickness that such a spot has at least: flakes are near and far."""
+
 VERY_THICK, LEAST_VERY_THICK = 1 / 8, 21
 """Share of the shorter side, and pixels, of the disc that tells it in a single frame."""
 
 LEAST_PIXELS = 12
 """Pixels, once shrunk, that an object fills at least; a person far away has twice as many."""
+
+TRACE = 0.5
+"""Share of all these levels by which there is a trace of something."""
 
 VEIL = 4
 """How much smaller than the picture the window is within which a veil is taken to be even."""
@@ -68,7 +81,7 @@ RIM = 1 / 25
 scene behind them."""
 
 CLIPPED = 245.0
-"""Level of a channel from which colours are not looked at: rain over it shifts them."""
+"""Level of a channel from which rain over it shifts hues: channels come nearer to each other."""
 
 _COLOURS = np.array(
     [[1 / 3, 1 / 3, 1 / 3], [0.5**0.5, -(0.5**0.5), 0], [6**-0.5, 6**-0.5, -2 * 6**-0.5]],
@@ -76,13 +89,26 @@ _COLOURS = np.array(
 )
 """From red, green and blue to their mean, and to two lengths across it at right angles."""
 
+_PAIRS = ((1.0, 0.0), (0.5, 0.75**0.5), (-0.5, 0.75**0.5))
+"""From these lengths to red less green, red less blue, green less blue, each of length 1."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What one frame says: what is certainly no rain, and by how much pixels shine too brightly."""
+    """What one frame says: what is certainly no rain, what shines too brightly, another light."""
 
     sure: Mask
     excess: Plane
+    trace: Mask
+    light: Light
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found in one frame: things, which are near in the next frames, and other light."""
+
+    things: Seen
+    light: Light
 
 
 def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
@@ -111,10 +137,16 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
     factor = -(-min(height, width) // LARGEST_SIDE)
     scene = _colours(clean, factor)
     slack = EDGE_REACH * _slope(scene[0])
-    looked = (_look(_colours(frame, factor), scene, slack) for frame in frames)
+    around = _light_around(scene)
+    looked = (_look(_colours(frame, factor), scene, slack, around) for frame in frames)
     found = (_join(*three) for three in _around(looked, 1))
     for near in _around(found, MEMORY):
-        yield _full_size(_union(near), height, width)
+        seen = near[MEMORY]
+        assert seen is not None
+        known = [each for each in near if each is not None]
+        there = seen_or_near(seen.things, [each.things for each in known])
+        lit = lit_like(seen.light, (each.light for each in known), there.shape)
+        yield _full_size(there | lit, height, width)
 
 
 def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
@@ -132,11 +164,6 @@ def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
             yield list(window)
 
 
-def _union(masks: Iterable[Mask | None]) -> Mask:
-    union: Mask = np.logical_or.reduce([mask for mask in masks if mask is not None])
-    return union
-
-
 def _colours(image: Image, factor: int) -> tuple[Plane, ...]:
     """Return mean, two differences and largest of the channels, smoothed, shrunk by a factor."""
     import cv2
@@ -152,27 +179,64 @@ def _colours(image: Image, factor: int) -> tuple[Plane, ...]:
     return tuple(np.asarray(plane, np.float32) for plane in (*planes, brightest))
 
 
-def _look(seen: tuple[Plane, ...], scene: tuple[Plane, ...], slack: Plane) -> _Evidence:
+def _look(
+    seen: tuple[Plane, ...], scene: tuple[Plane, ...], slack: Plane, around: tuple[Plane, Plane]
+) -> _Evidence:
     light, below = seen[0], scene[0]
     slack = slack + NOISE_REACH * _noise(light - below)
     veiled = _veiled(light, below)
-    dark = np.minimum(veiled, below) - light > slack + LEAST_CONTRAST
-    hued = (_hue(seen, scene) > slack + LEAST_HUE) & (seen[3] < CLIPPED)
+    dark = np.minimum(veiled, below) - light - slack
+    hue = _hue(seen, scene, around)
+    clipped = seen[3] >= CLIPPED
+    if clipped.any():
+        hue = np.where(clipped, _apart(seen, scene, around), hue)
+    hue -= slack
+    sure = _opened((dark > LEAST_CONTRAST) | (hue > LEAST_HUE), 3)
+    trace = (dark > TRACE * LEAST_CONTRAST) | (hue > TRACE * LEAST_HUE)
     excess = light - np.maximum(veiled, below) - slack
-    return _Evidence(_opened(dark | hued, 3), excess)
+    return _Evidence(sure, excess, trace, look_for_light(light, below))
 
 
-def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | None) -> Mask:
-    """Return the objects of a frame, in the shrunk size."""
+def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | None) -> _Found:
+    """Return what there is in a frame, in the shrunk size."""
     assert now is not None
     very = max(LEAST_VERY_THICK, round(VERY_THICK * min(now.excess.shape)))
     found = now.sure | _opened(now.excess > LEAST_BRIGHTNESS, very)
+    steady = np.zeros_like(found)
     lasting = [np.minimum(each.excess, now.excess) for each in (before, after) if each is not None]
     for plane in lasting:
-        found |= _opened(plane > LEAST_BRIGHTNESS, THICKNESS[2])
+        steady |= _opened(plane > LEAST_BRIGHTNESS, THICKNESS[2])
     if len(lasting) == 2:
-        found |= _opened(np.minimum(*lasting) > LEAST_BRIGHTNESS, THICKNESS[3])
-    return _grown(found)
+        steady |= _opened(np.minimum(*lasting) > LEAST_BRIGHTNESS, THICKNESS[3])
+    found |= _without_flakes(steady, now.excess > LEAST_BRIGHTNESS)
+    bright = now.excess > TRACE * LEAST_BRIGHTNESS
+    return _Found(Seen(found, _grown(found), now.trace, bright), now.light)
+
+
+def _without_flakes(steady: Mask, bright: Mask) -> Mask:
+    """Leave out what is bright for some frames, but one of many alike all over the picture: snow.
+
+    Args:
+        steady: What is bright for some frames.
+        bright: What is bright in this frame.
+    """
+    import cv2
+
+    if not steady.any():
+        return steady
+    spots = _opened(bright, 3).astype(np.uint8)
+    number, labels, _, middles = cv2.connectedComponentsWithStats(spots, connectivity=8)
+    thick = np.zeros(number, np.float32)  # of flakes that touch it is that of one
+    framed = cv2.copyMakeBorder(spots, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    np.maximum.at(thick, labels, cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1])
+    thick[0] = 0
+    cells = np.minimum(middles / np.array(bright.shape[::-1]) * CELLS, CELLS - 1).astype(int)
+    kept: Mask = steady & np.asarray(labels > 0)
+    for label in np.unique(labels[kept]):
+        alike = np.flatnonzero(thick >= ALIKE * thick[label])
+        if len({tuple(cell) for cell in cells[alike].tolist()}) >= FEWEST_CELLS:
+            kept &= labels != label
+    return kept
 
 
 def _veiled(light: Plane, scene: Plane) -> Plane:
@@ -214,17 +278,49 @@ def _noise(change: Plane) -> float:
     return float(np.median(darker) / 0.6745) if darker.size else 0.0
 
 
-def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...]) -> Plane:
-    """Return how far a colour lies beside the mixtures of the scene's own and grey, in levels."""
+def _light_around(scene: tuple[Plane, ...]) -> tuple[Plane, Plane]:
+    """Return the colour of the light around each pixel: two lengths a level of brightness."""
     import cv2
 
-    _, one, other, _ = seen
-    _, own_one, own_other, _ = scene
+    light, one, other, _ = scene
+    side = max(5, min(light.shape) // VEIL * 2 + 1)
+    mean, *colour = (cv2.blur(plane, (side, side)) for plane in (light, one, other))
+    first, second = (np.asarray(plane / np.maximum(mean, 1), np.float32) for plane in colour)
+    return first, second
+
+
+def _hue(seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane, Plane]) -> Plane:
+    """Return how far a colour lies beside the mixtures of the scene's own and grey, in levels.
+
+    What is brighter than the scene may have the colour of the light around, as rain has at night.
+    """
+    import cv2
+
+    light, one, other, _ = seen
+    below, own_one, own_other, _ = scene
     part = one * own_one + other * own_other
     part /= np.maximum(own_one * own_one + own_other * own_other, 1.0)
     np.clip(part, 0, 1, out=part)
     away = one - part * own_one, other - part * own_other
-    return np.asarray(cv2.magnitude(*away), np.float32)
+    lit = away[0] * around[0] + away[1] * around[1]
+    lit /= np.maximum(around[0] * around[0] + around[1] * around[1], 1e-6)
+    np.clip(lit, 0, np.maximum(light - below, 0), out=lit)
+    rest = away[0] - lit * around[0], away[1] - lit * around[1]
+    return np.asarray(cv2.magnitude(*rest), np.float32)
+
+
+def _apart(seen: tuple[Plane, ...], scene: tuple[Plane, ...], around: tuple[Plane, Plane]) -> Plane:
+    """Return how much farther apart two channels are than in the scene, in levels of `_hue`."""
+    added = np.maximum(seen[0] - scene[0], 0)
+    farthest: Plane = np.zeros_like(added)
+    for across, along in _PAIRS:
+        apart, own, lit = (
+            across * one + along * other for one, other in (seen[1:3], scene[1:3], around)
+        )
+        lit = lit * added
+        np.maximum(farthest, apart - np.maximum(own, 0) - np.maximum(lit, 0), out=farthest)
+        np.maximum(farthest, np.minimum(own, 0) + np.minimum(lit, 0) - apart, out=farthest)
+    return farthest
 
 
 def _disc(side: int) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ continues from there and ends with the same bytes as one in a single go, for any
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,12 +28,13 @@ from rainbench.core.text import count_of, natural_key
 from rainbench.packaging.package import Extras, Parameter
 from rainbench.packaging.split import SplitName
 from rainbench.spa.candidate import Candidate, state_of
-from rainbench.spa.dataset import WrittenSet, plan_all_pairs, split_candidates, write_data_set
+from rainbench.spa.dataset import WrittenSet, plan_all_pairs, write_data_set
 from rainbench.spa.inputs import MARKER
 from rainbench.spa.layout import AcceptedSequence
 from rainbench.spa.options import SpaOptions
 from rainbench.spa.pairs import PairPlan, SequencePair
 from rainbench.spa.plan import PlannedVideo, SpaPlan
+from rainbench.spa.recordings import Recordings, find_recordings, split_candidates
 from rainbench.spa.summary import (
     SummaryRow,
     summary_csv,
@@ -137,17 +138,29 @@ class _MadePairs:
         sequences: Those with pairs, and the split of each.
         hidden: Pairs wanted of a sequence, by its id, where objects hid some; and how many it was.
         failures: Why a video failed, by its id.
+        joined: What makes a video one recording with another, by its id.
     """
 
     sequences: list[tuple[AcceptedSequence, SplitName]]
     hidden: dict[str, tuple[int, int]]
     failures: dict[str, str]
+    joined: Mapping[str, str]
 
 
-def _accepted(
-    outcomes: Sequence[VideoOutcome], out: Path, options: SpaOptions
-) -> list[tuple[Candidate, SplitName, PairPlan]]:
-    """Return accepted sequences in natural order, with their split and what to make of them."""
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """What was accepted.
+
+    Attributes:
+        plans: The sequences in natural order, with their split and what to make of them.
+        recordings: Which of their videos belong together.
+    """
+
+    plans: list[tuple[Candidate, SplitName, PairPlan]]
+    recordings: Recordings
+
+
+def _accepted(outcomes: Sequence[VideoOutcome], out: Path, options: SpaOptions) -> _Accepted:
     candidates = [
         candidate
         for outcome in outcomes
@@ -157,11 +170,13 @@ def _accepted(
     ]
     candidates.sort(key=lambda candidate: (natural_key(candidate.id), candidate.id))
     entries = {outcome.video.id: outcome.video.entry for outcome in outcomes}
-    return plan_all_pairs(split_candidates(candidates, options, entries), options, entries)
+    recordings = find_recordings(candidates)
+    split = split_candidates(candidates, recordings, options, entries)
+    return _Accepted(plan_all_pairs(split, options, entries), recordings)
 
 
 def _make_pairs(
-    accepted: Sequence[tuple[Candidate, SplitName, PairPlan]],
+    accepted: _Accepted,
     outcomes: Sequence[VideoOutcome],
     out: Path,
     options: SpaOptions,
@@ -169,8 +184,9 @@ def _make_pairs(
 ) -> _MadePairs:
     """Make the pairs of accepted sequences."""
     videos = {outcome.video.id: outcome.video for outcome in outcomes}
+    recordings = accepted.recordings
     by_video: dict[str, list[tuple[Candidate, PairPlan]]] = {}
-    for candidate, _, plan in accepted:
+    for candidate, _, plan in accepted.plans:
         by_video.setdefault(candidate.video_id, []).append((candidate, plan))
     tasks = [PairTask(videos[name], tuple(work)) for name, work in by_video.items()]
     results = pool(
@@ -186,22 +202,23 @@ def _make_pairs(
         if failure:
             failures[video] = failure
     hidden: dict[str, tuple[int, int]] = {}
-    for candidate, _, plan in accepted:
+    for candidate, _, plan in accepted.plans:
         wanted, got = len(plan.wanted), len(pairs.get(candidate.id, ()))
         if candidate.id in pairs and got < wanted:
             hidden[candidate.id] = (wanted - got, wanted)
     sequences = [
-        (_sequence(candidate, pairs[candidate.id], videos, out), name)
-        for candidate, name, _ in accepted
+        (_sequence(candidate, pairs[candidate.id], videos, recordings, out), name)
+        for candidate, name, _ in accepted.plans
         if pairs.get(candidate.id)
     ]
-    return _MadePairs(sequences, hidden, failures)
+    return _MadePairs(sequences, hidden, failures, recordings.why)
 
 
 def _sequence(
     candidate: Candidate,
     pairs: Sequence[SequencePair],
     videos: dict[str, PlannedVideo],
+    recordings: Recordings,
     out: Path,
 ) -> AcceptedSequence:
     parameters: dict[str, Parameter] = {
@@ -218,6 +235,9 @@ def _sequence(
         parameters["repeats"] = "left out"
     if candidate.corrections:
         parameters["as_filmed"] = "no"
+    if candidate.video_id in recordings.why:
+        first = recordings.first[candidate.video_id]
+        parameters["recording"] = videos[first].source.label
     entry = videos[candidate.video_id].entry
     if "density" in entry.options:
         parameters["density"] = candidate.density
@@ -262,6 +282,9 @@ def _rows(
             twins = pairs.get(candidate.id, 0) - written.pairs[candidate.id]
             if twins:
                 reason = "; ".join(filter(None, [reason, _about_twins(twins, pairs[candidate.id])]))
+            if state == "accepted" and outcome.video.id in made.joined:
+                joined = f"shows {made.joined[outcome.video.id]}: both are in one split"
+                reason = "; ".join(filter(None, [reason, joined]))
             row = SummaryRow(
                 video=label,
                 sequence=candidate.id,
@@ -297,7 +320,7 @@ def _warnings(
                 "give more videos, or another --test-share"
             )
         elif not videos and is_wanted:
-            yield f"there is no {split} split: it takes two videos, for no video is in both"
+            yield f"there is no {split} split: it takes two videos, for no recording is in both"
 
 
 def _about_twins(left_out: int, made: int) -> str:

@@ -68,6 +68,7 @@ class Candidate:
         numbers: Of the frames used, in the video, where some between them are left out, as
             they repeat others; empty where they follow one another.
         prints: Hashes of the frames used, see `rainbench.spa.frames.VideoFrames`.
+        scene_thumbnail: The clean frame's, see `rainbench.packaging.same_scene`, as hexadecimals.
     """
 
     id: str
@@ -99,6 +100,7 @@ class Candidate:
     uncertain: float = 0.0
     numbers: tuple[int, ...] = ()
     prints: tuple[str, ...] = ()
+    scene_thumbnail: str = ""
 
     @property
     def used(self) -> Sequence[int]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rainbench.catalog.cards import DatasetCard
-from rainbench.core.errors import RainbenchError
 from rainbench.core.files import writing
 from rainbench.core.images import Image
 from rainbench.core.text import count_of
@@ -23,12 +22,7 @@ from rainbench.packaging.package import (
     Split,
     write_package,
 )
-from rainbench.packaging.split import (
-    SplitName,
-    choose_test_videos,
-    same_recordings,
-    spread,
-)
+from rainbench.packaging.split import SplitName, spread
 from rainbench.spa.candidate import Candidate
 from rainbench.spa.layout import (
     LAYOUTS,
@@ -67,48 +61,6 @@ class WrittenSet:
 
     cards: tuple[DatasetCard, ...]
     pairs: Counter[str]
-
-
-def split_candidates(
-    candidates: Sequence[Candidate], options: SpaOptions, entries: Mapping[str, VideoEntry]
-) -> list[tuple[Candidate, SplitName]]:
-    """Say of each accepted sequence to which split its video belongs.
-
-    Videos that share a frame are one recording, in one split: a copy in another container, or cut.
-
-    Args:
-        candidates: The sequences.
-        options: The options.
-        entries: What the table of videos says of each video, by its id.
-
-    Raises:
-        RainbenchError: The table has one recording in both splits.
-    """
-    prints: dict[str, list[str]] = {}
-    for candidate in candidates:
-        prints.setdefault(candidate.video_id, []).extend(candidate.prints)
-    recordings = same_recordings(prints)
-    fixed: dict[str, tuple[SplitName, str]] = {}
-    for candidate in candidates:
-        if not (split := entries[candidate.video_id].split):
-            continue
-        wanted, other = fixed.setdefault(recordings[candidate.video_id], (split, candidate.video))
-        if split != wanted:
-            raise RainbenchError(
-                f"{candidate.video} is to be in the {split} split and {other} in the {wanted} "
-                "split, but they show the same frames",
-                hint="Give both one split in the table of videos, and run the command again.",
-            )
-    test = choose_test_videos(
-        list(recordings.values()),
-        options.test_share,
-        options.seed,
-        {recording: split for recording, (split, _) in fixed.items()},
-    )
-    return [
-        (candidate, "test" if recordings[candidate.video_id] in test else "train")
-        for candidate in candidates
-    ]
 
 
 def plan_all_pairs(
@@ -266,11 +218,23 @@ def _notes(
     if options.allow_objects:
         yield (
             "A pixel of objects is 255 where walkers, cars or other things that are neither scene "
-            "nor rain are seen, or the clean frame is in doubt: object_share of the pair, at most "
-            f"{options.allow_objects:g}."
+            "nor rain are seen, or the clean frame is in doubt and shows something else: "
+            f"object_share of the pair, at most {options.allow_objects:g}."
         )
     else:
         yield "Pairs in which something else than scene and rain was found are left out."
+    recordings: dict[str, list[str]] = {}
+    for parameters in videos.values():
+        if "recording" in parameters:
+            labels = recordings.setdefault(str(parameters["recording"]), [])
+            labels.append(str(parameters["video"]))
+    if recordings:
+        several = "; ".join(", ".join(sorted(names)) for names in list(recordings.values())[:5])
+        more = " and others" if len(recordings) > 5 else ""
+        yield (
+            "Videos that have frames in common, or whose clean frames show one scene, are one "
+            f"recording (recording) and in one split: {several}{more}."
+        )
     corrected = sum(bool(sequence.parameters["corrections"]) for sequence in sequences)
     if corrected:
         yield (

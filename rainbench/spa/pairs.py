@@ -34,7 +34,7 @@ Window = tuple[int, int, int, int]
 
 HiddenFrame = tuple[int, Image, NDArray[np.bool_]]
 """Number and picture of a frame, and ``(H, W)`` bool where it shows neither the scene nor rain, or
-where the clean frame is in doubt."""
+where the clean frame is in doubt and shows something else."""
 
 ROLES = ("rainy", "clean", "mask", "objects")
 """What the files of a pair show, in the order of tables; the last only where it is allowed."""

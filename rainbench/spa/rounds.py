@@ -25,6 +25,7 @@ from rainbench.frames.camera_path import REST, CameraPath
 from rainbench.frames.exposure import estimate_exposure
 from rainbench.frames.motion import find_camera_path
 from rainbench.frames.sources import FrameSource, take_frames
+from rainbench.packaging.same_scene import thumbnail_of
 from rainbench.packaging.split import spread
 from rainbench.spa.candidate import (
     SAMPLES,
@@ -106,8 +107,9 @@ def make_candidate(
     used = numbers[begin : begin + attempt.clean.frames]
     prints = tuple(frames.prints[number] for number in used if number in frames.prints)
     candidate = _describe(identity, path, used, (density, number), attempt)
-    candidate = replace(candidate, prints=prints)
     cut = attempt.correction.cut
+    thumbnail = thumbnail_of(cut(attempt.clean.image)).tobytes().hex()
+    candidate = replace(candidate, prints=prints, scene_thumbnail=thumbnail)
     uncertain = None if attempt.clean.uncertain is None else cut(attempt.clean.uncertain)
     save_candidate(folder, candidate, cut(attempt.clean.image), samples, uncertain)
     return candidate

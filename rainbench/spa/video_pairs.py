@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.doubt import doubtful_regions, in_doubt
 from rainbench.clean_frame.objects import object_masks
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
@@ -77,7 +78,8 @@ def hide(
     Args:
         frames: Number and picture of each frame, one after the other, as it matches the clean one.
         clean: The clean frame.
-        uncertain: ``(H, W)`` bool, where the clean frame itself is in doubt; None where nowhere.
+        uncertain: ``(H, W)`` bool, where the clean frame itself is in doubt, as two things may be
+            the scene; None where nowhere. It counts in frames that show the other one.
         objects: Gives the passers of the frame of a number, ``(H, W)`` bool; None to look for them
             by `rainbench.clean_frame.objects.object_masks`.
 
@@ -88,8 +90,10 @@ def hide(
         >>> clean = np.full((20, 20, 3), 90, np.uint8)
         >>> corner = np.zeros((20, 20), bool)
         >>> corner[:2, :3] = True
-        >>> [(n, int(mask.sum())) for n, _, mask in hide([(7, clean)], clean, uncertain=corner)]
-        [(7, 6)]
+        >>> other = clean - 60 * corner[..., None].astype(np.uint8)
+        >>> frames = [(7, clean), (8, other)]
+        >>> [(n, int(mask.sum())) for n, _, mask in hide(frames, clean, uncertain=corner)]
+        [(7, 0), (8, 6)]
     """
     ahead: deque[tuple[int, Image]] = deque()  # a tee would keep 57 frames
 
@@ -102,8 +106,10 @@ def hide(
         masks = object_masks((image for _, image in read()), clean)
     else:
         masks = (objects(number) for number, _ in read())
+    regions = () if uncertain is None else doubtful_regions(uncertain)
     for mask in masks:
-        yield *ahead.popleft(), mask if uncertain is None else mask | uncertain
+        number, image = ahead.popleft()
+        yield number, image, mask | in_doubt(image, clean, regions) if regions else mask
 
 
 def _frames(

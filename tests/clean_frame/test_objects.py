@@ -110,3 +110,74 @@ def test_a_ghost_in_the_clean_frame_is_an_object_of_the_frames():
     clean = frames[0].copy()
     clean[50:70, 80:90] = 60
     assert list(object_masks(frames, clean))[1][50:70, 80:90].all()
+
+
+def night(seed, lamps=(250, 200, 120)):
+    """A dark street whose lamps, of one colour, light the rain near them; frames and clean."""
+    rng = np.random.default_rng(seed)
+    dark = scene("coffee", HEIGHT, WIDTH) * 0.06
+    for x, y in rng.integers((10, 10), (WIDTH - 10, 50), (4, 2)).tolist():
+        cv2.circle(dark, (x, y), 3, lamps, -1)
+    clean = np.clip(dark + 0.6 * cv2.GaussianBlur(dark, (0, 0), 10), 0, 255)
+    glow = np.clip(cv2.GaussianBlur(clean, (0, 0), 16) / 25, 0, 1)
+    rain = make_sequence(Spec("N", "coffee", frames=FRAMES, seed=seed), HEIGHT, WIDTH)
+    frames = []
+    for frame in rain.frames:
+        fallen = np.clip(frame.astype(float) - rain.truth, 0, None).mean(axis=2, keepdims=True)
+        shown = clean + 1.5 * fallen * glow + rng.normal(0, 2, clean.shape)
+        frames.append(np.clip(shown, 0, 255).round().astype(np.uint8))
+    return frames, clean.round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("lamps", [(250, 200, 120), (255, 140, 60), (150, 200, 255)])
+def test_rain_at_night_has_the_colour_of_the_lamps(seed, lamps):
+    frames, clean = night(seed, lamps)
+    assert not np.any(list(object_masks(frames, clean)))
+
+
+def test_what_has_another_colour_than_the_lamps_is_found_at_night():
+    frames, clean = night(1)
+    for frame in frames:
+        frame[60:86, 40:49] = (20, 60, 110)
+    assert all(mask[60:86, 40:49].mean() > 0.8 for mask in object_masks(frames, clean))
+
+
+def snowfall(seed, speed, size):
+    """Round flakes, near and far, that sink by a pixel or less a frame; frames and clean."""
+    rng = np.random.default_rng(seed)
+    clean = scene("coffee", HEIGHT, WIDTH)
+    count = 110
+    x, y, depth = (
+        rng.uniform(0, WIDTH, count),
+        rng.uniform(0, HEIGHT, count),
+        rng.uniform(1, 3, count),
+    )
+    frames = []
+    for _ in range(FRAMES):
+        cover = np.zeros((HEIGHT, WIDTH), np.float32)
+        for left, top, far in zip(x, y, depth, strict=True):
+            place = (round(left * 16), round(top * 16))
+            cv2.circle(cover, place, round(16 * size / far), 0.9, -1, shift=4)
+        cover = cv2.GaussianBlur(cover, (0, 0), 0.8)[..., None]
+        y, x = (y + speed / depth) % HEIGHT, x + rng.normal(0, 0.3, count)
+        snowy = clean * (1 - cover) + 235 * cover + rng.normal(0, 1.5, clean.shape)
+        frames.append(np.clip(snowy, 0, 255).round().astype(np.uint8))
+    return frames, clean.round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("speed", [0.3, 1.0])
+def test_flakes_that_hang_in_the_air_are_no_object(seed, speed):
+    frames, clean = snowfall(seed, speed, 4)
+    hidden = [mask.any() for mask in object_masks(frames, clean)]
+    assert sum(hidden) <= 1
+
+
+@pytest.mark.parametrize("colour", [(245, 245, 245), (30, 30, 35), (180, 50, 40)])
+def test_a_walker_in_snow_is_found(colour):
+    frames, clean = snowfall(1, 0.6, 4)
+    for number, frame in enumerate(frames):
+        frame[50:90, 60 + number : 76 + number] = colour
+    masks = list(object_masks(frames, clean))[1:-1]
+    assert all(mask[52:88, 68:76].mean() > 0.8 for mask in masks)

@@ -74,11 +74,13 @@ def test_a_limited_number_is_spread(tmp_path):
 
 
 def test_masks_of_the_extraction_are_used():
-    frames = [(7, CLEAN), (8, CLEAN)]
-    objects = {7: LEFT, 8: NOWHERE}
+    other = np.where(RIGHT[..., None], np.uint8(20), CLEAN)
+    frames = [(7, other), (8, other), (9, CLEAN)]
+    objects = {7: LEFT, 8: NOWHERE, 9: LEFT}
     hidden = list(hide(frames, CLEAN, uncertain=RIGHT, objects=objects.__getitem__))
-    assert [number for number, _, _ in hidden] == [7, 8]
+    assert [number for number, _, _ in hidden] == [7, 8, 9]
     assert (hidden[0][2] == LEFT | RIGHT).all() and (hidden[1][2] == RIGHT).all()
+    assert (hidden[2][2] == LEFT).all()  # as the clean frame has it
 
 
 def test_test_pairs_are_shared_out():
