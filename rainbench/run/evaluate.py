@@ -284,7 +284,7 @@ def _restored(
     if isinstance(predictor, ClipPredictor):
         yield from restored_clips(pairs, wanted, predictor, watch)
         return
-    own = OwnOutput(predictor) if check else None
+    own = OwnOutput(predictor, len(wanted)) if check else None
     with ThreadPoolExecutor(2) as readers:
         groups = grouped(pairs, wanted, predictor.options)
         chosen = [each for group in groups for each in group]
@@ -341,27 +341,15 @@ def _predict_group(
     predictor: Predictor, members: Sequence[tuple[Pair, Image, Image]], own: OwnOutput | None
 ) -> list[NDArray[np.float32]]:
     """Predict images that go together; an error names the first one's file."""
-    first, rainy, _ = members[0]
-    if len(members) == 1:
-        return [predict_pair(predictor, first, rainy, own)]
-    with naming(first):
-        images = [image for _, image, _ in members]
-        found = list(predictor.restore_batch(np.stack(images)))
-        for image, restored in zip(images, found, strict=True):
+    with naming(members[0][0]):
+        if len(members) == 1:
+            found = [predictor(members[0][1])]
+        else:
+            found = list(predictor.restore_batch(np.stack([rainy for _, rainy, _ in members])))
+        for (_, rainy, clean), restored in zip(members, found, strict=True):
             if own is not None:
-                own.check(image, restored)
+                own.check(rainy, restored, clean)
         return found
-
-
-def predict_pair(
-    predictor: Predictor, pair: Pair, rainy: Image, own: OwnOutput | None = None
-) -> NDArray[np.float32]:
-    """Predict one image; an error names the image's file."""
-    with naming(pair):
-        restored = predictor(rainy)
-        if own is not None:
-            own.check(rainy, restored)
-        return restored
 
 
 def score(

@@ -17,9 +17,10 @@ from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.pairs.pixels.likeness import Outline, find_scenes
+from rainbench.pairs.pixels.readings import LOOKED_AT
 from rainbench.run.key import code_of_folder, protocol_settings
 from rainbench.run.metrics.measure import Columns, problems_of
-from rainbench.run.restored import Restored, check_restored, key_of_image
+from rainbench.run.restored import Restored, check_readings, check_restored, key_of_image
 from rainbench.run.results import FOLDER_KIND, RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
 from rainbench.run.store import CellStore
@@ -96,7 +97,8 @@ def score_folder(
     Raises:
         RainbenchError: An image is missing, cannot be read or has another size; the names can be
             read in several ways; or all images are the rainy or the clean ones themselves while
-            other files lie beside them.
+            other files lie beside them; or they are something else than restored images, see
+            `rainbench.run.restored.check_readings`.
     """
     matched = match_outputs(folder, pairs.pairs, pattern)
     infos = {info.id: info for info in pairs.manifest}
@@ -106,8 +108,12 @@ def score_folder(
     known = _known_images(RunResults(out).cell(pairs.card.name, name).parts.get("images"))
     with ThreadPoolExecutor(workers) as pool:
         chosen = [pair for pair in pairs.pairs if pair.id in matched.files]
+        first = {pair.id for pair in chosen[: LOOKED_AT + 1]}
         checks = pool.map(
-            lambda pair: check_restored(pair, infos[pair.id], matched.files[pair.id], known), chosen
+            lambda pair: check_restored(
+                pair, infos[pair.id], matched.files[pair.id], known, keep=pair.id in first
+            ),
+            chosen,
         )
         for pair, checked in zip(chosen, checks, strict=True):
             advance(1, name)
@@ -126,6 +132,7 @@ def score_folder(
             hint="Complete the folder, or give --allow-partial to leave these out and list them. "
             f"Looked for: {matched.pattern}.",
         )
+    check_readings(usable)
     hashes = [(infos[each.pair.id], each.sha256) for each in usable]
     _check_doubles(matched, hashes)
     copies = _copies(hashes)

@@ -298,7 +298,7 @@ def test_one_picture_for_two_scenes_is_refused(outputs, toy, cards, tmp_path):
 
 
 def test_nothing_is_decoded_twice(outputs, toy, cards, tmp_path, monkeypatch):
-    """Each restored image and its clean one is read once, checked and scored."""
+    """Each restored image and its clean one is read once, and three rainy ones to compare."""
     pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
     decoded = []
 
@@ -308,11 +308,11 @@ def test_nothing_is_decoded_twice(outputs, toy, cards, tmp_path, monkeypatch):
 
     monkeypatch.setattr(images, "decode_image", counting)
     score_folder(outputs, pairs, "theirs", tmp_path / "out")
-    assert len(decoded) == len(set(decoded)) == 10
+    assert len(decoded) == len(set(decoded)) == 10 + 3
     before = (tmp_path / "out/cells/toy/theirs/images.csv").read_bytes()
     monkeypatch.setattr(restored, "score_all", None)  # the second time nothing is scored, either
     score_folder(outputs, pairs, "theirs", tmp_path / "out")
-    assert len(decoded) == 20
+    assert len(decoded) == 26
     assert (tmp_path / "out/cells/toy/theirs/images.csv").read_bytes() == before
 
 
