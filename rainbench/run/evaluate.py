@@ -37,7 +37,7 @@ from rainbench.run.device.pipeline import Pipeline, absolute, accelerated, namin
 from rainbench.run.documents import write_json
 from rainbench.run.metrics.measure import Columns, Measures, problems_of
 from rainbench.run.options import RunOptions
-from rainbench.run.own_output import OwnOutput
+from rainbench.run.own_output import OwnOutput, doubt_about
 from rainbench.run.plan import Plan, PlannedCell, images_of, key_parts, made_with, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.results import RunResults
@@ -254,9 +254,11 @@ def complete_cell(
         options: Those of the entry.
         made: What `rainbench.run.plan.made_with` says where the images were restored.
     """
+    scores = read_images_csv(store.folder / "images.csv")
     store.complete(
         {
-            **summarise(cell.pairs, cell.entry.name, read_images_csv(store.folder / "images.csv")),
+            **summarise(cell.pairs, cell.entry.name, scores),
+            "doubt": doubt_about(cell, scores),
             "peak_bytes": peak_bytes(cell.entry),
             "options": options.of(cell.entry.baseline).key_parts(),
             "provenance": provenance(cell, options, made),

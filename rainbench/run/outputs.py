@@ -42,12 +42,14 @@ class ScoredFolder:
         problems: What was left out, a sentence each.
         copies: What has to be said of images that are the rainy or the clean picture itself;
             empty where none is.
+        doubt: What has to be said of images that are far worse than the rainy ones.
         unmeasured: Of the metrics that have no number for an image.
     """
 
     matched: Matched
     problems: tuple[str, ...]
     copies: str
+    doubt: str = ""
     unmeasured: tuple[str, ...] = ()
 
 
@@ -132,7 +134,7 @@ def score_folder(
             hint="Complete the folder, or give --allow-partial to leave these out and list them. "
             f"Looked for: {matched.pattern}.",
         )
-    check_readings(usable)
+    doubt = check_readings(usable)
     hashes = [(infos[each.pair.id], each.sha256) for each in usable]
     _check_doubles(matched, hashes)
     copies = _copies(hashes)
@@ -143,9 +145,9 @@ def score_folder(
             f"{beside}",
             hint="Say which are meant with --pattern.",
         )
-    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers)
+    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, doubt, workers)
     unmeasured = _measure(pairs, name, out, usable, metrics)
-    return ScoredFolder(matched, tuple(problems), copies, unmeasured)
+    return ScoredFolder(matched, tuple(problems), copies, doubt, unmeasured)
 
 
 def _known_images(recorded: object) -> set[tuple[str, str]]:
@@ -254,6 +256,7 @@ def _fill_cell(
     matched: Matched,
     problems: Sequence[str],
     copies: str,
+    doubt: str,
     workers: int,
 ) -> None:
     parts, images = _parts(pairs, name), _images(pairs, usable)
@@ -272,6 +275,7 @@ def _fill_cell(
                 "title": folder.resolve().name,
                 "lossy": sum(each.file.suffix.lower() in LOSSY for each in usable),
                 "copies": copies,
+                "doubt": doubt,
                 "left_out": [*pairs.left_out, *problems],
                 "options": {"device": "none", "precision": "fp32", "tile": 0},
                 "provenance": {"names": matched.pattern, "layout": pairs.layout},

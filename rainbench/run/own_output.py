@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from rainbench.catalog.registry import Entry
 from rainbench.core.images import Image, quantise
+from rainbench.metrics import score_all
 from rainbench.metrics.prediction import is_odd_range
 from rainbench.networks.isolation import isolated
+from rainbench.pairs.pictures import load_pair
 from rainbench.pairs.pixels.likeness import (
     FITTING,
     LEAST,
@@ -24,14 +26,19 @@ from rainbench.pairs.pixels.likeness import (
 from rainbench.pairs.pixels.readings import (
     BGR,
     CHANGE,
+    DOUBTFUL,
     EVEN,
     LOOKED_AT,
     RAIN,
     Look,
+    as_floats,
     doubt,
+    harm,
     look,
 )
+from rainbench.run.plan import PlannedCell
 from rainbench.run.predict import PredictionError, Predictor
+from rainbench.run.scores import Scores, format_image
 
 SAME = 1e-3
 """How far two results of one picture may lie apart, of 1: kernels differ by far less."""
@@ -178,6 +185,29 @@ def is_ours(entry: Entry) -> bool:
     """Return whether an entry's code is part of this package, where tests hold its numbers."""
     card = entry.baseline
     return card.maker is None and card.network.startswith("rainbench.")
+
+
+def doubt_about(cell: PlannedCell, scores: Mapping[str, Scores]) -> str:
+    """Return what has to be said of a network that is none of ours and did nothing, or harm.
+
+    Args:
+        cell: The cell.
+        scores: Those of all of its images.
+    """
+    if is_ours(cell.entry) or cell.entry.is_video:
+        return ""
+    protocol, unchanged = cell.pairs.card.protocol, True
+    pairs: list[tuple[float, float]] = []
+    for pair, info in cell.images[:LOOKED_AT]:
+        rainy, clean = load_pair(pair, info)
+        own, before = scores[pair.id][protocol], score_all(as_floats(rainy), clean, (protocol,))
+        lines = [format_image("", {protocol: each}) for each in (own, before[protocol])]
+        unchanged = unchanged and lines[0] == lines[1]
+        if own.psnr is not None:
+            pairs.append((own.psnr, before[protocol].psnr or 0.0))
+    if unchanged:
+        return f"{DOUBTFUL}gives the rainy images back as they are: are its weights loaded?"
+    return harm(pairs)
 
 
 def call_with_other_chance(predictor: Predictor, rainy: Image) -> NDArray[np.float32]:

@@ -23,6 +23,7 @@ from rainbench.pairs.pixels.readings import (
     VIEW_BETTER,
     as_floats,
     doubt,
+    harm,
     look,
     psnr_of,
 )
@@ -157,12 +158,15 @@ def _apart(one: Image, other: Image) -> float:
     return float(np.abs(one.astype(np.int16) - other).mean())
 
 
-def check_readings(usable: Sequence[Restored]) -> None:
+def check_readings(usable: Sequence[Restored]) -> str:
     """Refuse restored images of which the first ones all are something else than they should be.
 
     Args:
         usable: Restored images in the order of their pairs; those whose pictures are kept are
             compared.
+
+    Returns:
+        What has to be said of images that are far worse than the rainy ones; empty for others.
 
     Raises:
         RainbenchError: They look like the rain, show the scene in other colours or moved, or fit
@@ -188,6 +192,7 @@ def check_readings(usable: Sequence[Restored]) -> None:
                 "so do others: the images are numbered in another way",
                 hint="Rename them as the rainy ones.",
             )
+    return harm([(each.psnr, each.of_rainy) for each in looks])
 
 
 def _fits_better(own: tuple[Image, Image], other: tuple[Image, Image]) -> bool:

@@ -237,3 +237,26 @@ def test_frames_that_are_numbered_one_off_are_refused(rainbench, tmp_path):
     score_folder(folders[2], pairs, "right", tmp_path / "o")
     with pytest.raises(RainbenchError, match=r"3\.png fits .*2\.png better than .*3\.png"):
         score_folder(folders[3], pairs, "late", tmp_path / "o")
+
+
+def test_what_does_nothing_or_harm_is_doubtful(rainbench, tmp_path):
+    (tmp_path / "nets.py").write_text(
+        "def nothing(image):\n    return image\n\n\ndef dark(image):\n    return image // 2\n"
+    )
+    words = ("-b", "nothing=nets.py:nothing", "-b", "dark=nets.py:dark", "-b", "median")
+    done = rainbench("run", *words, "-d", "mini-streaks", "--limit", "3", "--out", "o")
+    assert done.returncode == 0, done.stderr
+    said = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith("  ")}
+    assert "doubtful: gives the rainy images back as they are" in said["nothing"]
+    assert re.search(r"doubtful: 1\d\.\d dB below the rainy images", said["dark"])
+    assert "doubtful" not in said["median"]
+    assert (tmp_path / "o/table.md").read_text().count("doubtful") >= 2
+    again = rainbench("run", *words, "-d", "mini-streaks", "--limit", "3", "--out", "o")
+    assert "3 kept" in again.stderr and again.stdout == done.stdout
+
+
+def test_a_folder_that_does_harm_is_doubtful(rainbench, tmp_path):
+    folder = folder_of(tmp_path / "results", lambda rainy, right: right / 2)
+    done = rainbench("score", folder, "-d", "mini-streaks", "--out", tmp_path / "o")
+    assert done.returncode == 0 and "Warning: doubtful: 1" in done.stderr
+    assert "below the rainy images" in (tmp_path / "o/table.csv").read_text()

@@ -33,6 +33,12 @@ much more than a single colour."""
 _NOT_LINEAR = 2.0
 """How much more in dB than the best gain a curve has to bring, to be that curve."""
 
+DOUBTFUL = "doubtful: "
+"""How a remark begins that casts a doubt on a number."""
+
+_HARM = 3.0
+"""How far below the rainy picture in dB nobody wants to be."""
+
 _LEAST_MOVE, _SAME_MOVE = 0.3, 0.35
 _EVEN = 0.5 / 255
 _MOST_PSNR = 100.0
@@ -93,6 +99,7 @@ class Look:
         move: How it is moved, in pixels to the right and down; None where it is not.
         moved: What it scores moved back.
         even: Whether it is of a single colour while the clean picture is not.
+        of_rainy: What the rainy picture scores.
     """
 
     psnr: float
@@ -100,6 +107,7 @@ class Look:
     move: tuple[float, float] | None
     moved: float
     even: bool
+    of_rainy: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +157,7 @@ def look(restored: Floats, rainy: Image, clean: Image) -> Look:
             others[name] = score
     move, moved = _move(restored, rainy, clean)
     even = bool(np.ptp(found, axis=(0, 1)).max() < _EVEN and np.ptp(truth) > 16 * _EVEN)
-    return Look(psnr, others, move, moved, even)
+    return Look(psnr, others, move, moved, even, of_rainy)
 
 
 def doubt(looks: Sequence[Look]) -> Doubt | None:
@@ -187,6 +195,24 @@ def doubt(looks: Sequence[Look]) -> Doubt | None:
     what = f"the scene moved by {mean[0]:+.1f} pixels to the right and {mean[1]:+.1f} down"
     said = f"{what}: moved back it scores {moved:.1f} dB, and as it is {plain:.1f} dB"
     return Doubt(what, said + where)
+
+
+def harm(scores: Sequence[tuple[float, float]]) -> str:
+    """Return what has to be said of pictures that are all far worse than the rainy ones.
+
+    Args:
+        scores: Of each picture its PSNR in dB, and the rainy one's.
+
+    Example:
+        >>> harm([(8.0, 22.0), (9.0, 25.0)])
+        'doubtful: 15.0 dB below the rainy images themselves'
+        >>> harm([(8.0, 22.0), (24.0, 25.0)])
+        ''
+    """
+    if not scores or any(own > rainy - _HARM for own, rainy in scores):
+        return ""
+    below = _mean([rainy - own for own, rainy in scores])
+    return f"{DOUBTFUL}{below:.1f} dB below the rainy images themselves"
 
 
 def as_floats(image: Image) -> NDArray[np.float32]:
