@@ -165,7 +165,9 @@ class RunResults:
         hashes = dict(before) if isinstance(before, dict) else {}
         with writing(self.folder):
             manifests.mkdir(parents=True, exist_ok=True)
-            for pairs in {cell.pairs.card.name: cell.pairs for cell in cells}.values():
+            # A method for videos may lack a clip that others have.
+            every = sorted((cell.pairs for cell in cells), key=lambda pairs: len(pairs.pairs))
+            for pairs in {pairs.card.name: pairs for pairs in every}.values():
                 data = manifest_csv(pairs.manifest).encode("utf-8", "surrogateescape")
                 hashes[pairs.card.name] = hashlib.sha256(data).hexdigest()
                 write_atomically(manifests / f"{pairs.card.name}.csv", data)
