@@ -11,7 +11,7 @@ from typing import Any
 from rainbench.core.text import count_of
 from rainbench.pairs.manifest import are_others
 from rainbench.report.stats import paired_test
-from rainbench.run.results import FOLDER_KIND, CellResult, RunResults
+from rainbench.run.results import CellResult, RunResults
 from rainbench.run.scores import format_image
 
 _NAMES = {
@@ -173,6 +173,6 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 def _restored(cell: CellResult) -> dict[str, str]:
     """Return the hashes of restored images of somebody else's, by id; empty for other cells."""
-    if cell.parts.get("source") != FOLDER_KIND or not cell.pictures:
+    if not cell.is_of_folder or not cell.pictures:
         return {}
     return {str(name): str(sha)[128:] for name, sha in cell.parts["images"]}

@@ -114,7 +114,7 @@ class RunResults:
         file = self.folder / "run.json"
         record = read_json(file) or {}
         # Restored images of somebody else's are scored without them.
-        sets = {c.dataset for c in self.cells() if c.parts.get("source") != FOLDER_KIND}
+        sets = {c.dataset for c in self.cells() if not c.is_of_folder}
         if not os.path.lexists(file):
             return [f"{file}: {GONE}"] if sets else []
         hashes = record.get("manifests", {})
@@ -145,7 +145,7 @@ class RunResults:
             return of_last
         found: dict[str, tuple[str, str]] = {}
         for cell in self.cells():
-            if cell.dataset == dataset and cell.summary and cell.parts.get("source") == FOLDER_KIND:
+            if cell.dataset == dataset and cell.summary and cell.is_of_folder:
                 found |= cell.pictures
         return found
 
@@ -307,6 +307,11 @@ class CellResult:
         """Whether a complete cell was run on whole images in full precision."""
         options = (self.claim or {})["options"]
         return bool(options["precision"] == "fp32" and not options["tile"])
+
+    @property
+    def is_of_folder(self) -> bool:
+        """Whether its images were restored by somebody else."""
+        return bool(self.parts.get("source") == FOLDER_KIND)
 
     @property
     def stale(self) -> str:

@@ -127,6 +127,16 @@ def test_a_scored_folder_is_a_row_like_any_other(rainbench, toy, cards, outputs,
     assert again.returncode == 0 and set(rows(out)) == set(found)
 
 
+def test_the_report_of_a_folder_says_what_is_next(rainbench, outputs, toy, tmp_path):
+    rainbench("score", outputs, "-d", "toy", "--data", toy, "--out", "o", "--name", "mine")
+    done = rainbench("report", "o", "--data", toy)
+    assert done.returncode == 0
+    assert "mine: was scored from a folder" in done.stderr
+    assert "`rainbench run -b NAME -d toy --out o`" in done.stderr
+    assert "give the network as in the run" not in done.stderr
+    assert "give the folders" not in done.stderr
+
+
 def test_what_is_missing_or_broken_is_named(rainbench, toy, outputs, tmp_path):
     (outputs / "rain-003_out.png").write_bytes(b"<html>")
     image = read_image(outputs / "rain-004_out.png")
