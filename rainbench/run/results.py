@@ -311,7 +311,7 @@ class CellResult:
     @property
     def is_of_folder(self) -> bool:
         """Whether its images were restored by somebody else."""
-        return bool(self.parts.get("source") == FOLDER_KIND)
+        return FOLDER_KIND in (self.parts.get("source"), (self.claim or {}).get("source"))
 
     @property
     def stale(self) -> str:
