@@ -336,7 +336,10 @@ def _evaluate(
 ) -> Scores:
     if columns is not None:
         columns.measure(image, restored, clean)
-    return score(restored, clean, protocols, device)
+    try:
+        return score(restored, clean, protocols, device)
+    except RainbenchError as error:  # it knows pictures, not which one
+        raise RainbenchError(f"image {image}: {error.message}", hint=error.hint) from None
 
 
 def _predict_group(

@@ -102,9 +102,14 @@ class OwnOutput:
         if len(self._looks) == self._to_look_at and (found := doubt(self._looks)):
             raise PredictionError(
                 f"{self._predictor.entry.name} returned {found.said}",
-                hint=f"{_MENDS.get(found.what, _MEND)} If it is the image as it is meant to be, "
+                hint=f"{self._mend(found.what)} If it is the image as it is meant to be, "
                 f"say so with --returns image{self._without_card}.",
             )
+
+    def _mend(self, what: str) -> str:
+        if self._predictor.folders is not None:
+            return "It has to write the restored images themselves, in RGB and in place."
+        return _MENDS.get(what, _MEND)
 
     @property
     def _without_card(self) -> str:
