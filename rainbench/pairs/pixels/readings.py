@@ -79,6 +79,14 @@ _CURVES = tuple(name for name in _LEVELS if "gamma" in name)
 
 _VIEWS: Mapping[str, Callable[[Floats], Floats]] = {
     "the scene with red and blue exchanged: turned back it": lambda found: found[..., ::-1],
+    "the scene with red and green exchanged: turned back it": lambda found: found[..., [1, 0, 2]],
+    "the scene with green and blue exchanged: turned back it": lambda found: found[..., [0, 2, 1]],
+    "the scene in the channels green, blue, red: turned back it": lambda found: found[
+        ..., [2, 0, 1]
+    ],
+    "the scene in the channels blue, red, green: turned back it": lambda found: found[
+        ..., [1, 2, 0]
+    ],
     "the scene mirrored: turned back it": lambda found: found[:, ::-1],
     "the scene upside down: turned back it": lambda found: found[::-1],
     "the scene turned by half: turned back it": lambda found: found[::-1, ::-1],
