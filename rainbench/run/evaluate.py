@@ -316,7 +316,7 @@ def _scored(
         jobs = (
             (
                 pair.id,
-                scorers.submit(_evaluate, pair.id, restored, clean, protocols, device, columns),
+                scorers.submit(_evaluate, pair, restored, clean, protocols, device, columns),
                 seconds,
             )
             for pair, restored, clean, seconds in pairs
@@ -327,7 +327,7 @@ def _scored(
 
 
 def _evaluate(
-    image: str,
+    pair: Pair,
     restored: NDArray[np.float32],
     clean: Image,
     protocols: Sequence[str],
@@ -335,11 +335,9 @@ def _evaluate(
     columns: Measures | None,
 ) -> Scores:
     if columns is not None:
-        columns.measure(image, restored, clean)
-    try:
+        columns.measure(pair.id, restored, clean)
+    with naming(pair):
         return score(restored, clean, protocols, device)
-    except RainbenchError as error:  # it knows pictures, not which one
-        raise RainbenchError(f"image {image}: {error.message}", hint=error.hint) from None
 
 
 def _predict_group(

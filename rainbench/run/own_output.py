@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 
@@ -74,6 +75,11 @@ class OwnOutput:
         self._before: Outline | None = None
         self._first: tuple[Image, NDArray[np.float32]] | None = None
         self._after_other = False
+
+    @property
+    def wanted(self) -> float:
+        """How many pictures, the first ones, it has to see."""
+        return math.inf if self._own else self._to_look_at
 
     def check(self, rainy: Image, restored: NDArray[np.float32], clean: Image) -> None:
         """Refuse a result that cannot be the rainy picture without its rain.

@@ -93,6 +93,7 @@ class Pipeline:
         self._columns = columns
         self._watch = watch
         self._own: OwnOutput | None = None
+        self._unseen = 0.0
 
     def scores(self, groups: Sequence[Group]) -> Iterator[tuple[str, Scores, float]]:
         """Yield each image's id, its scores and the seconds its restoring took.
@@ -102,6 +103,7 @@ class Pipeline:
         """
         if not is_ours(self._predictor.entry):
             self._own = OwnOutput(self._predictor, sum(map(len, groups)))
+            self._unseen = self._own.wanted
         for flight in held_back(self._launched(groups), IN_FLIGHT - 1):
             yield from self._landed(flight)
 
@@ -146,8 +148,9 @@ class Pipeline:
                 ]
             rows = self._transfers.download(torch.stack([each.values for each in unread]))
             images = None
-            if self._own or self._columns:
+            if self._unseen > 0 or self._columns:
                 images = self._transfers.download(restored.permute(0, 2, 3, 1).contiguous())
+        self._unseen -= len(members)
         return _Flight(members, restored, unread, rows, images, (began, ended))
 
     def _restore(self, members: Sequence[_Uploaded], rainy: Tensor) -> Tensor:
