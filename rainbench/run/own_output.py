@@ -96,10 +96,19 @@ class OwnOutput:
         """
         if self._own:
             self._check_alone(rainy, restored)
-        self._check_reading(rainy, restored, clean)
+        self.check_reading(rainy, restored, clean)
 
-    def _check_reading(self, rainy: Image, restored: NDArray[np.float32], clean: Image) -> None:
-        """Refuse results that all look like the rain, or like another picture of the scene."""
+    def check_reading(self, rainy: Image, restored: NDArray[np.float32], clean: Image) -> None:
+        """Refuse results that all look like the rain, or like another picture of the scene.
+
+        Args:
+            rainy: ``(H, W, 3)`` uint8.
+            restored: The network's result.
+            clean: The true picture.
+
+        Raises:
+            PredictionError: This is the last of the first ones, and they are far better read so.
+        """
         if len(self._looks) == self._to_look_at:
             return
         self._looks.append(look(restored, rainy, clean))

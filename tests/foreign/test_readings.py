@@ -264,3 +264,16 @@ def test_a_folder_that_does_harm_is_doubtful(rainbench, tmp_path):
     done = rainbench("score", folder, "-d", "mini-streaks", "--out", tmp_path / "o")
     assert done.returncode == 0 and "Warning: doubtful: 1" in done.stderr
     assert "below the rainy images" in (tmp_path / "o/table.csv").read_text()
+
+
+def test_check_tells_the_rain_from_the_picture(rainbench, tmp_path):
+    (tmp_path / "nets.py").write_text(
+        "import cv2\n\n\ndef right(image):\n    return cv2.erode(image, None, iterations=1)\n\n\n"
+        "def rain(image):\n    return image - right(image)\n\n\n"
+        "def bgr(image):\n    return right(image)[..., ::-1].copy()\n"
+    )
+    right, rain, bgr = (rainbench("check", f"nets.py:{n}") for n in ("right", "rain", "bgr"))
+    assert right.returncode == 0 and "returns the restored picture" in right.stdout
+    assert rain.returncode == 1 and "looks like the rain" in rain.stdout
+    assert bgr.returncode == 1 and "red and blue exchanged" in bgr.stdout
+    assert rainbench("check", "nets.py:rain", "--returns", "rain").returncode == 0
