@@ -88,8 +88,9 @@ def _trials(predict: Predictor) -> Iterator[Finding]:
     if first is None:
         return
     yield _in_range(first)
-    if predict.entry.baseline.maker is not None and all(each is not None for each in results):
-        yield _as_meant(predict, pictures, [each for each in results if each is not None])
+    maker, restored = predict.entry.baseline.maker, [each for each in results if each is not None]
+    if maker and "returns" not in maker.facts() and len(restored) == len(pictures):
+        yield _as_meant(predict, pictures, restored)
     yield _tried(
         "gives the same twice", lambda: _apart(call_with_other_chance(predict, picture), first)
     )
