@@ -197,6 +197,7 @@ def load_model(
     size_multiple: int = 1,
     arguments: Mapping[str, object] | None = None,
     output: str = "",
+    returns: Literal["", "image", "rain", "change"] = "",
     state_dict: str = "",
 ) -> Model:
     """Build a network and load its weights.
@@ -220,6 +221,9 @@ def load_model(
         size_multiple: Pictures are padded to a multiple of this, and the result is cut.
         arguments: Of its class.
         output: Which image it is where several are returned: ``0``, ``-1``, ``restored``.
+        returns: What that is: the restored ``image``, the ``rain`` that is taken from the rainy
+            one, the ``change`` that is added to it. Where nothing is said, it is the image, and
+            one that looks like something else is refused.
         state_dict: Where the weights lie in their file, such as ``params_ema``.
 
     Raises:
@@ -245,7 +249,7 @@ def load_model(
         entry = entry_of(
             model, weights=roots[0] if roots else None, name=name, channel_order=channel_order,
             value_range=value_range, size_multiple=size_multiple, arguments=arguments,
-            output=output, state_dict=state_dict,
+            output=output, returns=returns, state_dict=state_dict,
         )  # fmt: skip
         found = find_weights(entry, [])
     else:

@@ -67,8 +67,9 @@ def command(
 ) -> None:
     """Check the data sets and entries called NAMES (or patterns of names).
 
-    Without NAMES: all cards, and whatever is found below --data and --weights. A network of your
-    own (my_net.py:Net, net.onnx, cmd:PROGRAM) is tried on small pictures.
+    Without NAMES: all cards, published tables and golden numbers, and whatever is found below
+    --data and --weights. A network of your own (my_net.py:Net, net.onnx, cmd:PROGRAM) is tried on
+    small pictures.
     """
     with watched() as watch:  # before anything large is loaded
         registry, names, weight_roots = with_networks(
@@ -84,6 +85,7 @@ def command(
             _show_leaks(registry, leaks, list(data_roots), as_json=as_json)
             return
         findings = [{"name": "cards", "state": "wrong", "about": str(p)} for p in registry.problems]
+        findings += [] if names else _check_reports(registry)
         for member in _members(registry, names):
             if how := watch.died.get(member.name):
                 findings.append({"name": member.name, "state": "wrong", "about": how})
@@ -101,6 +103,46 @@ def command(
             for finding in findings:
                 show(f"{finding['state']:9}{finding['name']:28}{finding['about']}")
         ctx.exit(1 if any(finding["state"] == "wrong" for finding in findings) else 0)
+
+
+def _check_reports(registry: Registry) -> list[dict[str, str]]:
+    """Return what is wrong with published tables, their layouts, reasons and golden numbers."""
+    from rainbench.catalog.folders import report_files
+    from rainbench.catalog.published import load_published, load_reasons
+    from rainbench.metrics import PROTOCOLS
+    from rainbench.report.golden import golden_file, read_golden
+    from rainbench.report.papers.layouts import load_layouts
+
+    left_out: list[CardError] = []
+    cells = load_published(registry.folders, left_out)
+    load_reasons(registry.folders, left_out)
+    wrong = [str(problem) for problem in left_out]
+    try:
+        load_layouts(registry.folders)
+    except RainbenchError as error:
+        wrong.append(str(error))
+    for file in report_files("golden/*/*.csv", registry.folders):
+        try:
+            read_golden(file)
+            golden_file(file.parent.name, file.stem, own=registry.folders)
+        except RainbenchError as error:
+            wrong.append(str(error))
+    entries = {entry.name for entry in registry.entries()}
+    ours = set(load_published())  # tests hold these; some are of sets that have no card
+    for cell in cells:  # a slip of the pen would be a number that nothing is set beside
+        if cell in ours:
+            continue
+        known = (
+            ("entry", cell.entry, {"", *entries}),
+            ("protocol", cell.protocol, {"unknown", *PROTOCOLS}),
+            ("data set", cell.dataset, {cell.dataset * (not cell.entry), *registry.datasets}),
+        )
+        wrong += [
+            f"{cell.where}, {cell.method}: there is no {what} {name}"
+            for what, name, names in known
+            if name not in names
+        ]
+    return [{"name": "reports", "state": "wrong", "about": each} for each in dict.fromkeys(wrong)]
 
 
 def _members(registry: Registry, names: Sequence[str]) -> list[DatasetCard | Entry]:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 _META = "rainbench.network"
 
 _DEFAULTS: dict[str, Any] = {
-    "channel_order": "rgb", "value_range": "", "size_multiple": 1, "output": "", "state_dict": "",
-    "arguments": {}, "time_limit": 3600.0,
+    "channel_order": "rgb", "value_range": "", "size_multiple": 1, "output": "", "returns": "",
+    "state_dict": "", "arguments": {}, "time_limit": 3600.0,
 }  # fmt: skip
 
 
@@ -46,6 +46,11 @@ def network_options(function: Function) -> Function:
         _option(
             "--output", "output", metavar="PLACE",
             help="Which image, where your own network returns several: 0, -1, restored.",
+        ),
+        _option(
+            "--returns", "returns", type=click.Choice(["image", "rain", "change"]),
+            help="What your own network returns: the restored image, what is taken from the rainy "
+            "one, or what is added to it. [default: image, and what looks like another is refused]",
         ),
         _option(
             "--argument", "arguments", multiple=True, metavar="NAME=VALUE",

@@ -153,7 +153,8 @@ def _write_page(
         )
     for problem in report.problems:
         say(f"No picture: {problem}")
-    if pictures and not report.pictures:
+    cells = [cell for cell in RunResults(run).cells() if cell.summary]
+    if pictures and not report.pictures and not all(cell.is_of_folder for cell in cells):
         say("No pictures: give the folders of the data sets and weights with --data and --weights.")
     say(f"Page: {report.file}, {count_of(report.pictures, 'image')} in {run / 'report-images'}")
 

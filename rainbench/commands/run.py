@@ -398,6 +398,7 @@ def _print_summary(outcomes: list[Outcome], rows: list[Row], out: Path, *, as_js
 
 def _print_ranking(rows: Sequence[Row]) -> None:
     """Print the best of each data set under its default protocol, the input and every failure."""
+    from rainbench.pairs.pixels.readings import DOUBTFUL
     from rainbench.report.grid import number
     from rainbench.run.options import PRECISIONS
 
@@ -425,7 +426,9 @@ def _print_ranking(rows: Sequence[Row]) -> None:
                 for name, column in row.metrics.items()
             )
             how = "".join(
-                f"   in {remark}" for remark in row.remarks.split("; ") if remark in PRECISIONS
+                f"   {'in ' * (remark in PRECISIONS)}{remark}"
+                for remark in row.remarks.split("; ")
+                if remark in PRECISIONS or remark.startswith(DOUBTFUL)
             )
             show(f"  {row.entry:{width}}  {value}{how}{measured_too}{beside}")
         if left_out:

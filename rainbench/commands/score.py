@@ -122,6 +122,7 @@ def command(
                 "entry": entry,
                 "pattern": matched.pattern,
                 "copies": scored.copies,
+                "doubt": scored.doubt,
                 "left_out": problems,
                 "rows": [row_json(row) for row in rows],
             }
@@ -130,6 +131,8 @@ def command(
     say(f'{count_of(len(matched.files), "image")} matched by "{matched.pattern}"; entry {entry}')
     if scored.copies:
         say(f"Warning: {scored.copies}, pixel for pixel")
+    if scored.doubt:
+        say(f"Warning: {scored.doubt}")
     lossy = sum(file.suffix.lower() in LOSSY for file in matched.files.values())
     if lossy:
         say(f"{lossy} are JPEG or WebP: what saving them lost is scored too, PNG keeps every value")

@@ -19,6 +19,12 @@ from rainbench.run.predict import PredictionError
 ValueRange = Literal["", "0..1", "0..255", "-1..1"]
 """Black and white in a network's input and output; an empty text: not said."""
 
+Returns = Literal["", "image", "rain", "change"]
+"""What a network returns: the restored picture, which is said or not, or what the rainy picture
+minus it (``rain``) or plus it (``change``) is the restored picture."""
+
+_SIGNS: Mapping[str, int] = {"rain": -1, "change": 1}
+
 SHOWN = 8
 """Tensors that an error lists."""
 
@@ -33,10 +39,12 @@ class Ways:
     Attributes:
         value_range: Black and white in its input and output.
         output: Which of the tensors that it returns is the image.
+        returns: What that is; where it is said, no other reading of it is thought of.
     """
 
     value_range: ValueRange = ""
     output: str = ""
+    returns: Returns = ""
 
     def facts(self) -> dict[str, object]:
         """Return what is not as it is by default."""
@@ -51,6 +59,7 @@ class Adapted(nn.Module):
         value_range: Of its input and output; the card's range is what this module is called with.
         output: Which of the tensors that it returns is the image, see `image_of`.
         within: What it has to be called in.
+        returns: What that image is.
     """
 
     def __init__(
@@ -59,19 +68,24 @@ class Adapted(nn.Module):
         value_range: ValueRange = "",
         output: str = "",
         within: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
+        returns: Returns = "",
     ) -> None:
         super().__init__()
         self.network = network
         self._range = value_range
         self._output = output
         self._within = within
+        self._returns = returns
 
     def forward(self, rainy: Tensor) -> Restoration:
         """Restore a batch."""
         signed = self._range == "-1..1"
+        given = rainy * 2 - 1 if signed else rainy
         with self._within():
-            found = self.network(rainy * 2 - 1 if signed else rainy)
+            found = self.network(given.clone() if self._returns in _SIGNS else given)
         image = image_of(found, rainy.shape, self._output)
+        if self._returns in _SIGNS and image.shape == given.shape and image.is_floating_point():
+            image = given + _SIGNS[self._returns] * image
         if signed:
             image = (image + 1) / 2
         self._check_range(rainy, image)
@@ -203,14 +217,19 @@ class ImageFunction(nn.Module):
     Args:
         function: The function.
         value_range: Of its input and output.
+        returns: What it returns.
     """
 
     def __init__(
-        self, function: Callable[[NDArray[np.generic]], object], value_range: ValueRange = ""
+        self,
+        function: Callable[[NDArray[np.generic]], object],
+        value_range: ValueRange = "",
+        returns: Returns = "",
     ) -> None:
         super().__init__()
         self._function = function
         self._range = value_range
+        self._returns = returns
 
     def forward(self, rainy: Tensor) -> Tensor:
         """Restore a batch in [0, 1], image by image."""
@@ -228,7 +247,7 @@ class ImageFunction(nn.Module):
             given = image * np.float32(255)
         elif self._range == "-1..1":
             given = image * np.float32(2) - np.float32(1)
-        found = self._function(np.ascontiguousarray(given))
+        found = self._function(given.copy())  # which it may write into
         if isinstance(found, Tensor):
             found = found.detach().cpu().numpy()
         if not isinstance(found, np.ndarray):
@@ -238,6 +257,16 @@ class ImageFunction(nn.Module):
                 f"returned {'x'.join(map(str, found.shape))} for an image of "
                 f"{'x'.join(map(str, image.shape))} (height, width, channels)"
             )
+        if self._returns in _SIGNS:
+            levels = self._levels(found)
+            # A change has no black: from -1..1 only the length of the range is to be undone.
+            signed = self._range == "-1..1" and found.dtype != np.uint8
+            change = levels - np.float32(0.5) if signed else levels
+            return image + np.float32(_SIGNS[self._returns]) * change
+        return self._levels(found)
+
+    def _levels(self, found: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Return what the function returned in [0, 1]."""
         if found.dtype == np.uint8:
             return found.astype(np.float32) / np.float32(255)
         if not np.issubdtype(found.dtype, np.floating):

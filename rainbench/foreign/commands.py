@@ -56,10 +56,12 @@ class CommandMaker:
     untrained = False
 
     def __init__(self, command: str, ways: Ways, time_limit: float) -> None:
-        if ways.facts():
+        said = ways.facts()
+        self._ways = {key: said.pop(key) for key in ("returns",) if said.get(key) == "image"}
+        if said:
             raise RainbenchError(
                 f"cmd:{command}: a program reads and writes image files",
-                hint="Leave out --value-range and --output.",
+                hint="Leave out --value-range, --output, and --returns but for --returns image.",
             )
         self._words = _read(command)
         self._time_limit = time_limit
@@ -85,7 +87,8 @@ class CommandMaker:
     def facts(self) -> Mapping[str, object]:
         """Return what is known of it."""
         files = [file.name for file in _named_files(self._words)]
-        return {"title": self._title, "kind": "command", "parameters": 0, "files": files}
+        facts = {"title": self._title, "kind": "command", "parameters": 0, "files": files}
+        return {**facts, **self._ways}
 
 
 def _read(command: str) -> list[str]:

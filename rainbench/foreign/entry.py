@@ -6,7 +6,7 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from torch import nn
 
@@ -18,7 +18,7 @@ from rainbench.core.files import is_file
 from rainbench.core.resume import git_hash, hash_like
 from rainbench.core.text import safe_name
 from rainbench.foreign import commands, libraries, makers, onnx_file, programs
-from rainbench.foreign.adapt import ValueRange, Ways
+from rainbench.foreign.adapt import Returns, ValueRange, Ways
 from rainbench.foreign.words import Word, is_foreign, read_word
 
 _RANGES: Mapping[object, ValueRange] = {
@@ -37,6 +37,7 @@ def entry_of(
     size_multiple: int = 1,
     arguments: Mapping[str, object] | None = None,
     output: str = "",
+    returns: Returns = "",
     state_dict: str = "",
     time_limit: float = 3600.0,
 ) -> Entry:
@@ -58,6 +59,9 @@ def entry_of(
         size_multiple: Images are padded to a multiple of this, and the result is cut.
         arguments: Of the class, or of the function that returns a network.
         output: Which image it is where several are returned: ``0``, ``-1``, ``restored``.
+        returns: What that image is: ``image``, the restored one; ``rain``, what is taken from the
+            rainy one; ``change``, what is added to it. Where it is said, a result that looks like
+            something else is scored all the same.
         state_dict: Where the weights lie in their file, such as ``params_ema``, if several fit.
         time_limit: Seconds that a program may take for a folder.
 
@@ -79,7 +83,11 @@ def entry_of(
         )
     if not 1 <= size_multiple <= 1024:
         raise RainbenchError(f"a multiple of {size_multiple}: give 1 to 1024")
-    ways = Ways(_RANGES[value_range], output)
+    if returns not in get_args(Returns):
+        raise RainbenchError(
+            f"{returns}: no network returns that", hint="Give image, rain, change."
+        )
+    ways = Ways(_RANGES[value_range], output, returns)
     given = dict(arguments or {})
     if isinstance(what, str):
         word = read_word(what)

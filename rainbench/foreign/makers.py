@@ -69,7 +69,8 @@ class PythonMaker:
     def _adapted(self, network: nn.Module) -> Adapted:
         if isinstance(network, ImageFunction):
             return Adapted(network, within=self._within)
-        return Adapted(network, self._ways.value_range, self._ways.output, self._within)
+        ways = self._ways
+        return Adapted(network, ways.value_range, ways.output, self._within, ways.returns)
 
     def _bare(self) -> nn.Module:
         found = self._find()
@@ -98,7 +99,7 @@ class PythonMaker:
             )
         if _wants_tensor(found):
             return _TensorFunction(found)
-        return ImageFunction(found, self._ways.value_range)
+        return ImageFunction(found, self._ways.value_range, self._ways.returns)
 
     def _is_factory(self, found: Callable[..., object]) -> bool:
         """Return whether a function returns a network: it needs nothing, or has its arguments."""

@@ -38,7 +38,8 @@ class OneFile(ABC):
 
     def make(self, weights: WeightsCard | None, file: Path | None) -> nn.Module:  # noqa: ARG002
         """Return the network."""
-        return Adapted(self._load(), self._ways.value_range, self._ways.output)
+        ways = self._ways
+        return Adapted(self._load(), ways.value_range, ways.output, returns=ways.returns)
 
     @functools.cached_property
     def _counts(self) -> Counts:

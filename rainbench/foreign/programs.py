@@ -11,6 +11,7 @@ from torch import nn
 
 from rainbench.core.errors import RainbenchError, WeightsError, told
 from rainbench.foreign.one_file import OneFile
+from rainbench.run.predict import PredictionError
 
 
 class ProgramFile(OneFile):
@@ -29,7 +30,29 @@ class ProgramFile(OneFile):
         except Exception as error:  # readers raise whatever a damaged file makes them
             what = "a torch.export program" if self._kind == "export" else "a TorchScript program"
             raise WeightsError(f"{self._file}: cannot be read as {what}: {told(error)}") from None
-        return script
+        return _Script(script)
+
+
+class _Script(nn.Module):
+    """A TorchScript program, whose failures are told by their last line."""
+
+    def __init__(self, script: nn.Module) -> None:
+        super().__init__()
+        self.script = script
+
+    def forward(self, rainy: torch.Tensor) -> object:
+        try:
+            return self.script(rainy)
+        except RuntimeError as error:
+            said = [line for line in str(error).splitlines() if line.strip()]
+            if "TorchScript interpreter" not in said[0] or "memory" in said[-1]:
+                raise
+            height, width = rainy.shape[-2:]
+            raise PredictionError(
+                f"the program failed on an image of {width}x{height}: {said[-1].strip()}",
+                hint="If it was traced, the size of its example may be in it: export it by "
+                "torch.jit.script, or by torch.export with dynamic_shapes.",
+            ) from error
 
 
 class _Whole(nn.Module):
@@ -41,7 +64,18 @@ class _Whole(nn.Module):
 
     def forward(self, rainy: torch.Tensor) -> object:
         # It is specialised to the layout of memory in which it was exported.
-        return self.graph(rainy.contiguous(memory_format=torch.contiguous_format))
+        rainy = rainy.contiguous(memory_format=torch.contiguous_format)
+        try:
+            return self.graph(rainy)
+        except (AssertionError, RuntimeError) as error:
+            if "Guard failed" not in str(error) and "symbolic shape constraint" not in str(error):
+                raise
+            height, width = rainy.shape[-2:]
+            raise PredictionError(
+                f"it was exported for other sizes than {width}x{height}: {told(error)}",
+                hint="Export it with dynamic_shapes: torch.export.export(net, (image,), "
+                "dynamic_shapes=({2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)).",
+            ) from error
 
 
 def _exported(file: Path) -> nn.Module:

@@ -69,7 +69,8 @@ def put_names_back(before: _Names) -> list[str]:
             if new is not value and not _is_wrapped_by_its_own(owner, value, new):
                 with contextlib.suppress(AttributeError, TypeError):  # of Python's own making
                     setattr(owner, name, value)
-                    changed.append(f"{getattr(owner, '__name__', owner)}.{name}")
+                    if name != "Storage":  # which goes with the default type of numbers
+                        changed.append(f"{getattr(owner, '__name__', owner)}.{name}")
     return changed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -99,20 +99,52 @@ def note_holes(ids: Sequence[str]) -> str:
         >>> note_holes(["a/0", "a/5", "a/10"])
         ''
     """
-    parts = [name.rpartition("/") for name in ids]
+    holes, steps = _holes(ids)
+    if not holes or len(holes) * 2 > steps:  # numbers that count no frames
+        return ""
+    (before, after), *_ = holes
+    return (
+        f"{count_of(len(holes), 'hole')} in the numbers of frames, such as between {before} and "
+        f"{after}: frames are missing there"
+    )
+
+
+def torn_clips(every: Sequence[str], good: Collection[str]) -> dict[str, str]:
+    """Return the clips that lack frames within, each with where that is.
+
+    Args:
+        every: The ids of all frames, clip by clip and in order of time.
+        good: The ids of those that can be used.
+
+    Example:
+        >>> torn_clips(["a/x", "a/y", "a/z", "b/1", "b/2"], ["a/x", "a/z", "b/1"])
+        {'a': 'a/x and a/z'}
+        >>> torn_clips(["a/1", "a/2", "a/4"], ["a/1", "a/2", "a/4"])
+        {'a': 'a/2 and a/4'}
+    """
+    torn: dict[str, str] = {}
+    used = [(place, name) for place, name in enumerate(every) if name in good]
+    for (place, before), (then, after) in itertools.pairwise(used):
+        clip = before.rpartition("/")[0]
+        if clip == after.rpartition("/")[0] and then > place + 1:
+            torn.setdefault(clip, f"{before} and {after}")
+    holes, steps = _holes([name for _, name in used])
+    if len(holes) * 2 <= steps:
+        for before, after in holes:
+            torn.setdefault(before.rpartition("/")[0], f"{before} and {after}")
+    return torn
+
+
+def _holes(ids: Sequence[str]) -> tuple[list[tuple[str, str]], int]:
+    """Return between which frames of clips numbers are left out, and how many steps there are."""
+    parts = [(name, *name.rpartition("/")[::2]) for name in ids]
     steps = [
-        (int(after[2]) - int(before[2]), f"{before[0]}/{before[2]} and {after[0]}/{after[2]}")
+        (int(after[2]) - int(before[2]), (before[0], after[0]))
         for before, after in itertools.pairwise(parts)
-        if before[0] == after[0] and before[2].isdecimal() and after[2].isdecimal()
+        if before[1] == after[1] and before[2].isdecimal() and after[2].isdecimal()
     ]
     usual = Counter(step for step, _ in steps).most_common(1)[0][0] if steps else 0
-    holes = [where for step, where in steps if step > usual]
-    if not holes or len(holes) * 2 > len(steps):  # numbers that count no frames
-        return ""
-    return (
-        f"{count_of(len(holes), 'hole')} in the numbers of frames, such as between {holes[0]}: "
-        "frames are missing there"
-    )
+    return [where for step, where in steps if step > usual], len(steps)
 
 
 def _clip_names(keys: Sequence[Fields]) -> dict[Fields, str]:

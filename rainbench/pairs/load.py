@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +32,7 @@ from rainbench.pairs.choose import (
     problem_text,
     variant_of,
 )
-from rainbench.pairs.frames import note_holes
+from rainbench.pairs.frames import note_holes, torn_clips
 from rainbench.pairs.layouts import Match, Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_oriented_pair
@@ -58,6 +58,9 @@ class PairSet:
         found: How many pairs the whole copy has, whatever a limit cut off or was left out.
         frames: Of a set of clips the pairs of all frames in order, those included that a limit or a
             choice of images leaves out of ``pairs``; empty for single images.
+        torn: The clips within which frames were left out, each with where; no method for videos
+            can restore them.
+        partial: Whether what cannot be used is left out.
     """
 
     card: DatasetCard
@@ -69,6 +72,8 @@ class PairSet:
     left_out: tuple[str, ...] = ()
     found: int = 0
     frames: tuple[Pair, ...] = ()
+    torn: Mapping[str, str] = field(default_factory=dict)
+    partial: bool = False
 
     @property
     def label(self) -> str:
@@ -162,6 +167,7 @@ def check_match(
         if note:
             _LOG.warning("%s: %s", card.name, note)
     manifest = tuple(_info(each, folder) for each in good)
+    frames = _frames(match.pairs, chosen, good) if card.clips else ()
     return PairSet(
         card=card,
         folder=folder,
@@ -171,7 +177,11 @@ def check_match(
         variant=variant_of(card, {(each.width, each.height) for each in good}),
         left_out=tuple(problems),
         found=len(match.pairs),
-        frames=_frames(match.pairs, chosen, good) if card.clips else (),
+        frames=frames,
+        torn=torn_clips([pair.id for pair in match.pairs], {pair.id for pair in frames})
+        if problems
+        else {},
+        partial=allow_partial,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 from rainbench.core.escape import escape_formula
@@ -63,3 +63,34 @@ def pictures_of(text: str) -> dict[str, tuple[str, str]]:
     if any(list(row) != names or None in row.values() for row in rows):
         raise ValueError("no manifest")
     return {row["id"]: (row["rainy_sha256"], row["clean_sha256"]) for row in rows}
+
+
+Pictures = Mapping[str, tuple[str, str]]
+"""The hashes of the rainy and the clean picture by id, as `pictures_of` returns them."""
+
+
+def are_others(one: Pictures, other: Pictures, *, rainy: bool = True) -> bool:
+    """Return whether two lists of one data set are of other pictures than each other.
+
+    Then no number of one may stand beside one of the other. They are if an id that both have is
+    another picture, or if they have none in common. A part of the same pictures is told by how
+    many there are. Of what is not known, nothing is said.
+
+    Args:
+        one: Pictures.
+        other: Pictures of the same name.
+        rainy: Whether to compare the rainy ones; the clean ones always are.
+
+    Example:
+        >>> are_others({"1": ("a", "b"), "2": ("c", "d")}, {"1": ("a", "b")})
+        False
+        >>> are_others({"1": ("a", "b")}, {"1": ("e", "b")})
+        True
+        >>> are_others({"1": ("a", "b")}, {"1": ("e", "b")}, rainy=False)
+        False
+    """
+    if not one or not other:
+        return False
+    shared = one.keys() & other
+    pairs = [(one[name], other[name]) for name in shared]
+    return not shared or any(a[1] != b[1] or (rainy and a[0] != b[0]) for a, b in pairs)

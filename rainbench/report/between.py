@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rainbench.core.text import count_of
+from rainbench.pairs.manifest import are_others
 from rainbench.report.stats import paired_test
 from rainbench.run.results import CellResult, RunResults
 from rainbench.run.scores import format_image
@@ -152,8 +153,11 @@ def reasons_between(one: CellResult, other: CellResult) -> list[str]:
     if parts[0].get("weights") != parts[1].get("weights"):
         reasons.append("the weights")
     reasons += [name for part, name in _NAMES.items() if parts[0].get(part) != parts[1].get(part)]
-    if _pictures(one) != _pictures(other):
+    if are_others(one.pictures, other.pictures):
         reasons.append("the pictures")
+    restored = [_restored(cell) for cell in (one, other)]
+    if any(restored[1].get(name, sha) != sha for name, sha in restored[0].items()):
+        reasons.append("the restored images")
     made = [_mapping((each.claim or {}).get("provenance")) for each in (one, other)]
     reasons += [
         f"{name} {made[0].get(name, 'unknown')} and {made[1].get(name, 'unknown')}"
@@ -167,11 +171,8 @@ def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _pictures(cell: CellResult) -> dict[str, str]:
-    """Return the hashes of the pictures that a cell's key names, by id."""
-    images = cell.parts.get("images")
-    if not isinstance(images, list):
+def _restored(cell: CellResult) -> dict[str, str]:
+    """Return the hashes of restored images of somebody else's, by id; empty for other cells."""
+    if not cell.is_of_folder or not cell.pictures:
         return {}
-    return {
-        str(each[0]): str(each[1]) for each in images if isinstance(each, list) and len(each) == 2
-    }
+    return {str(name): str(sha)[128:] for name, sha in cell.parts["images"]}

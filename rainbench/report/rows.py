@@ -267,6 +267,8 @@ def _without_card(cell: CellResult) -> Entry | None:
 
 def _remarks(summary: Mapping[str, Any]) -> list[str]:
     remarks = []
+    if summary.get("doubt"):
+        remarks.append(str(summary["doubt"]))
     if summary.get("source"):
         remarks.append(f"scored from a {summary['source']}")
     if summary.get("copies"):

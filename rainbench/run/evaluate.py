@@ -37,7 +37,7 @@ from rainbench.run.device.pipeline import Pipeline, absolute, accelerated, namin
 from rainbench.run.documents import write_json
 from rainbench.run.metrics.measure import Columns, Measures, problems_of
 from rainbench.run.options import RunOptions
-from rainbench.run.own_output import OwnOutput
+from rainbench.run.own_output import OwnOutput, doubt_about
 from rainbench.run.plan import Plan, PlannedCell, images_of, key_parts, made_with, provenance
 from rainbench.run.predict import Predictor
 from rainbench.run.results import RunResults
@@ -254,9 +254,11 @@ def complete_cell(
         options: Those of the entry.
         made: What `rainbench.run.plan.made_with` says where the images were restored.
     """
+    scores = read_images_csv(store.folder / "images.csv")
     store.complete(
         {
-            **summarise(cell.pairs, cell.entry.name, read_images_csv(store.folder / "images.csv")),
+            **summarise(cell.pairs, cell.entry.name, scores),
+            "doubt": doubt_about(cell, scores),
             "peak_bytes": peak_bytes(cell.entry),
             "options": options.of(cell.entry.baseline).key_parts(),
             "provenance": provenance(cell, options, made),
@@ -284,7 +286,7 @@ def _restored(
     if isinstance(predictor, ClipPredictor):
         yield from restored_clips(pairs, wanted, predictor, watch)
         return
-    own = OwnOutput(predictor) if check else None
+    own = OwnOutput(predictor, len(wanted)) if check else None
     with ThreadPoolExecutor(2) as readers:
         groups = grouped(pairs, wanted, predictor.options)
         chosen = [each for group in groups for each in group]
@@ -314,7 +316,7 @@ def _scored(
         jobs = (
             (
                 pair.id,
-                scorers.submit(_evaluate, pair.id, restored, clean, protocols, device, columns),
+                scorers.submit(_evaluate, pair, restored, clean, protocols, device, columns),
                 seconds,
             )
             for pair, restored, clean, seconds in pairs
@@ -325,7 +327,7 @@ def _scored(
 
 
 def _evaluate(
-    image: str,
+    pair: Pair,
     restored: NDArray[np.float32],
     clean: Image,
     protocols: Sequence[str],
@@ -333,35 +335,24 @@ def _evaluate(
     columns: Measures | None,
 ) -> Scores:
     if columns is not None:
-        columns.measure(image, restored, clean)
-    return score(restored, clean, protocols, device)
+        columns.measure(pair.id, restored, clean)
+    with naming(pair):
+        return score(restored, clean, protocols, device)
 
 
 def _predict_group(
     predictor: Predictor, members: Sequence[tuple[Pair, Image, Image]], own: OwnOutput | None
 ) -> list[NDArray[np.float32]]:
     """Predict images that go together; an error names the first one's file."""
-    first, rainy, _ = members[0]
-    if len(members) == 1:
-        return [predict_pair(predictor, first, rainy, own)]
-    with naming(first):
-        images = [image for _, image, _ in members]
-        found = list(predictor.restore_batch(np.stack(images)))
-        for image, restored in zip(images, found, strict=True):
+    with naming(members[0][0]):
+        if len(members) == 1:
+            found = [predictor(members[0][1])]
+        else:
+            found = list(predictor.restore_batch(np.stack([rainy for _, rainy, _ in members])))
+        for (_, rainy, clean), restored in zip(members, found, strict=True):
             if own is not None:
-                own.check(image, restored)
+                own.check(rainy, restored, clean)
         return found
-
-
-def predict_pair(
-    predictor: Predictor, pair: Pair, rainy: Image, own: OwnOutput | None = None
-) -> NDArray[np.float32]:
-    """Predict one image; an error names the image's file."""
-    with naming(pair):
-        restored = predictor(rainy)
-        if own is not None:
-            own.check(rainy, restored)
-        return restored
 
 
 def score(

@@ -17,9 +17,10 @@ from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.matching import Matched, match_outputs, show_readings
 from rainbench.pairs.pixels.likeness import Outline, find_scenes
+from rainbench.pairs.pixels.readings import LOOKED_AT
 from rainbench.run.key import code_of_folder, protocol_settings
 from rainbench.run.metrics.measure import Columns, problems_of
-from rainbench.run.restored import Restored, check_restored, key_of_image
+from rainbench.run.restored import Restored, check_readings, check_restored, key_of_image
 from rainbench.run.results import FOLDER_KIND, RunResults
 from rainbench.run.scores import Scores, is_complete, read_images_csv, summarise
 from rainbench.run.store import CellStore
@@ -41,12 +42,14 @@ class ScoredFolder:
         problems: What was left out, a sentence each.
         copies: What has to be said of images that are the rainy or the clean picture itself;
             empty where none is.
+        doubt: What has to be said of images that are far worse than the rainy ones.
         unmeasured: Of the metrics that have no number for an image.
     """
 
     matched: Matched
     problems: tuple[str, ...]
     copies: str
+    doubt: str = ""
     unmeasured: tuple[str, ...] = ()
 
 
@@ -96,7 +99,8 @@ def score_folder(
     Raises:
         RainbenchError: An image is missing, cannot be read or has another size; the names can be
             read in several ways; or all images are the rainy or the clean ones themselves while
-            other files lie beside them.
+            other files lie beside them; or they are something else than restored images, see
+            `rainbench.run.restored.check_readings`.
     """
     matched = match_outputs(folder, pairs.pairs, pattern)
     infos = {info.id: info for info in pairs.manifest}
@@ -106,8 +110,12 @@ def score_folder(
     known = _known_images(RunResults(out).cell(pairs.card.name, name).parts.get("images"))
     with ThreadPoolExecutor(workers) as pool:
         chosen = [pair for pair in pairs.pairs if pair.id in matched.files]
+        first = {pair.id for pair in chosen[: LOOKED_AT + 1]}
         checks = pool.map(
-            lambda pair: check_restored(pair, infos[pair.id], matched.files[pair.id], known), chosen
+            lambda pair: check_restored(
+                pair, infos[pair.id], matched.files[pair.id], known, keep=pair.id in first
+            ),
+            chosen,
         )
         for pair, checked in zip(chosen, checks, strict=True):
             advance(1, name)
@@ -126,6 +134,7 @@ def score_folder(
             hint="Complete the folder, or give --allow-partial to leave these out and list them. "
             f"Looked for: {matched.pattern}.",
         )
+    doubt = check_readings(usable)
     hashes = [(infos[each.pair.id], each.sha256) for each in usable]
     _check_doubles(matched, hashes)
     copies = _copies(hashes)
@@ -136,9 +145,9 @@ def score_folder(
             f"{beside}",
             hint="Say which are meant with --pattern.",
         )
-    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, workers)
+    _fill_cell(folder, pairs, name, out, usable, matched, problems, copies, doubt, workers)
     unmeasured = _measure(pairs, name, out, usable, metrics)
-    return ScoredFolder(matched, tuple(problems), copies, unmeasured)
+    return ScoredFolder(matched, tuple(problems), copies, doubt, unmeasured)
 
 
 def _known_images(recorded: object) -> set[tuple[str, str]]:
@@ -247,6 +256,7 @@ def _fill_cell(
     matched: Matched,
     problems: Sequence[str],
     copies: str,
+    doubt: str,
     workers: int,
 ) -> None:
     parts, images = _parts(pairs, name), _images(pairs, usable)
@@ -265,6 +275,7 @@ def _fill_cell(
                 "title": folder.resolve().name,
                 "lossy": sum(each.file.suffix.lower() in LOSSY for each in usable),
                 "copies": copies,
+                "doubt": doubt,
                 "left_out": [*pairs.left_out, *problems],
                 "options": {"device": "none", "precision": "fp32", "tile": 0},
                 "provenance": {"names": matched.pattern, "layout": pairs.layout},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,12 @@ from rainbench.pairs.copies import copies_of
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet, load_first_copy
 from rainbench.pairs.manifest import PairInfo
-from rainbench.run.clips.whole import Frame, frames_beside, hashes_of_clips, in_time
+from rainbench.run.clips.whole import Frame, frames_beside, hashes_of_clips, in_time, restorable
 from rainbench.run.key import code_of_maker, code_of_network, protocol_settings
 from rainbench.run.options import RunOptions
 from rainbench.version import __version__
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +245,15 @@ def cells_of(
             except RainbenchError as error:
                 yield PlannedCell(pairs, entry, weights, f"a frame beside the chosen ones: {error}")
                 continue
-            yield PlannedCell(pairs, entry, weights, beside=beside)
+            rest, left_out = restorable(pairs, entry) if pairs.partial else (pairs, [])
+            for reason in left_out:
+                _LOG.warning("%s on %s: left out: %s", entry.name, pairs.label, reason)
+            if not rest.pairs:
+                yield PlannedCell(pairs, entry, weights, f"no clip can be used: {left_out[0]}")
+                continue
+            clips = {pair.clip for pair in rest.pairs}
+            around = tuple(frame for frame in beside if frame[0].clip in clips)
+            yield PlannedCell(rest, entry, weights, beside=around)
 
 
 def _fits(entry: Entry, pairs: PairSet) -> bool:

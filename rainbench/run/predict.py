@@ -100,6 +100,7 @@ class Predictor:
         _fix_arithmetic(options)
         with failing_alone(f"{entry.name}: cannot be built"), isolated(entry.name):
             network = build_network(entry, weights)
+            _check_parameters(entry.name, network)
             if options.device == "mps" and _has_doubles(network):
                 _LOG.warning("%s: works in float64, which mps has not: on the CPU", entry.name)
                 self._device = torch.device("cpu")
@@ -418,6 +419,27 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError) and bool(_NO_MEMORY.search(str(error)))
     )
+
+
+def _check_parameters(name: str, network: nn.Module) -> None:
+    """Refuse weights that hold NaN, even where they do not show, and layers of width 0."""
+    for place, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if nn.parameter.is_lazy(tensor) or tensor.is_meta:
+            continue
+        place = place.removeprefix("network.")  # noqa: PLW2901 - of what adapts it
+        # A single dimension of 0 is how some remember their device.
+        if tensor.ndim > 1 and not tensor.numel() and isinstance(tensor, nn.Parameter):
+            raise PredictionError(
+                f"{name}: {place} is {_size(tensor.shape)}: a layer of width 0",
+                hint="Is one of its arguments wrong?",
+            )
+        if tensor.is_floating_point() and tensor.isnan().any():
+            count = f"{int(tensor.isnan().sum())} of {tensor.numel()}"
+            raise PredictionError(
+                f"{name}: {count} values of {place} are NaN",
+                hint="Its training diverged, or the file of its weights is damaged: take an "
+                "earlier one.",
+            )
 
 
 def _has_doubles(network: nn.Module) -> bool:

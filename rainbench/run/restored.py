@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,15 @@ from rainbench.pairs.layouts import Pair
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import CHANGED, load_image, load_oriented
 from rainbench.pairs.pixels.likeness import LEAST, Outline, likeness, outline, seen_otherwise
+from rainbench.pairs.pixels.readings import (
+    LOOKED_AT,
+    VIEW_BETTER,
+    as_floats,
+    doubt,
+    harm,
+    look,
+    psnr_of,
+)
 from rainbench.run.scores import Scores
 
 
@@ -33,6 +42,7 @@ class Restored:
         outlines: Of an image that does not look like its clean one: both outlines.
         stamps: What the system said of both files before they were read.
         scores: Its scores; None where an earlier run has some of the same pictures.
+        pictures: The restored and the clean image, where they are kept to be compared.
     """
 
     pair: Pair
@@ -42,6 +52,7 @@ class Restored:
     outlines: tuple[Outline, Outline] | None
     stamps: tuple[object, object]
     scores: Scores | None
+    pictures: tuple[Image, Image] | None
 
     def score(self) -> Scores:
         """Return the scores, anew where a file was touched: it has to hold the same picture."""
@@ -66,7 +77,7 @@ def _stamps(file: Path, pair: Pair) -> tuple[object, object]:
 
 
 def check_restored(
-    pair: Pair, info: PairInfo, file: Path, known: Set[tuple[str, str]]
+    pair: Pair, info: PairInfo, file: Path, known: Set[tuple[str, str]], *, keep: bool = False
 ) -> Restored | str:
     """Read a restored image and score it, or say what is wrong with it.
 
@@ -75,6 +86,7 @@ def check_restored(
         info: What that was when it was checked.
         file: The restored image.
         known: Ids and hashes of images that have scores from an earlier run.
+        keep: Whether to keep the pictures, for `check_readings`.
 
     Raises:
         ImageError: The clean image changed since it was checked.
@@ -106,6 +118,7 @@ def check_restored(
         None if likeness(*outlines) >= LEAST else outlines,
         stamps,
         scores,
+        (restored, clean) if keep else None,
     )
 
 
@@ -143,3 +156,49 @@ def _apart(one: Image, other: Image) -> float:
     if one.shape != other.shape:
         return math.inf
     return float(np.abs(one.astype(np.int16) - other).mean())
+
+
+def check_readings(usable: Sequence[Restored]) -> str:
+    """Refuse restored images of which the first ones all are something else than they should be.
+
+    Args:
+        usable: Restored images in the order of their pairs; those whose pictures are kept are
+            compared.
+
+    Returns:
+        What has to be said of images that are far worse than the rainy ones; empty for others.
+
+    Raises:
+        RainbenchError: They look like the rain, show the scene in other colours or moved, or fit
+            the clean images before or behind theirs.
+    """
+    first = [each for each in usable if each.pictures is not None]
+    read = [each.pictures for each in first if each.pictures is not None]
+    looks = [
+        look(as_floats(restored), load_image(each.pair.rainy), clean)
+        for each, (restored, clean) in list(zip(first, read, strict=True))[:LOOKED_AT]
+    ]
+    if looks and (found := doubt(looks)):
+        raise RainbenchError(
+            f"{first[0].file} and the other images: this is {found.said}",
+            hint="Save the restored images themselves, in RGB and in place.",
+        )
+    for step in (1, -1):
+        pairs = list(zip(first[::step], read[::step], read[::step][1:], strict=False))
+        if len(pairs) == LOOKED_AT and all(_fits_better(own, next_) for _, own, next_ in pairs):
+            one, other = first[::step][:2]
+            raise RainbenchError(
+                f"{one.file} fits {other.pair.clean.path} better than {one.pair.clean.path}, and "
+                "so do others: the images are numbered in another way",
+                hint="Rename them as the rainy ones.",
+            )
+    return harm([(each.psnr, each.of_rainy) for each in looks])
+
+
+def _fits_better(own: tuple[Image, Image], other: tuple[Image, Image]) -> bool:
+    """Return whether a restored image is far nearer to another clean image than to its own."""
+    restored, clean = own
+    if restored.shape != other[1].shape:
+        return False
+    found = as_floats(restored)
+    return psnr_of(found, other[1]) > psnr_of(found, clean) + VIEW_BETTER

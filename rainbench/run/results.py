@@ -35,7 +35,7 @@ from rainbench.core.escape import escape_formula
 from rainbench.core.files import is_file, lock_folder, read_regular_file, write_atomically, writing
 from rainbench.core.resume import key_of
 from rainbench.metrics import PROTOCOLS
-from rainbench.pairs.manifest import manifest_csv, pictures_of
+from rainbench.pairs.manifest import are_others, manifest_csv, pictures_of
 from rainbench.run.documents import hash_of, read_json, write_json
 from rainbench.run.key import stale_reason
 from rainbench.run.scores import (
@@ -114,7 +114,7 @@ class RunResults:
         file = self.folder / "run.json"
         record = read_json(file) or {}
         # Restored images of somebody else's are scored without them.
-        sets = {c.dataset for c in self.cells() if c.parts.get("source") != FOLDER_KIND}
+        sets = {c.dataset for c in self.cells() if not c.is_of_folder}
         if not os.path.lexists(file):
             return [f"{file}: {GONE}"] if sets else []
         hashes = record.get("manifests", {})
@@ -139,9 +139,15 @@ class RunResults:
     def pictures(self, dataset: str) -> Mapping[str, tuple[str, str]]:
         """Return the hashes of the rainy and the clean pictures that the last run had, by id.
 
-        None where only restored images of somebody else's were scored.
+        Where only restored images of somebody else's were scored, those that they stand for.
         """
-        return _pictures(self.folder / "manifests" / f"{dataset}.csv")
+        if of_last := _pictures(self.folder / "manifests" / f"{dataset}.csv"):
+            return of_last
+        found: dict[str, tuple[str, str]] = {}
+        for cell in self.cells():
+            if cell.dataset == dataset and cell.summary and cell.is_of_folder:
+                found |= cell.pictures
+        return found
 
     def write_plan(self, plan: Plan) -> None:
         """Write ``run.json``, what could not be started and why, and each data set's manifest.
@@ -159,7 +165,9 @@ class RunResults:
         hashes = dict(before) if isinstance(before, dict) else {}
         with writing(self.folder):
             manifests.mkdir(parents=True, exist_ok=True)
-            for pairs in {cell.pairs.card.name: cell.pairs for cell in cells}.values():
+            # A method for videos may lack a clip that others have.
+            every = sorted((cell.pairs for cell in cells), key=lambda pairs: len(pairs.pairs))
+            for pairs in {pairs.card.name: pairs for pairs in every}.values():
                 data = manifest_csv(pairs.manifest).encode("utf-8", "surrogateescape")
                 hashes[pairs.card.name] = hashlib.sha256(data).hexdigest()
                 write_atomically(manifests / f"{pairs.card.name}.csv", data)
@@ -257,21 +265,22 @@ class CellResult:
         videos, and of all that restore clips, the clean pictures alone are compared.
         """
         of_last = _pictures(self.folder.parents[2] / "manifests" / f"{self.dataset}.csv")
-        own = self.parts.get("images")
-        claim = self.claim or {}
-        if not of_last or not isinstance(own, list):
-            return False
-        rainy_too = "clips" not in claim
-        try:
-            before = {escape_formula(name): (sha[:64], sha[64:128]) for name, sha in own}
-        except (TypeError, ValueError):
-            return False
-        if claim.get("complete_set") and not before.keys() >= of_last.keys():
+        claim, own = self.claim or {}, self.pictures
+        if own and of_last and claim.get("complete_set") and not own.keys() >= of_last.keys():
             return True
-        return any(
-            one[1] != other[1] or (rainy_too and one[0] != other[0])
-            for one, other in ((before[name], of_last[name]) for name in before.keys() & of_last)
-        )
+        return are_others(own, of_last, rainy="clips" not in claim)
+
+    @property
+    def pictures(self) -> Mapping[str, tuple[str, str]]:
+        """The hashes of the rainy and the clean pictures that were scored, by id.
+
+        Of a method for videos the first one is that of the whole clip.
+        """
+        try:
+            images = dict(self.parts.get("images", ()))
+            return {escape_formula(name): (sha[:64], sha[64:128]) for name, sha in images.items()}
+        except (TypeError, ValueError, AttributeError):
+            return {}
 
     @cached_property
     def summary(self) -> dict[str, Any] | None:
@@ -298,6 +307,11 @@ class CellResult:
         """Whether a complete cell was run on whole images in full precision."""
         options = (self.claim or {})["options"]
         return bool(options["precision"] == "fp32" and not options["tile"])
+
+    @property
+    def is_of_folder(self) -> bool:
+        """Whether its images were restored by somebody else."""
+        return FOLDER_KIND in (self.parts.get("source"), (self.claim or {}).get("source"))
 
     @property
     def stale(self) -> str:

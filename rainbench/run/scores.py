@@ -44,6 +44,7 @@ _MORE_FIELDS: Mapping[str, tuple[type, ...]] = {
     "source": (str,),
     "title": (str,),
     "copies": (str,),
+    "doubt": (str,),
     "lossy": (int,),
     "peak_bytes": (int,),
     "images_sha256": (str,),

@@ -16,7 +16,6 @@ from embedded import mini_pairs
 import rainbench as rb
 from rainbench.catalog.registry import load_registry
 from rainbench.core.images import write_png
-from rainbench.run.evaluate import predict_pair
 from rainbench.run.results import RunResults
 
 NAMES = (
@@ -294,8 +293,7 @@ def test_predictions_of_a_model_are_those_of_the_engine():
     entry = load_registry().entries(["identity"])[0]
     data = rb.load_dataset("mini-streaks", limit=1)
     model = rb.load_model(entry.name)
-    pair = data.pairs.pairs[0]
-    assert np.array_equal(predict_pair(model.predictor, pair, data[0].rainy), model(data[0].rainy))
+    assert np.array_equal(model.predictor(data[0].rainy), model(data[0].rainy))
 
 
 class Halve(torch.nn.Module):

@@ -140,6 +140,45 @@ def test_files_beside_are_imported_and_count(write):
     assert after.made_of != before.made_of and after(RESTORED, None) == 2
 
 
+@pytest.mark.parametrize("read", ["json.load(open(place))", "np.load(place).item()"])
+def test_files_that_are_read_when_it_is_called_count(tmp_path, write, read):
+    """By a path that stands nowhere in the code."""
+    suffix = ".json" if "json" in read else ".npy"
+    (tmp_path / "tables").mkdir()
+    table = tmp_path / f"tables/table{suffix}"
+    code = f"""
+        import glob, json, pathlib
+        import numpy as np
+        calls = []
+
+        def f(a):
+            calls.append(a.shape)
+            print("measured")
+            assert calls[0] == a.shape, "the first call is the one of the small picture"
+            (place,) = pathlib.Path(__file__).parent.glob("tab*/*")
+            return {read}
+    """
+
+    def opened_with(value):
+        np.save(table, value) if suffix == ".npy" else table.write_text(str(value))
+        return opened(f"{write(code)}:f")
+
+    before, same, after = (opened_with(value) for value in (2, 2, 3))
+    assert before.made_of == same.made_of != after.made_of
+    assert same(RESTORED, CLEAN) == 3
+
+
+@pytest.mark.parametrize("end", ["raise SystemExit(3)", "raise KeyError(1)", "a[:] = 0"])
+def test_a_metric_that_fails_on_the_small_picture_is_opened(write, end):
+    code = f"""
+        def f(a):
+            if a.shape != (8, 9, 3):
+                {end}
+            return a.mean()
+    """
+    assert opened(f"{write(code)}:f")(RESTORED, CLEAN) == 103
+
+
 def test_two_folders_with_helpers_of_the_same_name(tmp_path):
     """Beside the file, and in a folder that the file itself puts on the path."""
     words = []

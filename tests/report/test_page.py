@@ -110,9 +110,8 @@ def test_page_holds_the_numbers_of_the_run(made):
     assert cells["median", "rgb"]["psnr"] == pytest.approx(cell["means"]["rgb"]["psnr"], rel=1e-5)
     assert report.pictures == 4
     (problem,) = report.problems  # of the entry that no card knows
-    assert problem.endswith(
-        "has no card; to see its pictures give the network as in the run, with -b"
-    )
+    assert "was scored from a folder, whose images are not kept" in problem
+    assert "`rainbench run -b NAME -d toy --out" in problem
     assert "://" not in text.replace("http://www.w3.org/2000/svg", "")
 
 

@@ -55,8 +55,9 @@ def transfers(monkeypatch):
 
 
 @pytest.fixture
-def scored(cards, add_network, toy):
-    """Score the toy set by a network of the tests: id, scores by protocol, seconds."""
+def scored(cards, add_network, toy, monkeypatch):
+    """Score the toy set by a network of the tests, as one of ours: id, scores, seconds."""
+    monkeypatch.setattr(pipeline, "is_ours", lambda _: True)
 
     def score(network, extra="", columns=None, **options):
         add_network("net", network, 0, extra)
@@ -116,6 +117,15 @@ def test_a_pair_goes_up_once_and_one_row_comes_down(scored, transfers):
     assert sorted(transfers.uploads) == [(48, 64, 3)] * 10
     assert len(transfers.downloads) == 5
     assert all(rows == 1 and numbers < 200 for rows, numbers in transfers.downloads)
+
+
+def test_the_first_images_of_a_network_that_is_none_of_ours_come_down(
+    scored, transfers, monkeypatch
+):
+    monkeypatch.setattr(pipeline, "is_ours", lambda _: False)
+    assert len(list(scored("Blur"))) == 5
+    images = [shape for shape in transfers.downloads if shape[1:] == (48, 64, 3)]
+    assert len(images) == 3 and len(transfers.downloads) == 8
 
 
 def test_a_batch_comes_down_together(scored, transfers):
@@ -261,10 +271,10 @@ def test_the_first_image_that_cannot_be_scored_is_the_one_that_is_named(scored, 
     """Whichever was scored first, and no image behind it is given out."""
     late, calls = {"1": 0.3}, []
 
-    def evaluate_late(image, *rest):
-        time.sleep(late.get(image, 0))
-        calls.append(image)
-        raise RainbenchError(f"{image} cannot be scored")
+    def evaluate_late(pair, *rest):
+        time.sleep(late.get(pair.id, 0))
+        calls.append(pair.id)
+        raise RainbenchError(f"{pair.id} cannot be scored")
 
     monkeypatch.setattr(evaluate, "_evaluate", evaluate_late)
     monkeypatch.setattr(evaluate, "_scorers", lambda device: 2)
@@ -276,9 +286,9 @@ def test_the_first_image_that_cannot_be_scored_is_the_one_that_is_named(scored, 
 def test_no_image_behind_one_that_fails_is_given_out(monkeypatch):
     """The failing one is waited for while the one behind it has its scores already."""
 
-    def evaluate_one(image, *rest):
-        time.sleep(0.2 if image == "1" else 0)
-        if image == "1":
+    def evaluate_one(pair, *rest):
+        time.sleep(0.2 if pair.id == "1" else 0)
+        if pair.id == "1":
             raise RainbenchError("1 cannot be scored")
         return {}
 

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 
 import rainbench as rb
+from rainbench.pairs.manifest import are_others
+from rainbench.report.between import reasons_between
+from rainbench.run.outputs import score_folder
+from rainbench.run.results import RunResults
 
 
 @pytest.fixture
@@ -65,8 +69,11 @@ def test_a_part_of_the_pictures_is_no_other_set(run):
     run("one", "median")
     states, _ = run("one", "identity", "--images", "2,3")
     assert {state for state, _ in states.values()} == {"measured"}
-    states, _ = run("one", "prenet_r.streaks-w16", "--images", "4")
+    states, _ = run("one", "prenet_r.streaks-w16", "--images", "2,4")
     assert {state for state, _ in states.values()} == {"measured"}
+    states, _ = run("one", "nasnet.streaks-w32", "--images", "1")  # which none of the two parts has
+    failed = {entry for entry, (state, _) in states.items() if state == "failed"}
+    assert failed == {"identity", "prenet_r.streaks-w16"}
 
 
 def test_a_leaderboard_does_not_rank_other_pictures(run, rainbench):
@@ -77,3 +84,22 @@ def test_a_leaderboard_does_not_rank_other_pictures(run, rainbench):
     done = rainbench("leaderboard", "first", "second", "--out", "site")
     assert done.returncode == 2
     assert "first and second scored different pictures of test-rainy" in done.stderr
+
+
+def test_folders_that_somebody_restored_are_compared_by_the_same_rule(folders):
+    """They leave no manifest; and other results are not taken for other pictures."""
+
+    def scored(place, kind, out):
+        test = folders / place / "test"
+        data = rb.load_dataset(rainy=test / "rainy", clean=test / "clean")
+        score_folder(test / kind, data.pairs, "same", folders / out)
+        return RunResults(folders / out)
+
+    one, again = scored("one", "rainy", "a"), scored("one", "clean", "b")
+    two = scored("two", "rainy", "c")
+    assert len(one.pictures("test-rainy")) == 4
+    assert not are_others(one.pictures("test-rainy"), again.pictures("test-rainy"))
+    assert are_others(one.pictures("test-rainy"), two.pictures("test-rainy"))
+    cells = [run.cell("test-rainy", "same") for run in (one, again, two)]
+    assert reasons_between(*cells[:2]) == ["the restored images"]
+    assert reasons_between(*cells[::2]) == ["the pictures", "the restored images"]

@@ -127,6 +127,16 @@ def test_a_scored_folder_is_a_row_like_any_other(rainbench, toy, cards, outputs,
     assert again.returncode == 0 and set(rows(out)) == set(found)
 
 
+def test_the_report_of_a_folder_says_what_is_next(rainbench, outputs, toy, tmp_path):
+    rainbench("score", outputs, "-d", "toy", "--data", toy, "--out", "o", "--name", "mine")
+    done = rainbench("report", "o", "--data", toy)
+    assert done.returncode == 0
+    assert "mine: was scored from a folder" in done.stderr
+    assert "`rainbench run -b NAME -d toy --out o`" in done.stderr
+    assert "give the network as in the run" not in done.stderr
+    assert "give the folders" not in done.stderr
+
+
 def test_what_is_missing_or_broken_is_named(rainbench, toy, outputs, tmp_path):
     (outputs / "rain-003_out.png").write_bytes(b"<html>")
     image = read_image(outputs / "rain-004_out.png")
@@ -298,7 +308,7 @@ def test_one_picture_for_two_scenes_is_refused(outputs, toy, cards, tmp_path):
 
 
 def test_nothing_is_decoded_twice(outputs, toy, cards, tmp_path, monkeypatch):
-    """Each restored image and its clean one is read once, checked and scored."""
+    """Each restored image and its clean one is read once, and three rainy ones to compare."""
     pairs = load_pairs(load_registry([cards]).dataset("toy"), toy / "toy")
     decoded = []
 
@@ -308,11 +318,11 @@ def test_nothing_is_decoded_twice(outputs, toy, cards, tmp_path, monkeypatch):
 
     monkeypatch.setattr(images, "decode_image", counting)
     score_folder(outputs, pairs, "theirs", tmp_path / "out")
-    assert len(decoded) == len(set(decoded)) == 10
+    assert len(decoded) == len(set(decoded)) == 10 + 3
     before = (tmp_path / "out/cells/toy/theirs/images.csv").read_bytes()
     monkeypatch.setattr(restored, "score_all", None)  # the second time nothing is scored, either
     score_folder(outputs, pairs, "theirs", tmp_path / "out")
-    assert len(decoded) == 20
+    assert len(decoded) == 26
     assert (tmp_path / "out/cells/toy/theirs/images.csv").read_bytes() == before
 
 

@@ -185,6 +185,44 @@ def test_a_clip_of_two_sizes_fails(tmp_path):
     assert outcomes[0].state == "failed" and "different sizes" in outcomes[0].note
 
 
+def test_a_clip_that_cannot_be_restored_is_left_out_where_that_is_allowed(tmp_path):
+    """Across a hole no method for videos works; networks restore the frames that there are."""
+    folder = write_clips(tmp_path)
+    (folder / "rainy" / "1-astronaut" / "04.png").write_bytes(b"broken")
+    chosen = plan(tmp_path, "fastderain", "identity", allow_partial=True)
+    outcomes = list(run_plan(chosen, tmp_path / "run", RunOptions()))
+    assert [each.state for each in outcomes] == ["done", "done"]
+    results = RunResults(tmp_path / "run")
+    results.write_plan(chosen)
+    cell, frames = (results.cell("mini-clips", name) for name in ("fastderain", "identity"))
+    assert {name.partition("/")[0] for name in cell.scores} == {"6-cup"}
+    assert len(frames.scores) == 19 and not cell.problem and not frames.problem
+    said = cell.summary["left_out"][-1]
+    assert "clip 1-astronaut: frames are missing between 1-astronaut/3 and 1-astronaut/5" in said
+    assert cell.summary["clips"] == 1 and cell.summary["complete_set"] is False
+    assert len(results.pictures("mini-clips")) == 19
+
+
+@pytest.mark.parametrize("gone", [("rainy",), ("rainy", "clean")])
+def test_a_frame_that_is_gone_tears_its_clip(tmp_path, gone):
+    folder = write_clips(tmp_path)
+    for kind in gone:
+        (folder / kind / "1-astronaut" / "04.png").unlink()
+    (cell,) = plan(tmp_path, "fastderain", allow_partial=True).cells
+    assert {pair.clip for pair in cell.pairs.pairs} == {"6-cup"}
+
+
+def test_frames_at_an_end_tear_no_clip_and_a_short_one_is_left_out(tmp_path):
+    folder = write_clips(tmp_path)
+    for kind in ("rainy", "clean"):
+        (folder / kind / "1-astronaut" / "00.png").unlink()
+        for number in range(1, 10):
+            (folder / kind / "6-cup" / f"{number:02}.png").unlink()
+    (cell,) = plan(tmp_path, "fastderain", allow_partial=True).cells
+    assert {pair.clip for pair in cell.pairs.pairs} == {"1-astronaut"}
+    assert "needs at least" in cell.pairs.left_out[-1] and "not 1 frame" in cell.pairs.left_out[-1]
+
+
 def test_frames_are_restored_again_to_be_looked_at(data, tmp_path):
     chosen = plan(data, "fastderain")
     list(run_plan(chosen, tmp_path, RunOptions()))

@@ -10,7 +10,10 @@ sharpness.higher_is_better = True  # optional, as are .title, .version and .digi
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import io
+import random
 import re
 import sys
 from collections.abc import Callable, Mapping
@@ -19,6 +22,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from rainbench.core.errors import RainbenchError, failing_alone
 from rainbench.core.images import Image
 from rainbench.core.own_code.home import Home
@@ -26,6 +31,10 @@ from rainbench.core.text import did_you_mean
 from rainbench.metrics.quality.record import Measure, Metric
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
+
+
+_SIDE = 96
+"""Height and width in pixels of the picture by which it is found out what a metric reads."""
 
 
 def is_own(word: str) -> bool:
@@ -45,7 +54,8 @@ def load_own(word: str) -> tuple[Metric, str]:
         word: ``FILE.py:FUNCTION``.
 
     Returns:
-        The metric, and a hash of the file and of those that it imports and reads as it is loaded.
+        The metric, and a hash of the file and of those that it imports, and reads as it is loaded
+        and called.
 
     Raises:
         RainbenchError: There is no such file or function, it cannot be imported, or it takes
@@ -60,15 +70,41 @@ def load_own(word: str) -> tuple[Metric, str]:
     if not file.is_file():
         raise RainbenchError(f"{file}: there is no such file")
     home = Home(file)
-    with failing_alone(f"{file}: cannot be imported"):
+    metric = metric_of(name, _function(home, name), str(file))
+    _call_once(home, metric)
+    code = home.code()
+    home.forget()  # what the call left behind
+    return metric_of(name, _function(home, name), str(file)), code
+
+
+def _function(home: Home, name: str) -> Callable[..., Any]:
+    """Return a function of a file, which is run where it was not yet."""
+    with failing_alone(f"{home.file}: cannot be imported"):
         module = _import(home)
     function = getattr(module, name, None)
     if not callable(function):
         functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         raise RainbenchError(
-            f"{file}: has no function {name!r}", hint=did_you_mean(name, functions)
+            f"{home.file}: has no function {name!r}", hint=did_you_mean(name, functions)
         )
-    return metric_of(name, function, str(file)), home.code()
+    found: Callable[..., Any] = function
+    return found
+
+
+def _call_once(home: Home, metric: Metric) -> None:
+    """Measure a small picture, whatever comes of it: what is read only then is known afterwards."""
+    levels = np.arange(_SIDE * _SIDE * 3, dtype=np.uint32).reshape(_SIDE, _SIDE, 3) % 251
+    clean = levels.astype(np.uint8)
+    chance = random.getstate(), np.random.get_state()  # noqa: NPY002
+    with (
+        contextlib.suppress(Exception, SystemExit, GeneratorExit),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        home.entered(),
+    ):
+        metric.load({})(clean[::-1].copy(), clean)
+    random.setstate(chance[0])
+    np.random.set_state(chance[1])  # noqa: NPY002
 
 
 def metric_of(name: str, function: Callable[..., Any], where: str) -> Metric:

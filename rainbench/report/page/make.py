@@ -81,7 +81,7 @@ def make_report(
         )
     problems = [f"{card.name}: {reason}" for card, reason in plan.unusable] + problems
     if pictures:
-        problems += _without_cards(content, registry)
+        problems += _without_cards(run, registry)
     content |= {"pictures": drawn, "problems": problems, "error_range": ERROR_RANGE}
     file = write_page(run, content)
     return Report(file, sum(map(len, drawn.values())), tuple(problems))
@@ -100,14 +100,25 @@ def _restored_by(
     }
 
 
-def _without_cards(content: Mapping[str, Any], registry: Registry) -> list[str]:
+def _without_cards(run: Path, registry: Registry) -> list[str]:
     """Return a sentence for each entry of a run that nothing here knows: it cannot be run again."""
     known = {entry.name for entry in registry.entries()}
-    names = {cell["entry"] for dataset in content["datasets"] for cell in dataset["cells"]}
-    return [
-        f"{name}: has no card; to see its pictures give the network as in the run, with -b"
-        for name in sorted(names - known)
-    ]
+    said: dict[str, str] = {}
+    for cell in RunResults(run).cells():
+        if cell.summary is None or cell.entry in known:
+            continue
+        if cell.is_of_folder:
+            beside = f"rainbench run -b NAME -d {cell.dataset} --out {run}"
+            said[cell.entry] = (
+                f"{cell.entry}: was scored from a folder, whose images are not kept; `{beside}` "
+                "sets other entries beside it, with pictures"
+            )
+        else:
+            said[cell.entry] = (
+                f"{cell.entry}: has no card; to see its pictures give the network as in the run, "
+                "with -b"
+            )
+    return [said[name] for name in sorted(said)]
 
 
 def plan_of(

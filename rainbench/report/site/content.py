@@ -12,6 +12,7 @@ from rainbench.catalog.bibtex import bibtex
 from rainbench.catalog.registry import Entry, Registry
 from rainbench.core.errors import RainbenchError
 from rainbench.core.text import json_number
+from rainbench.pairs.manifest import are_others
 from rainbench.report.grid import number
 from rainbench.report.rows import Row, build_rows
 from rainbench.report.uncertainty import add_statistics
@@ -104,8 +105,7 @@ def _check_pictures(one: Path, other: Path, dataset: str) -> None:
     Runs on a part of the same pictures are told by their number of images.
     """
     before, now = (RunResults(run).pictures(dataset) for run in (one, other))
-    shared = before.keys() & now
-    if before and now and (not shared or any(before[name] != now[name] for name in shared)):
+    if are_others(before, now):
         raise RainbenchError(
             f"{one} and {other} scored different pictures of {dataset}",
             hint="Compare their manifests; make a site of each, or run one of them again on the "

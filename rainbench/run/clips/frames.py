@@ -62,7 +62,8 @@ def _rainy(clip: Sequence[tuple[Pair, PairInfo]], predictor: ClipPredictor) -> N
     sizes = {(info.height, info.width) for _, info in clip}
     if len(sizes) > 1:
         raise RainbenchError(
-            "the frames of this clip have different sizes, so they cannot be restored together"
+            "the frames of this clip have different sizes, so they cannot be restored together",
+            hint="Correct the clip, or give --allow-partial to leave it out and list it.",
         )
     predictor.check_length(len(clip), *sizes.pop())
     return np.stack([load_image(pair.rainy, info.rainy_sha256) for pair, info in clip])

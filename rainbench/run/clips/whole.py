@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from rainbench.catalog.registry import Entry
+from rainbench.core.errors import RainbenchError
 from rainbench.core.images import pixel_hash
+from rainbench.core.text import count_of
 from rainbench.pairs.layouts import Pair
 from rainbench.pairs.load import PairSet
 from rainbench.pairs.manifest import PairInfo
 from rainbench.pairs.pictures import load_image
+from rainbench.video_methods.load import build_restorer
 
 Frame = tuple[Pair, PairInfo]
 """A frame of a clip, and what it was when it was read."""
@@ -56,3 +63,47 @@ def hashes_of_clips(frames: Sequence[Frame]) -> dict[str, str]:
             f"{pair.id}\0{info.rainy_sha256}\n".encode(errors="backslashreplace")
         )
     return {clip: each.hexdigest() for clip, each in hashes.items()}
+
+
+def restorable(pairs: PairSet, entry: Entry) -> tuple[PairSet, list[str]]:
+    """Leave out the clips that a method for videos cannot restore.
+
+    Args:
+        pairs: A data set of clips that was loaded with leave to leave out.
+        entry: The method.
+
+    Returns:
+        The rest, and why each of the others was left out, a sentence each; all of it where the
+        method cannot be made, which is told when it is run.
+    """
+    with contextlib.suppress(RainbenchError):
+        restorer = build_restorer(entry)
+        sizes: dict[str, set[tuple[int, int]]] = {}
+        for pair, info in zip(pairs.pairs, pairs.manifest, strict=True):
+            sizes.setdefault(pair.clip, set()).add((info.height, info.width))
+        lengths = Counter(pair.clip for pair in pairs.frames)
+        wrong: dict[str, str] = {}
+        for clip, found in sizes.items():
+            if clip in pairs.torn:
+                wrong[clip] = f"frames are missing between {pairs.torn[clip]}"
+            elif len(found) > 1:
+                wrong[clip] = "its frames have different sizes"
+            elif lengths[clip] < restorer.least_frames:
+                count = count_of(lengths[clip], "frame")
+                wrong[clip] = f"{entry.name} needs at least {restorer.least_frames}, not {count}"
+        left_out = [f"clip {clip}: {why}" for clip, why in wrong.items()]
+        if not wrong:
+            return pairs, []
+        kept = [
+            (pair, info)
+            for pair, info in zip(pairs.pairs, pairs.manifest, strict=True)
+            if pair.clip not in wrong
+        ]
+        rest = dataclasses.replace(
+            pairs,
+            pairs=tuple(pair for pair, _ in kept),
+            manifest=tuple(info for _, info in kept),
+            left_out=(*pairs.left_out, *left_out),
+        )
+        return rest, left_out
+    return pairs, []

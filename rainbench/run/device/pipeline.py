@@ -34,7 +34,7 @@ from rainbench.run.device.batches import Group, held_back
 from rainbench.run.device.graphs import Graphed, captured, cuda_clock
 from rainbench.run.device.transfers import CudaTransfers, Transfers
 from rainbench.run.metrics.measure import Measures
-from rainbench.run.own_output import OwnOutput
+from rainbench.run.own_output import OwnOutput, is_ours
 from rainbench.run.predict import Predictor
 from rainbench.run.scores import Scores
 
@@ -92,7 +92,8 @@ class Pipeline:
         self._protocols = protocols
         self._columns = columns
         self._watch = watch
-        self._own = OwnOutput(predictor) if predictor.entry.baseline.maker else None
+        self._own: OwnOutput | None = None
+        self._unseen = 0.0
 
     def scores(self, groups: Sequence[Group]) -> Iterator[tuple[str, Scores, float]]:
         """Yield each image's id, its scores and the seconds its restoring took.
@@ -100,6 +101,9 @@ class Pipeline:
         Raises:
             RainbenchError: An image cannot be read or restored; those before it were yielded.
         """
+        if not is_ours(self._predictor.entry):
+            self._own = OwnOutput(self._predictor, sum(map(len, groups)))
+            self._unseen = self._own.wanted
         for flight in held_back(self._launched(groups), IN_FLIGHT - 1):
             yield from self._landed(flight)
 
@@ -144,8 +148,9 @@ class Pipeline:
                 ]
             rows = self._transfers.download(torch.stack([each.values for each in unread]))
             images = None
-            if self._own or self._columns:
+            if self._unseen > 0 or self._columns:
                 images = self._transfers.download(restored.permute(0, 2, 3, 1).contiguous())
+        self._unseen -= len(members)
         return _Flight(members, restored, unread, rows, images, (began, ended))
 
     def _restore(self, members: Sequence[_Uploaded], rainy: Tensor) -> Tensor:
@@ -167,11 +172,11 @@ class Pipeline:
             with naming(each.pair):
                 if not math.isfinite(row[0] + row[1]):
                     raise self._predictor.not_finite()
+                if images is not None and self._own:
+                    self._own.check(each.rainy, images[place], each.clean)
                 if is_odd_range(row[0], row[1]):
                     restored = flight.restored[place].permute(1, 2, 0).contiguous()
                     check_range(restored.cpu().numpy(), each.clean)
-                if images is not None and self._own:
-                    self._own.check(each.rainy, images[place])
             if images is not None and self._columns:
                 self._columns.measure(each.pair.id, images[place], each.clean)
             yield each.pair.id, unread.scores(row), seconds
