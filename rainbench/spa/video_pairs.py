@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.doubt import doubtful_regions, in_doubt
-from rainbench.clean_frame.objects import object_masks
+from rainbench.clean_frame.objects.doubt import doubtful_regions, in_doubt
+from rainbench.clean_frame.objects.masks import object_masks
 from rainbench.core.files import writing
 from rainbench.core.images import Image, read_image
 from rainbench.core.resume import key_of
@@ -81,7 +81,7 @@ def hide(
         uncertain: ``(H, W)`` bool, where the clean frame itself is in doubt, as two things may be
             the scene; None where nowhere. It counts in frames that show the other one.
         objects: Gives the passers of the frame of a number, ``(H, W)`` bool; None to look for them
-            by `rainbench.clean_frame.objects.object_masks`.
+            by `rainbench.clean_frame.objects.masks.object_masks`.
 
     Yields:
         Number, picture and mask; a few frames are read ahead.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sequences import Spec, make_sequence
 
-from rainbench.clean_frame.doubt import doubtful_regions, in_doubt
+from rainbench.clean_frame.objects.doubt import doubtful_regions, in_doubt
 
 HEIGHT, WIDTH = 120, 180
 BOX = np.s_[50:80, 60:120]

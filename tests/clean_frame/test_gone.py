@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sequences import Spec, make_sequence
 
-from rainbench.clean_frame.objects import object_masks
+from rainbench.clean_frame.objects.masks import object_masks
 
 HEIGHT, WIDTH, FRAMES = 120, 180, 20
 SIGN = np.s_[40:50, 70:100]

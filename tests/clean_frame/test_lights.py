@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sequences import Spec, make_sequence, scene
 
-from rainbench.clean_frame.lights import look_for_light
-from rainbench.clean_frame.objects import object_masks
+from rainbench.clean_frame.objects.lights import look_for_light
+from rainbench.clean_frame.objects.masks import object_masks
 
 HEIGHT, WIDTH, FRAMES = 160, 240, 6
 ROWS, COLUMNS = np.mgrid[:HEIGHT, :WIDTH].astype(np.float32)

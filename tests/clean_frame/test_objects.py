@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sequences import HELD_OUT, STATIC, Spec, make_sequence, scene
 
-from rainbench.clean_frame.objects import object_masks
+from rainbench.clean_frame.objects.masks import object_masks
 
 HEIGHT, WIDTH, FRAMES = 120, 180, 7
 OF = {spec.name: spec for spec in STATIC + HELD_OUT}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.objects import LEAST_HUE
+from rainbench.clean_frame.objects.masks import LEAST_HUE
 
 PICKED = 20
 """Frames, spread over the sequence, that are labels besides the stretches: where people pass all

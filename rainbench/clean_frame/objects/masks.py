@@ -5,7 +5,7 @@ is darker than the scene, or of a hue that no mixture of the scene and grey ligh
 nor is what shines in one place for three frames, or is far thicker than any streak. Mist and fog
 draw everything towards one level, evenly over large parts of the picture: what such a veil over the
 clean frame explains is no object either. What no veil explains, though it is as soft, is another
-light (`rainbench.clean_frame.lights`).
+light (`rainbench.clean_frame.objects.lights`).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.gone import Seen, seen_or_near
-from rainbench.clean_frame.lights import Light, lit_like, look_for_light
+from rainbench.clean_frame.objects.gone import Seen, seen_or_near
+from rainbench.clean_frame.objects.lights import Light, lit_like, look_for_light
 from rainbench.core.images import Image
 
 Plane = NDArray[np.float32]
