@@ -212,6 +212,12 @@ def average_rain_free(
             if moved <= SHIFTED * _deviation(noise) / 3**0.5:
                 break
         improved, alone = passes.improve(improved, limits)
+        if noisy is not source and (exposure == 1).all():
+            # Without any noise the scene is whole levels, which the faintest rain brightens.
+            whole = np.rint(improved)
+            little = passes.measure_noise(whole, _undisturbed(moving))
+            if _deviation(little) < LEAST_LIMIT:
+                improved, alone = passes.improve(whole, _limits(0 * little, height, width))
     steps = CODED_STEP if seen.coded else (np.inf, np.inf)
     levels = _kept_near(improved, estimate, deviations, modes, steps)
     mixed = modes.unsteady | modes.faint

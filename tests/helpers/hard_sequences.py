@@ -269,7 +269,6 @@ KINDS = (
     *("heavy+crf17", "heavy+crf28", "lowrate+crf23", "snow+crf23", "leaves+crf23"),
     *("still-bright-first-35+crf17", "still-dark-last-40+crf23", "several-30+crf23"),
     *("plain+shot", "heavy+shot", "dense-85+shot", "snow+shot", "still-dark-last-40+shot"),
-    *("plain+noiseless", "several-40+noiseless", "lamp-local+noiseless", "snow+noiseless"),
     *("lamp-local+shot", "leaves-windy+shot", "water+shot", "fogbanks+shot", "night+shot"),
 )
 """Every kind that the tables show."""
