@@ -36,7 +36,7 @@ from rainbench.clean_frame.scene.shown import keep_to_shown
 from rainbench.clean_frame.stretches import find_changing, usual_and_own
 from rainbench.clean_frame.swaying.glance import glance
 from rainbench.clean_frame.swaying.settle import settle_swings
-from rainbench.clean_frame.swaying.swings import measure_swings
+from rainbench.clean_frame.swaying.swings import LEAST_WITHIN, WITHIN, measure_swings
 from rainbench.clean_frame.voting import Votes, count_votes
 from rainbench.frames.bands import contiguous_bytes, over_bands
 from rainbench.frames.exposure import normalise
@@ -188,7 +188,7 @@ def average_rain_free(
         _copy(middle, start, swings.wide & ~changing)
     estimate = picture_map((3, height, width), np.float32)
     _copy(start, estimate.transpose(1, 2, 0))
-    noise = replace(passes, source=noisy).measure_noise(estimate, _undisturbed(moving))
+    noise = replace(passes, source=noisy).measure_noise(estimate, _measurable(estimate, moving))
     limits = _limits(noise, height, width)
     deviations = picture_map((height, width), np.float32)
     np.divide(limits[0], np.float32(DEVIATIONS * 3**0.5), out=deviations)
@@ -215,7 +215,7 @@ def average_rain_free(
         if noisy is not source and (exposure == 1).all():
             # Without any noise the scene is whole levels, which the faintest rain brightens.
             whole = np.rint(improved)
-            little = passes.measure_noise(whole, _undisturbed(moving))
+            little = passes.measure_noise(whole, _measurable(whole, moving))
             if _deviation(little) < LEAST_LIMIT:
                 improved, alone = passes.improve(whole, _limits(0 * little, height, width))
     steps = CODED_STEP if seen.coded else (np.inf, np.inf)
@@ -269,12 +269,22 @@ def _copy(
         np.copyto(into[strip.rows], source[strip.rows], where=part)
 
 
-def _undisturbed(changing: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the pixels at which, and next to which, nothing but rain is seen; else all."""
+def _measurable(estimate: NDArray[np.float32], moving: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the pixels at which, and next to which, nothing but rain is seen; else all.
+
+    And of these, where there are enough, those whose noise is not clipped.
+    """
     from scipy.ndimage import maximum_filter
 
-    near: NDArray[np.bool_] = maximum_filter(changing, 3, mode="nearest")
-    return np.ones_like(near) if near.all() else ~near
+    near: NDArray[np.bool_] = maximum_filter(moving, 3, mode="nearest")
+    known = np.ones_like(near) if near.all() else ~near
+    within = np.empty_like(known)
+    for strip in strips(known.shape):
+        rows = strip.rows
+        within[rows] = (estimate[:, rows] > WITHIN).all(axis=0)
+        within[rows] &= (estimate[:, rows] < 255 - WITHIN).all(axis=0)
+        within[rows] &= known[rows]
+    return within if within.mean() > LEAST_WITHIN else known
 
 
 def _deviation(noise: NDArray[np.int64]) -> float:
@@ -394,7 +404,7 @@ def _limits(noise: NDArray[np.int64], height: int, width: int) -> NDArray[np.flo
     for limit, (number, squares) in zip(limits, noise, strict=True):
         whole = np.sqrt(squares.sum() / max(1, number.sum())) / 32
         count, total = (gaussian_filter(x.astype(np.float64), 1.5) for x in (number, squares))
-        local = np.sqrt(total / np.maximum(count, 1e-9)) / 32
+        local = np.where(count > 1e-3, np.sqrt(total / np.maximum(count, 1e-9)) / 32, whole)
         local = np.clip(local, 0.5 * whole, 3 * whole)
         limit[:] = between_blocks(local, height, width, NOISE_BLOCK)
         np.multiply(limit, DEVIATIONS, out=limit)

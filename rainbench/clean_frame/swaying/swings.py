@@ -50,6 +50,10 @@ SLOW = 0.25
 DENSEST = 0.2
 """Voted percentile below which rain is dense for certain; chosen."""
 
+WITHIN, LEAST_WITHIN = 6.0, 0.02
+"""Levels from black and from white within which noise may be clipped, so that there would seem to
+be less of it, and share of the pixels that must lie farther off; chosen."""
+
 NOISE_SHARE = 0.15
 """Share of the pixels that swing less than those that stand for the noise."""
 
@@ -145,6 +149,9 @@ def measure_swings(
     spread = average_over(spread, AROUND)
     unit = 0.86  # deviations between these parts, where it rains in few frames
     some = spread[spread > 0.5 * unit]
+    light = levels[spread > 0.5 * unit].mean(axis=-1)
+    free = some[(light > WITHIN) & (light < 255 - WITHIN)]
+    some = free if free.size > LEAST_WITHIN * spread.size else some
     noise = float(np.quantile(some, NOISE_SHARE)) / unit if some.size else 0.0
     noise = max(NARROWEST, min(noise, max(1.5 * seen.calm, CODED)))
     stronger = _noise_of_light(spread / np.float32(unit * noise), levels, seen)
