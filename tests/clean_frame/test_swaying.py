@@ -70,8 +70,8 @@ def swings_of(frames):
     source = as_source(frames)
     thirtieth = np.full(source.shape[1:3], 30, np.float32)
     seen = glance(source, count_votes(source))
-    usual, _, spread = usual_and_own(source, thirtieth, seen.between)
-    return measure_swings(seen, spread, usual)
+    usual, own, spread = usual_and_own(source, thirtieth, seen.between)
+    return measure_swings(seen, spread, usual, own)
 
 
 def test_the_width_of_a_swing_is_measured_under_rain():
@@ -87,6 +87,12 @@ def test_the_width_of_a_swing_is_measured_under_rain():
 def test_rain_does_not_swing(spec):
     swings = swings_of(make_sequence(spec, 64, 80).frames)
     assert (swings.width > WIDE * swings.least).mean() < 0.03
+
+
+def test_noise_that_grows_with_the_light_does_not_swing():
+    swings = swings_of(hard_sequence("plain+shot", seed=8).frames)
+    assert (swings.width > WIDE * swings.least).mean() > 0.1
+    assert (swings.width > WIDE * swings.least * swings.stronger).mean() < 0.01
 
 
 @pytest.mark.parametrize(

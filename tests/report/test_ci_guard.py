@@ -1,4 +1,4 @@
-"""The guard of a CI job: a wrong rounding, a swapped channel, a changed protocol make it fail.
+"""The guard of a CI job: a wrong rounding, a darker channel, a changed protocol make it fail.
 
 The mistakes are made in the source of a copy of the package; the run and the comparison are real.
 """
@@ -88,15 +88,15 @@ def test_an_unchanged_tree_passes_and_a_changed_one_fails(call, tmp_path):
     assert "drift          toy / net / prenet-y: PSNR of image" in text
     assert "| toy / net / prenet-y | drift | PSNR of image" in (tmp_path / "sum.md").read_text()
 
-    swapped = mutated(
+    darker = mutated(
         tmp_path / "b", "networks/conventions.py",
         "            return found\n",
-        "            return Restoration(found.image.flip(1))\n",
+        "            return Restoration(0.97 * found.image)\n",
     )  # fmt: skip
     shutil.copytree(tmp_path / "right", tmp_path / "before")
     accept = ("accept", "before", "--golden", "new")
     compare_before = (*COMPARE, "before")
-    exits, text = call(swapped, compare_before, accept, (*RUN, "before"), compare_before)
+    exits, text = call(darker, compare_before, accept, (*RUN, "before"), compare_before)
     assert exits == [1, 1, 0, 1], text
     stale, drift = text.split("exit 0", 1)
     assert "nothing was accepted" in text
