@@ -9,7 +9,7 @@
    deviations, or far darker, or of another colour; average the others of each pixel; repeat with
    the new estimate, the noise as it was. Where light or leaves move, the estimate stays.
 6. Where no colour lasts, take the middle of what is seen instead (`swaying`), or the colour next to
-   it that a frame shows (`scene.shown`).
+   it that a frame shows (`scene.shown`). What a camera's sharpening took is given back (`halos`).
 
 The noise is measured once and the threshold is not lower than three: with less, or with a noise
 estimate that shrinks from pass to pass, the picture drifts darker each time.
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.dither import DitheredSource, lacks_noise
+from rainbench.clean_frame.halos import take_out_halos
 from rainbench.clean_frame.local_vote import (
     between_blocks,
     local_curves,
@@ -224,6 +225,8 @@ def average_rain_free(
     if swings is not None:
         mixed |= settle_swings(steady, swings, middle, levels, modes, threads=threads)
     keep_to_shown(steady, levels, mixed, SHOWN * _deviation(noise) / 3**0.5, threads=threads)
+    if not (seen.coded or seen.drifts):
+        take_out_halos(steady, levels, _deviation(noise) / 3)
     for strip in strips(levels.shape):  # the last: a mean of what swings may lie beyond white
         np.clip(levels[strip.rows], 0, 255, out=levels[strip.rows])
     return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual, 1 / alone)

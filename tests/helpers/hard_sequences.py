@@ -51,6 +51,7 @@ def hard_sequence(
     stage = Stage(rng, name, size, count, scenes.background(name, *size), spec)
     _set_up(stage, plain)
     stage.shot = "shot" in added
+    stage.sharpening = 1.5 if "sharpened" in added else 0.0
     if "noiseless" in added:  # as if rendered
         stage.rain(noise=0)
         stage.truth = np.rint(stage.truth)
@@ -268,6 +269,7 @@ KINDS = (
     *(f"plain+crf{crf}" for crf in (17, 20, 23, 26, 28, 32, 36, 40)),
     *("heavy+crf17", "heavy+crf28", "lowrate+crf23", "snow+crf23", "leaves+crf23"),
     *("still-bright-first-35+crf17", "still-dark-last-40+crf23", "several-30+crf23"),
+    *("plain+sharpened", "snow+sharpened", "still-dark-last-40+sharpened"),
     *("plain+shot", "heavy+shot", "dense-85+shot", "snow+shot", "still-dark-last-40+shot"),
     *("lamp-local+shot", "leaves-windy+shot", "water+shot", "fogbanks+shot", "night+shot"),
 )

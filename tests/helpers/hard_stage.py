@@ -72,6 +72,7 @@ class Stage:
     moves: bool = False
     repeat: int = 1
     shot: bool = False
+    sharpening: float = 0.0
 
     def rain(self, **changes: float | str) -> None:
         """Change the rain or the noise, see `sequences.Spec`."""
@@ -98,14 +99,24 @@ def film(kind: str, stage: Stage) -> HardSequence:
         if stage.shot:  # that of a camera: what photons do, and what its amplifier adds
             noise *= np.sqrt(0.4 + picture.clip(0, 255) / 160)
         picture += np.float32(stage.spec.noise) * noise
+        picture = _sharpened(picture, stage.sharpening)
         frames[n] = np.rint(picture, out=picture).clip(0, 255)
         for shown in (frames, hidden, rainy):
             shown[n + 1 : n + stage.repeat] = shown[n]
     unsteady = stage.unsteady
     if unsteady is None:
         unsteady = np.zeros((height, width), np.bool_)
-    truth = stage.truth.clip(0, 255)
+    truth = _sharpened(stage.truth, stage.sharpening).clip(0, 255)
     return HardSequence(kind, frames, truth, hidden, unsteady, rainy, stage.spec.noise, stage.moves)
+
+
+def _sharpened(picture: Picture, amount: float) -> Picture:
+    """Do what cameras do: add a part of what a blur takes."""
+    import cv2
+
+    if not amount:
+        return picture
+    return np.asarray(picture + amount * (picture - cv2.GaussianBlur(picture, (0, 0), 1.2)))
 
 
 def _wet(picture: Picture, rain: NDArray[np.float32], blend: str) -> NDArray[np.bool_]:
