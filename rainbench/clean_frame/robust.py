@@ -98,6 +98,9 @@ CODED_STEP = 1.0, 0.125
 """Levels below and above the vote beyond which a mean does not count where a codec made the frames:
 what it smears of rain is within the limits, and brightens; chosen."""
 
+WHOLE = 2.0
+"""Levels within which a vote on frames without any noise is more exact than what was decided."""
+
 SHOWN = 3.0
 """Standard deviations of the noise beyond which the colour of what sways is shown by no frame."""
 
@@ -158,7 +161,7 @@ def average_rain_free(
     """
     count, height, width, _ = source.shape
     steady = normalise(source, exposure)
-    noisy = source
+    noisy, clipped = source, steady is not source
     if lacks_noise(source):
         steady, noisy = DitheredSource(steady), DitheredSource(source)
     votes = count_votes(steady, threads=threads, keep_ranges=True, half=True, band_rows=band_rows)
@@ -170,7 +173,6 @@ def average_rain_free(
     usual, start, spread = usual_and_own(
         steady, percentiles, seen.between, threads=threads, band_rows=band_rows
     )
-    clipped = steady is not source
     changing = find_changing(usual, count, clipped=clipped, coded=seen.coded)
     if count < FEWEST:
         changing[:] = False
@@ -179,6 +181,9 @@ def average_rain_free(
         others = percentile_map(local_curves(votes, count, changing), height, width)
         select(others, where=np.abs(others - percentiles) > ANOTHER, into=start)
         del others
+    whole = None
+    if noisy is not source and not clipped:
+        whole = select_local_percentile(source, percentiles, threads=threads, band_rows=band_rows)
     del percentiles  # pictures of 4K are large, on disk too
     moving = changing
     middle = start
@@ -213,12 +218,6 @@ def average_rain_free(
             if moved <= SHIFTED * _deviation(noise) / 3**0.5:
                 break
         improved, alone = passes.improve(improved, limits)
-        if noisy is not source and (exposure == 1).all():
-            # Without any noise the scene is whole levels, which the faintest rain brightens.
-            whole = np.rint(improved)
-            little = passes.measure_noise(whole, _measurable(whole, moving))
-            if _deviation(little) < LEAST_LIMIT:
-                improved, alone = passes.improve(whole, _limits(0 * little, height, width))
     steps = CODED_STEP if seen.coded else (np.inf, np.inf)
     levels = _kept_near(improved, estimate, deviations, modes, steps)
     mixed = modes.unsteady | modes.faint
@@ -227,6 +226,9 @@ def average_rain_free(
     keep_to_shown(steady, levels, mixed, SHOWN * _deviation(noise) / 3**0.5, threads=threads)
     if not (seen.coded or seen.drifts):
         take_out_halos(steady, levels, _deviation(noise) / 3)
+    if whole is not None and passes.finds_no_noise(whole, _measurable(estimate, moving)):
+        # What is still is whole levels, which the faintest rain brightens.
+        _copy(whole, levels, ~changing & (np.abs(levels - whole).max(axis=-1) < WHOLE))
     for strip in strips(levels.shape):  # the last: a mean of what swings may lie beyond white
         np.clip(levels[strip.rows], 0, 255, out=levels[strip.rows])
     return InlierMean(levels, votes, _deviation(noise) / 3**0.5, modes, usual, 1 / alone)
@@ -339,6 +341,11 @@ class _Passes:
             if narrower > 0.9 * widest:
                 break
         return measure(min(widest, narrower), NOISE_FRAMES)
+
+    def finds_no_noise(self, levels: NDArray[np.float32], known: NDArray[np.bool_]) -> bool:
+        """Say whether the frames are these levels ``(H, W, 3)`` exactly, where it is dry."""
+        estimate = np.ascontiguousarray(levels.transpose(2, 0, 1))
+        return _deviation(self.measure_noise(estimate, known)) < LEAST_LIMIT
 
     def improve(
         self, estimate: NDArray[np.float32], limits: NDArray[np.float32], step: int = 1

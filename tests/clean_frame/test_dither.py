@@ -42,7 +42,7 @@ def test_what_is_still_comes_out_exactly(kind):
     sequence = hard_sequence(f"{kind}+noiseless", seed=1)
     clean = extract_clean_frame(sequence.frames)
     np.testing.assert_array_equal(clean.image, sequence.truth)
-    if kind != "exposure-steps":  # which are divided by what they have in common
+    if kind in ("plain", "heavy"):  # where somebody stood, by the faintest rain
         np.testing.assert_array_equal(clean.levels, sequence.truth)
 
 
