@@ -20,6 +20,8 @@ def test_dry_samples_show_the_truth(kind):
         return
     if kind in ("night", "overexposed"):  # their noise is cut off
         return
+    if kind.endswith("+sharpened"):  # streaks have dark rims
+        return
     shown = ~(made.rainy | made.objects)
     shown[:, made.unsteady] = False
     seen = shown.sum(axis=0) >= 3
