@@ -10,6 +10,9 @@ from rainbench.core.errors import StoreError
 from rainbench.core.files import unfinished
 from rainbench.core.images import Image
 
+_H264 = {"crf": "16", "preset": "medium", "threads": "1"}
+"""One thread: their number, which is that of the cores, is part of the bytes."""
+
 _TICKS = 90_000
 """Units of time per second that frames with stated times are shown at."""
 
@@ -72,7 +75,7 @@ class VideoWriter:
             )
         except OSError as error:
             raise _cannot(path, error) from None
-        codec = ("ffv1", {}) if lossless else ("libx264", {"crf": "16", "preset": "medium"})
+        codec = ("ffv1", {}) if lossless else ("libx264", _H264)
         self._stream: Any = self._file.add_stream(codec[0], rate=rate, options=codec[1])
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = self._format
