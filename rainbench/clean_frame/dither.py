@@ -14,8 +14,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from rainbench.clean_frame.swaying.glance import REMAINS
-from rainbench.frames.sources import FrameSource, read_band, take_frames
+from rainbench.clean_frame.swaying.glance import REMAINS, look_at_some
+from rainbench.frames.sources import FrameSource, take_frames
 
 SAME = 0.6
 """Share of the samples that are the same in the next frame, among those that differ by no more than
@@ -27,8 +27,8 @@ LEAST = 0.05
 DEVIATION = 1.0
 """Standard deviation of the noise that is added, in levels: that of good cameras."""
 
-_ROWS, _COLUMNS, _PAIRS = 16, 96, 24
-"""Rows, columns of them, and pairs of frames that are looked at."""
+_PAIRS = 24
+"""Pairs of frames that are looked at."""
 
 _TABLE = 1 << 20
 """Steps that are drawn once; rows start at different ones."""
@@ -45,14 +45,12 @@ def lacks_noise(source: FrameSource) -> bool:
         >>> [lacks_noise(as_source(x.clip(0, 255).astype(np.uint8))) for x in (scene, noisy)]
         [True, False]
     """
-    count, height, width, _ = source.shape
-    rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int)).tolist()
-    columns = np.s_[:: -(-width // _COLUMNS)]
-    seen = np.concatenate([read_band(source, row, row + 1)[:, 0, columns] for row in rows], axis=1)
+    count = source.shape[0]
+    _, seen = look_at_some(source)
 
     def steps(lag: int) -> NDArray[np.uint8]:
         first = np.unique(np.linspace(0, count - lag - 1, min(count, _PAIRS)).astype(int))
-        one, other = seen[first], seen[first + lag]
+        one, other = seen[:, first], seen[:, first + lag]
         return np.asarray(np.maximum(one, other) - np.minimum(one, other))
 
     next_ = steps(1)

@@ -98,11 +98,9 @@ def glance(steady: FrameSource, votes: Votes) -> Glance:
         steady: The sequence in steady light.
         votes: Its vote.
     """
-    count, height, width, _ = steady.shape
-    rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int))
-    columns = np.s_[:: -(-width // _COLUMNS)]
-    seen = [read_band(steady, row, row + 1)[:, 0, columns] for row in rows.tolist()]
-    sample = np.ascontiguousarray(np.stack(seen).transpose(0, 2, 3, 1))
+    count = steady.shape[0]
+    places, seen = look_at_some(steady)
+    sample = np.ascontiguousarray(seen.transpose(0, 2, 3, 1))
     brief, calm = _look_briefly(sample) if count >= FEWEST_FRAMES else (np.zeros(256), 0.0)
     light = sample.mean(axis=2, dtype=np.float32)
     alone = _alone(light)
@@ -113,7 +111,25 @@ def glance(steady: FrameSource, votes: Votes) -> Glance:
     drifts = _in_common(light) > COMMON and not _lasts(light)
     if not drifts:
         share = min(share, choose_percentile(votes.curve) / 100)
-    return Glance(sample, (rows, columns), brief, calm, share, _coded(sample), drifts, flickers)
+    return Glance(sample, places, brief, calm, share, _coded(sample), drifts, flickers)
+
+
+def look_at_some(
+    source: FrameSource,
+) -> tuple[tuple[NDArray[np.int64], slice], NDArray[np.uint8]]:
+    """Read some pixels of all frames: which rows, and which columns; ``(rows, N, columns, 3)``.
+
+    Example:
+        >>> from rainbench.frames.sources import as_source
+        >>> (rows, columns), seen = look_at_some(as_source(np.zeros((5, 31, 200, 3), np.uint8)))
+        >>> rows.tolist()[:3], columns.step, seen.shape
+        ([0, 2, 4], 3, (16, 5, 67, 3))
+    """
+    _, height, width, _ = source.shape
+    rows = np.unique(np.linspace(0, height - 1, min(height, _ROWS)).astype(int))
+    columns = np.s_[:: -(-width // _COLUMNS)]
+    seen = [read_band(source, row, row + 1)[:, 0, columns] for row in rows.tolist()]
+    return (rows, columns), np.stack(seen)
 
 
 def _coded(sample: NDArray[np.uint8]) -> bool:

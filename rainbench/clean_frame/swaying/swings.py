@@ -148,13 +148,13 @@ def measure_swings(
     share = seen.share
     spread = average_over(spread, AROUND)
     unit = 0.86  # deviations between these parts, where it rains in few frames
+    light = levels.mean(axis=-1)
     some = spread[spread > 0.5 * unit]
-    light = levels[spread > 0.5 * unit].mean(axis=-1)
-    free = some[(light > WITHIN) & (light < 255 - WITHIN)]
+    free = spread[(spread > 0.5 * unit) & (light > WITHIN) & (light < 255 - WITHIN)]
     some = free if free.size > LEAST_WITHIN * spread.size else some
     noise = float(np.quantile(some, NOISE_SHARE)) / unit if some.size else 0.0
     noise = max(NARROWEST, min(noise, max(1.5 * seen.calm, CODED)))
-    stronger = _noise_of_light(spread / np.float32(unit * noise), levels, seen)
+    stronger = _noise_of_light(spread, np.float32(unit * noise), light, seen)
     rows, columns = seen.places
     still = (spread <= 1.5 * noise * unit * stronger)[rows][:, columns]
     rain, added = _learn_rain(seen, still, noise)
@@ -196,22 +196,23 @@ def measure_swings(
 
 
 def _noise_of_light(
-    width: NDArray[np.float32], levels: NDArray[np.float32], seen: Glance
+    spread: NDArray[np.float32], least: np.float32, light: NDArray[np.float32], seen: Glance
 ) -> NDArray[np.float32]:
     """Return how much stronger the noise is at each pixel than where it is weakest, ``(H, W)``.
 
     Sensors' noise depends on the light. What swings is rarely all there is of a brightness.
 
     Args:
-        width: ``(H, W)``, spreads, over that of the noise.
-        levels: ``(H, W, 3)``, what is taken for the scene.
+        spread: ``(H, W)``, in levels.
+        least: That of the noise where it is weakest.
+        light: ``(H, W)``, the mean of the channels of what is taken for the scene.
         seen: From `glance`.
     """
-    stronger = picture_map(width.shape, np.float32)
+    stronger = picture_map(spread.shape, np.float32)
     stronger[:] = 1
     if seen.coded or seen.drifts:
         return stronger
-    light, few = levels.mean(axis=-1), width[::_EVERY, ::_EVERY]
+    few = spread[::_EVERY, ::_EVERY] / least
     group = (light[::_EVERY, ::_EVERY] / LEVELS).astype(np.int64)
     known = few > 0.5
     places, found = [], []
