@@ -80,8 +80,9 @@ class CleanFrame:
         vote_curve: ``(101,)`` int64, votes for each percentile, where there was a vote.
         vote_share: Share of the pixels that voted for the best percentile: .6 to .9 in a static
             scene; below .5 the scene moved, drifted or is heavily compressed.
-        exposure: ``(N,)`` float64, the brightness of each frame relative to the clean frame, where
-            it was corrected: frame n shows the clean frame times ``exposure[n]``.
+        exposure: ``(N,)`` float64, the brightness of each frame relative to the clean frame, or
+            ``(N, 3)``, that of its channels, where it was corrected: frame n shows the clean frame
+            times ``exposure[n]``.
         uncertain: ``(H, W)`` bool, where ``robust`` saw two things for as long as each other, and
             either may be the scene; ``None`` for other methods.
         other: ``(H, W, 3)`` float32, what the scene is there if it is not ``levels``.
@@ -108,7 +109,10 @@ class CleanFrame:
     usual_light: NDArray[np.bool_] | None = None
 
     def rain_mask(
-        self, frame: Image, threshold: float = RAIN_LEVELS, exposure: float = 1.0
+        self,
+        frame: Image,
+        threshold: float = RAIN_LEVELS,
+        exposure: float | NDArray[np.float64] = 1.0,
     ) -> NDArray[np.bool_]:
         """Return where a frame is rainy: brighter than the clean frame by ``threshold`` levels.
 
@@ -117,7 +121,7 @@ class CleanFrame:
         Args:
             frame: ``(H, W, 3)`` uint8, one of the frames.
             threshold: Least brightening of the mean of R, G and B, in 8-bit levels.
-            exposure: Brightness of the frame relative to the clean frame.
+            exposure: Brightness of the frame relative to the clean frame, or of its channels.
 
         Returns:
             ``(H, W)`` bool.
@@ -134,7 +138,8 @@ class CleanFrame:
                 f"the frame has shape {frame.shape}, the clean frame {self.image.shape}",
                 hint="A mask compares a clean frame with a frame of its own sequence.",
             )
-        brighter = frame.sum(axis=2, dtype=np.float32) / exposure - self.levels.sum(axis=2)
+        steady = (frame / np.asarray(exposure, np.float32)).sum(axis=2)
+        brighter = steady - self.levels.sum(axis=2)
         mask: NDArray[np.bool_] = brighter > 3 * threshold
         return mask
 
@@ -167,7 +172,8 @@ def extract_clean_frame(
         votes: Whether ``exact`` counts the ends of a range; see `VoteRule`.
         ties: Which of several best percentiles ``exact`` takes; see `TieRule`.
         percentile: 0 to 100, for the method ``percentile`` only.
-        exposure: ``(N,)``, the brightness of the frames, by which they are divided first; see
+        exposure: ``(N,)`` or ``(N, 3)``, the brightness of the frames, by which they are divided
+            first; see
             `rainbench.frames.exposure.estimate_exposure`, which ``robust`` calls where none is
             given.
         threads: Threads to use; never changes the result.
@@ -320,12 +326,13 @@ def _of_hundredths(
 
 
 def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
-    lit = in_usual_light(source, exposure)
-    if lit.all():
-        mean = average_rain_free(source, exposure, **reading)
-    else:
-        some = take_frames(source, np.flatnonzero(lit))
-        mean = average_rain_free(some, exposure[lit], **reading)
+    video, light = source, exposure
+    if exposure.ndim > 1:  # a sample's channels are compared: they must have one light first
+        video, light = normalise(source, exposure), np.ones(len(exposure))
+    lit = in_usual_light(video, light)
+    if not lit.all():
+        video, light = take_frames(video, np.flatnonzero(lit)), light[lit]
+    mean = average_rain_free(video, light, **reading)
     return CleanFrame(
         _rounded(mean.levels),
         mean.levels,

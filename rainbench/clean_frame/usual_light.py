@@ -42,9 +42,6 @@ FEWEST_FRAMES = 20
 _FEWEST_PIXELS, _FEWEST_BLOCKS = 32, 12
 """Usable pixels of a block, and blocks, without which nothing is told; chosen."""
 
-_EVERY = 4
-"""Pixels of which one is asked for the colour of the light."""
-
 _STEP, _REACH, _NARROWEST, _WIDEST = 2e-3, 1.0, 4e-3, 2e-2
 """As those of `rainbench.frames.exposure`, but coarser: what is looked for differs by far more."""
 
@@ -90,10 +87,7 @@ def in_usual_light(source: FrameSource, exposure: NDArray[np.float64]) -> NDArra
 
 
 def _off(light: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return in how many blocks each frame is brighter or darker than most, ``(N,)``.
-
-    Another colour of the whole picture counts as so many that the light is another.
-    """
+    """Return in how many blocks each frame is brighter or darker than most, ``(N,)``."""
     count, block = len(light), np.arange(light.shape[1])
     half = count // 2 + 1
     ordered = np.sort(light, axis=0)
@@ -101,9 +95,7 @@ def _off(light: NDArray[np.float64]) -> NDArray[np.int64]:
     first = widths.argmin(axis=0)
     middle = (ordered[first, block] + ordered[first + half - 1, block]) / 2
     near = np.maximum(APART * widths[first, block] / 2, LEAST_APART)
-    off = np.where(np.abs(light - middle) > near, 1, 0)
-    off[:, :3] *= OTHER
-    return np.asarray(off.sum(axis=1))
+    return np.asarray(np.count_nonzero(np.abs(light - middle) > near, axis=1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,13 +104,11 @@ class _Blocks:
 
     Attributes:
         exposure: How bright each frame is.
-        colours: Red, green and blue of a part of them.
-        brightness: The sum of these of all.
+        brightness: Their red, green and blue together.
         places: Which ones make a block.
     """
 
     exposure: NDArray[np.float64]
-    colours: tuple[NDArray[np.uint16], ...]
     brightness: NDArray[np.uint16]
     places: list[NDArray[np.int64]]
 
@@ -134,10 +124,8 @@ class _Blocks:
         down, across = BLOCKS
         part = places // columns * down // rows * across + places % columns * across // columns
         blocks = [np.flatnonzero(part == block) for block in range(down * across)]
-        some = samples[:, places[::_EVERY]].astype(np.uint16)
         return _Blocks(
             exposure,
-            tuple(np.ascontiguousarray(some[..., channel]) for channel in range(3)),
             kernels.add_colours(samples, places),
             [own for own in blocks if own.size >= _FEWEST_PIXELS],
         )
@@ -149,21 +137,16 @@ class _Blocks:
             reference: ``(N,)``, which ones.
 
         Returns:
-            ``(N, 3 + blocks)``, the log of the brightness of each colour, and of each block.
+            ``(N, blocks)``, the log of the brightness of each block.
         """
+        from rainbench.frames import exposure_kernels as kernels
 
-        def ratios(seen: NDArray[np.uint16], usual: NDArray[np.float32]) -> NDArray[np.float64]:
-            from rainbench.frames import exposure_kernels as kernels
-
-            found = kernels.most_frequent_ratios(
-                np.ascontiguousarray(seen), usual, _STEP, _REACH, _NARROWEST, _WIDEST
+        usual = usual_brightness(self.brightness[reference], self.exposure[reference])
+        ratios = [
+            kernels.most_frequent_ratios(
+                np.ascontiguousarray(self.brightness[:, own]), usual[own],
+                _STEP, _REACH, _NARROWEST, _WIDEST,
             )
-            return np.asarray(np.log(found / self.exposure))
-
-        def usually(seen: NDArray[np.uint16]) -> NDArray[np.float32]:
-            return usual_brightness(seen[reference], self.exposure[reference])
-
-        usual = usually(self.brightness)
-        colours = [ratios(seen, usually(seen)) for seen in self.colours]
-        blocks = [ratios(self.brightness[:, own], usual[own]) for own in self.places]
-        return np.stack(colours + blocks, axis=1)
+            for own in self.places
+        ]  # fmt: skip
+        return np.asarray(np.log(np.stack(ratios, axis=1) / self.exposure[:, None]))

@@ -39,6 +39,13 @@ _REFERENCE = 35
 _FEWEST = 100
 """Usable pixels below which the light counts as steady, since it cannot be measured; chosen."""
 
+CAST = 0.008
+"""Relative standard deviation of the colour of the light below which it counts as one: with so
+little, the mean of all frames is as near to the scene's own colour as a usual one of the light."""
+
+_EVERY, _ENOUGH = 4, 4000
+"""Pixels of which one is asked for the colour of the light, where as many are left; chosen."""
+
 _FINE = 32
 """Parts of a level in which brightness is compared: exposures from 0.37 fit into 16 bits."""
 
@@ -80,8 +87,9 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
 
     Returns:
         ``(N,)`` float64; the middle half of them has mean 1, which a flash does not move and
-        flicker moves only a little. Exactly 1 where the light is steady. Divide frame n by
-        ``exposure[n]``.
+        flicker moves only a little. Exactly 1 where the light is steady. ``(N, 3)``, that of each
+        channel, where its colour changes as well, as with a white balance that the camera sets
+        anew. Divide frame n by ``exposure[n]``.
 
     Example:
         >>> scene = np.random.default_rng(0).integers(40, 160, (1, 48, 64, 3))
@@ -95,47 +103,72 @@ def estimate_exposure(frames: Frames, rounds: int = 2) -> NDArray[np.float64]:
     source = as_source(frames)
     samples = sample_grid(source)
     places = measurable(samples)
-    count = source.shape[0]
-    exposure = np.ones(count)
+    steady = np.ones(source.shape[0])
     if places.size < _FEWEST:
-        return exposure
-    brightness = kernels.add_colours(samples, places)
+        return steady
+    columns = places % min(SAMPLED_COLUMNS, source.shape[2])
+    light = _measure(kernels.add_colours(samples, places), columns, rounds)
+    every = np.s_[:: max(1, min(_EVERY, places.size // _ENOUGH))]
+    few = samples[:, places[every]].astype(np.uint16)
+    colours = np.stack(
+        [
+            _measure(np.ascontiguousarray(one), columns[every], rounds)
+            for one in np.moveaxis(few, -1, 0)
+        ],
+        axis=-1,
+    )
+    casts = colours / light[..., None]
+    if _changes(casts) and casts[0].std() > CAST:
+        return np.asarray(colours[0])
+    return np.asarray(light[0]) if _changes(light[..., None]) else steady
+
+
+def _measure(
+    values: NDArray[np.uint16], columns: NDArray[np.int64], rounds: int
+) -> NDArray[np.float64]:
+    """Return the brightness of each frame, of the whole picture and of four halves, ``(5, N)``.
+
+    Args:
+        values: ``(N, pixels)``, of a channel, or the sum of all.
+        columns: ``(pixels,)``, in which column each lies; their rows ascend.
+        rounds: How often the reference is recomputed.
+    """
+    from rainbench.frames import exposure_kernels as kernels
 
     def ratios(part: slice | NDArray[np.bool_]) -> NDArray[np.float64]:
         found = kernels.most_frequent_ratios(
-            np.ascontiguousarray(brightness[:, part]), reference[part],
+            np.ascontiguousarray(values[:, part]), reference[part],
             _STEP, _REACH, _NARROWEST, _WIDEST,
         )  # fmt: skip
         return found / _usual(found)
 
-    middle_pixel = brightness.shape[1] // 2
+    exposure = np.ones(len(values))
+    middle_pixel = values.shape[1] // 2
     for _ in range(rounds):
-        reference = usual_brightness(brightness, exposure)
-        first, second = ratios(np.s_[:middle_pixel]), ratios(np.s_[middle_pixel:])
-        exposure = (first + second) / 2
+        reference = usual_brightness(values, exposure)
+        above, below = ratios(np.s_[:middle_pixel]), ratios(np.s_[middle_pixel:])
+        exposure = (above + below) / 2
         exposure /= _usual(exposure)
-    if not _agree(exposure, first, second):
-        return np.ones(count)
-    columns = places % min(SAMPLED_COLUMNS, source.shape[2])
     left = columns < np.median(columns)
-    alike = min(left.sum(), (~left).sum()) < _FEWEST or _agree(
-        exposure, ratios(left), ratios(~left)
-    )
-    return exposure if alike else np.ones(count)
+    few = min(left.sum(), (~left).sum()) < _FEWEST
+    sides = (above, below) if few else (ratios(left), ratios(~left))
+    return np.stack([exposure, above, below, *sides])
 
 
-def _agree(
-    exposure: NDArray[np.float64], first: NDArray[np.float64], second: NDArray[np.float64]
-) -> bool:
+def _changes(light: NDArray[np.float64]) -> bool:
     """Say whether the light changes, and both halves of the picture say how.
 
     Where light has a usual state they must say it better: without any correction, what the other
     frames show is as good as something that passes.
+
+    Args:
+        light: ``(5, N, channels)``, of the whole picture, and of its halves.
     """
-    spread, apart = float(exposure.std()), float((first - second).std())
+    spread = float(light[0].std())
     uneven = UNEVEN if spread > SMALL else 1.0
-    if _usual_state(exposure) is not None:
+    if any(_usual_state(one) is not None for one in light[0].T):
         uneven = 0.4 * UNEVEN
+    apart = max(float((light[k] - light[k + 1]).std()) for k in (1, 3))
     return spread > max(STEADY, apart / uneven)
 
 
@@ -213,7 +246,8 @@ def usual_brightness(
 class NormalisedSource:
     """A sequence with its light corrected: frame n divided by ``exposure[n]``, rounded to 8 bits.
 
-    Clipped samples of frames that are too bright stay 255: a vote then takes them for rain, not
+    Of ``(N, 3)`` exposures each channel has its own. Clipped samples of frames that are too bright
+    stay 255: a vote then takes them for rain, not
     for a darker scene.
     """
 
@@ -256,9 +290,10 @@ class NormalisedSource:
 def _tables(
     exposure: bytes,
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return each frame's factor, what it makes of each level, and whether products say the same.
+    """Return each factor, what it makes of each level, and whether products say the same.
 
-    Products of 32 bits may round the other way.
+    There is one for each frame, or for each channel of each. Products of 32 bits may round the
+    other way.
     """
     light = np.frombuffer(exposure, np.float64)
     levels = np.arange(256)
@@ -276,10 +311,10 @@ def normalise(frames: Frames, exposure: NDArray[np.float64]) -> FrameSource:
 
     Args:
         frames: The sequence.
-        exposure: ``(N,)``, from `estimate_exposure`.
+        exposure: ``(N,)``, or ``(N, 3)``, from `estimate_exposure`.
 
     Raises:
-        RainbenchError: There is not one positive exposure for each frame.
+        RainbenchError: There is not one positive exposure for each frame, or for each channel.
 
     Example:
         >>> frames = np.full((2, 1, 1, 3), 100, np.uint8)
@@ -288,10 +323,10 @@ def normalise(frames: Frames, exposure: NDArray[np.float64]) -> FrameSource:
     """
     source = as_source(frames)
     exposure = np.asarray(exposure, np.float64)
-    if exposure.shape != (source.shape[0],) or not (exposure > 0).all():
+    count = source.shape[0]
+    if exposure.shape not in ((count,), (count, 3)) or not (exposure > 0).all():
         raise RainbenchError(
-            f"exposure of shape {exposure.shape}, not all positive, or not for "
-            f"{source.shape[0]} frames",
-            hint="Give one positive exposure for each frame, as estimate_exposure does.",
+            f"exposure of shape {exposure.shape}, not all positive, or not for {count} frames",
+            hint="Give one positive exposure for each frame, or three, as estimate_exposure does.",
         )
     return source if (exposure == 1).all() else NormalisedSource(source, exposure)

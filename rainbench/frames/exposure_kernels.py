@@ -157,17 +157,26 @@ def brighten(
 ) -> None:
     """Look up each row's bytes in its table; where a product says the same, that is faster.
 
+    Where there are three tables for each row, they are those of R, G and B.
+
     Args:
         samples: ``(N, bytes)``.
-        start: Its first byte that is wanted.
-        factors: ``(N,)``, of which the rounded products with 0 to 254 are those of the table.
-        tables: ``(N, 256)``.
-        exact: ``(N,)`` bool, whether they are.
+        start: Its first byte that is wanted, which is red.
+        factors: ``(N,)`` or ``(3 N,)``, of which the rounded products with 0 to 254 are those of
+            the table.
+        tables: ``(N, 256)`` or ``(3 N, 256)``.
+        exact: ``(N,)`` or ``(3 N,)`` bool, whether they are.
         out: Receives ``(N, bytes)``, as many as are wanted.
     """
     for n in range(samples.shape[0]):
         source, line, table = samples[n, start : start + out.shape[1]], out[n], tables[n]
-        if exact[n]:
+        if factors.size > out.shape[0]:
+            red, green, blue = tables[3 * n], tables[3 * n + 1], tables[3 * n + 2]
+            for k in range(0, source.size, 3):
+                line[k] = red[source[k]]
+                line[k + 1] = green[source[k + 1]]
+                line[k + 2] = blue[source[k + 2]]
+        elif exact[n]:
             factor, white, most = factors[n], table[255], np.uint8(255)
             for k in range(source.size):
                 level = np.uint8(np.rint(np.float32(source[k]) * factor))

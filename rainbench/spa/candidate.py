@@ -63,7 +63,7 @@ class Candidate:
         crop: Left, top, right, bottom of the clean frame in the video's frames.
         shifts: Shift of each frame used, in pixels, where the shake was corrected.
         turns: Turn of each frame used, in radians, where there is one.
-        exposure: Brightness of each frame used, where the light was corrected.
+        exposure: Brightness of each frame used, or of its channels, where the light was corrected.
         uncertain: Share of the picture in which two things may be the scene, see ``uncertain.png``.
         numbers: Of the frames used, in the video, where some between them are left out, as
             they repeat others; empty where they follow one another.
@@ -96,7 +96,7 @@ class Candidate:
     crop: tuple[int, int, int, int] = (0, 0, 0, 0)
     shifts: tuple[tuple[float, float], ...] = ()
     turns: tuple[float, ...] = ()
-    exposure: tuple[float, ...] = ()
+    exposure: tuple[float | tuple[float, float, float], ...] = ()
     uncertain: float = 0.0
     numbers: tuple[int, ...] = ()
     prints: tuple[str, ...] = ()
@@ -160,7 +160,7 @@ def load_candidate(folder: Path) -> Candidate | None:
     try:
         values = json.loads((folder / "candidate.json").read_text(encoding="utf-8"))
         values.setdefault("exposure", values.pop("gains", []))  # its name in 0.1.0
-        return Candidate(**{key: _tuples(value) for key, value in values.items()})
+        return Candidate(**{key: as_tuples(value) for key, value in values.items()})
     except (OSError, ValueError, TypeError, AttributeError):
         return None
 
@@ -189,5 +189,11 @@ def rounds_asked(folder: Path, candidate: Candidate | None) -> int | None:
     return decision.round + 1
 
 
-def _tuples(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+def as_tuples(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a value read from JSON with tuples for its lists, as a candidate holds them.
+
+    Example:
+        >>> as_tuples([[1.0, 2.0], [3.0, 4.0]])
+        ((1.0, 2.0), (3.0, 4.0))
+    """
+    return tuple(map(as_tuples, value)) if isinstance(value, list) else value

@@ -31,8 +31,8 @@ class Correction:
     Attributes:
         shifts: ``(N, 2)`` pixels by which each frame's content lies to the right and below, or
             None where they are left in place.
-        exposure: ``(N,)`` brightness of each frame relative to the clean frame, or None where the
-            light is left as it was filmed.
+        exposure: ``(N,)`` brightness of each frame relative to the clean frame, ``(N, 3)`` of its
+            channels, or None where the light is left as it was filmed.
         crop: Left, top, right, bottom of what all frames show, once moved.
         turns: ``(N,)`` radians by which each frame's content is turned, or None where none is.
     """

@@ -30,6 +30,7 @@ from rainbench.packaging.split import spread
 from rainbench.spa.candidate import (
     SAMPLES,
     Candidate,
+    as_tuples,
     load_candidate,
     rounds_asked,
     save_candidate,
@@ -321,8 +322,8 @@ def _describe(
         light=attempt.light,
         corrections=correction.names,
         crop=correction.crop,
-        shifts=() if correction.shifts is None else tuple(map(tuple, correction.shifts.tolist())),
+        shifts=() if correction.shifts is None else as_tuples(correction.shifts.tolist()),
         turns=() if correction.turns is None else tuple(correction.turns.tolist()),
-        exposure=() if correction.exposure is None else tuple(correction.exposure.tolist()),
+        exposure=() if correction.exposure is None else as_tuples(correction.exposure.tolist()),
         uncertain=0.0 if clean.uncertain is None else float(correction.cut(clean.uncertain).mean()),
     )

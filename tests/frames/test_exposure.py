@@ -30,6 +30,39 @@ def test_light_that_is_switched_is_usual_in_most_frames(bright):
     assert np.abs(estimate_exposure(lit) - light).max() < 5e-3
 
 
+def _cast(frames, light):
+    """Give each frame ``(N, 3)`` another colour."""
+    return np.clip(np.rint(frames * light[:, None, None]), 0, 255).astype(np.uint8)
+
+
+def _wandering(share, count=60):
+    """A white balance that wanders, three times to and fro."""
+    phase = np.sin(np.arange(count) * 6 * np.pi / count)
+    return 1 + share * phase[:, None] * [1, 0, -1]
+
+
+@pytest.mark.parametrize("share", [0.02, 0.06])
+@pytest.mark.parametrize("rain", [1.0, 3.0])
+def test_the_colour_of_the_light_is_found_behind_rain(rain, share):
+    spec = Spec("W", "coffee", frames=60, rain=rain, flicker=0)
+    light = _wandering(share) * np.linspace(0.95, 1.05, 60)[:, None]
+    exposure = estimate_exposure(_cast(make_sequence(spec, 96, 144).frames, light))
+    assert np.abs(exposure - light).max() < 6e-3
+
+
+def test_light_of_one_colour_is_one_number():
+    frames = make_sequence(Spec("L", "coffee", frames=60, drift=0.1), 96, 144).frames
+    assert estimate_exposure(frames).shape == (60,)
+    assert estimate_exposure(_cast(frames, _wandering(0.005))).shape == (60,)
+
+
+def test_a_coloured_lamp_on_a_part_of_the_picture_is_not_corrected():
+    frames = make_sequence(Spec("R", "coffee", frames=60, flicker=0), 96, 144).frames
+    lit = frames.copy()
+    lit[:, :, :60] = _cast(frames[:, :, :60], _wandering(0.1))
+    assert (estimate_exposure(lit) == 1).all()
+
+
 @pytest.mark.parametrize("axis", [1, 2], ids=["top to bottom", "left to right"])
 def test_light_that_is_not_one_for_the_whole_picture_is_not_corrected(axis):
     frames = make_sequence(Spec("U", "coffee", frames=60, flicker=0), 64, 96).frames
@@ -70,6 +103,18 @@ def test_normalised_bands_are_frames_divided_by_their_gains():
     assert (normalise(ListSource(list(frames)), exposure).band(2, 5) == expected[:, 2:5]).all()
 
 
+def test_channels_have_gains_of_their_own():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (7, 9, 5, 3), np.uint8)
+    exposure = rng.uniform(0.8, 1.2, (7, 3))
+    expected = np.clip(np.rint(frames / exposure[:, None, None]), 0, 255)
+    expected[(frames == 255) & (exposure > 1.01)[:, None, None]] = 255
+    source = normalise(frames, exposure)
+    assert (source.band(0, 9) == expected).all()
+    assert (source.take(slice(2, 5)).band(3, 6) == expected[2:5, 3:6]).all()
+    assert (normalise(ListSource(list(frames)), exposure).band(2, 5) == expected[:, 2:5]).all()
+
+
 @pytest.mark.parametrize("method", ["exact", "robust"])
 @pytest.mark.parametrize("ramp", [False, True])
 def test_highlights_that_clip_in_bright_frames_are_not_darkened(method, ramp):
@@ -84,7 +129,8 @@ def test_highlights_that_clip_in_bright_frames_are_not_darkened(method, ramp):
 
 
 @pytest.mark.parametrize(
-    "exposure", [np.ones(3), np.array([1, 1, 0, 1.0]), np.array([1, -1, 1, 1.0])]
+    "exposure",
+    [np.ones(3), np.array([1, 1, 0, 1.0]), np.array([1, -1, 1, 1.0]), np.ones((4, 2))],
 )
 def test_an_unfitting_exposure_is_refused(exposure):
     with pytest.raises(RainbenchError, match="exposure of shape"):

@@ -206,7 +206,10 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class Lamp:
-    """A light whose brightness is ``levels[n]`` times the scene's, everywhere or in a part."""
+    """A light whose brightness is ``levels[n]`` times the scene's, everywhere or in a part.
+
+    Of ``(N, 3)`` levels each channel has its own.
+    """
 
     levels: NDArray[np.float64]
     part: Picture | None = None

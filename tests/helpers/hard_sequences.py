@@ -129,6 +129,19 @@ def _steps(stage: Stage) -> NDArray[np.float64]:
     return parts[np.arange(stage.count) * 4 // stage.count]
 
 
+def _wander(stage: Stage) -> NDArray[np.float64]:
+    """A white balance that wanders to and fro as often as it pleases, red against blue."""
+    start, times = stage.rng.uniform(0, 6.3), stage.rng.integers(1, 6)
+    phase = start + 2 * np.pi * times * np.arange(stage.count) / stage.count
+    return 1 + 0.04 * np.sin(phase)[:, None] * [1, 0, -1]
+
+
+def _warmer(stage: Stage) -> NDArray[np.float64]:
+    """A white balance that is set anew twice; for half of the frames it is right."""
+    parts = np.array([[1.06, 1, 0.95], [1, 1, 1], [1, 1, 1], [0.97, 1, 1.06]])
+    return parts[np.arange(stage.count) * 4 // stage.count]
+
+
 def _camera(stage: Stage, degrees: NDArray[np.float64], pixels: NDArray[np.float64]) -> None:
     border = 12
     height, width = (side + 2 * border for side in stage.size)
@@ -232,6 +245,8 @@ _SPECIAL: dict[str, Callable[[Stage], object]] = {
     "lamp-local": lambda stage: _lamp(stage, _swing(stage)),
     "lamp-switched": lambda stage: _lamp(stage, _switch(stage)),
     "exposure-steps": lambda stage: _lamp(stage, _steps(stage), everywhere=True),
+    "white-balance": lambda stage: _lamp(stage, _wander(stage), everywhere=True),
+    "white-balance-steps": lambda stage: _lamp(stage, _warmer(stage), everywhere=True),
     "lamp-blinking": lambda stage: _lamp(stage, _blink(stage), everywhere=True),
     "lamp-blinking-local": lambda stage: _lamp(stage, _blink(stage)),
     "headlights": _headlights,

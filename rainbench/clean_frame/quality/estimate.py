@@ -73,6 +73,10 @@ UNSEEN_LIGHT = 0.15
 """What is taken for the usual light, off the truth, over the width of the middle tenth of the
 frames' light; chosen: a lamp that swings by a quarter leaves an error of a hundredth."""
 
+UNSURE_LIGHT = 4.1
+"""Squared levels, 42 dB, beyond which the light is no error: which one the scene's own is where it
+gets dark, say, is a matter of choice, and the frames of the pairs are brought to it."""
+
 _MEANS = ("robust", "mean", "lowrank", *get_args(VideoMethod))
 """Methods that know fractions of a level."""
 
@@ -261,8 +265,8 @@ def _bounds(evidence: Evidence, clean: CleanFrame, base: float, codec: CodecLoss
     slow = max(0.0, _mean(evidence.slow)) / 4
     light = 0.0
     if clean.exposure is not None:
-        width = float(np.subtract(*np.quantile(clean.exposure, (0.55, 0.45))))
-        light = (UNSEEN_LIGHT * width) ** 2 * float(np.mean(np.square(clean.levels)))
+        squares = _usual_light_error(clean.exposure) ** 2 * np.mean(np.square(clean.levels))
+        light = min(float(squares), UNSURE_LIGHT)
     return _Bounds(
         to_psnr(base + light + 4 * slow + codec.most + _mean(most)),
         to_psnr(base + light / 4 + slow + codec.expected + _mean(likely)),
@@ -270,6 +274,19 @@ def _bounds(evidence: Evidence, clean: CleanFrame, base: float, codec: CodecLoss
         float(evidence.open.mean()),
         _place(most),
     )
+
+
+def _usual_light_error(exposure: NDArray[np.float64]) -> float:
+    """Return by which share the light that is taken for the usual one may be off it.
+
+    Where light wanders slowly its mean is that of a few states, as its quarters show; where most
+    frames are in one light, no other comes into question.
+    """
+    each = exposure.reshape(len(exposure), -1)
+    width = np.subtract(*np.quantile(each, (0.55, 0.45), axis=0))
+    quarters = [part.mean(axis=0) for part in np.array_split(each, 4)]
+    slow = np.std(quarters, axis=0, ddof=1) / 2
+    return float(np.maximum(UNSEEN_LIGHT * width, np.minimum(width, slow)).max())
 
 
 def _place(error: NDArray[np.float32]) -> str:

@@ -75,7 +75,8 @@ def estimate_density(frames: Frames) -> Density:
     exposure = estimate_exposure(few)
     grid = sample_grid(few)[:, :, None]
     clean = extract_clean_frame(grid, "exact", exposure=exposure)
-    bright = grid.mean(axis=-1, dtype=np.float32) / exposure.astype(np.float32)[:, None, None]
+    light = exposure.astype(np.float32).reshape(len(exposure), 1, 1, -1)
+    bright = (grid / light).mean(axis=-1)
     above = bright - clean.levels.mean(axis=-1)
     below = above[above < 0]
     below = below[below > 5 * np.median(below)] if below.size else np.zeros(1)

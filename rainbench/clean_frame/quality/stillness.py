@@ -193,7 +193,7 @@ def check_static(
     if share >= LEAST_SHARE and check.gap <= LARGEST_GAP:
         return check
     exposure = estimate_exposure(source)
-    drift = float(np.subtract(*np.percentile(exposure, (97.5, 2.5))))
+    drift = float(np.subtract(*np.percentile(exposure, (97.5, 2.5), axis=0)).max())
     shake = None if sure or rests else _shake(normalise(source, exposure))
     moving, still = "", None
     # The camera first: where it moves, pixels change as if the light did.
@@ -270,7 +270,7 @@ def clean_part(
         source: The sequence.
         part: Which frames, see `ODD`, `EVEN` and `split_in_half`.
         method: How it is made.
-        exposure: ``(N,)``, by which the frames are corrected.
+        exposure: ``(N,)`` or ``(N, 3)``, by which the frames are corrected.
         percentile: For the method of that name.
         threads: Threads to use.
         device: Where the votes of ``exact`` are counted; other methods run on the processor.
