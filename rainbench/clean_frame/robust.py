@@ -198,26 +198,29 @@ def average_rain_free(
     limits = _limits(noise, height, width)
     deviations = picture_map((height, width), np.float32)
     np.divide(limits[0], np.float32(DEVIATIONS * 3**0.5), out=deviations)
-    modes = find_scene(
-        steady,
-        usual,
-        changing,
-        start,
-        deviations,
-        clipped=clipped,
-        threads=threads,
-        band_rows=band_rows,
-    )
-    _copy(modes.levels, estimate.transpose(1, 2, 0), changing)
+
+    def settle_scene() -> Modes:
+        found = find_scene(
+            steady, usual, changing, start, deviations,
+            clipped=clipped, threads=threads, band_rows=band_rows,
+        )  # fmt: skip
+        _copy(found.levels, estimate.transpose(1, 2, 0), changing)
+        return found
+
+    modes = settle_scene()
     improved, alone = estimate, 1 / count
     if count >= FEWEST:
         step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
-        for _ in range(PASSES - 1):
-            before, (improved, _) = improved, passes.improve(improved, limits, step)
-            moved = abs(mean_of(np.subtract, improved, before))
-            if moved <= SHIFTED * _deviation(noise) / 3**0.5:
+        for turn in range(PASSES - 1):
+            before, (improved, _, unseen) = improved, passes.improve(improved, limits, step)
+            mixed = unseen & ~moving
+            if turn == 0 and mixed.any():  # channels of several things, which no frame shows
+                changing |= mixed
+                modes = settle_scene()
+                improved, *_ = passes.improve(estimate, limits, step)
+            if abs(mean_of(np.subtract, improved, before)) <= SHIFTED * _deviation(noise) / 3**0.5:
                 break
-        improved, alone = passes.improve(improved, limits)
+        improved, alone, _ = passes.improve(improved, limits)
     steps = CODED_STEP if seen.coded else (np.inf, np.inf)
     levels = _kept_near(improved, estimate, deviations, modes, steps)
     mixed = modes.unsteady | modes.faint
@@ -349,14 +352,15 @@ class _Passes:
 
     def improve(
         self, estimate: NDArray[np.float32], limits: NDArray[np.float32], step: int = 1
-    ) -> tuple[NDArray[np.float32], float]:
+    ) -> tuple[NDArray[np.float32], float, NDArray[np.bool_]]:
         """Average the samples of every ``step``-th frame that lie within the limits.
 
-        Returned is the mean of one over their number at each pixel, too.
+        Returned is the mean of one over their number at each pixel, too, and where there is none.
         """
         from rainbench.clean_frame import robust_kernels
 
         improved: NDArray[np.float32] = picture_map(estimate.shape, np.float32)
+        unseen = np.zeros(estimate.shape[1:], np.bool_)
 
         def work(first: int, last: int) -> float:
             alone = 0.0
@@ -367,13 +371,13 @@ class _Passes:
                     strip.samples, step, strip.first_row, self.inverse_exposure,
                     strip.of(estimate), strip.above, strip.below,
                     np.ascontiguousarray(limits[:, top:bottom]),
-                    np.float32(DARKEST), np.float32(COLOURED), out,
+                    np.float32(DARKEST), np.float32(COLOURED), out, unseen[top:bottom],
                 )  # fmt: skip
                 improved[:, top:bottom] = out
             return alone
 
         alone = sum(over_bands(self.source, work, self.threads, self.band_rows))
-        return improved, alone / estimate[0].size
+        return improved, alone / estimate[0].size, unseen
 
     def _strips(self, top: int, bottom: int) -> Iterator[_Strip]:
         """Read a band, and cut it."""

@@ -186,6 +186,7 @@ def average_inliers(
     darkest: np.float32,
     coloured: np.float32,
     improved: _Floats,
+    unseen: NDArray[np.bool_],
 ) -> float:
     """Move the estimate to the mean of the samples that are not rainy, far too dark, or coloured.
 
@@ -204,6 +205,7 @@ def average_inliers(
         coloured: A channel whose residual, three times, is farther than so many limits from that
             of all channels has another colour, and is left out too.
         improved: Receives ``(3, rows, W)``; where nothing is dry, the estimate stays.
+        unseen: Receives ``(rows, W)``, where that is.
     """
     _, rows, width = limits.shape
     below_it = np.empty((rows + above + below, width), np.float32)
@@ -254,6 +256,7 @@ def average_inliers(
     alone = 0.0
     for row in range(rows):
         for x in range(width):
+            unseen[row, x] = number[row, x] == none
             number[row, x] = max(number[row, x], one)
             alone += 1 / number[row, x]
     for channel in range(3):

@@ -90,3 +90,18 @@ def test_a_start_that_is_too_bright_is_left_behind(monkeypatch):
         psnr(average_rain_free(as_source(dense.frames), np.ones(200)).levels, dense.truth)
     )
     assert scores[0] > scores[1] + 0.05
+
+
+@pytest.mark.parametrize(
+    ("picture", "sign"), [("chelsea", (120, 200, 60)), ("coffee", (230, 230, 235))]
+)
+def test_no_colour_is_put_together_of_a_sign_and_the_scene(picture, sign):
+    """A sign that blinks is darker in red and brighter in green: the vote takes one of each."""
+    spec = Spec("S", picture, frames=90, rain=0.3, flicker=0, noise=0.5)
+    sequence = make_sequence(spec, 96, 144)
+    frames, lit = sequence.frames.copy(), np.arange(90) % 5 < 2
+    noise = np.random.default_rng(0).normal(0, 0.5, (lit.sum(), 48, 72, 3))
+    frames[lit, 12:60, 24:96] = np.rint(sign + noise)
+    clean = average_rain_free(as_source(frames), np.ones(90))
+    assert np.abs(frames - clean.levels).max(axis=-1).min(axis=0).max() < 4
+    assert psnr(clean.levels, sequence.truth) > 60
