@@ -1,9 +1,10 @@
 """Rain sequences with a known truth that are hard for a clean-frame method, by kind.
 
 `hard_sequence` makes one of a kind of `KINDS`; any kind may be followed by ``+crf28`` or another
-quality, and then has gone through H.264. Names of still objects are put together from a look, a
-time and the share of the frames (``still-dark-last-40``, ``several-25``), also in ways that `KINDS`
-does not list. The same arguments always give the same sequence.
+quality, and then has gone through H.264, or by ``+jpeg75``, and is made of JPEG files. Names of
+still objects are put together from a look, a time and the share of the frames
+(``still-dark-last-40``, ``several-25``), also in ways that `KINDS` does not list. The same
+arguments always give the same sequence.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import skimage.data
 from hard_objects import LOOKS, TIMES
 from hard_scenes import SCENES, Headlights, Lamp, Picture, RollingBands, Shadow, Still
 from hard_stage import HardSequence, Stage, film
-from hard_weather import rain_layers, snow_layers, through_codec
+from hard_weather import as_jpegs, rain_layers, snow_layers, through_codec
 from numpy.typing import NDArray
 from sequences import Spec, fit_photo
 
@@ -59,6 +60,8 @@ def hard_sequence(
     for each in added:
         if each.startswith("crf"):
             sequence.frames[:] = through_codec(sequence.frames, int(each.removeprefix("crf")))
+        elif each.startswith("jpeg"):
+            sequence.frames[:] = as_jpegs(sequence.frames, int(each.removeprefix("jpeg")))
     return sequence
 
 
@@ -282,6 +285,8 @@ KINDS = (
     *_SPECIAL,
     *(f"noise-{deviation}" for deviation in (1, 2, 3, 4)),
     *(f"plain+crf{crf}" for crf in (17, 20, 23, 26, 28, 32, 36, 40)),
+    *(f"plain+jpeg{quality}" for quality in (40, 75, 90)),
+    *("heavy+jpeg75", "snow+jpeg85", "still-dark-last-40+jpeg75"),
     *("heavy+crf17", "heavy+crf28", "lowrate+crf23", "snow+crf23", "leaves+crf23"),
     *("still-bright-first-35+crf17", "still-dark-last-40+crf23", "several-30+crf23"),
     *("plain+sharpened", "snow+sharpened", "still-dark-last-40+sharpened"),

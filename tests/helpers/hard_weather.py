@@ -49,6 +49,15 @@ def snow_layers(
         yield cv2.GaussianBlur(layer, (0, 0), 0.006 * height + 0.6)
 
 
+def as_jpegs(frames: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """Return frames after JPEG, each alone, as a webcam or a folder of files keeps them (4:2:0)."""
+    coded = np.empty_like(frames)
+    for frame, out in zip(frames, coded, strict=True):
+        _, file = cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        out[:] = cv2.imdecode(file, cv2.IMREAD_COLOR)[..., ::-1]
+    return coded
+
+
 def through_codec(frames: NDArray[np.uint8], crf: int, rate: int = 25) -> NDArray[np.uint8]:
     """Return frames after H.264 at a quality, as a camera or a site keeps them (4:2:0).
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
+from rainbench.clean_frame.quality.jpeg import lost_to_jpeg
 from rainbench.core.images import Image
 from rainbench.frames.sources import FrameSource, read_band, take_frames
 
@@ -46,6 +47,9 @@ MARGIN = 10**0.4
 """Factor by which the lost energy may be larger: 4 dB, where the fit is off by 2.6 dB (standard
 deviation) on photographs that were left out."""
 
+JPEG_MARGIN = 10**0.15
+"""The same for what follows from the steps of JPEG: 1.5 dB."""
+
 _FIT = (-2.912, 1.6, 0.501, -4.569, 1.188, 0.732, -5.58, 9.504)
 """Logarithm of the squared error: constant, and weights of the logarithms of close over far
 variance, the far one, the share of samples that do not repeat, luma's middle detail over the coarse
@@ -56,8 +60,10 @@ _LEAST = (-1.97, -1.9, -1.46, -0.97, 3.92, -0.13, -0.02)
 _MOST = (0.0, 3.94, -0.02, 0.2, 6.16, 0.69, 0.69)
 """Between which these were in nearly all films; beyond, the fit says nothing."""
 
-_SUBSAMPLED = 0.36
-"""Colour lost by half size alone, over the colour's finest detail that is left."""
+_SUBSAMPLED, _PHOTOGRAPH = 0.36, 0.67
+"""Colour lost by half size alone, over the colour's finest detail that is left; and luma's finest
+detail over the next one where that holds. Drawings have more, and lose more: by the power of 1.5,
+chosen between photographs and drawings, of which 1.5 times what is left were lost."""
 
 _NOISY = 0.1
 """Energy of the colour's detail that noise alone leaves."""
@@ -77,21 +83,33 @@ class CodecLoss:
     most: float = 0.0
 
 
-def estimate_codec_loss(source: FrameSource, clean: CleanFrame) -> CodecLoss:
+def estimate_codec_loss(
+    source: FrameSource, steady: FrameSource, clean: CleanFrame, noise: float
+) -> CodecLoss:
     """Estimate what a codec took.
 
     Args:
-        source: The frames in steady light.
+        source: The frames as they were decoded.
+        steady: The frames in steady light.
         clean: The clean frame made of them.
+        noise: Standard deviation of the noise of a channel, in levels.
     """
     luma = clean.levels @ _LUMA
     next_ = sum(detail(clean.levels[..., channel] - luma)[1] for channel in (0, 2))
+    finest, finer, _ = detail(luma)
+    sharp = max(1.0, finest / max(finer, _NOISY) / _PHOTOGRAPH) ** 1.5
+    lost = _SUBSAMPLED * sharp * max(0.0, next_ - _NOISY)
+    jpeg = lost_to_jpeg(_some_frames(source), clean.levels, noise)
+    if jpeg is not None:
+        lost *= jpeg.half_colour
+        expected, most = jpeg.expected + lost, JPEG_MARGIN * jpeg.most + lost
+        return CodecLoss(expected / MARGIN, expected, most)
+    source = steady
     close, far, repeated = _variances(source, luma)
     frames = _some_frames(source)
     kept = repeated >= REPEATED and far - close >= KEPT * far
     if not kept and any(_untold(frame) >= ROUNDED for frame in frames):
         return CodecLoss()
-    lost = _SUBSAMPLED * max(0.0, next_ - _NOISY)
     if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
         return CodecLoss(lost / 1.5, lost, 1.5 * lost)
     known = np.clip(_logarithms(luma, frames, close, far, repeated), _LEAST, _MOST)

@@ -199,7 +199,7 @@ def judge_clean_frame(
         evidence,
         clean,
         base + estimate_resampling_loss(steady, clean, calm),
-        estimate_codec_loss(steady, clean),
+        estimate_codec_loss(source, steady, clean, evidence.noise),
     )
     sure = bounds.low >= min(good, GOOD) and evidence.usually >= SURE
     if halves is not None and clean.method == "exact" and clean.vote_share is not None:
