@@ -303,6 +303,9 @@ def look_at_swings(
 ) -> None:
     """Say how often each of two colours is seen, and how far pixels swing alone and together.
 
+    What lies farther below than one and a half times the reach passes, and is left out of the mean;
+    so does what lies twice as far above, as crests of waves do not.
+
     Args:
         samples: ``(N, bytes)``.
         first_row: Row ``first_row`` of them is the first of the band.
@@ -313,8 +316,9 @@ def look_at_swings(
         below: The same at the lower end.
         half: Pixels to each side of a pixel that swing together with it.
         tolerance: ``(rows, W)``, levels within which a colour is seen.
-        shown: ``(2, rows, W)``, zeros; receives the number of frames that show either.
-        mean: ``(3, rows, W)``, zeros; receives the mean of the frames.
+        shown: ``(3, rows, W)``, zeros; receives the number of frames that show either, and of
+            those that lie within one and a half times the reach.
+        mean: ``(3, rows, W)``, zeros; receives the mean of those that are not left out.
         alone: ``(rows, W)``, zeros; receives the sum of the squares of a pixel's swing.
         near: The same for the mean of the pixels around.
     """
@@ -324,17 +328,24 @@ def look_at_swings(
     swing, across = np.empty((known, width), np.float32), np.empty((known, width), np.float32)
     one, other = np.empty(width, np.float32), np.empty(width, np.float32)
     together, sums = np.empty(width, np.float32), np.empty((known, width), np.float32)
+    within, averaged = np.empty((known, width), np.float32), np.empty((known, width), np.float32)
+    frames = np.zeros((rows, width), np.float32)
     _add_colours(middle, sums)
     third, share = np.float32(1 / 3), np.float32(1 / (2 * half + 1))
-    whole, none = np.float32(1), np.float32(0)
+    whole, none, farther = np.float32(1), np.float32(0), np.float32(1.5)
     for n in range(samples.shape[0]):
         for row in range(known):
             _part_colours(samples[n], 3 * width * (first_row - above + row), colours[row])
             red, green, blue = colours[row, 0], colours[row, 1], colours[row, 2]
             line, most, low = swing[row], reach[row], sums[row]
+            counts, near_by = averaged[row], within[row]
             for x in range(width):
                 total = np.float32(np.int32(red[x]) + np.int32(green[x]) + np.int32(blue[x]))
-                line[x] = min(max((total - low[x]) * third, -most[x]), most[x])
+                away = (total - low[x]) * third
+                near_by[x] = whole if abs(away) <= farther * most[x] else none
+                kept = (away >= -farther * most[x]) & (away <= np.float32(2) * farther * most[x])
+                counts[x] = whole if kept else none
+                line[x] = min(max(away, -most[x]), most[x])
             _average_across(line, half, across[row])
         for row in range(rows):
             at = row + above
@@ -350,12 +361,18 @@ def look_at_swings(
                 around[x] += (share * together[x]) * (share * together[x])
             one[:] = 1
             other[:] = 1
-            limit = tolerance[row]
+            limit, counts, number = tolerance[row], averaged[at], frames[row]
+            for x in range(width):
+                number[x] += counts[x]
+            counts, number = within[at], shown[2, row]
+            for x in range(width):
+                number[x] += counts[x]
+            counts = averaged[at]
             for c in range(3):
                 seen, level, low = colours[at, c], levels[c, row], middle[c, at]
                 total = mean[c, row]
                 for x in range(width):
-                    total[x] += np.float32(seen[x])
+                    total[x] += counts[x] * np.float32(seen[x])
                 for x in range(width):
                     away = abs(np.float32(seen[x]) - level[x])
                     one[x] *= whole if away <= limit[x] else none
@@ -370,4 +387,4 @@ def look_at_swings(
     for c in range(3):
         for row in range(rows):
             for x in range(width):
-                mean[c, row, x] /= np.float32(samples.shape[0])
+                mean[c, row, x] /= max(frames[row, x], whole)

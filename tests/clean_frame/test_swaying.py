@@ -7,6 +7,7 @@ from sequences import STATIC, make_sequence, psnr
 
 from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.robust import average_rain_free
+from rainbench.clean_frame.robust_kernels import look_at_swings
 from rainbench.clean_frame.stretches import usual_and_own
 from rainbench.clean_frame.swaying.glance import glance
 from rainbench.clean_frame.swaying.swings import WIDE, measure_swings
@@ -164,3 +165,24 @@ def test_a_still_scene_in_a_coded_video_does_not_sway():
         extract_clean_frame(made.frames, method).image for method in ("exact", "robust")
     )
     assert psnr(robust, made.truth) > psnr(exact, made.truth) - 0.2
+
+
+def test_what_passes_is_left_out_of_the_mean_of_a_swing():
+    rng = np.random.default_rng(0)
+    frames = rng.normal(100, 4, (60, 6, 8, 3))
+    frames[::5] -= 70  # somebody passes
+    frames[1::5] += 18  # a crest
+    frames = frames.round().astype(np.uint8)
+    reach = np.full((6, 8), 8, np.float32)
+    planes = [np.zeros((n, 6, 8), np.float32) for n in (3, 3, 1, 1)]
+    level = np.full((3, 6, 8), 100, np.float32)
+    look_at_swings(
+        frames.reshape(60, -1), 0, level, level, reach, 0, 0, 1,
+        np.full((6, 8), 12, np.float32), planes[0], planes[1], planes[2][0], planes[3][0],
+    )  # fmt: skip
+    away = frames.mean(axis=-1) - 100
+    kept = (away >= -12) & (away <= 24)
+    mean = (frames * kept[..., None]).sum(axis=0) / kept.sum(axis=0)[..., None]
+    np.testing.assert_allclose(planes[1].transpose(1, 2, 0), mean, rtol=1e-5)
+    np.testing.assert_array_equal(planes[0][2], (np.abs(away) <= 12).sum(axis=0))
+    assert planes[1].mean() == pytest.approx(104.5, abs=0.5)

@@ -188,7 +188,7 @@ def _look(
     from rainbench.clean_frame import robust_kernels
 
     (height, width), first = swings.wide.shape, place[0].start
-    shown, mean = (picture_map(x, np.float32) for x in ((2, height, width), levels.shape))
+    shown, mean = (picture_map(x, np.float32) for x in ((3, height, width), levels.shape))
     alone, near = picture_map((2, height, width), np.float32)
     half = AROUND // 2
 
@@ -204,7 +204,7 @@ def _look(
         reach = np.where(swings.wide[around], 2 * swings.width[around], 0).astype(np.float32)
         columns = np.s_[place[1].start + left : place[1].start + right]
         band = read_band(steady, top - above, bottom + below)[:, :, columns]
-        planes = [np.zeros((n, bottom - top, right - left), np.float32) for n in (2, 3, 1, 1)]
+        planes = [np.zeros((n, bottom - top, right - left), np.float32) for n in (3, 3, 1, 1)]
         robust_kernels.look_at_swings(
             np.ascontiguousarray(band).reshape(len(band), -1), above,
             np.ascontiguousarray(levels[here].transpose(2, 0, 1)),
@@ -236,13 +236,16 @@ def _lasts(
     def around(values: NDArray[np.generic]) -> NDArray[np.float32]:
         return np.asarray(average_over(np.where(swings.wide, values, 0), REGION) / known)
 
-    own, middle = (around(each) / (swings.dry * looked.count) for each in looked.shown)
+    dry = swings.dry * looked.count
+    # Of the frames in which nothing passes; passers leave a peak as sharp as it is.
+    alone = np.clip(around(looked.shown[2]) / dry, HALF, 1)
+    own, middle = (around(each) / dry for each in looked.shown[:2])
     noise = swings.noise * swings.stronger
     chance = around(erf(REACH * noise / np.maximum(swings.width, 0.1) / 2**0.5))
-    peak = own - chance >= np.where(together, CLEAR_PEAK, PEAK)
+    peak = own / alone - chance >= np.where(together, CLEAR_PEAK, PEAK)
     better = own >= BETTER * middle
     told_apart = (own >= HALF) & (better | (around(decided) >= 0.5)) & (not swings.everywhere)
-    return np.asarray(peak | told_apart | (own >= STILL))
+    return np.asarray(peak | told_apart | (own >= STILL * alone))
 
 
 def _skew(
@@ -251,8 +254,9 @@ def _skew(
     """Return how far the dry mean lies above the dry median, from the pixels around."""
     weights = np.where(sways, swings.width, 0)
     sums = np.maximum(average_over(weights, WIDE_REGION), 1e-9)
+    added = swings.added_within()
     skews = [
-        average_over(np.where(sways, above[..., c] - swings.added, 0), WIDE_REGION) / sums
+        average_over(np.where(sways, above[..., c] - added, 0), WIDE_REGION) / sums
         for c in range(3)
     ]
     skew = np.clip(np.stack(skews, axis=-1), -MOST_SKEW, MOST_SKEW)

@@ -85,7 +85,7 @@ class Swings:
         percentile: ``(H, W)`` float32, 0 to 100, the dry median where it is wide.
         wide: ``(H, W)`` bool, where more than noise may be seen below what is usual.
         dry: Share of the frames without rain.
-        added: What rain adds on average over all frames, in levels.
+        rain: What rain adds, see `rainbench.clean_frame.swaying.glance.brightening`.
         least: Width of what does not swing, in levels: that of the noise where it is weakest, or of
             dense rain.
         slow: Rain stays in one place for some frames, so that what swings may be rain.
@@ -99,11 +99,18 @@ class Swings:
     percentile: NDArray[np.float32]
     wide: NDArray[np.bool_]
     dry: float
-    added: float
+    rain: NDArray[np.float64]
     least: float
     slow: bool
     everywhere: bool
     flickers: bool
+
+    def added_within(self) -> NDArray[np.float32]:
+        """Return what rain of up to three widths adds to a pixel's mean, in levels, ``(H, W)``."""
+        levels = np.arange(256)
+        near = np.cumsum(self.rain), np.cumsum(self.rain * levels)
+        reach = np.minimum(6 * self.width, 255).astype(np.int64)
+        return np.asarray(near[1][reach] / (self.dry + near[0][reach]), np.float32)
 
     def of(self, place: slice | tuple[slice, slice]) -> Swings:
         """Return those of some rows, or of a rectangle."""
@@ -157,7 +164,7 @@ def measure_swings(
     stronger = _noise_of_light(spread, np.float32(unit * noise), light, seen)
     rows, columns = seen.places
     still = (spread <= 1.5 * noise * unit * stronger)[rows][:, columns]
-    rain, added = _learn_rain(seen, still, noise)
+    rain = _learn_rain(seen, still, noise)
     medians, spreads = _tables(rain, share)
     widths = picture_map(spread.shape, np.float32)
     for strip in strips(spread.shape):
@@ -187,7 +194,7 @@ def measure_swings(
         percentile,
         wide,
         dry,
-        added,
+        rain,
         least,
         slow,
         everywhere,
@@ -228,12 +235,10 @@ def _noise_of_light(
     return stronger
 
 
-def _learn_rain(
-    seen: Glance, still: NDArray[np.bool_], noise: float
-) -> tuple[NDArray[np.float64], float]:
-    """Return what rain adds, as `brightening` does, and on average, from what is still."""
+def _learn_rain(seen: Glance, still: NDArray[np.bool_], noise: float) -> NDArray[np.float64]:
+    """Return what rain adds, as `brightening` does, from what is still."""
     count, brief, share = seen.sample.shape[-1], seen.brief, seen.share
-    rain, added = brief, float(brief @ np.arange(256))
+    rain = brief
     if still.mean() > 0.1 and not seen.drifts:
         # A vote on what moves may be for anything; brief looks see too little of dense rain.
         some = np.sort(seen.sample[still], axis=-1).astype(np.int16)
@@ -242,10 +247,9 @@ def _learn_rain(
             residual = some - some[..., [round(half * (count - 1))]]
             rain = brightening(residual, CLEAR * noise)
             half = (1 - rain.sum()) / 2
-        if rain @ np.arange(256) < added:
+        if (rain - brief) @ np.arange(256) < 0:
             rain = brief
-        added = max(added, float(residual.mean()))
-    return rain, added
+    return rain
 
 
 def _in_between(usual: NDArray[np.uint8]) -> float:
