@@ -126,13 +126,14 @@ def _judge_of(rows: Sequence[Row], psnr: NDArray[np.float64]) -> Row:
     """Return what the judge makes of one method's clean frames."""
     if not rows[0]["verdict"]:
         return {}
-    low = np.array([float(row["low"]) for row in rows])
+    low, middle = (np.array([float(row[name]) for row in rows]) for name in ("low", "estimate"))
     accepted = np.array([row["verdict"] == "accept" for row in rows])
     fine = psnr >= FINE
     over = (low - psnr)[accepted]
     some = len(over) > 0
     return {
-        "Spearman": f"{spearmanr(psnr, low)[0]:.3f}" if len(rows) > 2 else "",
+        "Spearman, estimate": f"{spearmanr(psnr, middle)[0]:.3f}" if len(rows) > 2 else "",
+        "Spearman, lower end": f"{spearmanr(psnr, low)[0]:.3f}" if len(rows) > 2 else "",
         "accepted": f"{100 * accepted.mean():.0f} %",
         "over-estimate of accepted: 95 %": f"{np.quantile(over, 0.95):+.2f}" if some else "",
         "most": f"{over.max():+.2f}" if some else "",
