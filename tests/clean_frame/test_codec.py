@@ -72,6 +72,37 @@ def test_what_a_codec_took_of_a_photograph_is_seen(tmp_path, picture, encoder, p
     assert 0 < float(np.square(clean.levels - scene).mean()) < 1.5 * lost.most
 
 
+def copied(path):
+    """Frames as most readers give them, each sample of colour copied to four pixels."""
+    import av
+
+    with av.open(str(path)) as file:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+
+
+@pytest.mark.parametrize("light", [1.0, 0.2])
+@pytest.mark.parametrize(
+    ("encoder", "pixels", "options"),
+    [
+        ("libx264", "yuv420p", {"crf": "26", "preset": "medium"}),
+        ("libx264", "yuv422p", {"crf": "28", "preset": "medium"}),
+        ("libx265", "yuv420p", {"crf": "30", "preset": "fast"}),
+        ("libx265", "yuv420p10le", {"crf": "30", "preset": "fast"}),
+        ("libvpx-vp9", "yuv420p", {"crf": "45", "cpu-used": "6"}),
+        ("libsvtav1", "yuv420p", {"crf": "45", "preset": "10"}),
+    ],
+)
+def test_what_a_codec_took_is_seen_where_colour_is_copied(
+    tmp_path, encoder, pixels, options, light
+):
+    scene = light * fit_photo(skimage.data.coffee(), 128, 192).astype(np.float32)
+    path = write_video(tmp_path / "clip.mkv", rainy(scene, 3), encoder, pixels, options=options)
+    frames = copied(path)
+    clean = extract_clean_frame(frames, "robust")
+    lost = estimate_codec_loss(as_source(frames), clean)
+    assert 0 < float(np.square(clean.levels - scene).mean()) < 1.5 * lost.most
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 def test_nothing_is_taken_where_there_was_no_codec(seed):
     frames = rainy(drawing(seed), seed)

@@ -1,7 +1,7 @@
 """What a video codec has taken from the scene, as far as frames can tell.
 
 What a codec leaves out, it leaves out of every frame: clean frames of any of them agree. Two traces
-are left. Colour is stored at half the size, so that in each frame every second pixel tells the
+are left. Colour is stored at half the width, so that in each frame every second column tells the
 others, but for the rounding to 8 bits: what fills them in between, copies or a curve, is the same
 everywhere. And a codec's errors stay for many frames, unlike noise: samples repeat those of the
 frame before, and frames that lie close together differ less than those far apart. How much is lost
@@ -29,14 +29,14 @@ REPEATED, KEPT = 0.1, 0.05
 lacking, where a codec made them that stores colour at full size: H.264 leaves 0.47 and 0.55, noise
 of one level 0.014 and 0.01, a camera that averages a few frames 0.05 and 0.75."""
 
-ROUNDED = 2.0
-"""What every second pixel does not tell of the others where colour was stored at half the size, in
-squared levels, over three neighbours and two planes: rounding alone makes 0.84. Noise of one level
-makes 10 and more."""
+ROUNDED = 0.67
+"""What every second column does not tell of the next one where colour was stored at half the width,
+in squared levels, over two planes: rounding alone makes 0.28, copies are told to the last digit.
+Noise of one level makes 2.9 and more."""
 
-COLOURED = 0.2
-"""Change of colour from every second pixel to the others, in squared levels, below which a frame is
-grey; the least that real videos had is 3."""
+COLOURED = 0.02
+"""Change of colour between every second column, in squared levels, below which a frame is grey; the
+least that dark films had is 0.3."""
 
 _REACH, _SAMPLES, _FEWEST = 2, 8000, 500
 """Pixels to each side, of every second one, that may tell; how many are asked after at most, and at
@@ -157,11 +157,13 @@ def _some_frames(source: FrameSource) -> list[Image]:
 
 
 def _untold(frame: Image) -> float:
-    """Return what every second pixel does not tell of the colours of the others.
+    """Return what every second pixel does not tell of the colours of those to the right of them.
 
-    A frame tells it, a clean frame does not: its samples are of other frames at each pixel.
-    Mean squares, of the best weights of the pixels around, where no channel is clipped: that bends
-    what is straight. Infinite where there are too few of these, or there is no colour.
+    A frame tells it, a clean frame does not: its samples are of other frames at each pixel. Those
+    below are not asked after: readers that enlarge colour along rows by copies do so with their own
+    rounding along columns, and 4:2:2 keeps all rows. Mean squares, of the best weights of the
+    pixels around, where no channel is clipped: that bends what is straight. Infinite where there
+    are too few of these, or there is no colour.
     """
     import cv2
 
@@ -183,13 +185,11 @@ def _untold(frame: Image) -> float:
         around = np.stack(
             [every[y + dy, x + dx] - every[y, x] for dy in reach for dx in reach], axis=1
         )
-        moved = np.stack(
-            [plane[2 * y + dy, 2 * x + dx] - every[y, x] for dy, dx in ((0, 1), (1, 0), (1, 1))],
-            axis=1,
-        )
+        moved = plane[2 * y, 2 * x + 1] - every[y, x]
         weights = np.linalg.lstsq(around, moved, rcond=None)[0]
-        untold += float(np.square(moved - around @ weights).mean(axis=0).sum())
-        change += float(np.square(moved).mean(axis=0).sum())
+        untold += float(np.square(moved - around @ weights).mean())
+        # Where the pixels between are copies, these alone show that there is colour.
+        change += float(np.square(every[y, x + 1] - every[y, x]).mean())
     return untold if change > COLOURED else float("inf")
 
 
