@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
-from sequences import fit_photo
+from hard_sequences import hard_sequence
+from hard_weather import rain_layers
+from sequences import Spec, fit_photo
 from videos import write_video
 
 from rainbench.clean_frame.extract import extract_clean_frame
@@ -70,6 +72,71 @@ def test_what_a_codec_took_of_a_photograph_is_seen(tmp_path, picture, encoder, p
     clean = extract_clean_frame(frames, "robust")
     lost = estimate_codec_loss(as_source(frames), as_source(frames), clean, 1.5)
     assert 0 < float(np.square(clean.levels - scene).mean()) < 1.5 * lost.most
+
+
+def filmed(scene):
+    """Rain of many streaks, and noise of two levels: hardly a sample repeats the one before."""
+    rng = np.random.default_rng(3)
+    spec = Spec("film", "", FRAMES, rain=2.0)
+    frames = np.stack([scene + rain[..., None] for rain in rain_layers(rng, spec, scene.shape[:2])])
+    frames += rng.normal(0, 2, frames.shape)
+    return np.clip(np.rint(frames), 0, 255).astype(np.uint8)
+
+
+def copied(path):
+    """Frames as most readers give them, each sample of colour copied to four pixels."""
+    import av
+
+    with av.open(str(path)) as file:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+
+
+def most_lost(frames, scene):
+    """Return the most that was lost by the estimate, over what was lost."""
+    clean = extract_clean_frame(frames, "robust")
+    most = estimate_codec_loss(as_source(frames), as_source(frames), clean, 1.5).most
+    return most / float(np.square(clean.levels - scene).mean())
+
+
+@pytest.mark.parametrize(
+    ("light", "encoder", "pixels", "options"),
+    [
+        (1.0, "libx265", "yuv420p", {"crf": "30", "preset": "fast"}),
+        (1.0, "libx265", "yuv420p10le", {"crf": "30", "preset": "fast"}),
+        (1.0, "mpeg2video", "yuv420p", {"qmin": "4", "qmax": "4"}),
+        (0.2, "libx264", "yuv420p", {"crf": "26", "preset": "medium"}),
+        (0.2, "libvpx-vp9", "yuv420p", {"crf": "45", "cpu-used": "6"}),
+        (0.2, "libsvtav1", "yuv420p", {"crf": "45", "preset": "10"}),
+    ],
+)
+def test_what_a_codec_took_is_seen_where_colour_is_copied(
+    tmp_path, light, encoder, pixels, options
+):
+    scene = light * fit_photo(skimage.data.coffee(), 128, 192).astype(np.float32)
+    path = write_video(tmp_path / "clip.mkv", filmed(scene), encoder, pixels, options=options)
+    assert most_lost(copied(path), scene) > 1 / 1.5
+
+
+@pytest.mark.parametrize(
+    ("encoder", "options"),
+    [
+        ("libx264", {"crf": "26", "preset": "ultrafast"}),
+        ("mpeg4", {"qmin": "8", "qmax": "8"}),
+        ("mpeg2video", {"qmin": "8", "qmax": "8"}),
+    ],
+)
+def test_no_more_is_said_to_be_lost_where_blocks_show(tmp_path, encoder, options):
+    """These encoders do not smooth the edges of their blocks."""
+    scene = fit_photo(skimage.data.astronaut(), 128, 192).astype(np.float32)
+    path = write_video(tmp_path / "clip.mkv", rainy(scene, 3), encoder, options=options)
+    assert 1 / 1.5 < most_lost(read_video(path).frames, scene) < 6
+
+
+def test_a_rendered_scene_that_is_smooth_along_rows_went_through_no_codec():
+    """Its pixels tell those to the right of them, as no noise hides them, but not those below."""
+    frames = hard_sequence("plain+noiseless", seed=2).frames
+    clean = extract_clean_frame(frames, "robust")
+    assert estimate_codec_loss(as_source(frames), as_source(frames), clean, 1.5).most == 0
 
 
 @pytest.mark.parametrize("seed", [1, 2])

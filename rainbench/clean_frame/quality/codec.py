@@ -5,13 +5,13 @@ are left. Colour is stored at half the size, so that in each frame every second 
 others, but for the rounding to 8 bits: what fills them in between, copies or a curve, is the same
 everywhere. And a codec's errors stay for many frames, unlike noise: samples repeat those of the
 frame before, and frames that lie close together differ less than those far apart. How much is lost
-follows from what is left, and from the blocks that are seen, by a fit to 300 films that went
-through H.264, H.265, VP9 and Motion JPEG; it is good to some 3 dB.
+follows from what is left of noise and of the scene's detail, by a fit to 600 films that went
+through H.264, H.265, VP8, VP9, AV1, MPEG-4 and MPEG-2; it is good to some 3 dB.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +30,14 @@ REPEATED, KEPT = 0.1, 0.05
 lacking, where a codec made them that stores colour at full size: H.264 leaves 0.47 and 0.55, noise
 of one level 0.014 and 0.01, a camera that averages a few frames 0.05 and 0.75."""
 
-ROUNDED = 2.0
-"""What every second pixel does not tell of the others where colour was stored at half the size, in
-squared levels, over three neighbours and two planes: rounding alone makes 0.84. Noise of one level
-makes 10 and more."""
+ROUNDED = 0.67
+"""What every second pixel does not tell of another where colour was stored at half the size, in
+squared levels, over two planes: rounding alone makes 0.28, copies are told to the last digit. Noise
+of one level makes 2.9 and more."""
 
-COLOURED = 0.2
-"""Change of colour from every second pixel to the others, in squared levels, below which a frame is
-grey; the least that real videos had is 3."""
+COLOURED = 0.02
+"""Change of colour between every second column, in squared levels, below which a frame is grey; the
+least that dark films had is 0.3."""
 
 _REACH, _SAMPLES, _FEWEST = 2, 8000, 500
 """Pixels to each side, of every second one, that may tell; how many are asked after at most, and at
@@ -50,15 +50,22 @@ deviation) on photographs that were left out."""
 JPEG_MARGIN = 10**0.15
 """The same for what follows from the steps of JPEG: 1.5 dB."""
 
-_FIT = (-2.912, 1.6, 0.501, -4.569, 1.188, 0.732, -5.58, 9.504)
-"""Logarithm of the squared error: constant, and weights of the logarithms of close over far
-variance, the far one, the share of samples that do not repeat, luma's middle detail over the coarse
-one, the coarse one, and the blocks of 8 pixels in the clean frame and in single frames
-(``benchmarks/fit_codec.py``)."""
+_FIT = (0.808, 0.415, -1.27, 1.501, -0.013, 0.342, -0.675)
+"""Logarithm of the squared error: constant, and weights of the logarithms of luma's middle detail
+in the clean frame, of the fine, middle and coarse detail that single frames add to it, of the share
+of the variance of frames far apart that those close together lack, and of the share of samples
+that do not repeat (``benchmarks/fit_codec.py``).
 
-_LEAST = (-1.97, -1.9, -1.46, -0.97, 3.92, -0.13, -0.02)
-_MOST = (0.0, 3.94, -0.02, 0.2, 6.16, 0.69, 0.69)
+Noise has the same energy at each place of the spectrum. What a codec leaves of it, and its own
+errors, have lost the fine part first: how much is missing against the coarse one tells how coarsely
+the scene's own detail was kept."""
+
+_LEAST = (-0.339, -4.521, -4.339, -4.007, -3.396, -2.121)
+_MOST = (5.98, 2.766, 3.117, 3.417, -0.077, -0.002)
 """Between which these were in nearly all films; beyond, the fit says nothing."""
+
+_SPARSE = 3
+"""One of so many values is asked for a median."""
 
 _SUBSAMPLED, _PHOTOGRAPH = 0.36, 0.67
 """Colour lost by half size alone, over the colour's finest detail that is left; and luma's finest
@@ -108,7 +115,7 @@ def estimate_codec_loss(
     close, far, repeated = _variances(source, luma)
     frames = _some_frames(source)
     kept = repeated >= REPEATED and far - close >= KEPT * far
-    if not kept and any(_untold(frame) >= ROUNDED for frame in frames):
+    if not kept and not all(_is_half_colour(frame, repeated) for frame in frames):
         return CodecLoss()
     if far == 0:  # nothing varies, as in a black picture: where the fit below leads, too
         return CodecLoss(lost / 1.5, lost, 1.5 * lost)
@@ -124,31 +131,18 @@ def _logarithms(
     luma: NDArray[np.float32], frames: Sequence[Image], close: float, far: float, repeated: float
 ) -> NDArray[np.float64]:
     """Return what the fit goes by, logarithms, see `_FIT`."""
-    _, coarser, coarsest = detail(luma)
-    shown = float(np.mean([_blocks(frame @ _LUMA) for frame in frames]))
-    facts = (
-        max(close, 0.01) / max(far, 1e-3),
-        far + 1e-3,
-        1.02 - repeated,
-        max(coarser, 1e-3) / max(coarsest, 1e-3),
-        coarsest + 0.3,
-        _blocks(luma),
-        shown,
-    )
+    added = np.mean([_usual_detail(frame @ _LUMA - luma) for frame in frames], axis=0)
+    lasting = 1 - close / max(far, 1e-3)
+    facts = (detail(luma)[1] + 0.1, *(added + 0.01), min(max(lasting, 0.01), 1), 1.02 - repeated)
     return np.log(facts)
 
 
-def _blocks(luma: NDArray[np.float32]) -> float:
-    """Return how much larger steps across the edges of blocks of 8 pixels are than others."""
-    ratios = []
-    for plane in (luma, luma.T):
-        steps = np.abs(np.diff(plane, axis=1)).mean(axis=0)
-        edges = np.arange(len(steps)) % 8 == 7
-        if not edges.any():
-            return 1.0
-        ratios.append((steps[edges].mean(), steps[~edges].mean()))
-    edge, other = np.sum(ratios, axis=0)
-    return float(np.clip(edge / max(other, 1e-6), 0.5, 2))
+def _usual_detail(plane: NDArray[np.float32]) -> list[float]:
+    """Return `detail` as most pixels have it, of which rain is not."""
+    return [
+        float(1.48 * np.median(np.abs(lacking.ravel()[::_SPARSE]))) ** 2
+        for lacking in _lacking(plane)
+    ]
 
 
 def detail(plane: NDArray[np.float32]) -> tuple[float, float, float]:
@@ -158,13 +152,17 @@ def detail(plane: NDArray[np.float32]) -> tuple[float, float, float]:
         >>> detail(np.kron(np.eye(8, dtype=np.float32), np.ones((2, 2), np.float32)))[0]
         0.0
     """
-    energies = []
+    finest, finer, coarse = (float(np.square(lacking).mean()) for lacking in _lacking(plane))
+    return finest, finer, coarse
+
+
+def _lacking(plane: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    """Yield what 2x2 means lack, theirs that 4x4 means lack, and so on: three in all."""
     for _ in range(3):
         rows, columns = (side // 2 * 2 for side in plane.shape)
         cells = plane[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)
         plane = cells.mean(axis=(1, 3))
-        energies.append(float(np.square(cells - plane[:, None, :, None]).mean()))
-    return energies[0], energies[1], energies[2]
+        yield cells - plane[:, None, :, None]
 
 
 def _some_frames(source: FrameSource) -> list[Image]:
@@ -174,12 +172,24 @@ def _some_frames(source: FrameSource) -> list[Image]:
     return [read_band(take_frames(source, np.s_[n : n + 1]), 0, height)[0] for n in numbers]
 
 
-def _untold(frame: Image) -> float:
+def _is_half_colour(frame: Image, repeated: float) -> bool:
+    """Tell whether a frame's colour was stored at half the size.
+
+    Along rows it always was: 4:2:2 keeps all rows, and readers that copy colour along rows may
+    enlarge it along columns with a rounding of its own. That alone tells where there is noise; a
+    rendered scene may be smooth in one direction.
+    """
+    right, others = _untold(frame)
+    return right < ROUNDED and (repeated < REPEATED or others < 2 * ROUNDED)
+
+
+def _untold(frame: Image) -> tuple[float, float]:
     """Return what every second pixel does not tell of the colours of the others.
 
-    A frame tells it, a clean frame does not: its samples are of other frames at each pixel.
-    Mean squares, of the best weights of the pixels around, where no channel is clipped: that bends
-    what is straight. Infinite where there are too few of these, or there is no colour.
+    Of those to the right, and of those below. A frame tells it, a clean frame does not: its samples
+    are of other frames at each pixel. Mean squares, of the best weights of the pixels around, where
+    no channel is clipped: that bends what is straight. Infinite where there are too few of these,
+    or there is no colour.
     """
     import cv2
 
@@ -190,10 +200,10 @@ def _untold(frame: Image) -> float:
     known[:_REACH], known[-_REACH:], known[:, :_REACH], known[:, -_REACH:] = 0, 0, 0, 0
     places = np.argwhere(known)
     if len(places) < _FEWEST:
-        return float("inf")
+        return float("inf"), float("inf")
     y, x = places[:: -(-len(places) // _SAMPLES) | 1].T  # odd: no column is asked after alone
     reach = range(-_REACH, _REACH + 1)
-    untold = change = 0.0
+    untold, change = np.zeros(3), 0.0
     levels = frame.astype(np.float32)
     for channel in (0, 2):
         plane = (levels[..., channel] - levels @ _LUMA).astype(np.float64)
@@ -206,9 +216,12 @@ def _untold(frame: Image) -> float:
             axis=1,
         )
         weights = np.linalg.lstsq(around, moved, rcond=None)[0]
-        untold += float(np.square(moved - around @ weights).mean(axis=0).sum())
-        change += float(np.square(moved).mean(axis=0).sum())
-    return untold if change > COLOURED else float("inf")
+        untold += np.square(moved - around @ weights).mean(axis=0)
+        # Where the others are copies, these alone show that there is colour.
+        change += float(np.square(every[y, x + 1] - every[y, x]).mean())
+    if change <= COLOURED:
+        return float("inf"), float("inf")
+    return float(untold[0]), float(untold[1] + untold[2])
 
 
 def _variances(source: FrameSource, luma: NDArray[np.float32]) -> tuple[float, float, float]:
