@@ -134,7 +134,7 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
         (True, False)
     """
     height, width = clean.shape[:2]
-    factor = -(-min(height, width) // LARGEST_SIDE)
+    factor = shrinking(height, width)
     scene = _colours(clean, factor)
     slack = EDGE_REACH * _slope(scene[0])
     around = _light_around(scene)
@@ -147,6 +147,16 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
         there = seen_or_near(seen.things, [each.things for each in known])
         lit = lit_like(seen.light, (each.light for each in known), there.shape)
         yield _full_size(there | lit, height, width)
+
+
+def shrinking(height: int, width: int) -> int:
+    """Return how many times smaller a picture is looked at.
+
+    Example:
+        >>> shrinking(360, 640), shrinking(480, 854)
+        (1, 2)
+    """
+    return -(-min(height, width) // LARGEST_SIDE)
 
 
 def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
