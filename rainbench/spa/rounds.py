@@ -14,6 +14,7 @@ from rainbench.clean_frame.extract import CleanFrame, extract_clean_frame
 from rainbench.clean_frame.quality.enough import check_enough, stands_still
 from rainbench.clean_frame.quality.estimate import (
     GOOD,
+    MOST_GHOSTING,
     FrameVerdict,
     Judgement,
     at_least,
@@ -46,6 +47,9 @@ SPANet starts with as many (`rain_density.FRAMES`)."""
 
 PATIENCE = 2
 """Rounds without a better clean frame after which no more are tried: chosen, not measured."""
+
+_CHOOSE = "by start and end in a table of videos"
+"""How to choose a part of a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +198,7 @@ def _run_rounds(
     if not found:
         check_enough(part)
     number, best = found[0]
-    return number, _settled(best, options)
+    return number, _advised(_settled(best, options), options)
 
 
 def _frame_counts(
@@ -241,6 +245,20 @@ def _settled(attempt: _Attempt, options: SpaOptions) -> _Attempt:
             f"less than {options.min_psnr:g}"
         )
     return replace(attempt, judgement=replace(judgement, verdict=verdict, reason=reason))
+
+
+def _advised(attempt: _Attempt, options: SpaOptions) -> _Attempt:
+    """Say what else helps where the judge, who knows no options, advises what was done already."""
+    judgement, check = attempt.judgement, attempt.judgement.check
+    ghosts = check.static and judgement.ghosting > MOST_GHOSTING
+    if check.moving in ("light", "camera") and options.align is not False:
+        advice = f"choose frames in which it is steady, {_CHOOSE}"
+    elif ghosts and options.method == "robust":
+        advice = f"a longer video may help, or frames that do not show it, chosen {_CHOOSE}"
+    else:
+        return attempt
+    fact = judgement.reason.rpartition(": ")[0]  # what is wrong, before what to do
+    return replace(attempt, judgement=replace(judgement, reason=f"{fact}: {advice}"))
 
 
 def _worth(attempt: _Attempt) -> tuple[bool, bool, float]:

@@ -89,11 +89,11 @@ def hide(
     Example:
         >>> clean = np.full((20, 20, 3), 90, np.uint8)
         >>> corner = np.zeros((20, 20), bool)
-        >>> corner[:2, :3] = True
-        >>> other = clean - 60 * corner[..., None].astype(np.uint8)
+        >>> corner[:3, :5] = True
+        >>> other = clean - 7 * corner[..., None].astype(np.uint8)
         >>> frames = [(7, clean), (8, other)]
         >>> [(n, int(mask.sum())) for n, _, mask in hide(frames, clean, uncertain=corner)]
-        [(7, 0), (8, 6)]
+        [(7, 0), (8, 15)]
     """
     ahead: deque[tuple[int, Image]] = deque()  # a tee would keep 57 frames
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sequences import Spec, make_sequence
 
+from rainbench.clean_frame.extract import extract_clean_frame
 from rainbench.clean_frame.objects.doubt import doubtful_regions, in_doubt
 
 HEIGHT, WIDTH = 120, 180
@@ -58,3 +59,22 @@ def test_regions_are_judged_each_by_itself():
     doubt = in_doubt(frames[0], clean, doubtful_regions(uncertain))
     assert doubt[10:20, 10:30].all() and doubt.sum() == 200
     assert doubtful_regions(np.zeros((5, 6), bool)) == ()
+
+
+@pytest.mark.parametrize("frames", [12, 20, 30])
+@pytest.mark.parametrize("name", ["coffee", "brick", "rocket"])
+def test_rain_over_lone_pixels_is_no_thing(name, frames):
+    """Of few frames, rain covers some pixels in half of them."""
+    spec = Spec("D", name, frames=frames, noise=1.5, seed=3, brightness=1.2, rain=4.0)
+    rain = make_sequence(spec, 160, 240).frames
+    clean = extract_clean_frame(rain, "robust")
+    assert not any(in_doubt(f, clean.image, doubtful_regions(clean.uncertain)).any() for f in rain)
+
+
+@pytest.mark.parametrize(("size", "least"), [((240, 320), 12), ((480, 854), 48)])
+def test_what_is_smaller_than_any_thing_is_none(size, least):
+    uncertain = np.zeros(size, bool)
+    uncertain[100, 100 : 100 + least - 1] = True
+    assert not doubtful_regions(uncertain)
+    uncertain[101, 100] = True
+    assert [region.inside.sum() for region in doubtful_regions(uncertain)] == [least]

@@ -5,7 +5,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from sequences import HELD_OUT, STATIC, Spec, make_sequence, scene
+from sequences import DEPTHS, HELD_OUT, STATIC, Spec, make_sequence, scene, streak_layer
 
 from rainbench.clean_frame.objects.masks import object_masks
 
@@ -181,3 +181,54 @@ def test_a_walker_in_snow_is_found(colour):
         frame[50:90, 60 + number : 76 + number] = colour
     masks = list(object_masks(frames, clean))[1:-1]
     assert all(mask[52:88, 68:76].mean() > 0.8 for mask in masks)
+
+
+def rain_of_light(level, *, rain, seed=1, frames=8, size=(160, 240), depths=DEPTHS, sky=True):
+    """Rain of one level over a photograph, whose upper third is a white sky; and the scene."""
+    spec = Spec("W", "coffee", frames=frames, rain=rain, brightness=1.4, noise=1.5, seed=seed)
+    rng = np.random.default_rng(seed)
+    truth = scene("coffee", *size).copy()
+    if sky:
+        truth[: size[0] // 3] = 250
+    layers = [list(streak_layer(rng, depth, spec, *size)) for depth in depths]
+    frames = []
+    for together in zip(*layers, strict=True):
+        cover = np.clip(sum(together) / 255, 0, 1)[..., None]
+        wet = truth + cover * (level - truth) + rng.normal(0, 1.5, truth.shape)
+        frames.append(np.clip(wet, 0, 255).round().astype(np.uint8))
+    return frames, truth.round().astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("level", [190, 215])
+def test_rain_that_is_darker_than_a_white_sky_is_no_object(level, seed):
+    frames, clean = rain_of_light(level, rain=1.0, seed=seed)
+    assert not np.any(list(object_masks(frames, clean)))
+
+
+@pytest.mark.parametrize("level", [40, 150, 200])
+def test_a_walker_before_a_white_sky_is_found_in_rain(level):
+    frames, clean = rain_of_light(215, rain=1.0)
+    for number, frame in enumerate(frames):
+        frame[10:40, 60 + 2 * number : 72 + 2 * number] = level
+    masks = list(object_masks(frames, clean))
+    for number, mask in list(enumerate(masks))[1:-1]:
+        assert mask[10:40, 60 + 2 * number : 72 + 2 * number].mean() > 0.8
+        assert mask.mean() < 0.1
+
+
+@pytest.mark.parametrize(("rain", "seed", "size"), [(8, 4, (160, 240)), (12, 2, (240, 320))])
+def test_streaks_that_meet_in_the_same_place_are_no_object(rain, seed, size):
+    """Where many are wide, some lie in three frames one upon the other, and touch many others."""
+    wide = {"depths": DEPTHS[:1], "sky": False}
+    frames, clean = rain_of_light(250, rain=rain, seed=seed, size=size, **wide)
+    assert not np.any(list(object_masks(frames, clean)))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_white_walker_is_found_amid_many_streaks(seed):
+    frames, clean = rain_of_light(250, rain=8.0, seed=seed, depths=DEPTHS[:1])
+    for number, frame in enumerate(frames):
+        frame[90:120, 60 + number : 74 + number] = 245
+    for number, mask in list(enumerate(object_masks(frames, clean)))[1:-1]:
+        assert mask[90:120, 60 + number : 74 + number].mean() > 0.8

@@ -74,12 +74,14 @@ def test_a_limited_number_is_spread(tmp_path):
 
 
 def test_masks_of_the_extraction_are_used():
-    other = np.where(RIGHT[..., None], np.uint8(20), CLEAN)
+    thing = np.zeros_like(RIGHT)
+    thing[4:8, 22:28] = True
+    other = np.where(thing[..., None], np.uint8(20), CLEAN)
     frames = [(7, other), (8, other), (9, CLEAN)]
     objects = {7: LEFT, 8: NOWHERE, 9: LEFT}
-    hidden = list(hide(frames, CLEAN, uncertain=RIGHT, objects=objects.__getitem__))
+    hidden = list(hide(frames, CLEAN, uncertain=thing, objects=objects.__getitem__))
     assert [number for number, _, _ in hidden] == [7, 8, 9]
-    assert (hidden[0][2] == LEFT | RIGHT).all() and (hidden[1][2] == RIGHT).all()
+    assert (hidden[0][2] == LEFT | thing).all() and (hidden[1][2] == thing).all()
     assert (hidden[2][2] == LEFT).all()  # as the clean frame has it
 
 

@@ -116,3 +116,27 @@ def test_ghosts_ask_for_more_frames_and_min_psnr_does_not_overrule_them(play):
     tried, _, best = play([("reject", 44), ("reject", 45), ("accept", 43)])
     assert tried == [20, 30, 40] and best.judgement.estimated_psnr == 43
     assert play([("reject", 44)])[2].judgement.verdict == "reject"
+
+
+GHOST = (
+    "what passes before the scene shows in 7.4 % of the picture, most in the left: "
+    "use the method robust, or a longer video"
+)
+
+
+@pytest.mark.parametrize("method", ["robust", "exact"])
+def test_a_method_is_not_advised_that_was_used(method):
+    check = StaticCheck(0.8, 50, 50)
+    judged = Judgement(44, "reject", GHOST, 44, 44, 44, 44, check, ghosting=0.074)
+    attempt = spa_rounds._Attempt(SimpleNamespace(frames=20), None, 0.0, judged)
+    reason = spa_rounds._advised(attempt, SpaOptions(method=method)).judgement.reason
+    assert reason.startswith(GHOST.partition(": ")[0])
+    assert ("use the method robust" in reason) == (method == "exact")
+    assert "longer video" in reason
+
+
+@pytest.mark.parametrize("moving", ["light", "camera"])
+def test_a_correction_is_not_advised_that_was_made(play, moving):
+    rounds = [("reject", 30, moving)]
+    assert "frames in which it is steady" in play(rounds)[2].judgement.reason
+    assert play(rounds, align=False)[2].judgement.reason == "why"

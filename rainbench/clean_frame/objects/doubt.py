@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rainbench.clean_frame.objects.masks import LEAST_PIXELS, shrinking
 from rainbench.core.images import Image
 
 Mask = NDArray[np.bool_]
@@ -42,18 +43,24 @@ class DoubtfulRegion:
 def doubtful_regions(uncertain: Mask) -> tuple[DoubtfulRegion, ...]:
     """Return the regions in which a clean frame is in doubt, each of which shows one thing.
 
+    What is smaller than any thing is left out: of few frames, rain covers a pixel here and there in
+    half of them, which says nothing of the others.
+
     Args:
         uncertain: ``(H, W)`` bool.
     """
     import cv2
 
+    least = LEAST_PIXELS * shrinking(*uncertain.shape) ** 2
     wide = cv2.dilate(uncertain.astype(np.uint8), np.ones((RIM, RIM), np.uint8))
     number, labels, facts, _ = cv2.connectedComponentsWithStats(wide, connectivity=8)
     regions = []
     for label in range(1, number):
         left, top, width, height = facts[label, :4].tolist()
         place = np.s_[top : top + height, left : left + width]
-        regions.append(DoubtfulRegion(place, (labels[place] == label) & uncertain[place]))
+        inside = (labels[place] == label) & uncertain[place]
+        if np.count_nonzero(inside) >= least:
+            regions.append(DoubtfulRegion(place, inside))
     return tuple(regions)
 
 

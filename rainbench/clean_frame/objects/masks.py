@@ -1,8 +1,9 @@
 """What is seen in a frame that is neither the scene nor rain: walkers, cars, umbrellas, lights.
 
 Rain only adds light, light that is nearly grey, and falls in other places in every frame. So what
-is darker than the scene, or of a hue that no mixture of the scene and grey light has, is no rain;
-nor is what shines in one place for three frames, or is far thicker than any streak. Mist and fog
+is darker than the scene, unless that is a bright sky, or of a hue that no mixture of the scene and
+grey light has, is no rain; nor is what shines in one place for three frames, or is far thicker than
+any streak. Mist and fog
 draw everything towards one level, evenly over large parts of the picture: what such a veil over the
 clean frame explains is no object either. What no veil explains, though it is as soft, is another
 light (`rainbench.clean_frame.objects.lights`).
@@ -32,6 +33,10 @@ LARGEST_SIDE = 360
 
 LEAST_CONTRAST = 8.0
 """Levels, of means over 3x3 pixels, by which an object is darker than the scene at least."""
+
+PALE = 186.0
+"""Level from which what is darker than the scene may be rain before a bright sky: drops show light
+from all around, of which a white sky is half (Garg and Nayar 2007); that is this level."""
 
 LEAST_HUE = 14.0
 """Levels by which its colour lies beside mixtures of the scene's and grey: codecs shift less."""
@@ -95,7 +100,7 @@ _PAIRS = ((1.0, 0.0), (0.5, 0.75**0.5), (-0.5, 0.75**0.5))
 
 @dataclass(frozen=True, slots=True)
 class _Evidence:
-    """What one frame says: what is certainly no rain, what shines too brightly, another light."""
+    """What one frame says: what is certainly no rain, what rain may be, another light."""
 
     sure: Mask
     excess: Plane
@@ -134,7 +139,7 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
         (True, False)
     """
     height, width = clean.shape[:2]
-    factor = -(-min(height, width) // LARGEST_SIDE)
+    factor = shrinking(height, width)
     scene = _colours(clean, factor)
     slack = EDGE_REACH * _slope(scene[0])
     around = _light_around(scene)
@@ -147,6 +152,16 @@ def object_masks(frames: Iterable[Image], clean: Image) -> Iterator[Mask]:
         there = seen_or_near(seen.things, [each.things for each in known])
         lit = lit_like(seen.light, (each.light for each in known), there.shape)
         yield _full_size(there | lit, height, width)
+
+
+def shrinking(height: int, width: int) -> int:
+    """Return how many times smaller a picture is looked at.
+
+    Example:
+        >>> shrinking(360, 640), shrinking(480, 854)
+        (1, 2)
+    """
+    return -(-min(height, width) // LARGEST_SIDE)
 
 
 def _around(items: Iterable[Item], reach: int) -> Iterator[list[Item | None]]:
@@ -191,9 +206,12 @@ def _look(
     if clipped.any():
         hue = np.where(clipped, _apart(seen, scene, around), hue)
     hue -= slack
+    excess = light - np.maximum(veiled, below) - slack
+    pale = light >= PALE
+    np.maximum(excess, LEAST_BRIGHTNESS / LEAST_CONTRAST * dark, out=excess, where=pale)
+    dark[pale] = 0  # tells as much as brightness does
     sure = _opened((dark > LEAST_CONTRAST) | (hue > LEAST_HUE), 3)
     trace = (dark > TRACE * LEAST_CONTRAST) | (hue > TRACE * LEAST_HUE)
-    excess = light - np.maximum(veiled, below) - slack
     return _Evidence(sure, excess, trace, look_for_light(light, below))
 
 
@@ -214,7 +232,9 @@ def _join(before: _Evidence | None, now: _Evidence | None, after: _Evidence | No
 
 
 def _without_flakes(steady: Mask, bright: Mask) -> Mask:
-    """Leave out what is bright for some frames, but one of many alike all over the picture: snow.
+    """Leave out what is bright for some frames, but one of many alike all over the picture.
+
+    These are flakes that fall slowly, and streaks that are so many that they meet by chance.
 
     Args:
         steady: What is bright for some frames.
@@ -224,18 +244,21 @@ def _without_flakes(steady: Mask, bright: Mask) -> Mask:
 
     if not steady.any():
         return steady
-    spots = _opened(bright, 3).astype(np.uint8)
-    number, labels, _, middles = cv2.connectedComponentsWithStats(spots, connectivity=8)
-    thick = np.zeros(number, np.float32)  # of flakes that touch it is that of one
-    framed = cv2.copyMakeBorder(spots, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    np.maximum.at(thick, labels, cv2.distanceTransform(framed, cv2.DIST_L2, 3)[1:-1, 1:-1])
-    thick[0] = 0
-    cells = np.minimum(middles / np.array(bright.shape[::-1]) * CELLS, CELLS - 1).astype(int)
-    kept: Mask = steady & np.asarray(labels > 0)
-    for label in np.unique(labels[kept]):
-        alike = np.flatnonzero(thick >= ALIKE * thick[label])
-        if len({tuple(cell) for cell in cells[alike].tolist()}) >= FEWEST_CELLS:
-            kept &= labels != label
+    spots = cv2.copyMakeBorder(_opened(bright, 3).view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    thick = np.asarray(cv2.distanceTransform(spots, cv2.DIST_L2, 3), np.float32)[1:-1, 1:-1]
+    rows, columns = (np.arange(n) * CELLS // n for n in bright.shape)
+    cells = rows[:, None] * CELLS + columns
+    most = np.zeros(CELLS**2, np.float32)
+    np.maximum.at(most, cells, thick)
+    number, labels, boxes, _ = cv2.connectedComponentsWithStats(steady.view(np.uint8))
+    kept = steady.copy()
+    for label in range(1, number):
+        left, top, width, height = boxes[label, :4].tolist()
+        place = np.s_[top : top + height, left : left + width]
+        region = labels[place] == label
+        # Streaks that touch each other are as thick as the one that falls there.
+        if np.count_nonzero(most >= ALIKE * thick[place][region].max()) >= FEWEST_CELLS:
+            kept[place] &= ~region
     return kept
 
 
