@@ -43,10 +43,10 @@ _REACH, _SAMPLES, _FEWEST = 2, 8000, 500
 least."""
 
 MARGIN = 10**0.4
-"""Factor by which the lost energy may be larger: 4 dB, where the fit is off by 2.6 dB (standard
+"""Factor by which the lost energy may be larger: 4 dB, where the fit is off by 2.9 dB (standard
 deviation) on photographs that were left out."""
 
-_FIT = (0.808, 0.415, -1.27, 1.501, -0.013, 0.342, -0.675)
+_FIT = (0.977, 0.39, -1.244, 1.332, 0.127, 0.408, -0.681)
 """Logarithm of the squared error: constant, and weights of the logarithms of luma's middle detail
 in the clean frame, of the fine, middle and coarse detail that single frames add to it, of the share
 of the variance of frames far apart that those close together lack, and of the share of samples
@@ -56,8 +56,8 @@ Noise has the same energy at each place of the spectrum. What a codec leaves of 
 errors, have lost the fine part first: how much is missing against the coarse one tells how coarsely
 the scene's own detail was kept."""
 
-_LEAST = (-0.339, -4.521, -4.339, -4.007, -3.396, -2.121)
-_MOST = (5.98, 2.766, 3.117, 3.417, -0.077, -0.002)
+_LEAST = (-0.23, -4.6, -4.52, -4.33, -3.11, -2.06)
+_MOST = (5.9, 2.75, 3.14, 3.49, -0.11, 0.0)
 """Between which these were in nearly all films; beyond, the fit says nothing."""
 
 _SPARSE = 3
