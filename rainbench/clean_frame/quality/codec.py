@@ -60,8 +60,8 @@ _LEAST = (-0.23, -4.6, -4.52, -4.33, -3.11, -2.06)
 _MOST = (5.9, 2.75, 3.14, 3.49, -0.11, 0.0)
 """Between which these were in nearly all films; beyond, the fit says nothing."""
 
-_SPARSE = 3
-"""One of so many values is asked for a median."""
+_ASKED = 16000
+"""Values of which a median is taken, about."""
 
 _SUBSAMPLED = 0.36
 """Colour lost by half size alone, over the colour's finest detail that is left."""
@@ -121,10 +121,8 @@ def _logarithms(
 
 def _usual_detail(plane: NDArray[np.float32]) -> list[float]:
     """Return `detail` as most pixels have it, of which rain is not."""
-    return [
-        float(1.48 * np.median(np.abs(lacking.ravel()[::_SPARSE]))) ** 2
-        for lacking in _lacking(plane)
-    ]
+    asked = (each.ravel()[:: 1 + each.size // _ASKED] for each in _lacking(plane))
+    return [float(1.48 * np.median(np.abs(some))) ** 2 for some in asked]
 
 
 def detail(plane: NDArray[np.float32]) -> tuple[float, float, float]:
@@ -142,9 +140,9 @@ def _lacking(plane: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     """Yield what 2x2 means lack, theirs that 4x4 means lack, and so on: three in all."""
     for _ in range(3):
         rows, columns = (side // 2 * 2 for side in plane.shape)
-        cells = plane[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2)
-        plane = cells.mean(axis=(1, 3))
-        yield cells - plane[:, None, :, None]
+        cells = [plane[y:rows:2, x:columns:2] for y in (0, 1) for x in (0, 1)]
+        plane = (cells[0] + cells[1] + cells[2] + cells[3]) * np.float32(0.25)
+        yield np.stack([cell - plane for cell in cells])
 
 
 def _some_frames(source: FrameSource) -> list[Image]:
