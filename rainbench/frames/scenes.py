@@ -7,6 +7,7 @@ and a cloud change much, but not that; a camera that moves takes its edges along
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ _ALIKE, _MOVED_ALIKE = 0.3, 0.35
 """Likeness, from 0 to 1, above which two groups of frames show the same; and two single frames, of
 which one may be shifted against the other. Of different photographs, groups are alike by 0 +-0.1
 and the best of all shifts by up to 0.25; chosen."""
+
+_SAME = 0.5
+"""Likeness of what two groups show beneath all that comes and goes, above which it is the same;
+chosen."""
 
 _MIXED = 0.7
 """Likeness of the frames within a slow transition to a mixture of before and after; chosen."""
@@ -120,7 +125,17 @@ class CutFinder:
             return self._begin_anew() if self._empty >= _NEW else []
         if len(self._scene) < _FEWEST or likeness(_mean(self._scene), _mean(self._new)) > _ALIKE:
             return []
-        return [] if self._is_moved() else self._begin_anew()
+        if self._goes_on() or self._is_moved():
+            return []
+        return self._begin_anew()
+
+    def _goes_on(self) -> bool:
+        """Return whether all new frames, or the first, show the scene beneath what comes and goes.
+
+        Where it rains much, few frames share little even with their own scene.
+        """
+        groups = self._new, [self._new[0]]
+        return any(_likeness_beneath(self._scene, group) > _SAME for group in groups)
 
     def _is_moved(self) -> bool:
         """Return whether frames before and after show the same, shifted, and go on moving."""
@@ -192,6 +207,32 @@ def moved_likeness(one: _Slopes, other: _Slopes) -> float:
 def _rests(group: list[_Slopes]) -> bool:
     half = len(group) // 2
     return half > 1 and likeness(_mean(group[:half]), _mean(group[half:])) > _RESTING
+
+
+def _likeness_beneath(one: Iterable[_Slopes], other: Iterable[_Slopes]) -> float:
+    """Return how like two groups of frames would be without what differs from frame to frame.
+
+    The likeness of single frames of both, by that of single frames of one group: the correction for
+    attenuation (Spearman 1904). Frames next to each other may be one frame twice.
+    """
+    groups = [[_unit(frame) for frame in group] for group in (one, other)]
+    across = _mean_product(itertools.product(groups[0], groups[1]))
+    within = [
+        _mean_product(
+            (a, b)
+            for (i, a), (j, b) in itertools.combinations(enumerate(group), 2)
+            if j - i > 1 or len(group) == 2
+        )
+        for group in groups
+    ]
+    if within[0] <= 0:
+        return 0.0  # as where the camera moves fast: nothing stays that could be gone
+    return across / float(np.sqrt(within[0] * (within[1] if within[1] > 0 else within[0])))
+
+
+def _mean_product(pairs: Iterable[tuple[_Slopes, _Slopes]]) -> float:
+    products = [np.vdot(one, other).real for one, other in pairs]
+    return float(np.mean(products)) if products else 0.0
 
 
 def _is_mixture(between: _Slopes, first: _Slopes, last: _Slopes) -> bool:

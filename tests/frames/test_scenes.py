@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 import skimage.data
@@ -160,3 +161,32 @@ def test_cuts_are_in_order_where_one_transition_follows_another(step):
     cuts = find_scene_cuts(frames)
     assert len(cuts) > 3
     assert cuts == sorted(set(cuts))
+
+
+def heavy(name, rain, seed=1, frames=40):
+    spec = Spec("C", name, frames=frames, rain=rain, brightness=1.4, seed=seed)
+    return list(make_sequence(spec, 144, 192).frames)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("name", ["rocket", "coffee"])
+def test_steady_heavy_rain_has_no_cut_wherever_it_ends(name, seed):
+    """Few frames have little in common with others of their scene, and fewer still less."""
+    frames = heavy(name, 8, seed)
+    assert [count for count in range(20, 41, 4) if find_scene_cuts(frames[:count])] == []
+
+
+def test_heavy_rain_in_jpeg_pictures_has_no_cut():
+    coded = [
+        cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
+        for frame in heavy("rocket", 8)
+    ]
+    assert find_scene_cuts([cv2.imdecode(code, cv2.IMREAD_COLOR) for code in coded]) == []
+
+
+@pytest.mark.parametrize("name", ["rocket", "coffee"])
+def test_a_gust_is_no_cut_and_a_cut_in_it_is_one(name):
+    calm, gust = heavy(name, 0.5, 9, 30), heavy(name, 8, 3, 20)
+    assert find_scene_cuts([*calm, *gust, *calm]) == []
+    assert find_scene_cuts([*calm, *gust, *heavy("chelsea", 8, 3, 20)]) == [50]
+    assert find_scene_cuts([*gust, *heavy("chelsea", 8, 3, 4)]) == [20]
