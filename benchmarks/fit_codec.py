@@ -5,7 +5,7 @@ Run from the repository's root, on a folder of photographs:
     PYTHONPATH=tests/helpers python benchmarks/fit_codec.py PHOTOS --out runs/codec --number 600
 
 Each photograph is filmed in rain, by day or by night, goes through an encoder and is read as
-rainbench or as most others read it. ``traces.csv`` receives a line for each as it is made, and a
+this package or as most others read it. ``traces.csv`` receives a line for each as it is made, and a
 run goes on where it ended; the weights are printed, and how far off they are on photographs that
 were left out.
 """

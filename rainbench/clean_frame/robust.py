@@ -213,9 +213,9 @@ def average_rain_free(
         step = max(1, int(count * 2 * seen.share / DRY_FRAMES))  # what is voted for is a median
         for turn in range(PASSES - 1):
             before, (improved, _, unseen) = improved, passes.improve(improved, limits, step)
-            mixed = unseen & ~moving
-            if turn == 0 and mixed.any():  # channels of several things, which no frame shows
-                changing |= mixed
+            unseen &= ~moving
+            if turn == 0 and unseen.any():  # channels of several things, which no frame shows
+                changing |= _and_next_to(unseen) & ~moving
                 modes = settle_scene()
                 improved, *_ = passes.improve(estimate, limits, step)
             if abs(mean_of(np.subtract, improved, before)) <= SHIFTED * _deviation(noise) / 3**0.5:
@@ -293,6 +293,14 @@ def _measurable(estimate: NDArray[np.float32], moving: NDArray[np.bool_]) -> NDA
         within[rows] &= (estimate[:, rows] < 255 - WITHIN).all(axis=0)
         within[rows] &= known[rows]
     return within if within.mean() > LEAST_WITHIN else known
+
+
+def _and_next_to(places: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return them with the pixels around each."""
+    import cv2
+
+    wider = cv2.dilate(places.view(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(wider, np.bool_)
 
 
 def _deviation(noise: NDArray[np.int64]) -> float:

@@ -205,7 +205,7 @@ def average_inliers(
         coloured: A channel whose residual, three times, is farther than so many limits from that
             of all channels has another colour, and is left out too.
         improved: Receives ``(3, rows, W)``; where nothing is dry, the estimate stays.
-        unseen: Receives ``(rows, W)``, where that is.
+        unseen: Receives ``(rows, W)``, where no sample is near the estimate, whatever those around.
     """
     _, rows, width = limits.shape
     below_it = np.empty((rows + above + below, width), np.float32)
@@ -214,8 +214,8 @@ def average_inliers(
     residual = np.empty((rows + 2, width), np.float32)
     smooth = np.empty((rows + 2, width), np.float32)
     own = np.empty((3, width), np.float32)
-    dry = np.empty(width, np.float32)
-    number = np.zeros((rows, width), np.float32)
+    dry, near = np.empty(width, np.float32), np.empty(width, np.float32)
+    number, shown = np.zeros((rows, width), np.float32), np.zeros((rows, width), np.float32)
     none, one, three = np.float32(0), np.float32(1), np.float32(3)
     improved[:] = 0
     for n in range(0, samples.shape[0], step):
@@ -239,6 +239,7 @@ def average_inliers(
                 value, limit = line[x], single[x]
                 around = upper[x] + middle[x] + lower[x]
                 kept = (value <= limit) & (value >= -darkest * limit)
+                near[x] = one if kept else none
                 kept &= (around <= nine[x]) & (around >= -darkest * nine[x])
                 dry[x] = one if kept else none
             for x in range(width):
@@ -247,8 +248,11 @@ def average_inliers(
                 kept &= abs(three * green[x] - value) <= reach
                 kept &= abs(three * blue[x] - value) <= reach
                 dry[x] *= one if kept else none
+                near[x] *= one if kept else none
+            seen_here = shown[row]
             for x in range(width):
                 count[x] += dry[x]
+                seen_here[x] += near[x]
             for channel in range(3):
                 total, away = improved[channel, row], own[channel]
                 for x in range(width):
@@ -256,7 +260,7 @@ def average_inliers(
     alone = 0.0
     for row in range(rows):
         for x in range(width):
-            unseen[row, x] = number[row, x] == none
+            unseen[row, x] = shown[row, x] == none
             number[row, x] = max(number[row, x], one)
             alone += 1 / number[row, x]
     for channel in range(3):
