@@ -21,30 +21,37 @@ from rainbench.spa.table.entries import NO_ENTRY, VideoEntry, find_table, read_t
 from rainbench.video.read import VideoInfo, probe
 from rainbench.video.stills import list_images
 
-_LOOK_NS, _ENCODE_NS = 13.0, 80.0
+_LOOK_NS, _ENCODE_NS = 17.0, 106.0
 """Nanoseconds per sample (a channel of a pixel of a frame) of looking at all frames: decoding,
 scenes, repeats and motion; and of writing a pair's PNGs with the search for passers.
 
-These and the next are processor time (user and system, children included) of whole builds of 30
-and 100 frames of 480x320 and of 1280x720 after H.264 of crf 23, by differences between builds with
-fewer frames used or written; one thread, compiled code in its cache, on a machine that takes
-`_YARDSTICK_SECONDS` for `_yardstick`."""
+These and the next are processor time (user and system, children included) of whole builds: of 1 to
+5 folders of PNG of 20 to 60 frames of 320x240 and 640x360, and of 1 to 4 videos after H.264 of crf
+20 of 40 to 100 frames of 320x240 to 1280x720; one process, compiled code in its cache. They hold
+for a machine that takes `_YARDSTICK_SECONDS` for `_yardstick`. Where nothing is accepted, nothing
+is written, and it takes less."""
+
+_PICTURES_NS = 115.0
+"""The same, beside these, for a frame from a folder of pictures: they are read one by one, and keep
+noise that a codec takes out, which makes large PNGs."""
 
 _USED_NS = {"exact": 5.0, "median": 5.0, "mean": 5.0, "min": 5.0, "mode": 5.0}
 _USED_NS |= {method: 1e3 * seconds / 3 for method, seconds in SECONDS.items()}
-_USED_ROBUST_NS = 20.0
+_USED_ROBUST_NS = 26.0
 """The same for a frame that is used: a clean frame, its judge and a second decoding; of methods
 that are not here, as of ``robust``."""
 
-_USED_SECONDS = 0.008
-"""Seconds per frame used, whatever its size."""
+_USED_SECONDS = 0.05
+"""Seconds per frame used, whatever its size: most of it is the camera's motion, found on pictures
+of one size."""
 
-_START_SECONDS = 4.5
+_START_SECONDS, _PROCESSES_SECONDS = 5.8, 4.0
 """Seconds until all libraries and all compiled code are loaded, and of what is looked at on samples
-whose number does not depend on the video."""
+whose number does not depend on the video; and until the processes have loaded them, too, those for
+the clean frames and then those for the pairs."""
 
-_YARDSTICK_SECONDS, _TIMES = 0.0165, 8
-"""Of `_yardstick`, on the machine of the measurement, and how often it does its work."""
+_YARDSTICK_SECONDS, _TIMES = 0.0165, 16
+"""Of `_yardstick`, on the machine they hold for, and how often it does its work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,35 +202,43 @@ def _open(item: VideoInput) -> PlannedVideo | str:
 
 
 def estimate_seconds(videos: Sequence[PlannedVideo], options: SpaOptions) -> float:
-    """Return how long videos may take, about."""
-    total = 0.0
-    for video in videos:
-        samples = video.info.width * video.info.height * 3
-        own = video.entry.applied(options)
-        most = own.most_frames(video.info)
-        frames = video.info.frames or most
-        used = min(frames, own.frames if isinstance(own.frames, int) else most)
-        written = min(used, own.max_frames or used)
-        each = _USED_NS.get(own.method, _USED_ROBUST_NS)
-        total += used * _USED_SECONDS
-        total += 1e-9 * samples * (frames * _LOOK_NS + used * each + written * _ENCODE_NS)
+    """Return how long videos may take, about, on a machine with nothing else to do."""
+    each = [_seconds_of(video, video.entry.applied(options)) for video in videos]
+    processes = max(1, min(options.workers, len(videos)))
+    started = _START_SECONDS + (_PROCESSES_SECONDS if processes > 1 else 0)
     pace = _yardstick() / _YARDSTICK_SECONDS
-    return pace * (_START_SECONDS + total / max(1, min(options.workers, len(videos))))
+    return pace * (started + max(sum(each) / processes, max(each, default=0.0)))
+
+
+def _seconds_of(video: PlannedVideo, options: SpaOptions) -> float:
+    """Return how long one process takes for a video on the machine that the constants hold for."""
+    samples = video.info.width * video.info.height * 3
+    most = options.most_frames(video.info)
+    frames = video.info.frames or most
+    used = min(frames, options.frames if isinstance(options.frames, int) else most)
+    written = min(used, options.max_frames or used)
+    each = _USED_NS.get(options.method, _USED_ROBUST_NS)
+    pictures = _PICTURES_NS if video.source.kind == "images" else 0
+    nanoseconds = samples * (frames * _LOOK_NS + used * (each + pictures) + written * _ENCODE_NS)
+    return used * _USED_SECONDS + 1e-9 * nanoseconds
 
 
 def _yardstick() -> float:
-    """Return the seconds that this machine takes now for work like that of a build.
+    """Return the seconds of processor time of this machine for work like that of a build.
 
-    Half is what writes PNGs, half is sorting and arithmetic on arrays; several times, since other
-    programs may want the processor, too.
+    Half is what writes PNGs, half is sorting and arithmetic on arrays. The fastest of several times
+    counts: others last longer by what else the machine has to do, which is another thing a minute
+    later, and so a dry run would announce another time than the build.
     """
     noise = np.random.default_rng(0).integers(0, 32, 1 << 18, np.uint8)
-    begin = time.perf_counter()
+    fastest = np.inf
     for _ in range(_TIMES):
+        begin = time.thread_time()
         zlib.compress(noise.tobytes(), 6)
         np.sort(noise.reshape(-1, 128).astype(np.int16), axis=1)
         np.square(noise.astype(np.float32)).sum()
-    return (time.perf_counter() - begin) / _TIMES
+        fastest = min(fastest, time.thread_time() - begin)
+    return fastest
 
 
 def _bytes(size: int) -> str:

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -564,3 +565,34 @@ def test_the_time_announced_follows_the_machine_and_what_is_asked_for(tmp_path, 
     assert plan._START_SECONDS < few < here and exact < here
     monkeypatch.setattr(plan, "_yardstick", lambda: 3 * plan._YARDSTICK_SECONDS)
     assert seconds() == pytest.approx(3 * here)
+
+
+def test_the_time_announced_counts_processes_and_the_longest_video(tmp_path, monkeypatch):
+    """Each process loads all libraries; where one video is long, the others wait for it."""
+    short = write_clip(tmp_path / "short.mp4", rain("chelsea").frames[:10])
+    long = write_clip(tmp_path / "long.mp4", rain("coffee").frames)
+    monkeypatch.setattr(plan, "_yardstick", lambda: plan._YARDSTICK_SECONDS)
+
+    def seconds(*clips, workers):
+        options = SpaOptions(name="spa-x", workers=workers)
+        return plan_build(clips, tmp_path / "out", options).seconds
+
+    alone, both = seconds(long, workers=1), seconds(short, long, workers=1)
+    assert seconds(long, workers=4) == alone < both
+    assert seconds(short, long, workers=4) == pytest.approx(alone + plan._PROCESSES_SECONDS)
+
+
+def test_what_else_the_machine_does_for_a_moment_changes_no_announced_time(monkeypatch):
+    calls, compress = [], plan.zlib.compress
+
+    def held_up(data, level):
+        calls.append(level)
+        time.sleep(0.05)
+        for _ in range(3 if len(calls) % 4 else 0):  # as a processor that is slower for a while
+            compress(data, level)
+        return compress(data, level)
+
+    undisturbed = plan._yardstick()
+    monkeypatch.setattr(plan.zlib, "compress", held_up)
+    assert plan._yardstick() < 1.8 * undisturbed
+    assert len(calls) > 4
