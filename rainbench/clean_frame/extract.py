@@ -37,7 +37,7 @@ from rainbench.clean_frame.voting import (
 from rainbench.core.errors import RainbenchError
 from rainbench.core.images import Image
 from rainbench.frames.bands import over_bands
-from rainbench.frames.exposure import estimate_exposure, normalise
+from rainbench.frames.exposure import estimate_exposure, normalise, to_one_colour
 from rainbench.frames.maps import picture_map, strips
 from rainbench.frames.sources import Frames, FrameSource, as_source, take_frames
 
@@ -173,9 +173,8 @@ def extract_clean_frame(
         ties: Which of several best percentiles ``exact`` takes; see `TieRule`.
         percentile: 0 to 100, for the method ``percentile`` only.
         exposure: ``(N,)`` or ``(N, 3)``, the brightness of the frames, by which they are divided
-            first; see
-            `rainbench.frames.exposure.estimate_exposure`, which ``robust`` calls where none is
-            given.
+            first; see `rainbench.frames.exposure.estimate_exposure`, which ``robust`` calls where
+            none is given.
         threads: Threads to use; never changes the result.
         band_rows: Rows to read at a time; never changes the result.
         device: ``cpu``, or a device of torch such as ``cuda``, for ``exact``; never changes the
@@ -326,9 +325,7 @@ def _of_hundredths(
 
 
 def _robust(source: FrameSource, exposure: NDArray[np.float64], reading: _Reading) -> CleanFrame:
-    video, light = source, exposure
-    if exposure.ndim > 1:  # a sample's channels are compared: they must have one light first
-        video, light = normalise(source, exposure), np.ones(len(exposure))
+    video, light = to_one_colour(source, exposure)  # for a sample's channels are compared
     lit = in_usual_light(video, light)
     if not lit.all():
         video, light = take_frames(video, np.flatnonzero(lit)), light[lit]

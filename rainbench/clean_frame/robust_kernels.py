@@ -365,13 +365,12 @@ def look_at_swings(
                 around[x] += (share * together[x]) * (share * together[x])
             one[:] = 1
             other[:] = 1
-            limit, counts, number = tolerance[row], averaged[at], frames[row]
-            for x in range(width):
-                number[x] += counts[x]
             counts, number = within[at], shown[2, row]
             for x in range(width):
                 number[x] += counts[x]
-            counts = averaged[at]
+            limit, counts, number = tolerance[row], averaged[at], frames[row]
+            for x in range(width):
+                number[x] += counts[x]
             for c in range(3):
                 seen, level, low = colours[at, c], levels[c, row], middle[c, at]
                 total = mean[c, row]

@@ -247,8 +247,7 @@ class NormalisedSource:
     """A sequence with its light corrected: frame n divided by ``exposure[n]``, rounded to 8 bits.
 
     Of ``(N, 3)`` exposures each channel has its own. Clipped samples of frames that are too bright
-    stay 255: a vote then takes them for rain, not
-    for a darker scene.
+    stay 255: a vote then takes them for rain, not for a darker scene.
     """
 
     source: FrameSource
@@ -284,6 +283,26 @@ class NormalisedSource:
     def take(self, part: slice) -> FrameSource:
         """Return some of the frames."""
         return NormalisedSource(take_frames(self.source, part), self.exposure[part])
+
+
+def to_one_colour(
+    source: FrameSource, exposure: NDArray[np.float64]
+) -> tuple[FrameSource, NDArray[np.float64]]:
+    """Return frames whose light has one colour, and the brightness, ``(N,)``, that they keep.
+
+    Where channels have exposures of their own, the frames are corrected; else they come as they
+    are.
+
+    Example:
+        >>> from rainbench.frames.sources import as_source
+        >>> source = as_source(np.full((2, 1, 1, 3), 100, np.uint8))
+        >>> frames, light = to_one_colour(source, np.array([[1, 1, 1], [0.5, 1, 2]]))
+        >>> frames.band(0, 1)[1].ravel().tolist(), light.tolist()
+        ([200, 100, 50], [1.0, 1.0])
+    """
+    if exposure.ndim == 1:
+        return source, exposure
+    return normalise(source, exposure), np.ones(len(exposure))
 
 
 @lru_cache(maxsize=8)

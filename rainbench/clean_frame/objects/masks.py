@@ -3,10 +3,9 @@
 Rain only adds light, light that is nearly grey, and falls in other places in every frame. So what
 is darker than the scene, unless that is a bright sky, or of a hue that no mixture of the scene and
 grey light has, is no rain; nor is what shines in one place for three frames, or is far thicker than
-any streak. Mist and fog
-draw everything towards one level, evenly over large parts of the picture: what such a veil over the
-clean frame explains is no object either. What no veil explains, though it is as soft, is another
-light (`rainbench.clean_frame.objects.lights`).
+any streak. Mist and fog draw everything towards one level, evenly over large parts of the picture:
+what such a veil over the clean frame explains is no object either. What no veil explains, though it
+is as soft, is another light (`rainbench.clean_frame.objects.lights`).
 """
 
 from __future__ import annotations

@@ -106,14 +106,15 @@ def estimate_codec_loss(
     finest, finer, _ = detail(luma)
     sharp = max(1.0, finest / max(finer, _NOISY) / _PHOTOGRAPH) ** 1.5
     lost = _SUBSAMPLED * sharp * max(0.0, next_ - _NOISY)
-    jpeg = lost_to_jpeg(_some_frames(source), clean.levels, noise)
+    frames = _some_frames(source)
+    jpeg = lost_to_jpeg(frames, clean.levels, noise)
     if jpeg is not None:
         lost *= jpeg.half_colour
         expected, most = jpeg.expected + lost, JPEG_MARGIN * jpeg.most + lost
         return CodecLoss(expected / MARGIN, expected, most)
-    source = steady
-    close, far, repeated = _variances(source, luma)
-    frames = _some_frames(source)
+    if steady is not source:
+        frames = _some_frames(steady)
+    close, far, repeated = _variances(steady, luma)
     kept = repeated >= REPEATED and far - close >= KEPT * far
     if not kept and not all(_is_half_colour(frame, repeated) for frame in frames):
         return CodecLoss()

@@ -112,12 +112,10 @@ class Steps:
     Attributes:
         luma: ``(8, 8)``, by frequency, down and across.
         place: Row and column at which the first block begins.
-        told: Of how many frequencies it was seen; the others follow from a usual table.
     """
 
     luma: NDArray[np.float64]
     place: tuple[int, int]
-    told: int
 
 
 def find_steps(frames: Sequence[Image], levels: NDArray[np.float32]) -> Steps | None:
@@ -197,7 +195,7 @@ def _steps_at(
     table = np.maximum(1, np.exp(min(logs, key=lambda each: each[0])[1]))
     for at, step in steps.items():
         table[at] = step
-    return Steps(table, place, len(steps))
+    return Steps(table, place)
 
 
 def _most_different(
@@ -343,8 +341,9 @@ def _colour_lost(
     table *= float(np.median(found.luma / np.array(_ROWS)))
     error, half = 0.0, False
     for weights, share in ((_RED, _OF_RED), (_BLUE, _OF_BLUE)):
-        whole = _steps_at([frame @ weights for frame in frames], levels @ weights, found.place)
-        plane = (levels @ weights)[found.place[0] :, found.place[1] :]
+        plane = levels @ weights
+        whole = _steps_at([frame @ weights for frame in frames], plane, found.place)
+        plane = plane[found.place[0] :, found.place[1] :]
         if whole is None:
             half = True
             rows, columns = (side // 2 * 2 for side in plane.shape)

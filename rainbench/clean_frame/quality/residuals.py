@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rainbench.clean_frame.extract import CleanFrame
-from rainbench.frames.exposure import normalise
+from rainbench.frames.exposure import to_one_colour
 from rainbench.frames.sources import FrameSource, bands, read_band
 
 BLOCK = 16
@@ -36,8 +36,7 @@ def systematic_error(
     count, height, width, _ = source.shape
     few = np.unique(np.linspace(0, count - 1, min(count, _LOOKED_AT)).astype(int))
     exposure = np.ones(count) if clean.exposure is None else clean.exposure
-    if exposure.ndim > 1:
-        source, exposure = normalise(source, exposure), np.ones(count)
+    source, exposure = to_one_colour(source, exposure)
     gains = (1 / exposure).astype(np.float32)
     bins, modes = round(2 * _REACH / _STEP), []
     number = -(-width // BLOCK) * -(-height // BLOCK)
