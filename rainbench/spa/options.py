@@ -27,7 +27,7 @@ PROGRAMS = 384 << 20
 """Bytes that a worker, its decoder and what it computes with take beside the frames that it keeps:
 measured on 4K, where single pictures are large."""
 
-REVISION = 7
+REVISION = 8
 """Part of every key: raised when the same video and options give other bytes than before."""
 
 

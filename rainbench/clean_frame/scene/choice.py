@@ -75,6 +75,9 @@ OFTEN, SELDOM, FEWER_VISITS = 6, 3, 2.0
 deviations as the third than those of as many random frames: chance alone does that once in 44
 times. As often as the second where rain hides most frames."""
 
+CHANCE = 3.0
+"""Standard deviations of a number of frames that chance makes alike below which it made a mode."""
+
 MOST_RAIN = 0.5
 """Share of the frames that rain hides at most in places where most frames are dry elsewhere."""
 
@@ -197,9 +200,10 @@ def choose(
     swapped = np.where(rain, darker, swapped)
     levels = np.where(swapped[..., None], second, first)
     if band.dry <= MOST_RAIN:  # rain alone may be what most frames agree on
-        wet = np.where(swapped, visits[1], visits[0]) >= often
-        wet &= np.abs(levels - voted).max(axis=-1) > reach
+        wet = np.abs(levels - voted).max(axis=-1) > reach
         wet &= _rained_upon(voted, levels, reach)
+        visited = np.where(swapped, visits[1], visits[0]) >= often
+        wet &= visited | _by_chance(band, np.where(swapped, two, one), voted, wet)
         levels = np.where(wet[..., None], voted, levels)
         rain |= wet
     usual = band.usual
@@ -235,6 +239,29 @@ def _few_visits(
     expected = frames * (rest + 1) / count
     variance = expected * (frames - 1) * rest / (count * max(1, count - 1))
     return np.asarray(expected - visits >= FEWER_VISITS * np.sqrt(np.maximum(variance, 0)))
+
+
+def _by_chance(
+    band: Band,
+    shown: NDArray[np.float32],
+    voted: NDArray[np.float32],
+    asked: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """Say where no more frames agree on a mode than rain alone would make agree.
+
+    What rain brightens lies anywhere between the vote and the brightest, so that of some frames a
+    few are alike; how many, is Poisson's distribution.
+    """
+    chance = np.zeros_like(asked)
+    if asked.any():
+        places = 3 * band.places[asked][:, None] + np.arange(3)
+        light = band.samples[:, places].mean(axis=-1, dtype=np.float32) - voted[asked].mean(axis=-1)
+        reach = band.reach[asked]
+        wet = light > reach
+        widest = np.sort(np.where(wet, light, 0), axis=0)[-1 - len(light) // 10]
+        alike = wet.sum(axis=0) * np.minimum(1, 2 * reach / np.maximum(widest - reach, reach))
+        chance[asked] = shown[asked] <= alike + CHANCE * np.sqrt(alike)
+    return chance
 
 
 def _rained_upon(
