@@ -76,7 +76,7 @@ deviations as the third than those of as many random frames: chance alone does t
 times. As often as the second where rain hides most frames."""
 
 CHANCE = 3.0
-"""Standard deviations of a number of frames that chance makes alike below which it made a mode."""
+"""Standard deviations by which more frames must show a mode than chance makes alike; chosen."""
 
 MOST_RAIN = 0.5
 """Share of the frames that rain hides at most in places where most frames are dry elsewhere."""
@@ -198,12 +198,13 @@ def choose(
         rain &= ~_few_visits(frames, visits[0], count)
         rain &= np.where(darker, own, 1 - own) <= MOST_RAIN
     swapped = np.where(rain, darker, swapped)
+    shown = np.where(swapped, two, one)
     levels = np.where(swapped[..., None], second, first)
     if band.dry <= MOST_RAIN:  # rain alone may be what most frames agree on
         wet = np.abs(levels - voted).max(axis=-1) > reach
         wet &= _rained_upon(voted, levels, reach)
-        visited = np.where(swapped, visits[1], visits[0]) >= often
-        wet &= visited | _by_chance(band, np.where(swapped, two, one), voted, wet)
+        seldom = wet & (np.where(swapped, visits[1], visits[0]) < often)
+        wet[seldom] = _by_chance(band, seldom, shown[seldom], voted[seldom])
         levels = np.where(wet[..., None], voted, levels)
         rain |= wet
     usual = band.usual
@@ -211,8 +212,7 @@ def choose(
     known = np.asarray((usual < band.white).all(axis=-1))
     if not known.all():
         known |= ~known.any(axis=0)
-        shown = np.where(known[..., None], usual, np.float32(np.nan))
-        middle = np.nanmedian(shown, axis=0)
+        middle = np.nanmedian(np.where(known[..., None], usual, np.float32(np.nan)), axis=0)
     near = ~rivals & (np.abs(levels - middle).max(axis=-1) <= NEAR * reach)
     near &= np.abs(usual - levels).max(axis=(0, -1)) <= FAR * reach
     return Choice(
@@ -223,7 +223,7 @@ def choose(
         longer > others,
         close & ~returns & ~rain,
         near,
-        np.where(swapped, two, one),
+        shown,
         one + two,
     )
 
@@ -242,26 +242,22 @@ def _few_visits(
 
 
 def _by_chance(
-    band: Band,
-    shown: NDArray[np.float32],
-    voted: NDArray[np.float32],
-    asked: NDArray[np.bool_],
+    band: Band, asked: NDArray[np.bool_], shown: NDArray[np.float32], voted: NDArray[np.float32]
 ) -> NDArray[np.bool_]:
-    """Say where no more frames agree on a mode than rain alone would make agree.
+    """Say of the asked pixels where rain alone may make as many frames agree as show their mode.
 
-    What rain brightens lies anywhere between the vote and the brightest, so that of some frames a
-    few are alike; how many, is Poisson's distribution.
+    What rain brightens lies anywhere between the vote and the brightest, so that some frames are
+    alike by chance; how many, is Poisson's distribution.
     """
-    chance = np.zeros_like(asked)
-    if asked.any():
-        places = 3 * band.places[asked][:, None] + np.arange(3)
-        light = band.samples[:, places].mean(axis=-1, dtype=np.float32) - voted[asked].mean(axis=-1)
-        reach = band.reach[asked]
-        wet = light > reach
-        widest = np.sort(np.where(wet, light, 0), axis=0)[-1 - len(light) // 10]
-        alike = wet.sum(axis=0) * np.minimum(1, 2 * reach / np.maximum(widest - reach, reach))
-        chance[asked] = shown[asked] <= alike + CHANCE * np.sqrt(alike)
-    return chance
+    places = 3 * band.places[asked][:, None] + np.arange(3)
+    light = band.samples[:, places].mean(axis=-1, dtype=np.float32) - voted.mean(axis=-1)
+    reach = band.reach[asked]
+    wet = light > reach
+    light[~wet] = 0
+    place = len(light) - 1 - len(light) // 10
+    light.partition(place, axis=0)
+    alike = wet.sum(axis=0) * np.minimum(1, 2 * reach / np.maximum(light[place] - reach, reach))
+    return np.asarray(shown <= alike + CHANCE * np.sqrt(alike))
 
 
 def _rained_upon(

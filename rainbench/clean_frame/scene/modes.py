@@ -11,10 +11,11 @@ person in dark clothes. Rain forms none: it falls on other places in every frame
 3. The best label and the best of those that show something else are the two modes. A frame that
    rain hides belongs to the mode seen last; the mode that is there longer is the scene; but where
    the two change as often as by chance, the brighter one is rain, if grey light makes it of the
-   other. Where the two are there for nearly as long, pixels next to each other decide together, by
-   which of the two goes on beyond their region (`seams`); where that does not tell, what is seen,
-   goes, and comes back while the other comes only once is the scene. What is nearly one half stays
-   uncertain.
+   other. So is, where rain hides most frames, what is brighter than the vote in that way and shown
+   by no more frames than chance makes alike. Where the two are there for nearly as long, pixels
+   next to each other decide together, by which of the two goes on beyond their region (`seams`);
+   where that does not tell, what is seen, goes, and comes back while the other comes only once is
+   the scene. What is nearly one half stays uncertain.
 4. Where there are no two modes, light or leaves move. If much is darker than the percentile of
    the vote, the median over time is taken, else that percentile: rain only brightens.
 """
